@@ -1,0 +1,2 @@
+// Package coder is the Go client of the Agentuity Coder Hub.
+package coder
