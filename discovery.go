@@ -1,0 +1,215 @@
+package coder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync/atomic"
+
+	"github.com/agentuity/coder-go/internal/flight"
+)
+
+// hubResolver knows the base URL of the Hub, or how to find it.
+type hubResolver struct {
+	fixed    string // given: nothing to discover
+	catalyst string // where to ask
+	regional bool   // catalyst was computed from a region
+	found    atomic.Pointer[string]
+	flights  flight.Group[string]
+}
+
+// newHubResolver reads the environment; it requests nothing.
+func newHubResolver(cfg *config) (*hubResolver, error) {
+	for _, source := range []struct{ field, value string }{
+		{"WithURL", cfg.url}, {"AGENTUITY_CODER_URL", os.Getenv("AGENTUITY_CODER_URL")},
+	} {
+		if strings.TrimSpace(source.value) == "" {
+			continue
+		}
+		base, err := normalizeHubURL(source.value)
+		if err != nil {
+			return nil, invalid("NewClient", source.field, err.Error())
+		}
+		return &hubResolver{fixed: base}, nil
+	}
+	if cfg.apiKey == "" {
+		return nil, &ValidationError{
+			Method: "NewClient", Field: "the API key", Err: ErrMissingAPIKey,
+			Reason: "is missing: set AGENTUITY_SDK_KEY or use WithAPIKey, or name a Hub with AGENTUITY_CODER_URL or WithURL",
+		}
+	}
+	for _, field := range []string{"AGENTUITY_CATALYST_URL", "AGENTUITY_TRANSPORT_URL"} {
+		if value := os.Getenv(field); value != "" {
+			base, err := normalizeHubURL(value)
+			if err != nil {
+				return nil, invalid("NewClient", field, err.Error())
+			}
+			return &hubResolver{catalyst: base}, nil
+		}
+	}
+	region := firstOf(cfg.region, os.Getenv("AGENTUITY_REGION"), "usc")
+	if !validRegion(region) {
+		return nil, invalid("NewClient", "the region", "must be letters, digits and hyphens")
+	}
+	return &hubResolver{catalyst: catalystURL(region), regional: true}, nil
+}
+
+// URL returns the base URL of the Hub, without /api and without a slash at the end. The first
+// call may have to discover it: GET /coder at the Agentuity API, shared by concurrent callers and
+// remembered. A failure is not remembered.
+func (c *Client) URL(ctx context.Context) (string, error) { return c.hubURL(ctx, "URL") }
+
+func (c *Client) hubURL(ctx context.Context, op string) (string, error) {
+	h := c.hub
+	if h.fixed != "" {
+		return h.fixed, nil
+	}
+	if found := h.found.Load(); found != nil {
+		return *found, nil
+	}
+	base, err := h.flights.Do(ctx, "", func(ctx context.Context) (string, error) {
+		base, err := c.discover(ctx)
+		if err == nil {
+			h.found.Store(&base)
+		}
+		return base, err
+	})
+	switch {
+	case err == nil:
+		return base, nil
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		return "", &RequestError{
+			Operation: op, Method: http.MethodGet, Path: discoveryPath, Sent: SentNo,
+			Err: contextError(ctx, ctx.Err(), nil),
+		}
+	default:
+		return "", fmt.Errorf("coder: %s: the Hub was not found: %w", op, err)
+	}
+}
+
+// forget drops a discovered URL at which no Hub can be reached any more.
+func (h *hubResolver) forget(base string) {
+	if found := h.found.Load(); found != nil && *found == base {
+		h.found.CompareAndSwap(found, nil)
+	}
+}
+
+const (
+	discoveryPath = "/coder"
+	regionHeader  = "X-Agentuity-Region"
+)
+
+type discovery struct {
+	Address string `json:"url"`
+}
+
+func (d *discovery) problem() error { return missingText("url", d.Address) }
+
+// discover asks where the Hub is. An answer 421 names the region to ask instead; it is followed
+// once, and only if we computed the address from a region ourselves.
+func (c *Client) discover(ctx context.Context) (string, error) {
+	base := c.hub.catalyst
+	found, err := c.askCatalyst(ctx, base)
+	var misdirected *APIError
+	if c.hub.regional && errors.As(err, &misdirected) && misdirected.StatusCode == http.StatusMisdirectedRequest &&
+		validRegion(misdirected.region) {
+		base = catalystURL(misdirected.region)
+		found, err = c.askCatalyst(ctx, base)
+	}
+	if err != nil {
+		return "", err
+	}
+	hub, err := normalizeHubURL(found)
+	if err == nil && strings.HasPrefix(base, "https:") && strings.HasPrefix(hub, "http:") && !isLoopback(hub) {
+		err = errors.New("is not encrypted, although discovery was")
+	}
+	if err != nil {
+		return "", &ResponseError{
+			Operation: "URL", Method: http.MethodGet, Path: discoveryPath, StatusCode: http.StatusOK,
+			Reason: "the discovered URL " + err.Error(),
+		}
+	}
+	return hub, nil
+}
+
+func (c *Client) askCatalyst(ctx context.Context, base string) (string, error) {
+	r := get("URL", discoveryPath)
+	answer, err := decode[discovery](c.exchange(ctx, r, base+discoveryPath))
+	if err != nil {
+		return "", err
+	}
+	return answer.Address, nil
+}
+
+// catalystURL is the address of discovery in a region.
+func catalystURL(region string) string {
+	if region == "local" || region == "l" {
+		return "https://catalyst.agentuity.io"
+	}
+	return "https://catalyst-" + region + ".agentuity.cloud"
+}
+
+func validRegion(region string) bool {
+	return region != "" && !strings.ContainsFunc(region, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-'
+	})
+}
+
+// normalizeHubURL brings the forms in which people write the URL of a Hub to one: http or https,
+// no slash at the end, no /api/ws or /api/hub. Its errors never repeat the URL, which may hold secrets.
+func normalizeHubURL(raw string) (string, error) {
+	u, err := url.Parse(strings.TrimSpace(raw))
+	if err != nil {
+		return "", errors.New("is not a URL")
+	}
+	switch u.Scheme {
+	case "http", "https":
+	case "ws":
+		u.Scheme = "http"
+	case "wss":
+		u.Scheme = "https"
+	default:
+		return "", errors.New("must be an absolute http or https URL")
+	}
+	switch {
+	case u.Hostname() == "" || u.Opaque != "":
+		return "", errors.New("must be an absolute http or https URL")
+	case u.User != nil:
+		return "", errors.New("must not contain a user name or password")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(raw, "#"):
+		return "", errors.New("must not have a query or a fragment")
+	}
+	path := u.EscapedPath()
+	for {
+		shorter := strings.TrimRight(path, "/")
+		shorter = strings.TrimSuffix(strings.TrimSuffix(shorter, "/api/ws"), "/api/hub")
+		if shorter == path {
+			break
+		}
+		path = shorter
+	}
+	return u.Scheme + "://" + u.Host + path, nil
+}
+
+func isLoopback(hub string) bool {
+	u, err := url.Parse(hub)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func firstOf(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}

@@ -1,0 +1,427 @@
+package coder
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Errors that a call can match with [errors.Is]. The types [APIError], [RequestError],
+// [ResponseError] and [ValidationError] carry the details.
+var (
+	// ErrSessionNotFound: there is no such session. It comes with ErrNotFound.
+	ErrSessionNotFound = errors.New("coder: session not found")
+	// ErrSessionArchived: the session is archived or shut down, so that the operation is impossible.
+	ErrSessionArchived = errors.New("coder: session archived")
+	// ErrSessionConflict: the operation collides with the state of the session. It comes with ErrConflict.
+	ErrSessionConflict = errors.New("coder: session conflict")
+	// ErrInvalidRequest: the Hub found the request malformed or impossible (status 400).
+	ErrInvalidRequest = errors.New("coder: invalid request")
+	// ErrUnauthorized: the API key is missing or wrong (status 401).
+	ErrUnauthorized = errors.New("coder: unauthorized")
+	// ErrPaymentRequired: the plan does not cover the request (status 402). See [APIError.UpgradeURL].
+	ErrPaymentRequired = errors.New("coder: payment required")
+	// ErrForbidden: the key may not do this (status 403).
+	ErrForbidden = errors.New("coder: forbidden")
+	// ErrNotFound: there is no such thing (status 404).
+	ErrNotFound = errors.New("coder: not found")
+	// ErrConflict: it exists already or is in use (status 409).
+	ErrConflict = errors.New("coder: conflict")
+	// ErrMisdirected: discovery belongs to another region (status 421). See [WithRegion].
+	ErrMisdirected = errors.New("coder: misdirected request")
+	// ErrUpgradeRequired: the Hub no longer serves this version of the client (status 426).
+	ErrUpgradeRequired = errors.New("coder: upgrade required")
+	// ErrRateLimited: too many requests (status 429). See [APIError.RetryAfter].
+	ErrRateLimited = errors.New("coder: rate limited")
+	// ErrUnavailable: the Hub, or what stands before it, is unavailable for now (status 502 to 504).
+	ErrUnavailable = errors.New("coder: hub unavailable")
+	// ErrMissingAPIKey: no API key was given and without one the Hub cannot be discovered.
+	ErrMissingAPIKey = errors.New("coder: missing API key")
+	// ErrResumeDeclined: the Hub answered a resume, but will not wake the session.
+	ErrResumeDeclined = errors.New("coder: resume declined")
+	// ErrOutcomeUnknown: a call that must not be repeated has, or may have, reached the Hub and got
+	// no usable answer. It may have taken effect. Look before you call again.
+	ErrOutcomeUnknown = errors.New("coder: outcome unknown")
+	// ErrResponseTooLarge: the answer was larger than [WithMaxResponseSize] allows.
+	ErrResponseTooLarge = errors.New("coder: response too large")
+)
+
+// ErrorCode is the machine-readable code of an error answer. Unknown codes are kept as they came.
+type ErrorCode string
+
+// The codes the Hub documents.
+const (
+	CodeSessionNotFound ErrorCode = "CODER_SESSION_NOT_FOUND"
+	CodeSessionArchived ErrorCode = "CODER_SESSION_ARCHIVED"
+	CodeSessionConflict ErrorCode = "CODER_SESSION_CONFLICT"
+	CodeInvalidRequest  ErrorCode = "CODER_INVALID_REQUEST"
+	CodeUpgradeRequired ErrorCode = "UPGRADE_REQUIRED"
+)
+
+// byCode and byStatus say what an APIError matches. A code also brings the sentinel of the
+// status that belongs to it.
+var (
+	byCode = map[ErrorCode][]error{
+		CodeSessionNotFound: {ErrSessionNotFound, ErrNotFound},
+		CodeSessionArchived: {ErrSessionArchived},
+		CodeSessionConflict: {ErrSessionConflict, ErrConflict},
+		CodeInvalidRequest:  {ErrInvalidRequest},
+		CodeUpgradeRequired: {ErrUpgradeRequired},
+	}
+	byStatus = map[int]error{
+		http.StatusBadRequest:         ErrInvalidRequest,
+		http.StatusUnauthorized:       ErrUnauthorized,
+		http.StatusPaymentRequired:    ErrPaymentRequired,
+		http.StatusForbidden:          ErrForbidden,
+		http.StatusNotFound:           ErrNotFound,
+		http.StatusConflict:           ErrConflict,
+		http.StatusMisdirectedRequest: ErrMisdirected,
+		http.StatusUpgradeRequired:    ErrUpgradeRequired,
+		http.StatusTooManyRequests:    ErrRateLimited,
+		http.StatusBadGateway:         ErrUnavailable,
+		http.StatusServiceUnavailable: ErrUnavailable,
+		http.StatusGatewayTimeout:     ErrUnavailable,
+	}
+)
+
+// Issue is one finding of the Hub's request validator.
+type Issue struct {
+	// Code names the kind of finding, such as "invalid_type".
+	Code string
+	// Path leads to the member: names (string) and indexes (float64).
+	Path []any
+	// Message is for people.
+	Message string
+	// Input is the value that was refused, if the Hub says.
+	Input any
+}
+
+// APIError is an answer of the Hub, or of something before it, with a status other than 2xx.
+type APIError struct {
+	// Operation is the method of [Client] that was called.
+	Operation string
+	// StatusCode is the HTTP status.
+	StatusCode int
+	// Code is the code of the error body, empty if there was none.
+	Code ErrorCode
+	// Message is the text of the error body, or a description of the status if there was none.
+	Message string
+	// Method and Path are the HTTP method and the escaped path below /api, without query.
+	Method, Path string
+	// RequestID is the trace id of the request (header x-session-id), for support. It has nothing
+	// to do with coder sessions.
+	RequestID string
+	// SessionID is the session the path names, if it names one.
+	SessionID string
+	// Details is the member "details" of the error body.
+	Details map[string]any
+	// Issues are the findings of the Hub's validator.
+	Issues []Issue
+	// UpgradeURL is where a plan can be chosen (status 402).
+	UpgradeURL string
+	// RetryAfter is how long the Hub asked to wait, 0 if it did not.
+	RetryAfter time.Duration
+	// Attempts is the number of requests made.
+	Attempts int
+	// Body is the beginning of the answer's body, at most 64 KiB. It is never part of an error text.
+	Body []byte
+
+	json           bool   // the body was announced as JSON
+	region         string // of discovery, where a 421 points
+	outcomeUnknown bool
+}
+
+// Error says what failed, why, and what to do about it where that is known.
+func (e *APIError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "coder: %s: %d", e.Operation, e.StatusCode)
+	if text := http.StatusText(e.StatusCode); text != "" {
+		b.WriteString(" " + text)
+	}
+	if e.Message != "" {
+		b.WriteString(": " + shorten(e.Message))
+	}
+	fmt.Fprintf(&b, " (%s %s", e.Method, e.Path)
+	if e.Code != "" {
+		b.WriteString("; " + shorten(string(e.Code)))
+	}
+	if e.RequestID != "" {
+		b.WriteString("; request " + shorten(e.RequestID))
+	}
+	if e.Attempts > 1 {
+		fmt.Fprintf(&b, "; %d attempts", e.Attempts)
+	}
+	b.WriteString(")")
+	if advice := e.advice(); advice != "" {
+		b.WriteString("; " + advice)
+	}
+	if e.outcomeUnknown {
+		b.WriteString("; it may have taken effect")
+	}
+	return b.String()
+}
+
+func (e *APIError) advice() string {
+	switch {
+	case e.StatusCode == http.StatusUnauthorized:
+		return "check the key in AGENTUITY_SDK_KEY or WithAPIKey"
+	case e.StatusCode == http.StatusPaymentRequired && e.UpgradeURL != "":
+		return "see " + shorten(e.UpgradeURL)
+	case e.StatusCode == http.StatusNotFound && !e.json:
+		return "the answer is not the Hub's: check the URL in WithURL or AGENTUITY_CODER_URL"
+	case e.RetryAfter > 0:
+		return "try again after " + e.RetryAfter.Round(time.Second).String()
+	}
+	return ""
+}
+
+// Is matches the sentinels of the code and of the status.
+func (e *APIError) Is(target error) bool {
+	for _, sentinel := range byCode[e.Code] {
+		if target == sentinel {
+			return true
+		}
+	}
+	switch target {
+	case ErrOutcomeUnknown:
+		return e.outcomeUnknown
+	case ErrSessionNotFound:
+		return e.StatusCode == http.StatusNotFound && e.json && e.SessionID != ""
+	case ErrSessionArchived:
+		return e.StatusCode == http.StatusGone && e.SessionID != ""
+	}
+	sentinel, ok := byStatus[e.StatusCode]
+	return ok && target == sentinel
+}
+
+// LogValue keeps the body out of logs.
+func (e *APIError) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.String("operation", e.Operation),
+		slog.Int("status", e.StatusCode),
+		slog.String("code", string(e.Code)),
+		slog.String("message", shorten(e.Message)),
+		slog.String("method", e.Method),
+		slog.String("path", e.Path),
+		slog.String("request_id", e.RequestID),
+		slog.Int("attempts", e.Attempts),
+	)
+}
+
+// Sent says whether a request that failed had left for the Hub.
+type Sent int
+
+const (
+	// SentUnknown: it may have been sent.
+	SentUnknown Sent = iota
+	// SentNo: nothing of it was sent, it certainly had no effect.
+	SentNo
+	// SentYes: it was sent, and may have had an effect.
+	SentYes
+)
+
+// String returns "unknown", "no" or "yes".
+func (s Sent) String() string {
+	switch s {
+	case SentNo:
+		return "no"
+	case SentYes:
+		return "yes"
+	}
+	return "unknown"
+}
+
+// RequestError is a call that got no answer: the network failed, or the context ended. What
+// failed below is reachable with [errors.As], for example as a *net.OpError. If the context ended
+// the call, the error matches [context.Canceled] or [context.DeadlineExceeded] and, where an
+// earlier attempt failed, that attempt's error too.
+type RequestError struct {
+	// Operation is the method of [Client] that was called.
+	Operation string
+	// Method and Path are the HTTP method and the escaped path below /api, without query.
+	Method, Path string
+	// Attempts is the number of requests made or tried.
+	Attempts int
+	// Sent tells whether the request reached the Hub.
+	Sent Sent
+	// Err is the cause.
+	Err error
+
+	outcomeUnknown bool
+}
+
+// Error says what failed and why.
+func (e *RequestError) Error() string {
+	text := fmt.Sprintf("coder: %s: %v (%s %s", e.Operation, e.Err, e.Method, e.Path)
+	if e.Attempts > 1 {
+		text += fmt.Sprintf("; %d attempts", e.Attempts)
+	}
+	text += ")"
+	if e.outcomeUnknown {
+		text += "; it may have taken effect"
+	}
+	return text
+}
+
+// Unwrap returns the cause.
+func (e *RequestError) Unwrap() error { return e.Err }
+
+// Is matches ErrOutcomeUnknown where that is the case.
+func (e *RequestError) Is(target error) bool { return target == ErrOutcomeUnknown && e.outcomeUnknown }
+
+// ResponseError is a 2xx answer that is of no use: it is not JSON, lacks what must be there, is
+// too large, or says itself that the request failed.
+type ResponseError struct {
+	// Operation is the method of [Client] that was called.
+	Operation string
+	// Method and Path are the HTTP method and the escaped path below /api, without query.
+	Method, Path string
+	// StatusCode is the HTTP status.
+	StatusCode int
+	// RequestID is the trace id of the request (header x-session-id), for support.
+	RequestID string
+	// Reason says what is wrong or missing.
+	Reason string
+	// Body is the beginning of the answer's body, at most 64 KiB. It is never part of an error text.
+	Body []byte
+	// Err is the cause, if there is one.
+	Err error
+
+	outcomeUnknown bool
+}
+
+// Error says what is wrong with the answer.
+func (e *ResponseError) Error() string {
+	text := fmt.Sprintf("coder: %s: unusable answer: %s (%s %s: %d", e.Operation, e.Reason, e.Method, e.Path, e.StatusCode)
+	if e.RequestID != "" {
+		text += "; request " + shorten(e.RequestID)
+	}
+	text += ")"
+	if e.outcomeUnknown {
+		text += "; it may have taken effect"
+	}
+	return text
+}
+
+// Unwrap returns the cause.
+func (e *ResponseError) Unwrap() error { return e.Err }
+
+// Is matches ErrOutcomeUnknown where that is the case.
+func (e *ResponseError) Is(target error) bool {
+	return target == ErrOutcomeUnknown && e.outcomeUnknown
+}
+
+// ValidationError is a mistake in what the caller passed. Nothing was sent.
+type ValidationError struct {
+	// Method is the function or method of this package that was called.
+	Method string
+	// Field is the parameter, member, option or environment variable at fault.
+	Field string
+	// Reason completes the sentence that the field begins. It never repeats a secret.
+	Reason string
+	// Err is the cause, if there is one.
+	Err error
+}
+
+// Error names the method and the field.
+func (e *ValidationError) Error() string {
+	return fmt.Sprintf("coder: %s: %s %s", e.Method, e.Field, e.Reason)
+}
+
+// Unwrap returns the cause.
+func (e *ValidationError) Unwrap() error { return e.Err }
+
+// endedError is the end of the context, with what came before it.
+type endedError struct {
+	ended, cause, last error
+}
+
+func (e *endedError) Error() string {
+	text := e.ended.Error()
+	if e.cause != nil {
+		text += ": " + e.cause.Error()
+	}
+	if e.last != nil {
+		text += "; before that: " + strings.TrimPrefix(e.last.Error(), "coder: ")
+	}
+	return text
+}
+
+func (e *endedError) Unwrap() []error {
+	errs := []error{e.ended}
+	if e.cause != nil {
+		errs = append(errs, e.cause)
+	}
+	if e.last != nil {
+		errs = append(errs, e.last)
+	}
+	return errs
+}
+
+// shorten makes text from outside fit for one line of an error.
+func shorten(s string) string {
+	const most = 300
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s)
+	if runes := []rune(s); len(runes) > most {
+		s = string(runes[:most]) + "…"
+	}
+	return s
+}
+
+// sessionOf returns the session that a path below /api names.
+func sessionOf(path string) string {
+	rest, ok := strings.CutPrefix(path, "/hub/session/")
+	if !ok {
+		return ""
+	}
+	element, _, _ := strings.Cut(rest, "/")
+	if element == "builder" {
+		return ""
+	}
+	id, err := url.PathUnescape(element)
+	if err != nil {
+		return ""
+	}
+	return id
+}
+
+// describe is the message of an answer that has none.
+func describe(status int, json bool) string {
+	switch status {
+	case http.StatusBadRequest:
+		return "the request is invalid"
+	case http.StatusUnauthorized:
+		return "authentication failed"
+	case http.StatusPaymentRequired:
+		return "a paid plan is needed"
+	case http.StatusForbidden:
+		return "this is not permitted"
+	case http.StatusNotFound:
+		if json {
+			return "there is no such resource"
+		}
+		return "there is no such endpoint"
+	case http.StatusConflict:
+		return "it exists already or is in use"
+	case http.StatusUpgradeRequired:
+		return "the Hub needs a newer version of this client"
+	case http.StatusTooManyRequests:
+		return "too many requests"
+	case http.StatusInternalServerError:
+		return "the Hub failed"
+	case http.StatusBadGateway, http.StatusServiceUnavailable:
+		return "the Hub is unavailable for now"
+	case http.StatusGatewayTimeout:
+		return "the Hub did not answer in time"
+	}
+	return "the status is unexpected"
+}

@@ -1,0 +1,101 @@
+// Package route builds the escaped paths and queries of the Hub's routes. Nothing else does.
+package route
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Error says which parameter of a path or query cannot be used, and why.
+type Error struct{ Field, Reason string }
+
+func (e *Error) Error() string { return e.Field + " " + e.Reason }
+
+// Path replaces the {names} of a template, in order, by the given ids, each escaped as one path
+// element. An id that is empty, "." or ".." would be another route, and is an error.
+func Path(template string, ids ...string) (string, error) {
+	if strings.Count(template, "{") != len(ids) {
+		return "", fmt.Errorf("route %s needs %d ids, got %d", template, strings.Count(template, "{"), len(ids))
+	}
+	var b strings.Builder
+	b.Grow(len(template) + 32*len(ids))
+	for _, id := range ids {
+		before, rest, _ := strings.Cut(template, "{")
+		name, after, _ := strings.Cut(rest, "}")
+		switch id {
+		case "":
+			return "", &Error{name, "must not be empty"}
+		case ".", "..":
+			return "", &Error{name, `must not be "." or ".."`}
+		}
+		b.WriteString(before)
+		escape(&b, id, "-_.!~*'()")
+		template = after
+	}
+	b.WriteString(template)
+	return b.String(), nil
+}
+
+// Query collects query parameters in the order they are added. The zero Query is empty.
+type Query struct {
+	b   strings.Builder
+	err error
+}
+
+// String adds a parameter unless the value is empty.
+func (q *Query) String(name, value string) *Query {
+	if value != "" {
+		q.add(name, value)
+	}
+	return q
+}
+
+// Bool adds a parameter if the value is true.
+func (q *Query) Bool(name string, value bool) *Query {
+	if value {
+		q.add(name, "true")
+	}
+	return q
+}
+
+// Int adds a parameter unless the value is 0. A negative value is an error.
+func (q *Query) Int(name string, value int) *Query {
+	if value < 0 && q.err == nil {
+		q.err = &Error{name, "must not be negative"}
+	}
+	if value != 0 {
+		q.add(name, strconv.Itoa(value))
+	}
+	return q
+}
+
+func (q *Query) add(name, value string) {
+	if q.b.Len() == 0 {
+		q.b.WriteByte('?')
+	} else {
+		q.b.WriteByte('&')
+	}
+	q.b.WriteString(name)
+	q.b.WriteByte('=')
+	escape(&q.b, value, "-_.*")
+}
+
+// Encode returns the query with its question mark, or "" if nothing was added.
+func (q *Query) Encode() (string, error) { return q.b.String(), q.err }
+
+// escape percent-encodes every byte but letters, digits and those of unreserved.
+func escape(b *strings.Builder, s, unreserved string) {
+	const hex = "0123456789ABCDEF"
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9',
+			strings.IndexByte(unreserved, c) >= 0:
+			b.WriteByte(c)
+		default:
+			b.WriteByte('%')
+			b.WriteByte(hex[c>>4])
+			b.WriteByte(hex[c&15])
+		}
+	}
+}

@@ -1,0 +1,161 @@
+package transport
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// firstRead is the buffer of an answer that does not say how long it is.
+	firstRead = 4 << 10
+	// largestPooled bounds what is allocated on the word of a Content-Length, and what is kept.
+	largestPooled = 1 << 20
+	// largestPiece is the size that the pieces of a larger body grow to.
+	largestPiece = 4 << 20
+)
+
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// Body is an answer, read whole. A large one is kept in pieces, so that growing never copies it.
+// Its bytes are valid until Release.
+type Body struct {
+	head *[]byte // from the pool; all of a small body
+	rest [][]byte
+}
+
+// Bytes returns the body if it is in one piece.
+func (b *Body) Bytes() ([]byte, bool) {
+	if b.head == nil {
+		return nil, true
+	}
+	return *b.head, len(b.rest) == 0
+}
+
+// Reader reads the body from its beginning.
+func (b *Body) Reader() io.Reader {
+	if b.head == nil {
+		return bytes.NewReader(nil)
+	}
+	readers := []io.Reader{bytes.NewReader(*b.head)}
+	for _, piece := range b.rest {
+		readers = append(readers, bytes.NewReader(piece))
+	}
+	return io.MultiReader(readers...)
+}
+
+// Prefix returns a copy of at most n bytes.
+func (b *Body) Prefix(n int) []byte {
+	if b.head == nil {
+		return nil
+	}
+	return bytes.Clone((*b.head)[:min(n, len(*b.head))])
+}
+
+// Release gives the buffer back.
+func (b *Body) Release() {
+	if b.head != nil && cap(*b.head) <= largestPooled+1 {
+		*b.head = (*b.head)[:0]
+		buffers.Put(b.head)
+	}
+	b.head, b.rest = nil, nil
+}
+
+// readBody reads a 2xx body of at most limit bytes, and closes it.
+func readBody(resp *http.Response, limit int64, silence time.Duration) (Body, error) {
+	r := newWatched(resp.Body, silence)
+	defer r.close()
+	if resp.ContentLength > limit {
+		return Body{}, fmt.Errorf("%w of %d bytes", ErrTooLarge, limit)
+	}
+
+	body := Body{head: buffers.Get().(*[]byte)}
+	// One byte more than announced: the end must be seen for the connection to be used again.
+	want := int(min(max(resp.ContentLength, firstRead), largestPooled)) + 1
+	if cap(*body.head) < want {
+		*body.head = make([]byte, 0, want)
+	}
+	piece := body.head
+	var total int64
+	for {
+		if len(*piece) == cap(*piece) {
+			piece = body.grow(piece)
+		}
+		n, err := r.Read((*piece)[len(*piece):cap(*piece)])
+		*piece = (*piece)[:len(*piece)+n]
+		if total += int64(n); total > limit {
+			err = fmt.Errorf("%w of %d bytes", ErrTooLarge, limit)
+		}
+		if err == io.EOF {
+			return body, nil
+		}
+		if err != nil {
+			body.Release()
+			return Body{}, err
+		}
+	}
+}
+
+// grow returns a piece with room: the head, doubled, while it is small, else a new piece.
+func (b *Body) grow(full *[]byte) *[]byte {
+	if cap(*full) <= largestPooled/2 {
+		larger := make([]byte, len(*full), 2*cap(*full))
+		copy(larger, *full)
+		*full = larger
+		return full
+	}
+	b.rest = append(b.rest, make([]byte, 0, min(2*cap(*full), largestPiece)))
+	return &b.rest[len(b.rest)-1]
+}
+
+// readText reads what there is of an error's body, up to the limit, and closes it. A failure to
+// read never hides the status.
+func readText(resp *http.Response, silence time.Duration) []byte {
+	r := newWatched(resp.Body, silence)
+	defer r.close()
+	text, _ := io.ReadAll(io.LimitReader(r, ErrorBodyLimit))
+	return text
+}
+
+// errSilent: a body yielded nothing for too long.
+var errSilent = errors.New("the answer stopped in the middle")
+
+// watched closes a body that stays silent, which ends a Read that hangs in it.
+type watched struct {
+	body    io.ReadCloser
+	silence time.Duration
+	timer   *time.Timer
+	silent  atomic.Bool
+}
+
+func newWatched(body io.ReadCloser, silence time.Duration) *watched {
+	w := &watched{body: body, silence: silence}
+	w.timer = time.AfterFunc(silence, w.giveUp)
+	return w
+}
+
+func (w *watched) giveUp() {
+	w.silent.Store(true)
+	_ = w.body.Close()
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.body.Read(p)
+	if err != nil && err != io.EOF && w.silent.Load() {
+		return n, fmt.Errorf("%w: no byte for %v", errSilent, w.silence)
+	}
+	if n > 0 && err == nil {
+		w.timer.Reset(w.silence)
+	}
+	return n, err
+}
+
+func (w *watched) close() {
+	w.timer.Stop()
+	_ = w.body.Close()
+}

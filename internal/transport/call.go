@@ -1,0 +1,211 @@
+package transport
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
+)
+
+// Outcome is what came of a call. Err is nil exactly when the Hub's answer was read; Status is
+// then its status. With Ended set the rest says what the last attempt came to.
+type Outcome struct {
+	Status   int // 0: no answer. Also set when a 2xx body was larger than the limit.
+	Header   http.Header
+	Body     Body   // of a 2xx answer, read whole
+	Text     []byte // of any other answer, at most ErrorBodyLimit
+	Err      error  // never a *url.Error
+	Ended    error  // the context's error, when that ended the call
+	Attempts int
+	// Sent tells whether a request whose effect is not known from its answer reached the Hub.
+	Sent Sent
+	// Doubtful: an attempt before the last had an unknown outcome, so that the last may have
+	// met the effect of it.
+	Doubtful bool
+	// Unknown: the call is not repeatable, and may or may not have taken effect.
+	Unknown bool
+}
+
+// Sent says whether a request reached the Hub.
+type Sent int
+
+// The answers there are.
+const (
+	SentUnknown Sent = iota
+	SentNo
+	SentYes
+)
+
+// call is the state of one call and, so that the hooks of go-retryablehttp find it, its context.
+type call struct {
+	context.Context
+	transport *Transport
+	request   *Request
+	conns     connTrace
+
+	attempts int
+	began    time.Time // of the attempt
+	handled  bool      // the attempt was answered, and read has run
+
+	counted   int       // failures that count against MaxAttempts
+	backoffs  int       // waits so far
+	windowEnd time.Time // set by the first failure that may outlast MaxAttempts
+
+	outcome Outcome
+}
+
+func callOf(ctx context.Context) *call { return ctx.(*call) }
+
+// begin starts an attempt.
+func (c *call) begin() {
+	c.attempts++
+	c.began = time.Now()
+	c.handled = false
+	c.conns.reset()
+}
+
+// read is the response handler: it reads the body inside the loop, so that a body that is cut
+// is an attempt that failed.
+func (c *call) read(resp *http.Response) error {
+	c.handled = true
+	c.outcome.Status = resp.StatusCode
+	c.outcome.Header = resp.Header
+	c.outcome.Text = nil
+	if resp.StatusCode/100 != 2 {
+		c.outcome.Text = readText(resp, c.transport.silence)
+		return nil
+	}
+	var err error
+	c.outcome.Body, err = readBody(resp, c.transport.maxBody, c.transport.silence)
+	return err
+}
+
+// next decides whether there is another attempt, and waits for its time. go-retryablehttp asks
+// twice when an answer came: before and after its body was read.
+func (c *call) next(resp *http.Response, err error) bool {
+	if err == nil && !c.handled {
+		return false // on to read
+	}
+	if !c.handled {
+		c.outcome.Status, c.outcome.Header, c.outcome.Text = 0, nil, nil
+		if resp != nil { // a refused redirect: net/http returns the answer as well as the error
+			_ = resp.Body.Close()
+		}
+	}
+	failure := c.classify(resp, err)
+	c.log(err)
+	c.record(failure, err)
+	if failure == none {
+		return false
+	}
+	if err != nil && c.Err() != nil {
+		c.outcome.Ended = c.Err()
+		return false
+	}
+	wait, again := c.wait(failure)
+	if !again {
+		return false
+	}
+	c.outcome.Doubtful = c.outcome.Doubtful || failure.doubtful()
+	if !sleep(c, wait) {
+		c.outcome.Ended = c.Err()
+		return false
+	}
+	return true
+}
+
+// record keeps what the attempt came to.
+func (c *call) record(f failure, err error) {
+	o := &c.outcome
+	o.Err = withoutURL(err)
+	o.Unknown = !c.request.Repeatable && f.unknown()
+	if c.handled && err != nil && f != unusable {
+		o.Status, o.Header = 0, nil // a body that is cut is no answer
+	}
+	switch {
+	case c.handled:
+		o.Sent = SentYes
+	case f == neverSent, f == unknownHost, f == insecure:
+		if !o.Doubtful { // else an earlier attempt went out and was lost
+			o.Sent = SentNo
+		}
+	case c.request.Repeatable:
+		o.Sent = SentUnknown
+	default:
+		o.Sent = c.conns.sent()
+	}
+}
+
+// log writes the attempt's line.
+func (c *call) log(err error) {
+	logger := c.transport.logger
+	if !logger.Enabled(c, slog.LevelDebug) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("method", c.request.Method),
+		slog.String("path", c.request.Path),
+		slog.Int("status", c.outcome.Status),
+		slog.Duration("duration", time.Since(c.began)),
+		slog.Int("attempt", c.attempts),
+	}
+	if id := c.outcome.Header.Get(RequestIDHeader); id != "" {
+		attrs = append(attrs, slog.String("request_id", id))
+	}
+	if err != nil {
+		attrs = append(attrs, slog.String("error", withoutURL(err).Error()))
+	}
+	logger.LogAttrs(c, slog.LevelDebug, "coder hub request", attrs...)
+}
+
+// RequestIDHeader is the response header that names the trace of a request.
+const RequestIDHeader = "X-Session-Id"
+
+// sleep waits, and reports false when the context ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return ctx.Err() == nil
+	}
+}
+
+// connTrace counts the connections of an attempt. Its hooks run on goroutines of net/http, also
+// after the attempt returned, so its fields are atomics; what comes late can only turn "not
+// sent" into "unknown".
+type connTrace struct {
+	get, got, wrote atomic.Int32
+}
+
+func (t *connTrace) getConn(string)                { t.get.Add(1) }
+func (t *connTrace) gotConn(httptrace.GotConnInfo) { t.got.Add(1) }
+
+func (t *connTrace) wroteRequest(info httptrace.WroteRequestInfo) {
+	if info.Err == nil {
+		t.wrote.Add(1)
+	}
+}
+
+func (t *connTrace) reset() {
+	t.get.Store(0)
+	t.got.Store(0)
+	t.wrote.Store(0)
+}
+
+// sent concludes "no" only from evidence: connections were asked for and none was ever had. A
+// RoundTripper that drops the context calls no hook at all, which says nothing.
+func (t *connTrace) sent() Sent {
+	switch {
+	case t.wrote.Load() > 0:
+		return SentYes
+	case t.get.Load() > 0 && t.got.Load() == 0:
+		return SentNo
+	default:
+		return SentUnknown
+	}
+}

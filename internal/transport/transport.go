@@ -1,0 +1,133 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+)
+
+// ErrorBodyLimit is how much of the body of an answer other than 2xx is read.
+const ErrorBodyLimit = 64 << 10
+
+// Config is what a Transport is made of. All fields are required, HTTPClient may be the zero client.
+type Config struct {
+	HTTPClient http.Client   // copied; a nil Transport means NewHTTPTransport
+	Policy     Policy        // zero fields take their defaults
+	Logger     *slog.Logger  // one debug line an attempt
+	MaxBody    int64         // limit of a 2xx body in bytes
+	Silence    time.Duration // a body that yields nothing for so long is a lost connection
+}
+
+// Transport makes calls. It is safe for concurrent use.
+type Transport struct {
+	loop    *retryablehttp.Client
+	client  *http.Client // as the loop's, but with CloseIdleConnections intact
+	policy  Policy
+	logger  *slog.Logger
+	maxBody int64
+	silence time.Duration
+}
+
+// New returns a Transport. It starts nothing.
+func New(cfg Config) *Transport {
+	base := cfg.HTTPClient.Transport
+	if base == nil {
+		base = NewHTTPTransport()
+	}
+	client := cfg.HTTPClient
+	client.Transport = base
+	client.CheckRedirect = redirectRule(cfg.HTTPClient.CheckRedirect)
+
+	looped := client
+	looped.Transport = roundTripperOnly{base}
+	t := &Transport{
+		client:  &client,
+		policy:  cfg.Policy.WithDefaults(),
+		logger:  cfg.Logger,
+		maxBody: cfg.MaxBody,
+		silence: cfg.Silence,
+	}
+	t.loop = &retryablehttp.Client{
+		HTTPClient:     &looped,
+		RetryMax:       math.MaxInt,
+		RequestLogHook: func(_ retryablehttp.Logger, req *http.Request, _ int) { callOf(req.Context()).begin() },
+		CheckRetry: func(ctx context.Context, resp *http.Response, err error) (bool, error) {
+			return callOf(ctx).next(resp, err), nil
+		},
+		// CheckRetry has waited already: only it has the context.
+		Backoff:      func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return 0 },
+		ErrorHandler: retryablehttp.PassthroughErrorHandler,
+	}
+	return t
+}
+
+// CloseIdleConnections closes the idle connections of the underlying transport.
+func (t *Transport) CloseIdleConnections() { t.client.CloseIdleConnections() }
+
+// roundTripperOnly hides every other method of a RoundTripper. go-retryablehttp calls
+// CloseIdleConnections after each failed call and each cancelled wait, which would make all
+// other users of the same connections dial anew.
+type roundTripperOnly struct{ http.RoundTripper }
+
+// Request is one call.
+type Request struct {
+	Method string
+	URL    string      // whole, escaped
+	Path   string      // what logs may show: no query, no host
+	Header http.Header // belongs to the call from here on
+	Body   []byte      // nil: no body
+	// Repeatable says that the call has the same effect once or twice. A call that has not is
+	// made again only when the attempt before it certainly had no effect.
+	Repeatable bool
+}
+
+// Do makes the call. The context bounds all of it, waits included. The caller releases the
+// outcome's body.
+func (t *Transport) Do(ctx context.Context, r *Request) *Outcome {
+	c := &call{Context: ctx, transport: t, request: r}
+	if !r.Repeatable {
+		c.Context = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+			GetConn:      c.conns.getConn,
+			GotConn:      c.conns.gotConn,
+			WroteRequest: c.conns.wroteRequest,
+		})
+	}
+	var body any // a nil []byte in an interface would not be nil
+	if r.Body != nil {
+		body = r.Body
+	}
+	req, err := retryablehttp.NewRequestWithContext(c, r.Method, r.URL, body)
+	if err != nil {
+		return &Outcome{Err: withoutURL(err), Sent: SentNo}
+	}
+	if r.Header != nil {
+		req.Header = r.Header
+	}
+	if !r.Repeatable {
+		// With GetBody net/http repeats a POST by itself when an HTTP/2 connection dies, even
+		// one that was sent whole.
+		req.GetBody = nil
+	}
+	req.SetResponseHandler(c.read)
+	_, _ = t.loop.Do(req) //nolint:bodyclose // call.read has read and closed it, and call.next has seen the error
+	c.outcome.Attempts = c.attempts
+	return &c.outcome
+}
+
+// withoutURL takes the *url.Error of net/http apart: its text holds the query and user info.
+func withoutURL(err error) error {
+	for {
+		var ue *url.Error
+		if !errors.As(err, &ue) || ue.Err == nil {
+			return err
+		}
+		err = ue.Err
+	}
+}

@@ -1,0 +1,132 @@
+// Package wire turns the Hub's JSON into Go values and back. It is strict about syntax and
+// lenient about meaning: what the Hub got wrong in one member does not cost the others.
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"reflect"
+	"slices"
+	"time"
+
+	v1 "encoding/json"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+var (
+	// Accepted are the options under which the Hub's answers are read: a duplicate name or a bad
+	// byte in a text is no reason to lose an answer.
+	Accepted = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+
+	strict   = Accepted
+	tolerant = json.JoinOptions(Accepted, json.WithUnmarshalers(json.UnmarshalFromFunc(skipMismatch)))
+	// produced are the options of request bodies: the same value gives the same bytes.
+	produced = json.JoinOptions(json.Deterministic(true))
+)
+
+// Marshal encodes a request body.
+func Marshal(in any) ([]byte, error) { return json.Marshal(in, produced) }
+
+// Unmarshal decodes one JSON value and nothing after it. Members of the wrong kind are left at
+// their zero value; only text that is not JSON is an error.
+func Unmarshal(data []byte, out any) error {
+	err := json.Unmarshal(data, out, strict)
+	if !meaning(err) {
+		return err
+	}
+	reset(out)
+	return json.Unmarshal(data, out, tolerant)
+}
+
+// UnmarshalExact decodes one JSON value of which every member has the right kind.
+func UnmarshalExact(data []byte, out any) error { return json.Unmarshal(data, out, strict) }
+
+// UnmarshalRead is Unmarshal for a value that can be read twice.
+func UnmarshalRead(open func() io.Reader, out any) error {
+	err := json.UnmarshalRead(open(), out, strict)
+	if !meaning(err) {
+		return err
+	}
+	reset(out)
+	return json.UnmarshalRead(open(), out, tolerant)
+}
+
+// meaning tells errors of meaning from errors of syntax.
+func meaning(err error) bool {
+	var semantic *json.SemanticError
+	return errors.As(err, &semantic)
+}
+
+// reset undoes what a pass that failed has left.
+func reset(out any) { reflect.ValueOf(out).Elem().SetZero() }
+
+var (
+	rawType       = reflect.TypeFor[jsontext.Value]()
+	rawV1Type     = reflect.TypeFor[v1.RawMessage]() // the same as rawType where v2 is in the standard library
+	timeType      = reflect.TypeFor[time.Time]()
+	byteType      = reflect.TypeFor[byte]()
+	decodesItself = []reflect.Type{reflect.TypeFor[json.UnmarshalerFrom](), reflect.TypeFor[json.Unmarshaler]()}
+)
+
+// skipMismatch is asked for every value of the second pass, at any depth. It leaves the value to
+// the usual rules where it has members that may be worth saving, and otherwise decodes it by
+// itself, so that its failure stays with it.
+func skipMismatch(dec *jsontext.Decoder, v any) error {
+	t := reflect.TypeOf(v).Elem()
+	if t == rawType || t == rawV1Type || t.Kind() == reflect.Interface {
+		return errors.ErrUnsupported
+	}
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if descends(t, dec.PeekKind()) {
+		return errors.ErrUnsupported
+	}
+	raw, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	if json.Unmarshal(raw, v, Accepted) != nil {
+		reset(v)
+	}
+	return nil
+}
+
+// descends tells whether a JSON value of this kind has members that match those of t.
+func descends(t reflect.Type, kind jsontext.Kind) bool {
+	switch t.Kind() {
+	case reflect.Struct:
+		if kind != jsontext.KindBeginObject || t == timeType {
+			return false
+		}
+		// A struct that decodes itself is an object only if it keeps unknown members.
+		_, open := t.FieldByName("Extra")
+		return open || !slices.ContainsFunc(decodesItself, reflect.PointerTo(t).Implements)
+	case reflect.Map:
+		return kind == jsontext.KindBeginObject
+	case reflect.Slice:
+		return kind == jsontext.KindBeginArray && t.Elem() != byteType
+	}
+	return false
+}
+
+// Valid reports whether data is one JSON value.
+func Valid(data []byte) bool { return jsontext.Value(data).IsValid(Accepted) }
+
+// Refused reports whether a top-level object says "ok": false or "success": false.
+func Refused(data []byte) bool {
+	if !bytes.Contains(data, []byte(`"ok"`)) && !bytes.Contains(data, []byte(`"success"`)) {
+		return false
+	}
+	var verdict struct {
+		OK      *bool `json:"ok"`
+		Success *bool `json:"success"`
+	}
+	if Unmarshal(data, &verdict) != nil {
+		return false
+	}
+	return verdict.OK != nil && !*verdict.OK || verdict.Success != nil && !*verdict.Success
+}

@@ -1,0 +1,141 @@
+package coder
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/agentuity/coder-go/internal/poll"
+)
+
+// The statuses of sessions that decide something here. Others exist: a status is free text.
+const statusArchived = "archived"
+
+// LifecycleResponse says what became of a session.
+type LifecycleResponse struct {
+	// SessionID is the id of the session.
+	SessionID string `json:"sessionId"`
+	// Status is its status afterwards.
+	Status string `json:"status,omitzero"`
+	// Extra holds the members this package has no field for. A resume has "resumed".
+	Extra map[string]json.RawMessage `json:",embed,unknown"`
+}
+
+func (r *LifecycleResponse) problem() error { return missingText("sessionId", r.SessionID) }
+
+// resumeResponse is a LifecycleResponse that may say no.
+type resumeResponse lifecycleResponsePlain
+
+func (r *resumeResponse) problem() error {
+	var reason string
+	_ = json.Unmarshal(r.Extra["error"], &reason)
+	switch {
+	case reason != "":
+		return &flaw{"the Hub declined to wake the session: " + shorten(reason), ErrResumeDeclined}
+	case string(r.Extra["resumed"]) == "false":
+		return &flaw{"the Hub declined to wake the session", ErrResumeDeclined}
+	}
+	return (*LifecycleResponse)(r).problem()
+}
+
+// ArchiveSession ends a session. Its transcript stays and can be replayed. If an attempt of it
+// was lost and the next one finds the session archived, it has worked.
+//
+// POST /hub/session/{sessionId}/archive
+func (c *Client) ArchiveSession(ctx context.Context, sessionID string) (*LifecycleResponse, error) {
+	a := c.send(ctx, act("ArchiveSession", "/hub/session/{sessionID}/archive", sessionID))
+	if a.repeatedOn(ErrSessionArchived) {
+		return &LifecycleResponse{SessionID: sessionID, Status: statusArchived}, nil
+	}
+	return decode[LifecycleResponse](a)
+}
+
+// ResumeSession begins to wake a paused session. When it returns the session may not be ready;
+// PrepareSessionForRemoteAttach waits for that. If the Hub declines, the error matches
+// [ErrResumeDeclined].
+//
+// POST /hub/session/{sessionId}/resume
+func (c *Client) ResumeSession(ctx context.Context, sessionID string) (*LifecycleResponse, error) {
+	return c.resume(ctx, "ResumeSession", sessionID)
+}
+
+func (c *Client) resume(ctx context.Context, op, sessionID string) (*LifecycleResponse, error) {
+	response, err := call[resumeResponse](ctx, c, act(op, "/hub/session/{sessionID}/resume", sessionID))
+	var bad *ResponseError
+	if errors.As(err, &bad) && errors.Is(err, errRefused) {
+		bad.Err = ErrResumeDeclined
+	}
+	return (*LifecycleResponse)(response), err
+}
+
+// RemoteAttachPreparationOptions says how long to wait for a session to wake.
+type RemoteAttachPreparationOptions struct {
+	// Timeout is how long to wait after the Hub began to wake it. Default: 30 s.
+	Timeout time.Duration
+	// PollInterval is the time between two looks. Default: 1 s.
+	PollInterval time.Duration
+}
+
+// PrepareSessionForRemoteAttach makes sure that a controller can attach to a session: it wakes it
+// if it sleeps, and waits until its runtime is there. It returns the session as last seen. Look at
+// HistoryOnly and RuntimeAvailable: a session that is over or cannot be woken is returned as it is,
+// and running out of time is not an error either.
+//
+// While it waits only answers with status 401, 402, 403 and 426 are errors, and the end of the
+// context. If the Hub declines to wake the session, the error matches [ErrResumeDeclined].
+//
+// GET /hub/session/{sessionId}, POST /hub/session/{sessionId}/resume
+func (c *Client) PrepareSessionForRemoteAttach(ctx context.Context, sessionID string, options *RemoteAttachPreparationOptions) (*Session, error) {
+	const op = "PrepareSessionForRemoteAttach"
+	var o RemoteAttachPreparationOptions
+	if options != nil {
+		o = *options
+	}
+	switch {
+	case o.Timeout < 0:
+		return nil, invalid(op, "Timeout", "must not be negative")
+	case o.PollInterval < 0:
+		return nil, invalid(op, "PollInterval", "must not be negative")
+	}
+	wait := poll.Poll{Interval: cmp.Or(o.PollInterval, time.Second), Timeout: cmp.Or(o.Timeout, 30*time.Second)}
+
+	look := get(op, "/hub/session/{sessionID}", sessionID)
+	session, err := call[Session](ctx, c, look)
+	if err != nil || session.HistoryOnly || !session.WakeAvailable || session.RuntimeAvailable {
+		return session, err
+	}
+	if _, err := c.resume(ctx, op, sessionID); err != nil {
+		return nil, err
+	}
+	var last error
+	err = wait.Run(ctx, func(ctx context.Context) (bool, error) {
+		var latest *Session
+		if latest, last = call[Session](ctx, c, look); last != nil {
+			return false, fatalWhileWaiting(last)
+		}
+		session = latest
+		return session.HistoryOnly || session.RuntimeAvailable, nil
+	})
+	switch {
+	case err == nil:
+		return session, nil
+	case errors.Is(err, ctx.Err()):
+		return nil, &RequestError{
+			Operation: op, Method: look.method, Path: look.path, Sent: SentNo, Err: contextError(ctx, ctx.Err(), last),
+		}
+	}
+	return nil, err
+}
+
+// fatalWhileWaiting returns the errors that further looks will meet again. Any other may pass: a
+// session that is waking can be away for a moment.
+func fatalWhileWaiting(err error) error {
+	for _, fatal := range []error{ErrUnauthorized, ErrPaymentRequired, ErrForbidden, ErrUpgradeRequired} {
+		if errors.Is(err, fatal) {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,334 @@
+package coder_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/agentuity/coder-go"
+)
+
+// methodCase is a method of Client, as every one of them is tested.
+type methodCase struct {
+	name    string
+	route   string // method and target; ID stands for the escaped id
+	sample  string // the answer, and by default the JSON of the result
+	request string // the body, if there is one
+	want    string // the JSON of the result, if it is not the answer
+	create  bool   // must not be repeated
+	bodied  bool   // needs no body in the answer
+	call    func(ctx context.Context, c *coder.Client, id string) (any, error)
+}
+
+func (m *methodCase) hasID() bool { return strings.Contains(m.route, "ID") }
+
+var methods = []methodCase{
+	{
+		name: "CreateSession", route: "POST /api/hub/session", create: true,
+		sample: "responses/session-create.json", request: "requests/session-create.json",
+		call: func(ctx context.Context, c *coder.Client, _ string) (any, error) {
+			return c.CreateSession(ctx, coder.CreateSessionRequest{
+				Task:         "Implement OAuth login with a GitHub provider",
+				WorkflowMode: coder.WorkflowStandard,
+				Tags:         []string{"auth", "feature"},
+			})
+		},
+	},
+	{
+		name: "GetSession", route: "GET /api/hub/session/ID", sample: "responses/session-get.json",
+		call: func(ctx context.Context, c *coder.Client, id string) (any, error) { return c.GetSession(ctx, id) },
+	},
+	{
+		name: "UpdateSession", route: "PATCH /api/hub/session/ID",
+		sample: "responses/session-update.json", request: "requests/session-update.json",
+		call: func(ctx context.Context, c *coder.Client, id string) (any, error) {
+			return c.UpdateSession(ctx, id, coder.UpdateSessionRequest{
+				Label:      new("OAuth login, phase 2"),
+				Visibility: new(coder.VisibilityOrganization),
+				Tags:       []string{"auth", "feature", "phase-2"},
+				Agent:      new("builder"),
+				Skills: []coder.SkillRef{{
+					SkillID: "code-review", Repo: "northwind-labs/skills", Name: "Code review",
+					URL: "https://skills.example/northwind-labs/skills/code-review",
+				}},
+			})
+		},
+	},
+	{
+		name: "ListSessions", route: "GET /api/hub/sessions?search=auth&includeArchived=true&limit=20&offset=3",
+		sample: "responses/sessions-list.json", want: "sessions",
+		call: func(ctx context.Context, c *coder.Client, _ string) (any, error) {
+			return c.ListSessions(ctx, &coder.ListSessionsParams{Search: "auth", IncludeArchived: true, Limit: 20, Offset: 3})
+		},
+	},
+	{
+		name: "ListConnectableSessions", route: "GET /api/hub/sessions?includeArchived=true",
+		sample: "responses/sessions-list-empty.json", want: "sessions",
+		call: func(ctx context.Context, c *coder.Client, _ string) (any, error) {
+			return c.ListConnectableSessions(ctx, nil)
+		},
+	},
+	{
+		name: "DeleteSession", route: "DELETE /api/hub/session/ID", sample: "responses/session-delete.json", want: "nothing",
+		bodied: true,
+		call: func(ctx context.Context, c *coder.Client, id string) (any, error) {
+			return nil, c.DeleteSession(ctx, id)
+		},
+	},
+	{
+		name: "ArchiveSession", route: "POST /api/hub/session/ID/archive", sample: "responses/session-archive.json",
+		call: func(ctx context.Context, c *coder.Client, id string) (any, error) { return c.ArchiveSession(ctx, id) },
+	},
+	{
+		name: "ResumeSession", route: "POST /api/hub/session/ID/resume", sample: "responses/session-resume.json",
+		call: func(ctx context.Context, c *coder.Client, id string) (any, error) { return c.ResumeSession(ctx, id) },
+	},
+	{
+		name: "PrepareSessionForRemoteAttach", route: "GET /api/hub/session/ID", sample: "responses/session-get-history.json",
+		call: func(ctx context.Context, c *coder.Client, id string) (any, error) {
+			return c.PrepareSessionForRemoteAttach(ctx, id, nil)
+		},
+	},
+	{
+		name: "GetReplay", route: "GET /api/hub/session/ID/replay?limit=100&offset=2", sample: "responses/session-replay.json",
+		call: func(ctx context.Context, c *coder.Client, id string) (any, error) {
+			return c.GetReplay(ctx, id, &coder.GetSessionReplayParams{Limit: 100, Offset: 2})
+		},
+	},
+	{
+		name:   "ListParticipants",
+		route:  "GET /api/hub/session/ID/participants?limit=50&includeDisconnected=true",
+		sample: "responses/session-participants.json",
+		call: func(ctx context.Context, c *coder.Client, id string) (any, error) {
+			return c.ListParticipants(ctx, id, &coder.ListParticipantsParams{Limit: 50, IncludeDisconnected: true})
+		},
+	},
+	{
+		name:   "ListEventHistory",
+		route:  "GET /api/hub/session/ID/events/history?limit=3&beforeId=1230",
+		sample: "responses/session-events-history.json",
+		call: func(ctx context.Context, c *coder.Client, id string) (any, error) {
+			return c.ListEventHistory(ctx, id, &coder.ListEventHistoryParams{Limit: 3, BeforeID: 1230})
+		},
+	},
+	{
+		name: "GetLoopState", route: "GET /api/hub/session/ID/loop", sample: "responses/session-loop.json",
+		call: func(ctx context.Context, c *coder.Client, id string) (any, error) { return c.GetLoopState(ctx, id) },
+	},
+	{
+		name: "Do", route: "POST /api/hub/session", sample: "responses/session-create.json", create: true,
+		call: func(ctx context.Context, c *coder.Client, _ string) (any, error) {
+			var out coder.CreateSessionResponse
+			err := c.Do(ctx, http.MethodPost, "/hub/session", nil, &out)
+			return &out, err
+		},
+	},
+}
+
+// notCalls are the methods of Client that make no request of their own on a route of the Hub.
+var notCalls = []string{"CloseIdleConnections", "Format", "LogValue", "URL"}
+
+func TestEveryMethodIsInTheTable(t *testing.T) {
+	var listed []string
+	for _, m := range methods {
+		listed = append(listed, m.name)
+	}
+	listed = append(listed, notCalls...)
+	client := reflect.TypeFor[*coder.Client]()
+	for i := range client.NumMethod() {
+		assert.Contains(t, listed, client.Method(i).Name, "add the method to the table, so that it is tested as all are")
+	}
+}
+
+func eachMethod(t *testing.T, test func(t *testing.T, m methodCase)) {
+	for _, m := range methods {
+		t.Run(m.name, func(t *testing.T) { test(t, m) })
+	}
+}
+
+func TestMethodSuccess(t *testing.T) {
+	eachMethod(t, func(t *testing.T, m methodCase) {
+		s := newServer(t, answerJSON(http.StatusOK, sample(t, m.sample)))
+		got, err := m.call(t.Context(), s.client(t), "codesess_1")
+		require.NoError(t, err)
+
+		require.Len(t, s.seen(), 1)
+		request := s.seen()[0]
+		assert.Equal(t, strings.ReplaceAll(m.route, "ID", "codesess_1"), request.method+" "+request.target)
+		if m.request == "" {
+			assert.Empty(t, request.body)
+			assert.Empty(t, request.header["Content-Type"], "no Content-Type without a body")
+		} else {
+			assert.JSONEq(t, sample(t, m.request), string(request.body))
+			assert.Equal(t, "application/json", request.header.Get("Content-Type"))
+		}
+		assert.Equal(t, "application/json", request.header.Get("Accept"))
+		assert.Equal(t, "Bearer "+testKey, request.header.Get("Authorization"))
+		assert.Regexp(t, `^agentuity-coder-go/\d+\.\d+\.\d+ \(go1\.`, request.header.Get("User-Agent"))
+
+		switch m.want {
+		case "nothing":
+		case "sessions":
+			var page struct {
+				Sessions struct{ WebSocket json.RawMessage }
+				Total    int
+			}
+			require.NoError(t, json.Unmarshal([]byte(sample(t, m.sample)), &page))
+			list := got.(*coder.SessionListResponse)
+			assert.Equal(t, page.Total, list.Total)
+			assertSameJSON(t, string(page.Sessions.WebSocket), list.Sessions, "nothing the Hub sent may be lost or invented")
+		default:
+			assertSameJSON(t, sample(t, m.sample), got, "nothing the Hub sent may be lost or invented")
+		}
+	})
+}
+
+func TestMethodIDs(t *testing.T) {
+	hostile := map[string]string{
+		"a/b": "a%2Fb", "a?b": "a%3Fb", "a/../b": "a%2F..%2Fb", "ä #%": "%C3%A4%20%23%25", "%2e%2e": "%252e%252e", "a b+c": "a%20b%2Bc",
+	}
+	eachMethod(t, func(t *testing.T, m methodCase) {
+		if !m.hasID() {
+			return
+		}
+		s := newServer(t, answerJSON(http.StatusOK, sample(t, m.sample)))
+		c := s.client(t)
+		for _, id := range []string{"", ".", ".."} {
+			_, err := m.call(t.Context(), c, id)
+			var invalid *coder.ValidationError
+			require.ErrorAs(t, err, &invalid, "id %q", id)
+			assert.Equal(t, m.name, invalid.Method)
+			assert.NotEmpty(t, invalid.Field)
+			assert.Regexp(t, `^coder: `+m.name+`: \w+ID\w* must not be `, err.Error())
+		}
+		require.Empty(t, s.seen(), "nothing is sent with a bad id")
+		for id, escaped := range hostile {
+			_, err := m.call(t.Context(), c, id)
+			require.NoError(t, err, "id %q", id)
+			last := s.seen()[len(s.seen())-1]
+			assert.Equal(t, strings.ReplaceAll(m.route, "ID", escaped), last.method+" "+last.target, "the id stays one element")
+		}
+	})
+}
+
+func TestMethodAPIError(t *testing.T) {
+	eachMethod(t, func(t *testing.T, m methodCase) {
+		s := newServer(t, answerJSON(http.StatusNotFound,
+			`{"success":false,"code":"CODER_SESSION_NOT_FOUND","message":"No session with this id","details":{"a":1}}`))
+		_, err := m.call(t.Context(), s.client(t), "codesess_1")
+		var api *coder.APIError
+		require.ErrorAs(t, err, &api)
+		assert.Equal(t, http.StatusNotFound, api.StatusCode)
+		assert.Equal(t, coder.CodeSessionNotFound, api.Code)
+		assert.Equal(t, "No session with this id", api.Message)
+		assert.Equal(t, "trace_1", api.RequestID)
+		assert.Equal(t, m.name, api.Operation)
+		assert.Equal(t, map[string]any{"a": 1.0}, api.Details)
+		assert.Equal(t, 1, api.Attempts)
+		route := strings.ReplaceAll(m.route, "ID", "codesess_1")
+		route, _, _ = strings.Cut(route, "?")
+		assert.Equal(t, route, api.Method+" /api"+api.Path)
+		require.ErrorIs(t, err, coder.ErrSessionNotFound)
+		require.ErrorIs(t, err, coder.ErrNotFound)
+		require.NotErrorIs(t, err, coder.ErrOutcomeUnknown)
+		assert.Regexp(t, `^coder: `+m.name+`: 404 Not Found: No session with this id \(`, err.Error())
+	})
+}
+
+func TestMethodHTML502(t *testing.T) {
+	eachMethod(t, func(t *testing.T, m methodCase) {
+		s := newServer(t, answer(http.StatusBadGateway, "text/html", "<html>bad gateway</html>"))
+		_, err := m.call(t.Context(), s.client(t), "codesess_1")
+		require.ErrorIs(t, err, coder.ErrUnavailable)
+		var api *coder.APIError
+		require.ErrorAs(t, err, &api)
+		assert.Equal(t, m.create, isUnknown(err), "only a create has an unknown outcome")
+		assert.Equal(t, "<html>bad gateway</html>", string(api.Body))
+		assert.NotContains(t, err.Error(), "<html>")
+	})
+}
+
+func TestMethodUnusableAnswers(t *testing.T) {
+	for name, body := range map[string]string{
+		"empty": "", "null": "null", "HTML": "<html>login</html>", "cut": `{"sessionId":"codesess_1","sta`,
+		"something after it": `{"sessionId":"codesess_1"} {}`,
+		"wrong wrapper":      `{"data":{"sessionId":"codesess_1","sessions":[]}}`,
+		"says no":            `{"ok":false,"sessionId":"codesess_1"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachMethod(t, func(t *testing.T, m methodCase) {
+				s := newServer(t, answerJSON(http.StatusOK, body))
+				got, err := m.call(t.Context(), s.client(t), "codesess_1")
+				if m.bodied && name != "says no" || m.name == "Do" && (name == "wrong wrapper" || name == "says no") {
+					require.NoError(t, err, "only the status matters here")
+					return
+				}
+				var bad *coder.ResponseError
+				require.ErrorAs(t, err, &bad)
+				assert.True(t, got == nil || reflect.ValueOf(got).IsNil() || m.name == "Do", "no value with an error")
+				assert.Equal(t, m.create, isUnknown(err))
+				assert.Equal(t, http.StatusOK, bad.StatusCode)
+				assert.Equal(t, "trace_1", bad.RequestID)
+				assert.Equal(t, body, string(bad.Body))
+				assert.Regexp(t, `^coder: `+m.name+`: unusable answer: `, err.Error())
+				assert.NotContains(t, err.Error(), "login", "no body in the text")
+			})
+		})
+	}
+}
+
+func TestMethodCancelledContext(t *testing.T) {
+	eachMethod(t, func(t *testing.T, m methodCase) {
+		s := newServer(t, answerJSON(http.StatusOK, sample(t, m.sample)))
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := m.call(ctx, s.client(t), "codesess_1")
+		require.ErrorIs(t, err, context.Canceled)
+		var failed *coder.RequestError
+		require.ErrorAs(t, err, &failed)
+		assert.Equal(t, m.name, failed.Operation)
+		assert.NotContains(t, err.Error(), s.URL)
+		assert.Empty(t, s.seen())
+	})
+}
+
+func isUnknown(err error) bool { return errorsIs(err, coder.ErrOutcomeUnknown) }
+
+// assertSameJSON compares JSON with what a value is encoded as: times as times, and a member that
+// is false like one that is absent.
+func assertSameJSON(t *testing.T, want string, got any, why string) {
+	t.Helper()
+	encoded, err := json.Marshal(got)
+	require.NoError(t, err)
+	var w, g any
+	require.NoError(t, json.Unmarshal([]byte(want), &w))
+	require.NoError(t, json.Unmarshal(encoded, &g))
+	assert.Equal(t, normal(w), normal(g), why)
+}
+
+func normal(v any) any {
+	switch v := v.(type) {
+	case string:
+		if at, err := time.Parse(time.RFC3339, v); err == nil {
+			return at.UTC().String()
+		}
+	case []any:
+		for i := range v {
+			v[i] = normal(v[i])
+		}
+	case map[string]any:
+		for k := range v {
+			if v[k] = normal(v[k]); v[k] == false {
+				delete(v, k)
+			}
+		}
+	}
+	return v
+}

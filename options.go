@@ -1,0 +1,123 @@
+package coder
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/agentuity/coder-go/internal/transport"
+)
+
+// Option configures a [Client]. An option given an empty value (an empty string, nil, 0) counts
+// as not given.
+type Option func(*config)
+
+type config struct {
+	apiKey, url, region, orgID string
+	userAgent                  string
+	logger                     *slog.Logger
+	httpClient                 *http.Client
+	retry                      RetryPolicy
+	maxResponseSize            int64
+}
+
+// WithAPIKey sets the API key. Default: the environment variable AGENTUITY_SDK_KEY, else
+// AGENTUITY_CLI_KEY. A key issued by a Hub (it starts with "agc_") is sent in the header
+// x-agentuity-auth-api-key, any other as a bearer token.
+func WithAPIKey(key string) Option { return func(c *config) { c.apiKey = key } }
+
+// WithURL sets the URL of the Hub, so that it need not be discovered. Default: the environment
+// variable AGENTUITY_CODER_URL, else discovery. The forms that people copy from elsewhere are
+// understood: blanks around it, trailing slashes, ws:// and wss://, a trailing /api/ws or
+// /api/hub. A path prefix is kept.
+func WithURL(url string) Option { return func(c *config) { c.url = url } }
+
+// WithRegion sets the region that discovery asks. Default: the environment variable
+// AGENTUITY_REGION, else "usc". It has no meaning when the URL of the Hub is given.
+func WithRegion(region string) Option { return func(c *config) { c.region = region } }
+
+// WithOrgID sets the organization that requests are made for. Default: what the key implies.
+func WithOrgID(orgID string) Option { return func(c *config) { c.orgID = orgID } }
+
+// WithLogger sets a logger that receives one debug record for every attempt of a request: method,
+// path, status, duration, attempt and request id, never a body or a secret. Default: no logging.
+func WithLogger(logger *slog.Logger) Option { return func(c *config) { c.logger = logger } }
+
+// WithHTTPClient sets the HTTP client. It is copied, never changed. Its Transport (nil: that of
+// [NewTransport]) and Jar are used, its CheckRedirect can forbid a redirect that this package
+// would follow, its Timeout bounds each attempt of a call but no stream. Default: a client of its own.
+func WithHTTPClient(client *http.Client) Option { return func(c *config) { c.httpClient = client } }
+
+// WithUserAgent puts text before the User-Agent of this package, for example "billing-bot/1.4".
+func WithUserAgent(text string) Option { return func(c *config) { c.userAgent = text } }
+
+// WithRetryPolicy sets how failed requests are repeated. Default: the zero [RetryPolicy], whose
+// fields all have defaults. [NoRetry] turns repeating off.
+func WithRetryPolicy(policy RetryPolicy) Option { return func(c *config) { c.retry = policy } }
+
+// WithMaxResponseSize sets the largest answer accepted, in bytes. A larger one is a
+// [*ResponseError] that matches [ErrResponseTooLarge]. Default: 256 MiB.
+func WithMaxResponseSize(bytes int64) Option {
+	return func(c *config) { c.maxResponseSize = bytes }
+}
+
+const defaultMaxResponseSize = 256 << 20
+
+// RetryPolicy says how often and how fast a request is repeated. What is repeated at all is in the
+// table of the package documentation. A zero field has its default.
+type RetryPolicy struct {
+	// MaxAttempts is the largest number of requests a call makes, the first included, save for
+	// the failures that UnavailableWindow covers. 1 means one request, whatever the window.
+	// Default: 4.
+	MaxAttempts int
+	// MinBackoff is the wait after the first failure. It doubles with each further one, and up to
+	// half of each wait is taken off at random. Default: 100 ms.
+	MinBackoff time.Duration
+	// MaxBackoff is what the waits grow to. Default: 5 s.
+	MaxBackoff time.Duration
+	// UnavailableWindow is how long 502, 503, 504 and requests that could not be sent are repeated,
+	// counted from the first such failure of the call: a Hub that restarts is away for 5 to 15
+	// seconds. Negative: no window, MaxAttempts holds for these failures too. Default: 30 s.
+	UnavailableWindow time.Duration
+	// MaxRetryAfter is the longest wait the Hub may ask for. If it asks for more, the call ends at
+	// once with an [*APIError] whose RetryAfter is set. Default: 60 s.
+	MaxRetryAfter time.Duration
+}
+
+// NoRetry is the policy of one attempt.
+var NoRetry = RetryPolicy{MaxAttempts: 1}
+
+func (c *config) validate() error {
+	for _, text := range []struct{ field, value string }{
+		{"the API key", c.apiKey}, {"WithOrgID", c.orgID}, {"WithUserAgent", c.userAgent},
+	} {
+		if strings.ContainsFunc(text.value, func(r rune) bool { return r < ' ' || r > '~' }) {
+			return invalid("NewClient", text.field,
+				"contains a character that cannot stand in a header (often a line break at the end)")
+		}
+	}
+	switch p := c.retry; {
+	case p.MaxAttempts < 0:
+		return invalid("NewClient", "WithRetryPolicy: MaxAttempts", "must not be negative")
+	case p.MinBackoff < 0:
+		return invalid("NewClient", "WithRetryPolicy: MinBackoff", "must not be negative")
+	case p.MaxBackoff < 0:
+		return invalid("NewClient", "WithRetryPolicy: MaxBackoff", "must not be negative")
+	case p.MaxRetryAfter < 0:
+		return invalid("NewClient", "WithRetryPolicy: MaxRetryAfter", "must not be negative")
+	case c.maxResponseSize < 0:
+		return invalid("NewClient", "WithMaxResponseSize", "must not be negative")
+	}
+	return nil
+}
+
+func invalid(method, field, reason string) *ValidationError {
+	return &ValidationError{Method: method, Field: field, Reason: reason}
+}
+
+// NewTransport returns the HTTP transport that a client uses when it is given none, to be adapted
+// and passed on with [WithHTTPClient]: up to 64 idle connections a host kept for 30 s, 10 s to
+// connect and for the TLS handshake, 2 min for the headers of an answer, and HTTP/2 with pings
+// every 15 s, which notice a connection that died silently.
+func NewTransport() *http.Transport { return transport.NewHTTPTransport() }

@@ -1,0 +1,68 @@
+package coder
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/agentuity/coder-go/internal/route"
+)
+
+// SessionParticipants are the participants of a session.
+type SessionParticipants struct {
+	// SessionID is the id of the session.
+	SessionID string `json:"sessionId"`
+	// Participants are its participants.
+	Participants []Participant `json:"participants"`
+}
+
+func (p *SessionParticipants) problem() error {
+	if err := missingText("sessionId", p.SessionID); err != nil {
+		return err
+	}
+	return missingIn("participants", p.Participants, "id", func(p *Participant) string { return p.ID })
+}
+
+// Participant takes part in a session, or has.
+type Participant struct {
+	// ID is its id.
+	ID string `json:"id"`
+	// Role is "lead", "sub_agent", "observer", "controller" or another. A lead drives the session.
+	Role string `json:"role"`
+	// Transport is "ws" or "sse".
+	Transport string `json:"transport,omitzero"`
+	// AgentRole is the name of the agent, where it is one.
+	AgentRole string `json:"agentRole,omitzero"`
+	// ConnectedAt is when it came.
+	ConnectedAt time.Time `json:"connectedAt,omitzero"`
+	// DisconnectedAt is when it left; zero while it is there.
+	DisconnectedAt time.Time `json:"disconnectedAt,omitzero"`
+	// LastActivityAt is when it did something last.
+	LastActivityAt time.Time `json:"lastActivityAt,omitzero"`
+	// Metadata is free.
+	Metadata map[string]any `json:"metadata,omitzero"`
+	// Extra holds the members this package has no field for.
+	Extra map[string]json.RawMessage `json:",embed,unknown"`
+}
+
+// ListParticipantsParams selects participants. The zero value of a member means that it is not
+// sent.
+type ListParticipantsParams struct {
+	// Limit is the largest number of participants to return.
+	Limit int
+	// IncludeDisconnected lists those that have left too.
+	IncludeDisconnected bool
+}
+
+// ListParticipants returns the agents, sub-agents, controllers and observers of a session. An
+// unknown id is an error that matches [ErrSessionNotFound].
+//
+// GET /hub/session/{sessionId}/participants
+func (c *Client) ListParticipants(ctx context.Context, sessionID string, params *ListParticipantsParams) (*SessionParticipants, error) {
+	var q route.Query
+	if params != nil {
+		q.Int("limit", params.Limit).Bool("includeDisconnected", params.IncludeDisconnected)
+	}
+	return call[SessionParticipants](ctx, c,
+		get("ListParticipants", "/hub/session/{sessionID}/participants", sessionID).with(&q))
+}

@@ -1,0 +1,205 @@
+package coder
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/agentuity/coder-go/internal/route"
+)
+
+// ReplayEntriesSource is the store of the Hub that a replay was read from. Unknown values are kept
+// as they came.
+type ReplayEntriesSource string
+
+// The sources of replays.
+const (
+	ReplaySourceDurableStream  ReplayEntriesSource = "durable_stream"
+	ReplaySourceSessionEntries ReplayEntriesSource = "session_entries"
+	ReplaySourceEventHistory   ReplayEntriesSource = "event_history"
+	ReplaySourceNone           ReplayEntriesSource = "none"
+)
+
+// SessionReplay is the transcript of a session.
+type SessionReplay struct {
+	// SessionID is the id of the session.
+	SessionID string `json:"sessionId"`
+	// EntriesSource is the store that the entries were read from.
+	EntriesSource ReplayEntriesSource `json:"entriesSource,omitzero"`
+	// SourceCounts counts the entries in each store; nil: not said.
+	SourceCounts *ReplaySourceCounts `json:"sourceCounts,omitzero"`
+	// Entries are the entries, oldest first.
+	Entries []ConversationEntry `json:"entries,omitzero"`
+	// Replay is whatever else a Hub puts here.
+	Replay json.RawMessage `json:"replay,omitzero"`
+	// Events are whatever events a Hub puts here.
+	Events []json.RawMessage `json:"events,omitzero"`
+	// Extra holds the members this package has no field for.
+	Extra map[string]json.RawMessage `json:",embed,unknown"`
+}
+
+func (r *SessionReplay) problem() error { return missingText("sessionId", r.SessionID) }
+
+// ReplaySourceCounts counts the entries a session has in each store of the Hub.
+type ReplaySourceCounts struct {
+	// DurableStream counts those of the durable stream.
+	DurableStream int `json:"durableStream"`
+	// SessionEntries counts those of the session entries.
+	SessionEntries int `json:"sessionEntries"`
+	// EventHistory counts those of the event history.
+	EventHistory int `json:"eventHistory"`
+}
+
+// ConversationEntryType is the kind of a [ConversationEntry]. Unknown values are kept as they came.
+type ConversationEntryType string
+
+// The kinds of entries.
+const (
+	EntryMessage        ConversationEntryType = "message"     // text of an agent
+	EntryUserPrompt     ConversationEntryType = "user_prompt" // text of a user
+	EntryThinking       ConversationEntryType = "thinking"
+	EntryToolCall       ConversationEntryType = "tool_call"
+	EntryToolResult     ConversationEntryType = "tool_result"
+	EntryTaskResult     ConversationEntryType = "task_result"
+	EntryRuntimeStatus  ConversationEntryType = "runtime_status"
+	EntryRuntimeOutput  ConversationEntryType = "runtime_output"
+	EntryRuntimePreview ConversationEntryType = "runtime_preview"
+	EntryTurn           ConversationEntryType = "turn"
+)
+
+// ConversationEntry is one entry of a transcript. Only Type and Timestamp are always there.
+type ConversationEntry struct {
+	// Type is the kind of entry.
+	Type ConversationEntryType `json:"type"`
+	// Timestamp is when it happened.
+	Timestamp UnixMilli `json:"timestamp"`
+	// Agent is the agent it is from.
+	Agent string `json:"agent,omitzero"`
+	// Content is its text.
+	Content string `json:"content,omitzero"`
+	// Thinking is the thinking before the text.
+	Thinking string `json:"thinking,omitzero"`
+	// ToolName is the tool that was called.
+	ToolName string `json:"toolName,omitzero"`
+	// ToolCallID joins a call and its result.
+	ToolCallID string `json:"toolCallId,omitzero"`
+	// ToolArgs are the arguments of the call.
+	ToolArgs map[string]any `json:"toolArgs,omitzero"`
+	// IsError says that the tool failed; nil: not said.
+	IsError *bool `json:"isError,omitzero"`
+	// TaskID is the task it belongs to.
+	TaskID string `json:"taskId,omitzero"`
+	// TurnID is the turn it belongs to.
+	TurnID string `json:"turnId,omitzero"`
+	// ReplyID is the reply it belongs to.
+	ReplyID string `json:"replyId,omitzero"`
+	// Sequence orders the entries; nil: not said.
+	Sequence *int64 `json:"sequence,omitzero"`
+	// ElapsedMs is how long it took; nil: not said.
+	ElapsedMs *Milliseconds `json:"elapsedMs,omitzero"`
+	// Runtime is the process of a runtime entry.
+	Runtime *RuntimeProcessDescriptor `json:"runtime,omitzero"`
+	// Preview is the preview of a runtime_preview entry.
+	Preview *RuntimePreviewDescriptor `json:"preview,omitzero"`
+	// Attachments came with a prompt.
+	Attachments []PromptAttachmentDescriptor `json:"attachments,omitzero"`
+	// Author wrote a prompt.
+	Author *ConversationAuthor `json:"author,omitzero"`
+	// Extra holds the members this package has no field for.
+	Extra map[string]json.RawMessage `json:",embed,unknown"`
+}
+
+// RuntimeProcessDescriptor is a process in the runtime of a session. Every member is optional.
+type RuntimeProcessDescriptor struct {
+	// PID is its process id.
+	PID int `json:"pid,omitzero"`
+	// Command is the program.
+	Command string `json:"command,omitzero"`
+	// Args are its arguments.
+	Args []string `json:"args,omitzero"`
+	// Cwd is its working directory.
+	Cwd string `json:"cwd,omitzero"`
+	// Env is its environment.
+	Env map[string]string `json:"env,omitzero"`
+	// Status is free text.
+	Status string `json:"status,omitzero"`
+	// ExitCode is how it ended; nil: it has not, or it is not said.
+	ExitCode *int `json:"exitCode,omitzero"`
+	// Signal is the signal that ended it.
+	Signal string `json:"signal,omitzero"`
+	// Extra holds the members this package has no field for.
+	Extra map[string]json.RawMessage `json:",embed,unknown"`
+}
+
+// RuntimePreviewDescriptor is where something the session runs can be seen. Every member is
+// optional.
+type RuntimePreviewDescriptor struct {
+	// URL is its address.
+	URL string `json:"url,omitzero"`
+	// Port is its port in the runtime.
+	Port int `json:"port,omitzero"`
+	// Protocol is "http" or another.
+	Protocol string `json:"protocol,omitzero"`
+	// Path is the path to begin at.
+	Path string `json:"path,omitzero"`
+	// Status is free text.
+	Status string `json:"status,omitzero"`
+	// Extra holds the members this package has no field for.
+	Extra map[string]json.RawMessage `json:",embed,unknown"`
+}
+
+// PromptAttachmentDescriptor is something that came with a prompt.
+type PromptAttachmentDescriptor struct {
+	// Type is "file", "image", "url" or another.
+	Type string `json:"type"`
+	// Name is its name.
+	Name string `json:"name,omitzero"`
+	// URL is its address.
+	URL string `json:"url,omitzero"`
+	// Content is its content.
+	Content string `json:"content,omitzero"`
+	// MimeType is its media type.
+	MimeType string `json:"mimeType,omitzero"`
+	// Size is its size in bytes; nil: not said.
+	Size *int64 `json:"size,omitzero"`
+	// Extra holds the members this package has no field for.
+	Extra map[string]json.RawMessage `json:",embed,unknown"`
+}
+
+// ConversationAuthor is who wrote a prompt. Every member is optional.
+type ConversationAuthor struct {
+	// UserID is the id of the user.
+	UserID string `json:"userId,omitzero"`
+	// DisplayName is for people.
+	DisplayName string `json:"displayName,omitzero"`
+	// Email is the mail address of the user.
+	Email string `json:"email,omitzero"`
+	// AvatarURL is a picture of the user.
+	AvatarURL string `json:"avatarUrl,omitzero"`
+	// APIKeyLabel is the label of the key, where a key was the author.
+	APIKeyLabel string `json:"apiKeyLabel,omitzero"`
+	// ActorType is "user", "api_key" or "service".
+	ActorType string `json:"actorType,omitzero"`
+	// Extra holds the members this package has no field for.
+	Extra map[string]json.RawMessage `json:",embed,unknown"`
+}
+
+// GetSessionReplayParams selects entries of a replay. The zero value of a member means that it is
+// not sent. A Hub may ignore both.
+type GetSessionReplayParams struct {
+	// Limit is the largest number of entries to return.
+	Limit int
+	// Offset is the number of entries to pass over.
+	Offset int
+}
+
+// GetReplay returns the transcript of a session, whole. An unknown id is an error that matches
+// [ErrSessionNotFound].
+//
+// GET /hub/session/{sessionId}/replay
+func (c *Client) GetReplay(ctx context.Context, sessionID string, params *GetSessionReplayParams) (*SessionReplay, error) {
+	var q route.Query
+	if params != nil {
+		q.Int("limit", params.Limit).Int("offset", params.Offset)
+	}
+	return call[SessionReplay](ctx, c, get("GetReplay", "/hub/session/{sessionID}/replay", sessionID).with(&q))
+}

@@ -1,0 +1,516 @@
+package coder
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/agentuity/coder-go/internal/route"
+)
+
+// CreateSessionRequest describes a session. Only Task is required.
+type CreateSessionRequest struct {
+	// Task is the first prompt. Required.
+	Task string `json:"task"`
+	// Label is the display name. Default: the beginning of the task.
+	Label string `json:"label,omitzero"`
+	// Agent is the id of the agent that prompts go to by default.
+	Agent string `json:"agent,omitzero"`
+	// DefaultAgent is the same as Agent under its newer name, and wins if both are given.
+	DefaultAgent string `json:"defaultAgent,omitzero"`
+	// Visibility says who may see the session. Default: the Hub's, which is private.
+	Visibility SessionVisibility `json:"visibility,omitzero"`
+	// WorkflowMode says how it works on the task. Default: the Hub's, which is standard.
+	WorkflowMode WorkflowMode `json:"workflowMode,omitzero"`
+	// Loop configures the loop mode.
+	Loop *SessionLoopConfig `json:"loop,omitzero"`
+	// Tags are for filtering.
+	Tags []string `json:"tags,omitzero"`
+	// EnabledAgents are the agents that may take part.
+	EnabledAgents []string `json:"enabledAgents,omitzero"`
+	// SavedSkillIDs are ids of saved skills to attach.
+	SavedSkillIDs []string `json:"savedSkillIds,omitzero"`
+	// SkillBucketIDs are ids of skill buckets to attach.
+	SkillBucketIDs []string `json:"skillBucketIds,omitzero"`
+	// Skills are attached without being saved.
+	Skills []SkillRef `json:"skills,omitzero"`
+	// Repo is the main repository.
+	Repo *SessionRepositoryRef `json:"repo,omitzero"`
+	// Repos are all repositories, where there are several.
+	Repos []SessionRepositoryRef `json:"repos,omitzero"`
+	// WorkspaceID is the workspace to start from.
+	WorkspaceID string `json:"workspaceId,omitzero"`
+	// ProjectID is the project that owns the sandbox.
+	ProjectID string `json:"projectId,omitzero"`
+	// Runtime is the name of the runtime, such as "bun:1" or "python:3.14".
+	Runtime string `json:"runtime,omitzero"`
+	// RuntimeID is the id of the runtime.
+	RuntimeID string `json:"runtimeId,omitzero"`
+	// Name is the name of the sandbox.
+	Name string `json:"name,omitzero"`
+	// Description describes the sandbox.
+	Description string `json:"description,omitzero"`
+	// Resources limits the sandbox.
+	Resources *SandboxResources `json:"resources,omitzero"`
+	// Env are environment variables of the runtime.
+	Env map[string]string `json:"env,omitzero"`
+	// Network is the network of the sandbox.
+	Network *SandboxNetworkConfig `json:"network,omitzero"`
+	// Stream says where its output goes.
+	Stream *SandboxStreamConfig `json:"stream,omitzero"`
+	// Timeout limits how long it lives.
+	Timeout *SandboxTimeoutConfig `json:"timeout,omitzero"`
+	// Command is its first command.
+	Command *SandboxCommand `json:"command,omitzero"`
+	// Files are placed in it.
+	Files []FileToWrite `json:"files,omitzero"`
+	// Snapshot is the id or tag of a snapshot to start from.
+	Snapshot string `json:"snapshot,omitzero"`
+	// Dependencies are APT packages to install.
+	Dependencies []string `json:"dependencies,omitzero"`
+	// Packages are npm packages to install globally.
+	Packages []string `json:"packages,omitzero"`
+	// Metadata is free, and can be searched. Values other than strings may not be supported by
+	// every Hub.
+	Metadata map[string]any `json:"metadata,omitzero"`
+	// Scopes are permissions on services, such as "services:read".
+	Scopes []string `json:"scopes,omitzero"`
+}
+
+// SessionLoopConfig configures the loop mode of a session.
+type SessionLoopConfig struct {
+	// Goal is what the loop works towards.
+	Goal string `json:"goal,omitzero"`
+	// MaxIterations ends the loop at the latest.
+	MaxIterations *int `json:"maxIterations,omitzero"`
+	// AutoContinue starts the next iteration by itself.
+	AutoContinue *bool `json:"autoContinue,omitzero"`
+	// AllowDetached keeps the loop going while nobody is attached.
+	AllowDetached *bool `json:"allowDetached,omitzero"`
+}
+
+// CreateSessionResponse is a session that was just created.
+type CreateSessionResponse struct {
+	// SessionID is the id of the session, as all methods want it.
+	SessionID string `json:"sessionId"`
+	// Status is the first status, usually "creating".
+	Status string `json:"status"`
+	// SandboxID is the id of the sandbox; null while there is none.
+	SandboxID Nullable[string] `json:"sandboxId,omitzero"`
+	// Mode says where the session runs.
+	Mode SessionMode `json:"mode,omitzero"`
+	// Visibility says who may see it.
+	Visibility SessionVisibility `json:"visibility,omitzero"`
+	// Extra holds the members this package has no field for.
+	Extra map[string]json.RawMessage `json:",embed,unknown"`
+}
+
+func (r *CreateSessionResponse) problem() error { return missingText("sessionId", r.SessionID) }
+
+// UpdateSessionRequest says what to change. A nil member is left as it is; a list replaces the
+// stored one, and an empty list clears it. What is not here is fixed when a session is created.
+type UpdateSessionRequest struct {
+	// Label is the new display name.
+	Label *string `json:"label,omitzero"`
+	// Agent is the id of the new default agent.
+	Agent *string `json:"agent,omitzero"`
+	// DefaultAgent is the same as Agent under its newer name, and wins if both are given.
+	DefaultAgent *string `json:"defaultAgent,omitzero"`
+	// Visibility says who may see the session.
+	Visibility *SessionVisibility `json:"visibility,omitzero"`
+	// Tags are the new tags.
+	Tags []string `json:"tags,omitzero"`
+	// Skills are the new attached skills.
+	Skills []SkillRef `json:"skills,omitzero"`
+	// EnabledAgents are the new agents that may take part.
+	EnabledAgents []string `json:"enabledAgents,omitzero"`
+}
+
+// UpdateSessionResponse says what a session has become. A Hub may leave out all but the id.
+type UpdateSessionResponse struct {
+	// SessionID is the id of the session.
+	SessionID string `json:"sessionId"`
+	// Label is its display name.
+	Label string `json:"label,omitzero"`
+	// Visibility says who may see it.
+	Visibility SessionVisibility `json:"visibility,omitzero"`
+	// Tags are its tags.
+	Tags []string `json:"tags,omitzero"`
+	// Skills are its attached skills.
+	Skills []SkillRef `json:"skills,omitzero"`
+	// DefaultAgent is the agent that prompts go to; null if there is none.
+	DefaultAgent Nullable[string] `json:"defaultAgent,omitzero"`
+	// EnabledAgents are the agents that may take part.
+	EnabledAgents []string `json:"enabledAgents,omitzero"`
+	// Metadata is what it was created with.
+	Metadata map[string]any `json:"metadata,omitzero"`
+	// Extra holds the members this package has no field for.
+	Extra map[string]json.RawMessage `json:",embed,unknown"`
+}
+
+func (r *UpdateSessionResponse) problem() error { return missingText("sessionId", r.SessionID) }
+
+// SessionListItem is a session as lists have it.
+type SessionListItem struct {
+	// SessionID is the id.
+	SessionID string `json:"sessionId"`
+	// Label is the display name. It may be empty.
+	Label string `json:"label"`
+	// Status is free text. Seen: creating and provisioning (not ready yet), active (ready), paused,
+	// resuming, archived, shutdown and stopped (over), error, failed.
+	Status string `json:"status"`
+	// Mode says where the session runs.
+	Mode SessionMode `json:"mode"`
+	// Visibility says who may see it.
+	Visibility SessionVisibility `json:"visibility"`
+	// Owner is the user it belongs to.
+	Owner *SessionOwner `json:"owner,omitzero"`
+	// Origin is where it was created from.
+	Origin *SessionOrigin `json:"origin,omitzero"`
+	// Repo is the main repository.
+	Repo *SessionRepositoryRef `json:"repo,omitzero"`
+	// Repos are all repositories.
+	Repos []SessionRepositoryRef `json:"repos,omitzero"`
+	// Workspace is the workspace it was started from.
+	Workspace *SessionWorkspace `json:"workspace,omitzero"`
+	// SessionKind is the Hub's own category.
+	SessionKind string `json:"sessionKind,omitzero"`
+	// ParentSessionID is the session this one was derived from.
+	ParentSessionID string `json:"parentSessionId,omitzero"`
+	// CoordinationJobID is the orchestration job it belongs to.
+	CoordinationJobID string `json:"coordinationJobId,omitzero"`
+	// WorkflowMode says how it works on its task.
+	WorkflowMode WorkflowMode `json:"workflowMode"`
+	// LoopStatus is the status of the loop, in loop mode.
+	LoopStatus LoopStatus `json:"loopStatus,omitzero"`
+	// LoopIteration is the iteration of the loop, in loop mode.
+	LoopIteration int `json:"loopIteration,omitzero"`
+	// CreatedAt is when it was created.
+	CreatedAt time.Time `json:"createdAt,omitzero"`
+	// LastActivityAt is when something happened last.
+	LastActivityAt time.Time `json:"lastActivityAt,omitzero"`
+	// TaskCount is the number of tasks so far.
+	TaskCount int `json:"taskCount"`
+	// SubAgentCount is the number of sub-agents.
+	SubAgentCount int `json:"subAgentCount"`
+	// ObserverCount is the number of observers.
+	ObserverCount int `json:"observerCount"`
+	// ParticipantCount is the number of participants of any kind.
+	ParticipantCount int `json:"participantCount"`
+	// Tags are its tags.
+	Tags []string `json:"tags"`
+	// Skills are its attached skills.
+	Skills []SkillRef `json:"skills"`
+	// EnabledAgents are the agents that may take part.
+	EnabledAgents []string `json:"enabledAgents,omitzero"`
+	// Builder is what an agent-builder session has come to; nil for other sessions.
+	Builder *AgentBuilderSessionState `json:"builder,omitzero"`
+	// DefaultAgent is the agent that prompts go to.
+	DefaultAgent string `json:"defaultAgent,omitzero"`
+	// Bucket is the group the Hub sorts it into.
+	Bucket SessionBucket `json:"bucket"`
+	// RuntimeAvailable says that its runtime can be reached now.
+	RuntimeAvailable bool `json:"runtimeAvailable"`
+	// ControlAvailable says that it can be controlled now.
+	ControlAvailable bool `json:"controlAvailable"`
+	// ManageAvailable says that it can be managed now.
+	ManageAvailable bool `json:"manageAvailable,omitzero"`
+	// WakeAvailable says that it can be woken with ResumeSession.
+	WakeAvailable bool `json:"wakeAvailable"`
+	// HistoryOnly says that it is over, and can only be replayed.
+	HistoryOnly bool `json:"historyOnly"`
+	// LiveExpected says that somebody should be connected to it.
+	LiveExpected bool `json:"liveExpected"`
+	// Extra holds the members this package has no field for.
+	Extra map[string]json.RawMessage `json:",embed,unknown"`
+}
+
+// SessionOwner is the user a session belongs to.
+type SessionOwner struct {
+	// UserID is the id of the user.
+	UserID string `json:"userId"`
+	// Name is for people.
+	Name string `json:"name,omitzero"`
+}
+
+// SessionWorkspace is the workspace a session was started from.
+type SessionWorkspace struct {
+	// ID is the id of the workspace.
+	ID string `json:"id"`
+	// Name is its name.
+	Name string `json:"name"`
+	// Scope says who owns it.
+	Scope WorkspaceScope `json:"scope"`
+}
+
+// SessionOrigin is where a session was created from. On the wire it is an object or just its type.
+type SessionOrigin struct {
+	// Type is "web", "desktop", "tui", "sdk" or another.
+	Type string
+	// Extra holds the other members of the object.
+	Extra map[string]json.RawMessage
+
+	text bool // it came as a plain string
+}
+
+type sessionOriginObject struct {
+	Type  string                     `json:"type"`
+	Extra map[string]json.RawMessage `json:",embed,unknown"`
+}
+
+// MarshalJSON writes the form the origin came in, an object if it did not come from anywhere.
+func (o SessionOrigin) MarshalJSON() ([]byte, error) {
+	if o.text && len(o.Extra) == 0 {
+		return marshalOpen(o.Type)
+	}
+	return marshalOpen(&sessionOriginObject{o.Type, o.Extra})
+}
+
+// UnmarshalJSON reads a string or an object.
+func (o *SessionOrigin) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] == '"' {
+		*o = SessionOrigin{text: true}
+		return unmarshalOpen(data, &o.Type)
+	}
+	var object sessionOriginObject
+	err := unmarshalOpen(data, &object)
+	*o = SessionOrigin{Type: object.Type, Extra: object.Extra}
+	return err
+}
+
+// Session is a session with all that the Hub tells about it. What only some Hubs send stays in
+// Extra, where methods such as [Session.Usage] decode it on demand.
+type Session struct {
+	SessionListItem
+	// Task is the first prompt.
+	Task string `json:"task,omitzero"`
+	// Env are the environment variables of the runtime.
+	Env map[string]string `json:"env,omitzero"`
+	// Metadata is what it was created with.
+	Metadata map[string]any `json:"metadata,omitzero"`
+	// UpdatedAt is when it was changed last.
+	UpdatedAt time.Time `json:"updatedAt,omitzero"`
+}
+
+func (s *Session) problem() error { return missingText("sessionId", s.SessionID) }
+
+// sessionWire is a Session without methods of its own or of what it embeds: it would inherit
+// those of SessionListItem and lose its members.
+type sessionWire struct {
+	sessionListItemPlain
+	Task      string            `json:"task,omitzero"`
+	Env       map[string]string `json:"env,omitzero"`
+	Metadata  map[string]any    `json:"metadata,omitzero"`
+	UpdatedAt time.Time         `json:"updatedAt,omitzero"`
+}
+
+func (s *Session) toWire() *sessionWire {
+	return &sessionWire{sessionListItemPlain(s.SessionListItem), s.Task, s.Env, s.Metadata, s.UpdatedAt}
+}
+
+func (s *Session) fromWire(w *sessionWire) {
+	*s = Session{SessionListItem(w.sessionListItemPlain), w.Task, w.Env, w.Metadata, w.UpdatedAt}
+}
+
+// MarshalJSON writes all members, Extra included.
+func (s Session) MarshalJSON() ([]byte, error) { return marshalOpen(s.toWire()) }
+
+// MarshalJSONTo writes all members, Extra included.
+func (s Session) MarshalJSONTo(enc *jsontext.Encoder) error { return marshalOpenTo(enc, s.toWire()) }
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (s *Session) UnmarshalJSON(data []byte) error {
+	w := s.toWire()
+	err := unmarshalOpen(data, w)
+	s.fromWire(w)
+	return err
+}
+
+// UnmarshalJSONFrom reads all members; unknown ones go to Extra.
+func (s *Session) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	w := s.toWire()
+	err := unmarshalOpenFrom(dec, w)
+	s.fromWire(w)
+	return err
+}
+
+// ListSessionsParams selects sessions. The zero value of a member means that it is not sent.
+type ListSessionsParams struct {
+	// Search looks through title, task and metadata.
+	Search string
+	// IncludeArchived lists archived sessions too.
+	IncludeArchived bool
+	// Limit is the largest number of sessions to return.
+	Limit int
+	// Offset is the number of sessions to pass over.
+	Offset int
+}
+
+// ListConnectableSessionsParams selects sessions that can be connected to.
+type ListConnectableSessionsParams struct {
+	// Search looks through title, task and metadata.
+	Search string
+	// Limit is the largest number of sessions to return. 0: all.
+	Limit int
+	// Offset is the number of connectable sessions to pass over.
+	Offset int
+}
+
+// SessionListResponse is a page of sessions.
+type SessionListResponse struct {
+	// Sessions are the sessions of the page.
+	Sessions []SessionListItem `json:"sessions"`
+	// SandboxSessions are sandboxes that the Hub lists besides the sessions.
+	SandboxSessions []SandboxSessionListItem `json:"sandboxSessions,omitzero"`
+	// Total is the number of sessions there are, on all pages.
+	Total int `json:"total"`
+	// Limit is the limit that was applied, where it is known.
+	Limit int `json:"limit,omitzero"`
+	// Offset is the offset that was applied, where it is known.
+	Offset int `json:"offset,omitzero"`
+}
+
+// SandboxSessionListItem is a sandbox in a list of sessions.
+type SandboxSessionListItem struct {
+	// SessionID is the id of its session.
+	SessionID string `json:"sessionId"`
+	// SandboxID is the id of the sandbox.
+	SandboxID string `json:"sandboxId"`
+	// Status is free text.
+	Status string `json:"status"`
+	// Task is the first prompt.
+	Task string `json:"task,omitzero"`
+	// Metadata is what the session was created with.
+	Metadata map[string]any `json:"metadata,omitzero"`
+	// WSConnected says that it is connected to the Hub.
+	WSConnected bool `json:"wsConnected"`
+}
+
+// sessionPage is a list of sessions as it is on the wire.
+type sessionPage struct {
+	Sessions struct {
+		WebSocket []SessionListItem        `json:"websocket"`
+		Sandbox   []SandboxSessionListItem `json:"sandbox"`
+	} `json:"sessions"`
+	Total int `json:"total"`
+}
+
+func (p *sessionPage) problem() error {
+	return missingIn("sessions.websocket", p.Sessions.WebSocket, "sessionId",
+		func(s *SessionListItem) string { return s.SessionID })
+}
+
+// CreateSession creates a session and starts it on its task.
+//
+// It is not repeated once it may have reached the Hub. An error that matches [ErrOutcomeUnknown]
+// means that the session may exist. A task that is blank is a [*ValidationError].
+//
+// POST /hub/session
+func (c *Client) CreateSession(ctx context.Context, body CreateSessionRequest) (*CreateSessionResponse, error) {
+	r := create("CreateSession", "/hub/session", &body).require("task", body.Task)
+	for i, file := range body.Files {
+		r.require(fmt.Sprintf("files[%d].path", i), file.Path)
+	}
+	return call[CreateSessionResponse](ctx, c, r)
+}
+
+// GetSession returns a session. An unknown id is an error that matches [ErrSessionNotFound].
+//
+// GET /hub/session/{sessionId}
+func (c *Client) GetSession(ctx context.Context, sessionID string) (*Session, error) {
+	return call[Session](ctx, c, get("GetSession", "/hub/session/{sessionID}", sessionID))
+}
+
+// UpdateSession changes the label, default agent, visibility, tags, skills or agents of a session.
+//
+// PATCH /hub/session/{sessionId}
+func (c *Client) UpdateSession(ctx context.Context, sessionID string, body UpdateSessionRequest) (*UpdateSessionResponse, error) {
+	return call[UpdateSessionResponse](ctx, c, patch("UpdateSession", "/hub/session/{sessionID}", &body, sessionID))
+}
+
+// ListSessions returns one page of sessions. Nil params list what the Hub lists by default.
+//
+// GET /hub/sessions
+func (c *Client) ListSessions(ctx context.Context, params *ListSessionsParams) (*SessionListResponse, error) {
+	var p ListSessionsParams
+	if params != nil {
+		p = *params
+	}
+	return c.listSessions(ctx, "ListSessions", p)
+}
+
+func (c *Client) listSessions(ctx context.Context, op string, p ListSessionsParams) (*SessionListResponse, error) {
+	var q route.Query
+	q.String("search", p.Search).Bool("includeArchived", p.IncludeArchived).Int("limit", p.Limit).Int("offset", p.Offset)
+	page, err := call[sessionPage](ctx, c, get(op, "/hub/sessions").with(&q))
+	if err != nil {
+		return nil, err
+	}
+	return &SessionListResponse{
+		Sessions:        page.Sessions.WebSocket,
+		SandboxSessions: page.Sessions.Sandbox,
+		Total:           page.Total,
+	}, nil
+}
+
+// ListConnectableSessions returns the sessions that a controller can connect to, now or after
+// waking them: sandbox sessions that run or are paused, neither archived nor over. It makes one
+// request, without a limit, and applies limit and offset to what is left; Total counts that.
+//
+// GET /hub/sessions
+func (c *Client) ListConnectableSessions(ctx context.Context, params *ListConnectableSessionsParams) (*SessionListResponse, error) {
+	const op = "ListConnectableSessions"
+	var p ListConnectableSessionsParams
+	if params != nil {
+		p = *params
+	}
+	if err := checkPage(op, p.Limit, p.Offset); err != nil {
+		return nil, err
+	}
+	list, err := c.listSessions(ctx, op, ListSessionsParams{Search: p.Search, IncludeArchived: true})
+	if err != nil {
+		return nil, err
+	}
+	kept := make([]SessionListItem, 0, len(list.Sessions))
+	for _, s := range list.Sessions {
+		if s.connectable() {
+			kept = append(kept, s)
+		}
+	}
+	out := &SessionListResponse{Total: len(kept), Limit: p.Limit, Offset: p.Offset}
+	kept = kept[min(p.Offset, len(kept)):]
+	if p.Limit > 0 {
+		kept = kept[:min(p.Limit, len(kept))]
+	}
+	out.Sessions = kept
+	return out, nil
+}
+
+// checkPage refuses a page that is cut out here, not by the Hub.
+func checkPage(op string, limit, offset int) error {
+	switch {
+	case limit < 0:
+		return invalid(op, "limit", "must not be negative")
+	case offset < 0:
+		return invalid(op, "offset", "must not be negative")
+	}
+	return nil
+}
+
+func (s *SessionListItem) connectable() bool {
+	if s.Mode != SessionModeSandbox || s.HistoryOnly || s.Status == statusArchived {
+		return false
+	}
+	return s.Bucket == BucketRunning || s.Bucket == BucketPaused && (s.RuntimeAvailable || s.WakeAvailable)
+}
+
+// DeleteSession deletes a session for good. If an attempt of it was lost and the next one finds
+// no such session, it was deleted.
+//
+// DELETE /hub/session/{sessionId}
+func (c *Client) DeleteSession(ctx context.Context, sessionID string) error {
+	return c.done(ctx, del("DeleteSession", "/hub/session/{sessionID}", sessionID))
+}

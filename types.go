@@ -1,0 +1,226 @@
+package coder
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"strconv"
+	"time"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/agentuity/coder-go/internal/wire"
+)
+
+//go:generate go run ./internal/openjson
+
+// SessionVisibility says who may see a session. Unknown values are kept as they came.
+type SessionVisibility string
+
+// The visibilities of sessions.
+const (
+	VisibilityPrivate      SessionVisibility = "private"
+	VisibilityOrganization SessionVisibility = "organization"
+	VisibilityCollaborate  SessionVisibility = "collaborate" // the organization may also take part
+)
+
+// WorkflowMode says how a session works on its task. Unknown values are kept as they came.
+type WorkflowMode string
+
+// The workflow modes.
+const (
+	WorkflowStandard WorkflowMode = "standard" // turn by turn
+	WorkflowLoop     WorkflowMode = "loop"     // autonomously, iteration by iteration
+)
+
+// SessionMode says where a session runs. Unknown values are kept as they came.
+type SessionMode string
+
+// The session modes.
+const (
+	SessionModeSandbox SessionMode = "sandbox" // in a cloud sandbox
+	SessionModeTUI     SessionMode = "tui"     // in somebody's terminal
+)
+
+// SessionBucket is the group the Hub sorts a session into. Unknown values are kept as they came.
+type SessionBucket string
+
+// The buckets.
+const (
+	BucketRunning      SessionBucket = "running"
+	BucketPaused       SessionBucket = "paused"
+	BucketProvisioning SessionBucket = "provisioning"
+	BucketHistory      SessionBucket = "history"
+)
+
+// WorkspaceScope says who owns a workspace. Unknown values are kept as they came.
+type WorkspaceScope string
+
+// The workspace scopes.
+const (
+	WorkspaceScopeUser WorkspaceScope = "user"
+	WorkspaceScopeOrg  WorkspaceScope = "org"
+)
+
+// SkillRef names a skill.
+type SkillRef struct {
+	// SkillID is unique within its repository.
+	SkillID string `json:"skillId"`
+	// Repo is the repository the skill comes from, "custom" for one of your own.
+	Repo string `json:"repo"`
+	// Name is for people.
+	Name string `json:"name,omitzero"`
+	// URL is a page about the skill or its repository.
+	URL string `json:"url,omitzero"`
+	// Content is the SKILL.md text of a custom skill.
+	Content string `json:"content,omitzero"`
+}
+
+// SessionRepositoryRef names a Git repository and what to use of it. Every member is optional;
+// URL alone is enough for a public repository.
+type SessionRepositoryRef struct {
+	// RepoID is the id of the repository at its host.
+	RepoID string `json:"repoId,omitzero"`
+	// Type is the kind of repository.
+	Type string `json:"type,omitzero"`
+	// Provider is the Git host, such as "github".
+	Provider string `json:"provider,omitzero"`
+	// Owner is the user or organization it belongs to.
+	Owner string `json:"owner,omitzero"`
+	// Name is the short name.
+	Name string `json:"name,omitzero"`
+	// FullName is owner/name.
+	FullName string `json:"fullName,omitzero"`
+	// URL is the web address.
+	URL string `json:"url,omitzero"`
+	// CloneURL is the address to clone from.
+	CloneURL string `json:"cloneUrl,omitzero"`
+	// DefaultBranch is the default branch of the repository.
+	DefaultBranch string `json:"defaultBranch,omitzero"`
+	// Branch is the branch to use.
+	Branch string `json:"branch,omitzero"`
+	// Ref is the Git ref to use.
+	Ref string `json:"ref,omitzero"`
+	// Commit is the commit to pin.
+	Commit string `json:"commit,omitzero"`
+	// Path is the directory to mount.
+	Path string `json:"path,omitzero"`
+	// RootPath is the absolute directory of the checkout in the sandbox.
+	RootPath string `json:"rootPath,omitzero"`
+	// Extra holds the members this package has no field for.
+	Extra map[string]json.RawMessage `json:",embed,unknown"`
+}
+
+// UnixMilli is a time that is written as Unix milliseconds. It is in UTC.
+type UnixMilli struct{ time.Time }
+
+// MarshalJSON writes the milliseconds as a number.
+func (u UnixMilli) MarshalJSON() ([]byte, error) {
+	whole, rest := u.UnixMilli(), u.Nanosecond()%int(time.Millisecond)
+	if rest == 0 {
+		return strconv.AppendInt(nil, whole, 10), nil
+	}
+	return strconv.AppendFloat(nil, float64(whole)+float64(rest)/1e6, 'f', -1, 64), nil
+}
+
+// UnmarshalJSON reads a number of milliseconds, which may have a fraction, or null.
+func (u *UnixMilli) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		*u = UnixMilli{}
+		return nil
+	}
+	if ms, err := strconv.ParseInt(string(data), 10, 64); err == nil {
+		u.Time = time.UnixMilli(ms).UTC()
+		return nil
+	}
+	ms, err := strconv.ParseFloat(string(data), 64)
+	if err != nil || math.Abs(ms) > 1<<53 {
+		return errors.New("coder: a time in Unix milliseconds must be a number")
+	}
+	whole, rest := math.Modf(ms)
+	u.Time = time.UnixMilli(int64(whole)).Add(time.Duration(math.Round(rest*1e3)) * time.Microsecond).UTC()
+	return nil
+}
+
+// Milliseconds is a length of time in milliseconds, which may have a fraction.
+type Milliseconds float64
+
+// Duration converts it; what is beyond the range of a Duration becomes its nearest value.
+func (m Milliseconds) Duration() time.Duration {
+	switch ns := float64(m) * float64(time.Millisecond); {
+	case ns != ns:
+		return 0
+	case ns >= math.MaxInt64:
+		return math.MaxInt64
+	case ns <= math.MinInt64:
+		return math.MinInt64
+	default:
+		return time.Duration(ns)
+	}
+}
+
+// Nullable is a member that can be absent (the zero value), null, or a value. Make one with
+// [Value] or [Null].
+type Nullable[T any] struct {
+	value T
+	state nullState
+}
+
+type nullState uint8
+
+const (
+	absent nullState = iota
+	isNull
+	isValue
+)
+
+// Value is a member with this value.
+func Value[T any](v T) Nullable[T] { return Nullable[T]{value: v, state: isValue} }
+
+// Null is a member that is null, which in an update clears what was there.
+func Null[T any]() Nullable[T] { return Nullable[T]{state: isNull} }
+
+// Get returns the value, and whether there is one.
+func (n Nullable[T]) Get() (T, bool) { return n.value, n.state == isValue }
+
+// IsNull reports whether the member is null.
+func (n Nullable[T]) IsNull() bool { return n.state == isNull }
+
+// IsZero reports whether the member is absent.
+func (n Nullable[T]) IsZero() bool { return n.state == absent }
+
+// MarshalJSON writes the value or null.
+func (n Nullable[T]) MarshalJSON() ([]byte, error) {
+	if n.state != isValue {
+		return []byte("null"), nil
+	}
+	return wire.Marshal(n.value)
+}
+
+// UnmarshalJSON reads a value or null.
+func (n *Nullable[T]) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		*n = Null[T]()
+		return nil
+	}
+	*n = Nullable[T]{state: isValue}
+	return jsonv2.Unmarshal(data, &n.value, wire.Accepted)
+}
+
+// marshalOpen and unmarshalOpen serve the types that keep unknown members, whose JSON methods are
+// generated: encoding/json does not know the tag that v2 keeps them by.
+
+func marshalOpen(plain any) ([]byte, error) { return jsonv2.Marshal(plain, wire.Accepted) }
+
+func marshalOpenTo(enc *jsontext.Encoder, plain any) error {
+	return jsonv2.MarshalEncode(enc, plain, wire.Accepted)
+}
+
+func unmarshalOpen(data []byte, plain any) error {
+	return jsonv2.Unmarshal(data, plain, wire.Accepted)
+}
+
+func unmarshalOpenFrom(dec *jsontext.Decoder, plain any) error {
+	return jsonv2.UnmarshalDecode(dec, plain)
+}
