@@ -143,4 +143,3 @@ func extra[T any](s *Session, name string) (T, error) {
 	}
 	return out, nil
 }
-

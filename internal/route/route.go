@@ -30,12 +30,18 @@ func Path(template string, ids ...string) (string, error) {
 			return "", &Error{name, `must not be "." or ".."`}
 		}
 		b.WriteString(before)
-		escape(&b, id, "-_.!~*'()")
+		escape(&b, id, component, "%20")
 		template = after
 	}
 	b.WriteString(template)
 	return b.String(), nil
 }
+
+// What stays as it is in a path element, and in a form-encoded query.
+const (
+	component = "-_.!~*'()"
+	form      = "-_.*"
+)
 
 // Query collects query parameters in the order they are added. The zero Query is empty.
 type Query struct {
@@ -46,15 +52,21 @@ type Query struct {
 // String adds a parameter unless the value is empty.
 func (q *Query) String(name, value string) *Query {
 	if value != "" {
-		q.add(name, value)
+		q.add(name, value, form, "+")
 	}
+	return q
+}
+
+// Component adds a parameter that is escaped as a path element is, with %20 for a blank.
+func (q *Query) Component(name, value string) *Query {
+	q.add(name, value, component, "%20")
 	return q
 }
 
 // Bool adds a parameter if the value is true.
 func (q *Query) Bool(name string, value bool) *Query {
 	if value {
-		q.add(name, "true")
+		q.add(name, "true", form, "+")
 	}
 	return q
 }
@@ -65,12 +77,12 @@ func (q *Query) Int(name string, value int) *Query {
 		q.err = &Error{name, "must not be negative"}
 	}
 	if value != 0 {
-		q.add(name, strconv.Itoa(value))
+		q.add(name, strconv.Itoa(value), form, "+")
 	}
 	return q
 }
 
-func (q *Query) add(name, value string) {
+func (q *Query) add(name, value, unreserved, blank string) {
 	if q.b.Len() == 0 {
 		q.b.WriteByte('?')
 	} else {
@@ -78,20 +90,23 @@ func (q *Query) add(name, value string) {
 	}
 	q.b.WriteString(name)
 	q.b.WriteByte('=')
-	escape(&q.b, value, "-_.*")
+	escape(&q.b, value, unreserved, blank)
 }
 
 // Encode returns the query with its question mark, or "" if nothing was added.
 func (q *Query) Encode() (string, error) { return q.b.String(), q.err }
 
-// escape percent-encodes every byte but letters, digits and those of unreserved.
-func escape(b *strings.Builder, s, unreserved string) {
+// escape percent-encodes every byte but letters, digits and those of unreserved; a blank has its
+// own form.
+func escape(b *strings.Builder, s, unreserved, blank string) {
 	const hex = "0123456789ABCDEF"
 	for i := range len(s) {
 		switch c := s[i]; {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9',
 			strings.IndexByte(unreserved, c) >= 0:
 			b.WriteByte(c)
+		case c == ' ':
+			b.WriteString(blank)
 		default:
 			b.WriteByte('%')
 			b.WriteByte(hex[c>>4])

@@ -1,0 +1,70 @@
+package route
+
+import (
+	"net/url"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestPath(t *testing.T) {
+	for id, want := range map[string]string{
+		"codesess_1":   "/hub/session/codesess_1/loop",
+		"a/b":          "/hub/session/a%2Fb/loop",
+		"-_.!~*'()":    "/hub/session/-_.!~*'()/loop",
+		"ä ?#%&+=:@;,": "/hub/session/%C3%A4%20%3F%23%25%26%2B%3D%3A%40%3B%2C/loop",
+		"...":          "/hub/session/.../loop",
+		"{x}":          "/hub/session/%7Bx%7D/loop",
+		"\x00\n":       "/hub/session/%00%0A/loop",
+	} {
+		got, err := Path("/hub/session/{sessionID}/loop", id)
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+	}
+	got, err := Path("/hub/sessions")
+	require.NoError(t, err)
+	assert.Equal(t, "/hub/sessions", got)
+	for _, id := range []string{"", ".", ".."} {
+		_, err := Path("/hub/session/{sessionID}", id)
+		var bad *Error
+		require.ErrorAs(t, err, &bad)
+		assert.Equal(t, "sessionID", bad.Field)
+	}
+	_, err = Path("/hub/session/{sessionID}")
+	require.Error(t, err, "a template and too few ids is a mistake of ours")
+}
+
+func FuzzPath(f *testing.F) {
+	for _, id := range []string{"codesess_1", "a/b", "a/../b", "%2e%2e", "ä\xff", "?#"} {
+		f.Add(id)
+	}
+	f.Fuzz(func(t *testing.T, id string) {
+		path, err := Path("/x/{id}/y", id)
+		if id == "" || id == "." || id == ".." {
+			require.Error(t, err)
+			return
+		}
+		require.NoError(t, err)
+		u, err := url.Parse("http://h" + path + "?q=1")
+		require.NoError(t, err)
+		assert.Equal(t, path, u.EscapedPath(), "net/http sends the path as it is")
+		assert.Equal(t, "/x/"+id+"/y", u.Path, "the server gets the id back")
+		assert.Equal(t, "q=1", u.RawQuery)
+	})
+}
+
+func TestQuery(t *testing.T) {
+	var q Query
+	got, err := q.String("search", "a b~*&=ä").Bool("includeArchived", true).Int("limit", 20).Int("offset", 0).Encode()
+	require.NoError(t, err)
+	assert.Equal(t, "?search=a+b%7E*%26%3D%C3%A4&includeArchived=true&limit=20", got)
+	got, err = new(Query).Component("accountId", "a b~+").Encode()
+	require.NoError(t, err)
+	assert.Equal(t, "?accountId=a%20b~%2B", got)
+	got, err = new(Query).String("search", "").Bool("x", false).Int("limit", 0).Encode()
+	require.NoError(t, err)
+	assert.Empty(t, got)
+	_, err = new(Query).Int("limit", 1).Int("offset", -1).Encode()
+	require.EqualError(t, err, "offset must not be negative")
+}

@@ -1,0 +1,65 @@
+package transport
+
+import (
+	"math"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestRetryAfter(t *testing.T) {
+	now := time.Date(2026, 1, 15, 9, 30, 0, 0, time.UTC)
+	const year = 365 * 24 * time.Hour
+	for name, test := range map[string]struct {
+		header http.Header
+		want   time.Duration
+		ok     bool
+	}{
+		"nothing":                 {nil, 0, false},
+		"seconds":                 {http.Header{"Retry-After": {"7"}}, 7 * time.Second, true},
+		"zero":                    {http.Header{"Retry-After": {"0"}}, 0, true},
+		"blanks":                  {http.Header{"Retry-After": {" 7 "}}, 7 * time.Second, true},
+		"date":                    {http.Header{"Retry-After": {"Thu, 15 Jan 2026 09:31:00 GMT"}}, time.Minute, true},
+		"date that has passed":    {http.Header{"Retry-After": {"Thu, 15 Jan 2026 09:00:00 GMT"}}, 0, true},
+		"negative":                {http.Header{"Retry-After": {"-7"}}, 0, false},
+		"fraction":                {http.Header{"Retry-After": {"1.5"}}, 0, false},
+		"beyond a Duration":       {http.Header{"Retry-After": {"9223372036854775807"}}, year, true},
+		"garbage, then reset":     {http.Header{"Retry-After": {"soon"}, "X-Ratelimit-Reset": {"1768469410"}}, 10 * time.Second, true},
+		"reset that has passed":   {http.Header{"X-Ratelimit-Reset": {"1"}}, 0, true},
+		"reset wins over seconds": {http.Header{"X-Ratelimit-Reset": {"1768469410"}, "X-Ratelimit-Retry-After": {"3"}}, 10 * time.Second, true},
+		"seconds of a rate limit": {http.Header{"X-Ratelimit-Retry-After": {"3"}}, 3 * time.Second, true},
+		"Retry-After wins":        {http.Header{"Retry-After": {"1"}, "X-Ratelimit-Reset": {"1768469410"}}, time.Second, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, ok := RetryAfter(test.header, now)
+			assert.Equal(t, test.want, got)
+			assert.Equal(t, test.ok, ok)
+		})
+	}
+}
+
+func TestBackoffDoublesAndIsJittered(t *testing.T) {
+	p := Policy{}.WithDefaults()
+	for n, want := range []time.Duration{100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000} {
+		want *= time.Millisecond
+		different := make(map[time.Duration]bool)
+		for range 50 {
+			d := p.backoff(n)
+			assert.LessOrEqual(t, d, want)
+			assert.GreaterOrEqual(t, d, want/2)
+			different[d] = true
+		}
+		assert.Greater(t, len(different), 10, "waits are spread")
+	}
+	huge := Policy{MinBackoff: 1, MaxBackoff: math.MaxInt64}.WithDefaults()
+	assert.Positive(t, huge.backoff(1000), "no overflow")
+	assert.LessOrEqual(t, Policy{MinBackoff: time.Hour, MaxBackoff: time.Second}.backoff(0), time.Second)
+}
+
+func TestPolicyDefaults(t *testing.T) {
+	assert.Equal(t, Policy{4, 100 * time.Millisecond, 5 * time.Second, 30 * time.Second, time.Minute}, Policy{}.WithDefaults())
+	given := Policy{1, 2, 3, -4, 5}
+	assert.Equal(t, given, given.WithDefaults())
+}

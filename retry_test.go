@@ -1,0 +1,374 @@
+package coder_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/agentuity/coder-go"
+	"github.com/agentuity/coder-go/codertest"
+)
+
+// bubble runs a test on a Hub in memory, in fake time. A goroutine that is left fails it.
+func bubble(t *testing.T, test func(t *testing.T, hub *codertest.Hub)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		hub := codertest.NewHub(codertest.WithInMemoryNetwork())
+		defer hub.Close()
+		test(t, hub)
+	})
+}
+
+func hubClient(t *testing.T, hub *codertest.Hub, opts ...coder.Option) *coder.Client {
+	t.Helper()
+	c, err := hub.NewClient(opts...)
+	require.NoError(t, err)
+	return c
+}
+
+func newSession(t *testing.T, c *coder.Client) string {
+	t.Helper()
+	created, err := c.CreateSession(t.Context(), coder.CreateSessionRequest{Task: "Sort the list"})
+	require.NoError(t, err)
+	return created.SessionID
+}
+
+// TestRetryTable is the table of the package documentation, row by row: a failure that stays, and
+// what the Hub then sees of a call that may be repeated and of one that may not.
+func TestRetryTable(t *testing.T) {
+	const window, four, one = "for the window", "4 times", "once"
+	html := http.Header{"Content-Type": {"text/html"}}
+	for _, row := range []struct {
+		name         string
+		fault        codertest.Fault
+		get, create  string
+		unknown      bool // the outcome of the create
+		is           error
+		requestError bool
+	}{
+		{"429", codertest.Fault{Status: 429}, four, four, false, coder.ErrRateLimited, false},
+		{"503 with JSON", codertest.Fault{Status: 503}, window, window, false, coder.ErrUnavailable, false},
+		{"503 with Retry-After", codertest.Fault{Status: 503, Body: []byte("x"), Header: http.Header{"Retry-After": {"1"}, "Content-Type": {"text/plain"}}}, window, window, false, coder.ErrUnavailable, false},
+		{"503 with HTML", codertest.Fault{Status: 503, Header: html, Body: []byte("<html>")}, window, one, true, coder.ErrUnavailable, false},
+		{"503, empty", codertest.Fault{Status: 503, Header: http.Header{"Content-Type": {}}, Body: []byte{}}, window, one, true, coder.ErrUnavailable, false},
+		{"502", codertest.Fault{Status: 502}, window, one, true, coder.ErrUnavailable, false},
+		{"504", codertest.Fault{Status: 504}, window, one, true, coder.ErrUnavailable, false},
+		{"lost before the effect", codertest.Fault{Cut: codertest.CutBeforeEffect}, four, one, true, nil, true},
+		{"lost after the effect", codertest.Fault{Cut: codertest.CutAfterEffect}, four, one, true, nil, true},
+		{"cut in the body", codertest.Fault{Cut: codertest.CutMidBody}, four, one, true, nil, true},
+		{"silent in the body", codertest.Fault{Cut: codertest.CutMidBody, Stall: true}, four, one, true, nil, true},
+		{"no answer", codertest.Fault{Stall: true}, four, one, true, nil, true},
+		{"409 with a rate limit", codertest.Fault{Status: 409, Header: http.Header{"X-Ratelimit-Retry-After": {"1"}}}, four, four, false, coder.ErrConflict, false},
+		{"409", codertest.Fault{Status: 409}, one, one, false, coder.ErrConflict, false},
+		{"500", codertest.Fault{Status: 500}, one, one, true, nil, false},
+		{"501", codertest.Fault{Status: 501}, one, one, false, nil, false},
+		{"400", codertest.Fault{Status: 400}, one, one, false, coder.ErrInvalidRequest, false},
+		{"418", codertest.Fault{Status: 418}, one, one, false, nil, false},
+		{"302", codertest.Fault{Status: 302, Header: http.Header{"Location": {"https://elsewhere.invalid"}}}, one, one, false, nil, false},
+	} {
+		row.fault.Count = -1
+		for _, class := range []string{"GetSession", "CreateSession"} {
+			t.Run(row.name+"/"+class, func(t *testing.T) {
+				bubble(t, func(t *testing.T, hub *codertest.Hub) {
+					c := hubClient(t, hub)
+					id := newSession(t, c)
+					c.CloseIdleConnections() // else net/http repeats a GET that a used connection lost
+					before := len(hub.Requests())
+					hub.Inject(row.fault)
+					began := time.Now()
+
+					want, unknown := row.get, false
+					var err error
+					if class == "GetSession" {
+						_, err = c.GetSession(t.Context(), id)
+					} else {
+						want, unknown = row.create, row.unknown
+						_, err = c.CreateSession(t.Context(), coder.CreateSessionRequest{Task: "x"})
+					}
+					require.Error(t, err)
+					requests, took := len(hub.Requests())-before, time.Since(began)
+					switch want {
+					case one:
+						assert.Equal(t, 1, requests)
+					case four:
+						assert.Equal(t, 4, requests)
+					case window:
+						assert.Greater(t, requests, 8, "it goes on beyond MaxAttempts")
+						assert.InDelta(t, 30, took.Seconds(), 2, "and ends with the window")
+					}
+					assert.Equal(t, unknown, errors.Is(err, coder.ErrOutcomeUnknown))
+					if row.is != nil {
+						require.ErrorIs(t, err, row.is)
+					}
+					var failed *coder.RequestError
+					var api *coder.APIError
+					if row.requestError {
+						require.ErrorAs(t, err, &failed)
+						assert.Equal(t, requests, failed.Attempts)
+						assert.NotEqual(t, coder.SentNo, failed.Sent)
+					} else {
+						require.ErrorAs(t, err, &api)
+						assert.Equal(t, requests, api.Attempts)
+					}
+					c.CloseIdleConnections()
+				})
+			})
+		}
+	}
+}
+
+// TestRetriesSucceed: the failure passes, and the call succeeds as if nothing had been.
+func TestRetriesSucceed(t *testing.T) {
+	for name, fault := range map[string]codertest.Fault{
+		"429": {Status: 429, Count: 3}, "503": {Status: 503, Count: 9}, "502": {Status: 502, Count: 9},
+		"lost": {Cut: codertest.CutAfterEffect, Count: 3}, "cut": {Cut: codertest.CutMidBody, Count: 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, hub *codertest.Hub) {
+				c := hubClient(t, hub)
+				id := newSession(t, c)
+				in := hub.Inject(fault)
+				s, err := c.GetSession(t.Context(), id)
+				require.NoError(t, err)
+				assert.Equal(t, id, s.SessionID)
+				assert.Equal(t, fault.Count, in.Hits())
+			})
+		})
+	}
+}
+
+// unreachable is a client of a Hub that no connection can be made to until restart.
+func unreachable(t *testing.T, hub *codertest.Hub, fail error, opts ...coder.Option) (c *coder.Client, restart func(), dials *int) {
+	t.Helper()
+	base := hub.HTTPClient().Transport.(*http.Transport).Clone()
+	dial, down := base.DialContext, true
+	dials = new(int)
+	base.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		*dials++
+		if down {
+			return nil, &net.OpError{Op: "dial", Net: network, Err: fail}
+		}
+		return dial(ctx, network, address)
+	}
+	opts = append([]coder.Option{coder.WithHTTPClient(&http.Client{Transport: base})}, opts...)
+	return hubClient(t, hub, opts...), func() { down = false }, dials
+}
+
+var refused = os.NewSyscallError("connect", syscall.ECONNREFUSED)
+
+func TestNeverSentIsRepeatedForTheWindow(t *testing.T) {
+	for _, class := range []string{"GetSession", "CreateSession"} {
+		t.Run(class, func(t *testing.T) {
+			do := func(t *testing.T, c *coder.Client) error {
+				if class == "GetSession" {
+					_, err := c.GetSession(t.Context(), "codesess_000000000001")
+					return err
+				}
+				_, err := c.CreateSession(t.Context(), coder.CreateSessionRequest{Task: "x"})
+				return err
+			}
+			t.Run("a Hub that restarts for 15 s", func(t *testing.T) {
+				bubble(t, func(t *testing.T, hub *codertest.Hub) {
+					newSession(t, hubClient(t, hub))
+					c, restart, _ := unreachable(t, hub, refused)
+					time.AfterFunc(15*time.Second, restart)
+					require.NoError(t, do(t, c))
+					c.CloseIdleConnections()
+				})
+			})
+			t.Run("a Hub that stays away", func(t *testing.T) {
+				bubble(t, func(t *testing.T, hub *codertest.Hub) {
+					c, _, dials := unreachable(t, hub, refused)
+					began := time.Now()
+					err := do(t, c)
+					var failed *coder.RequestError
+					require.ErrorAs(t, err, &failed)
+					assert.Equal(t, coder.SentNo, failed.Sent)
+					require.NotErrorIs(t, err, coder.ErrOutcomeUnknown)
+					require.ErrorIs(t, err, syscall.ECONNREFUSED, "the cause stays reachable")
+					assert.InDelta(t, 30, time.Since(began).Seconds(), 0.1, "our own waits are trimmed to the window")
+					assert.Greater(t, *dials, 8)
+				})
+			})
+			t.Run("an unknown host", func(t *testing.T) {
+				bubble(t, func(t *testing.T, hub *codertest.Hub) {
+					c, _, dials := unreachable(t, hub, &net.DNSError{IsNotFound: true})
+					err := do(t, c)
+					var failed *coder.RequestError
+					require.ErrorAs(t, err, &failed)
+					assert.Equal(t, coder.SentNo, failed.Sent)
+					assert.Equal(t, 4, *dials)
+				})
+			})
+		})
+	}
+}
+
+func TestRetryPolicy(t *testing.T) {
+	for name, test := range map[string]struct {
+		policy   coder.RetryPolicy
+		fault    codertest.Fault
+		requests int
+		took     time.Duration // at most; at least half of it
+	}{
+		"one attempt, window or not": {coder.NoRetry, codertest.Fault{Status: 503}, 1, 0},
+		"two attempts":               {coder.RetryPolicy{MaxAttempts: 2}, codertest.Fault{Status: 429}, 2, 100 * time.Millisecond},
+		"no window":                  {coder.RetryPolicy{UnavailableWindow: -1}, codertest.Fault{Status: 502}, 4, 700 * time.Millisecond},
+		"own backoff":                {coder.RetryPolicy{MinBackoff: time.Second, MaxBackoff: 2 * time.Second}, codertest.Fault{Status: 429}, 4, 5 * time.Second},
+		"Retry-After": {
+			coder.RetryPolicy{},
+			codertest.Fault{Status: 429, Header: http.Header{"Retry-After": {"20"}}}, 4, 60300 * time.Millisecond,
+		},
+		"Retry-After beyond the cap": {
+			coder.RetryPolicy{},
+			codertest.Fault{Status: 429, Header: http.Header{"Retry-After": {"61"}}}, 1, 0,
+		},
+		"Retry-After beyond the window": {
+			coder.RetryPolicy{},
+			codertest.Fault{Status: 503, Header: http.Header{"Retry-After": {"31"}}}, 1, 0,
+		},
+		"Retry-After 0 is no tight loop": {
+			coder.RetryPolicy{},
+			codertest.Fault{Status: 429, Header: http.Header{"Retry-After": {"0"}}}, 4, 700 * time.Millisecond,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, hub *codertest.Hub) {
+				c := hubClient(t, hub, coder.WithRetryPolicy(test.policy))
+				test.fault.Count = -1
+				in := hub.Inject(test.fault)
+				began := time.Now()
+				_, err := c.GetSession(t.Context(), "x")
+				var api *coder.APIError
+				require.ErrorAs(t, err, &api)
+				took := time.Since(began)
+				assert.Equal(t, test.requests, in.Hits())
+				assert.LessOrEqual(t, took, test.took)
+				assert.GreaterOrEqual(t, took, test.took/2)
+				if asked := test.fault.Header.Get("Retry-After"); asked != "" {
+					seconds, _ := strconv.Atoi(asked)
+					assert.Equal(t, time.Duration(seconds)*time.Second, api.RetryAfter)
+				}
+			})
+		})
+	}
+}
+
+func TestRetryAfterAsADate(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		c := hubClient(t, hub)
+		id := newSession(t, c)
+		began := time.Now()
+		date := began.Add(7 * time.Second).UTC().Format(http.TimeFormat)
+		hub.Inject(codertest.Fault{Status: 503, Header: http.Header{"Retry-After": {date}}})
+		_, err := c.GetSession(t.Context(), id)
+		require.NoError(t, err)
+		assert.InDelta(t, 7, time.Since(began).Seconds(), 0.2)
+	})
+}
+
+// TestTheContextEndsEveryWait, whatever the call waits for, at once, and the error says both what
+// ended it and what came before.
+func TestTheContextEndsEveryWait(t *testing.T) {
+	for name, fault := range map[string]codertest.Fault{
+		"between attempts": {Status: 429, Header: http.Header{"Retry-After": {"50"}}},
+		"for the headers":  {Stall: true},
+		"for the body":     {Cut: codertest.CutMidBody, Stall: true},
+	} {
+		for _, create := range []bool{false, true} {
+			t.Run(name+" create="+strconv.FormatBool(create), func(t *testing.T) {
+				bubble(t, func(t *testing.T, hub *codertest.Hub) {
+					c := hubClient(t, hub)
+					id := newSession(t, c)
+					hub.Inject(fault)
+					why := errors.New("the user has left")
+					ctx, cancel := context.WithTimeoutCause(t.Context(), 3*time.Second, why)
+					defer cancel()
+					began := time.Now()
+					var err error
+					if create {
+						_, err = c.CreateSession(ctx, coder.CreateSessionRequest{Task: "x"})
+					} else {
+						_, err = c.GetSession(ctx, id)
+					}
+					require.ErrorIs(t, err, context.DeadlineExceeded)
+					require.ErrorIs(t, err, why)
+					assert.Equal(t, 3*time.Second, time.Since(began))
+					var failed *coder.RequestError
+					require.ErrorAs(t, err, &failed)
+					var api *coder.APIError
+					assert.Equal(t, fault.Status != 0, errors.As(err, &api), "what the last attempt said")
+					assert.Equal(t, create && fault.Stall, errors.Is(err, coder.ErrOutcomeUnknown))
+				})
+			})
+		}
+	}
+}
+
+// TestALostAnswerOfADelete: the second attempt meets the work of the first, which is success.
+func TestALostAnswerOfADelete(t *testing.T) {
+	for name, fault := range map[string]codertest.Fault{
+		"lost": {Cut: codertest.CutAfterEffect}, "502": {Status: 502, Effect: true}, "503": {Status: 503, Effect: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, hub *codertest.Hub) {
+				c := hubClient(t, hub)
+				id := newSession(t, c)
+				fault.Method = http.MethodDelete
+				hub.Inject(fault)
+				require.NoError(t, c.DeleteSession(t.Context(), id))
+				require.ErrorIs(t, c.DeleteSession(t.Context(), id), coder.ErrSessionNotFound, "without a lost answer it is an error")
+
+				id = newSession(t, c)
+				fault.Method = http.MethodPost
+				fault.Route = "/hub/session/{id}/archive"
+				hub.Inject(fault)
+				hub.Inject(codertest.Fault{
+					Method: fault.Method, Route: fault.Route, Status: http.StatusGone,
+					Body: []byte(`{"code":"CODER_SESSION_ARCHIVED"}`),
+				})
+				response, err := c.ArchiveSession(t.Context(), id)
+				require.NoError(t, err)
+				assert.Equal(t, "archived", response.Status)
+				assert.Equal(t, id, response.SessionID)
+			})
+		})
+	}
+	t.Run("a 404 that is not the Hub's proves nothing", func(t *testing.T) {
+		bubble(t, func(t *testing.T, hub *codertest.Hub) {
+			c := hubClient(t, hub)
+			id := newSession(t, c)
+			hub.Inject(codertest.Fault{Status: 502})
+			hub.Inject(codertest.Fault{Status: 404, Body: []byte("default backend"), Header: http.Header{"Content-Type": {"text/plain"}}})
+			err := c.DeleteSession(t.Context(), id)
+			require.ErrorIs(t, err, coder.ErrNotFound)
+			require.NotErrorIs(t, err, coder.ErrSessionNotFound)
+			assert.Contains(t, err.Error(), "check the URL")
+		})
+	})
+}
+
+// TestTheTimeoutOfTheHTTPClientIsForEachAttempt.
+func TestTheTimeoutOfTheHTTPClientIsForEachAttempt(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		given := *hub.HTTPClient()
+		given.Timeout = 2 * time.Second
+		c := hubClient(t, hub, coder.WithHTTPClient(&given))
+		id := newSession(t, c)
+		hub.Inject(codertest.Fault{Stall: true, Count: 2})
+		began := time.Now()
+		_, err := c.GetSession(t.Context(), id)
+		require.NoError(t, err)
+		assert.InDelta(t, 4.2, time.Since(began).Seconds(), 0.2)
+	})
+}
