@@ -1,7 +1,9 @@
 package coder
 
 import (
+	"context"
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -35,6 +37,39 @@ const (
 	BuilderActionCompleted AgentBuilderActionStatus = "completed"
 	BuilderActionFailed    AgentBuilderActionStatus = "failed"
 )
+
+// CreateAgentBuilderSessionRequest describes an agent-builder session. Every member is optional;
+// what it starts from decides what is needed.
+type CreateAgentBuilderSessionRequest struct {
+	// Label is the display name. Default: the Hub's.
+	Label string `json:"label,omitzero"`
+	// Prompt says what to pay attention to.
+	Prompt string `json:"prompt,omitzero"`
+	// Mode says what it starts from. Default: from_session if SourceSessionID is set, else edit if
+	// TargetAgentID or TargetAgentSlug is, else new.
+	Mode AgentBuilderSessionMode `json:"mode,omitzero"`
+	// Visibility says who may see the session. Default: the Hub's, which is private.
+	Visibility SessionVisibility `json:"visibility,omitzero"`
+	// SourceSessionID is the session to learn from. Required for from_session.
+	SourceSessionID string `json:"sourceSessionId,omitzero"`
+	// TargetAgentID is the id of the agent to edit. Required for edit, unless TargetAgentSlug is set.
+	TargetAgentID string `json:"targetAgentId,omitzero"`
+	// TargetAgentSlug is the slug of the agent to edit.
+	TargetAgentSlug string `json:"targetAgentSlug,omitzero"`
+}
+
+// mode is the mode that the Hub will infer, if none is given.
+func (r *CreateAgentBuilderSessionRequest) mode() AgentBuilderSessionMode {
+	switch {
+	case r.Mode != "":
+		return r.Mode
+	case r.SourceSessionID != "":
+		return BuilderModeFromSession
+	case r.TargetAgentID != "" || r.TargetAgentSlug != "":
+		return BuilderModeEdit
+	}
+	return BuilderModeNew
+}
 
 // AgentBuilderSessionState is what an agent-builder session has come to.
 type AgentBuilderSessionState struct {
@@ -126,4 +161,26 @@ type AgentBuilderProposal struct {
 	CompanionAgents []string `json:"companionAgents,omitzero"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed,unknown"`
+}
+
+// CreateAgentBuilderSession creates a session in which a custom agent is built or edited. A
+// [*ValidationError] tells what the mode needs and lacks; see [CreateAgentBuilderSessionRequest].
+// An unknown source session or target agent is an error that matches [ErrNotFound].
+//
+// It is not repeated once it may have reached the Hub. An error that matches [ErrOutcomeUnknown]
+// means that the session may exist.
+//
+// POST /hub/session/builder
+func (c *Client) CreateAgentBuilderSession(ctx context.Context, body CreateAgentBuilderSessionRequest) (*CreateSessionResponse, error) {
+	const op = "CreateAgentBuilderSession"
+	r := create(op, "/hub/session/builder", &body)
+	switch body.mode() {
+	case BuilderModeFromSession:
+		r.require("sourceSessionId", body.SourceSessionID)
+	case BuilderModeEdit:
+		if strings.TrimSpace(body.TargetAgentID+body.TargetAgentSlug) == "" {
+			r.err = invalid(op, "targetAgentId", "or targetAgentSlug must not be empty")
+		}
+	}
+	return call[CreateSessionResponse](ctx, c, r)
 }

@@ -1,5 +1,15 @@
 package coder
 
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/agentuity/coder-go/internal/route"
+)
+
 // CustomAgentThinkingLevel is how much a model thinks before it answers. Unknown values are kept
 // as they came.
 type CustomAgentThinkingLevel string
@@ -14,19 +24,368 @@ const (
 	ThinkingXHigh   CustomAgentThinkingLevel = "xhigh"
 )
 
-// CustomAgentTool is a tool on the files of a session. Unknown values are kept as they came.
-type CustomAgentTool string
+// CustomAgentLifecycle is where an agent stands. Unknown values are kept as they came.
+type CustomAgentLifecycle string
 
-// The tools on files.
+// The stages in the life of an agent.
 const (
-	ToolRead  CustomAgentTool = "read"
-	ToolLs    CustomAgentTool = "ls"
-	ToolFind  CustomAgentTool = "find"
-	ToolGrep  CustomAgentTool = "grep"
-	ToolBash  CustomAgentTool = "bash"
-	ToolWrite CustomAgentTool = "write"
-	ToolEdit  CustomAgentTool = "edit"
+	AgentLifecycleDraft     CustomAgentLifecycle = "draft"     // never published
+	AgentLifecyclePublished CustomAgentLifecycle = "published" // has a version
+	AgentLifecycleArchived  CustomAgentLifecycle = "archived"  // no longer in use
 )
 
-// CustomAgentServiceTool is a tool of the Hub. Unknown values are kept as they came.
-type CustomAgentServiceTool string
+// CustomAgentVisibility says who may see an agent. Unknown values are kept as they came.
+type CustomAgentVisibility string
+
+// The visibilities of agents.
+const (
+	AgentVisibilityOrg          CustomAgentVisibility = "org"           // the organization
+	AgentVisibilityPrivateDraft CustomAgentVisibility = "private_draft" // its owner
+)
+
+// CreateCustomAgentRequest describes an agent. Slug, DisplayName and Instructions are required.
+type CreateCustomAgentRequest struct {
+	// Slug is the stable short name. Required.
+	Slug string `json:"slug"`
+	// DisplayName is for people. Required.
+	DisplayName string `json:"displayName"`
+	// Instructions is the system prompt. Required.
+	Instructions string `json:"instructions"`
+	// Description says what the agent is for.
+	Description string `json:"description,omitzero"`
+	// Model overrides the model.
+	Model string `json:"model,omitzero"`
+	// ThinkingLevel is how much the model thinks.
+	ThinkingLevel CustomAgentThinkingLevel `json:"thinkingLevel,omitzero"`
+	// HeadlessCompatible says whether it works without a person.
+	HeadlessCompatible *bool `json:"headlessCompatible,omitzero"`
+	// Tools are the tools it may use.
+	Tools []CustomAgentTool `json:"tools,omitzero"`
+	// ServiceTools are the tools of the Hub it may use.
+	ServiceTools []CustomAgentServiceTool `json:"serviceTools,omitzero"`
+	// SavedSkillIDs are ids of saved skills. The agent gets them as they are now.
+	SavedSkillIDs []string `json:"savedSkillIds,omitzero"`
+	// CompanionAgents are the agents that come along.
+	CompanionAgents []string `json:"companionAgents,omitzero"`
+}
+
+// UpdateCustomAgentRequest says what to change in the draft of an agent. A member that is nil or
+// absent is left as it is; a list replaces the stored one, and an empty list clears it. [Null]
+// clears what can be null.
+type UpdateCustomAgentRequest struct {
+	// Slug is the new stable short name.
+	Slug *string `json:"slug,omitzero"`
+	// DisplayName is the new name for people.
+	DisplayName *string `json:"displayName,omitzero"`
+	// Instructions is the new system prompt.
+	Instructions *string `json:"instructions,omitzero"`
+	// Description says what the agent is for; null clears it.
+	Description Nullable[string] `json:"description,omitzero"`
+	// Model overrides the model; null clears it.
+	Model Nullable[string] `json:"model,omitzero"`
+	// ThinkingLevel is how much the model thinks; null clears it.
+	ThinkingLevel Nullable[CustomAgentThinkingLevel] `json:"thinkingLevel,omitzero"`
+	// HeadlessCompatible says whether it works without a person.
+	HeadlessCompatible *bool `json:"headlessCompatible,omitzero"`
+	// Tools are the new tools it may use.
+	Tools []CustomAgentTool `json:"tools,omitzero"`
+	// ServiceTools are the new tools of the Hub it may use.
+	ServiceTools []CustomAgentServiceTool `json:"serviceTools,omitzero"`
+	// SavedSkillIDs are ids of its new saved skills. The agent gets them as they are now.
+	SavedSkillIDs []string `json:"savedSkillIds,omitzero"`
+	// CompanionAgents are the new agents that come along.
+	CompanionAgents []string `json:"companionAgents,omitzero"`
+}
+
+// CustomAgentSnapshot is what an agent is made of, at one time.
+type CustomAgentSnapshot struct {
+	// Slug is the stable short name.
+	Slug string `json:"slug"`
+	// DisplayName is for people.
+	DisplayName string `json:"displayName"`
+	// Description says what the agent is for.
+	Description string `json:"description,omitzero"`
+	// Instructions is the system prompt.
+	Instructions string `json:"instructions"`
+	// Model overrides the model.
+	Model string `json:"model,omitzero"`
+	// ThinkingLevel is how much the model thinks.
+	ThinkingLevel CustomAgentThinkingLevel `json:"thinkingLevel,omitzero"`
+	// HeadlessCompatible says that it works without a person.
+	HeadlessCompatible bool `json:"headlessCompatible"`
+	// Tools are the tools it may use.
+	Tools []CustomAgentTool `json:"tools"`
+	// ServiceTools are the tools of the Hub it may use.
+	ServiceTools []CustomAgentServiceTool `json:"serviceTools"`
+	// SavedSkills are the skills it has.
+	SavedSkills []SkillRef `json:"savedSkills"`
+	// CompanionAgents are the agents that come along.
+	CompanionAgents []string `json:"companionAgents,omitzero"`
+	// Extra holds the members this package has no field for.
+	Extra map[string]json.RawMessage `json:",embed,unknown"`
+}
+
+// CustomAgentVersion is a version of an agent. Once published it never changes.
+type CustomAgentVersion struct {
+	CustomAgentSnapshot
+	// ID is the id of the version.
+	ID string `json:"id"`
+	// AgentID is the id of the agent.
+	AgentID string `json:"agentId"`
+	// Version counts the versions of an agent upwards.
+	Version int `json:"version"`
+	// CreatedByUserID is the user who published it.
+	CreatedByUserID string `json:"createdByUserId"`
+	// CreatedAt is when it was published.
+	CreatedAt time.Time `json:"createdAt,omitzero"`
+}
+
+// CustomAgent is an agent that a user has made: what it is made of now and, in Published and Draft,
+// what its last version and its draft are made of.
+type CustomAgent struct {
+	CustomAgentSnapshot
+	// ID is the id.
+	ID string `json:"id"`
+	// OwnerUserID is the user it belongs to.
+	OwnerUserID string `json:"ownerUserId"`
+	// Lifecycle is where it stands.
+	Lifecycle CustomAgentLifecycle `json:"lifecycle"`
+	// Visibility says who may see it.
+	Visibility CustomAgentVisibility `json:"visibility"`
+	// CreatedAt is when it was created.
+	CreatedAt time.Time `json:"createdAt,omitzero"`
+	// UpdatedAt is when it was changed last.
+	UpdatedAt time.Time `json:"updatedAt,omitzero"`
+	// HasPublishedVersion says that it was published.
+	HasPublishedVersion bool `json:"hasPublishedVersion"`
+	// HasUnpublishedChanges says that its draft differs from its last version.
+	HasUnpublishedChanges bool `json:"hasUnpublishedChanges"`
+	// LatestPublishedVersion is its last version; 0 if there is none.
+	LatestPublishedVersion int `json:"latestPublishedVersion,omitzero"`
+	// LatestPublishedAt is when it was published last.
+	LatestPublishedAt time.Time `json:"latestPublishedAt,omitzero"`
+	// Published is its last version; nil if there is none.
+	Published *CustomAgentVersion `json:"published,omitzero"`
+	// Draft is its draft, which only its owner sees.
+	Draft *CustomAgentSnapshot `json:"draft,omitzero"`
+}
+
+// customAgentAnswer is an agent as it is on the wire.
+type customAgentAnswer struct {
+	Agent *CustomAgent `json:"agent"`
+}
+
+func (a *customAgentAnswer) problem() error {
+	if a.Agent == nil {
+		return missingText("agent", "")
+	}
+	return missingText("agent.id", a.Agent.ID)
+}
+
+// ListCustomAgentsParams selects agents.
+type ListCustomAgentsParams struct {
+	// IncludeArchived lists archived agents too.
+	IncludeArchived bool
+}
+
+// CustomAgentListResponse lists agents.
+type CustomAgentListResponse struct {
+	// Agents are the agents, all of them.
+	Agents []CustomAgent `json:"agents"`
+	// Extra holds the members this package has no field for.
+	Extra map[string]json.RawMessage `json:",embed,unknown"`
+}
+
+func (r *CustomAgentListResponse) problem() error {
+	return missingIn("agents", r.Agents, "id", func(a *CustomAgent) string { return a.ID })
+}
+
+// CustomAgentVersionListResponse lists the versions of an agent.
+type CustomAgentVersionListResponse struct {
+	// Versions are the versions, all of them. The Hub promises no order.
+	Versions []CustomAgentVersion `json:"versions"`
+	// Extra holds the members this package has no field for.
+	Extra map[string]json.RawMessage `json:",embed,unknown"`
+}
+
+func (r *CustomAgentVersionListResponse) problem() error {
+	return missingIn("versions", r.Versions, "id", func(v *CustomAgentVersion) string { return v.ID })
+}
+
+// ListCustomAgents returns the agents the caller can see. Nil params list what the Hub lists by
+// default.
+//
+// GET /hub/agents
+func (c *Client) ListCustomAgents(ctx context.Context, params *ListCustomAgentsParams) (*CustomAgentListResponse, error) {
+	var q route.Query
+	if params != nil {
+		q.Bool("includeArchived", params.IncludeArchived)
+	}
+	return call[CustomAgentListResponse](ctx, c, get("ListCustomAgents", "/hub/agents").with(&q))
+}
+
+// GetCustomAgent returns an agent. An unknown id or slug is an error that matches [ErrNotFound].
+//
+// GET /hub/agents/{agentIdOrSlug}
+func (c *Client) GetCustomAgent(ctx context.Context, agentIDOrSlug string) (*CustomAgent, error) {
+	return c.customAgent(ctx, get("GetCustomAgent", "/hub/agents/{agentIDOrSlug}", agentIDOrSlug))
+}
+
+// CreateCustomAgent creates an agent, which is a draft until it is published. A slug, display name
+// or instructions that are blank are a [*ValidationError].
+//
+// It is not repeated once it may have reached the Hub. An error that matches [ErrOutcomeUnknown]
+// means that the agent may exist: its slug tells.
+//
+// POST /hub/agents
+func (c *Client) CreateCustomAgent(ctx context.Context, body CreateCustomAgentRequest) (*CustomAgent, error) {
+	return c.customAgent(ctx, create("CreateCustomAgent", "/hub/agents", &body).
+		require("slug", body.Slug).require("displayName", body.DisplayName).require("instructions", body.Instructions))
+}
+
+// UpdateCustomAgent changes the draft of an agent that the caller owns. An empty update is allowed.
+//
+// PATCH /hub/agents/{agentIdOrSlug}
+func (c *Client) UpdateCustomAgent(ctx context.Context, agentIDOrSlug string, body UpdateCustomAgentRequest) (*CustomAgent, error) {
+	return c.customAgent(ctx, patch("UpdateCustomAgent", "/hub/agents/{agentIDOrSlug}", &body, agentIDOrSlug))
+}
+
+// PublishCustomAgent makes the draft of an agent that the caller owns its next version.
+//
+// It is not repeated once it may have reached the Hub. An error that matches [ErrOutcomeUnknown]
+// means that the version may exist: LatestPublishedVersion tells. There is one exception: the
+// request has no body, and on HTTP/2 package net/http by itself repeats such a request if the
+// connection is lost at the wrong moment. That cannot be prevented.
+//
+// POST /hub/agents/{agentIdOrSlug}/publish
+func (c *Client) PublishCustomAgent(ctx context.Context, agentIDOrSlug string) (*CustomAgent, error) {
+	return c.customAgent(ctx, create("PublishCustomAgent", "/hub/agents/{agentIDOrSlug}/publish", nil, agentIDOrSlug))
+}
+
+// ArchiveCustomAgent takes an agent that the caller owns out of use.
+//
+// POST /hub/agents/{agentIdOrSlug}/archive
+func (c *Client) ArchiveCustomAgent(ctx context.Context, agentIDOrSlug string) (*CustomAgent, error) {
+	return c.customAgent(ctx, act("ArchiveCustomAgent", "/hub/agents/{agentIDOrSlug}/archive", agentIDOrSlug))
+}
+
+// ListCustomAgentVersions returns all versions of an agent. An unknown id or slug is an error that
+// matches [ErrNotFound].
+//
+// GET /hub/agents/{agentIdOrSlug}/versions
+func (c *Client) ListCustomAgentVersions(ctx context.Context, agentIDOrSlug string) (*CustomAgentVersionListResponse, error) {
+	return call[CustomAgentVersionListResponse](ctx, c,
+		get("ListCustomAgentVersions", "/hub/agents/{agentIDOrSlug}/versions", agentIDOrSlug))
+}
+
+func (c *Client) customAgent(ctx context.Context, r *request) (*CustomAgent, error) {
+	out, err := call[customAgentAnswer](ctx, c, r)
+	if err != nil {
+		return nil, err
+	}
+	return out.Agent, nil
+}
+
+// customAgentVersionWire and customAgentWire are without methods of their own or of what they
+// embed, as sessionWire is.
+
+type customAgentVersionWire struct {
+	customAgentSnapshotPlain
+	ID              string    `json:"id"`
+	AgentID         string    `json:"agentId"`
+	Version         int       `json:"version"`
+	CreatedByUserID string    `json:"createdByUserId"`
+	CreatedAt       time.Time `json:"createdAt,omitzero"`
+}
+
+func (v *CustomAgentVersion) toWire() *customAgentVersionWire {
+	return &customAgentVersionWire{
+		customAgentSnapshotPlain(v.CustomAgentSnapshot), v.ID, v.AgentID, v.Version, v.CreatedByUserID, v.CreatedAt,
+	}
+}
+
+func (v *CustomAgentVersion) fromWire(w *customAgentVersionWire) {
+	*v = CustomAgentVersion{
+		CustomAgentSnapshot(w.customAgentSnapshotPlain), w.ID, w.AgentID, w.Version, w.CreatedByUserID, w.CreatedAt,
+	}
+}
+
+// MarshalJSON writes all members, Extra included.
+func (v CustomAgentVersion) MarshalJSON() ([]byte, error) { return marshalOpen(v.toWire()) }
+
+// MarshalJSONTo writes all members, Extra included.
+func (v CustomAgentVersion) MarshalJSONTo(enc *jsontext.Encoder) error {
+	return marshalOpenTo(enc, v.toWire())
+}
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *CustomAgentVersion) UnmarshalJSON(data []byte) error {
+	w := v.toWire()
+	err := unmarshalOpen(data, w)
+	v.fromWire(w)
+	return err
+}
+
+// UnmarshalJSONFrom reads all members; unknown ones go to Extra.
+func (v *CustomAgentVersion) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	w := v.toWire()
+	err := unmarshalOpenFrom(dec, w)
+	v.fromWire(w)
+	return err
+}
+
+type customAgentWire struct {
+	customAgentSnapshotPlain
+	ID                     string                `json:"id"`
+	OwnerUserID            string                `json:"ownerUserId"`
+	Lifecycle              CustomAgentLifecycle  `json:"lifecycle"`
+	Visibility             CustomAgentVisibility `json:"visibility"`
+	CreatedAt              time.Time             `json:"createdAt,omitzero"`
+	UpdatedAt              time.Time             `json:"updatedAt,omitzero"`
+	HasPublishedVersion    bool                  `json:"hasPublishedVersion"`
+	HasUnpublishedChanges  bool                  `json:"hasUnpublishedChanges"`
+	LatestPublishedVersion int                   `json:"latestPublishedVersion,omitzero"`
+	LatestPublishedAt      time.Time             `json:"latestPublishedAt,omitzero"`
+	Published              *CustomAgentVersion   `json:"published,omitzero"`
+	Draft                  *CustomAgentSnapshot  `json:"draft,omitzero"`
+}
+
+func (a *CustomAgent) toWire() *customAgentWire {
+	return &customAgentWire{
+		customAgentSnapshotPlain(a.CustomAgentSnapshot), a.ID, a.OwnerUserID, a.Lifecycle, a.Visibility,
+		a.CreatedAt, a.UpdatedAt, a.HasPublishedVersion, a.HasUnpublishedChanges,
+		a.LatestPublishedVersion, a.LatestPublishedAt, a.Published, a.Draft,
+	}
+}
+
+func (a *CustomAgent) fromWire(w *customAgentWire) {
+	*a = CustomAgent{
+		CustomAgentSnapshot(w.customAgentSnapshotPlain), w.ID, w.OwnerUserID, w.Lifecycle, w.Visibility,
+		w.CreatedAt, w.UpdatedAt, w.HasPublishedVersion, w.HasUnpublishedChanges,
+		w.LatestPublishedVersion, w.LatestPublishedAt, w.Published, w.Draft,
+	}
+}
+
+// MarshalJSON writes all members, Extra included.
+func (a CustomAgent) MarshalJSON() ([]byte, error) { return marshalOpen(a.toWire()) }
+
+// MarshalJSONTo writes all members, Extra included.
+func (a CustomAgent) MarshalJSONTo(enc *jsontext.Encoder) error {
+	return marshalOpenTo(enc, a.toWire())
+}
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (a *CustomAgent) UnmarshalJSON(data []byte) error {
+	w := a.toWire()
+	err := unmarshalOpen(data, w)
+	a.fromWire(w)
+	return err
+}
+
+// UnmarshalJSONFrom reads all members; unknown ones go to Extra.
+func (a *CustomAgent) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	w := a.toWire()
+	err := unmarshalOpenFrom(dec, w)
+	a.fromWire(w)
+	return err
+}

@@ -13,10 +13,12 @@ import (
 	"os"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
 	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/agentuity/coder-go/internal/route"
 	"github.com/agentuity/coder-go/internal/transport"
@@ -260,12 +262,22 @@ func (r *request) encode() ([]byte, error) {
 // unencodable says which member of a request has no JSON form, without repeating its value.
 func unencodable(op string, err error) *ValidationError {
 	v := &ValidationError{Method: op, Field: "the request", Reason: "has no JSON form", Err: err}
-	var semantic *jsonv2.SemanticError
-	if errors.As(err, &semantic) && semantic.JSONPointer != "" {
-		v.Field = strings.ReplaceAll(strings.TrimPrefix(string(semantic.JSONPointer), "/"), "/", ".")
+	var (
+		pointer   jsontext.Pointer
+		semantic  *jsonv2.SemanticError
+		syntactic *jsontext.SyntacticError
+	)
+	switch {
+	case errors.As(err, &syntactic):
+		pointer, v.Reason = syntactic.JSONPointer, "is not valid UTF-8 or not valid JSON"
+	case errors.As(err, &semantic):
+		pointer = semantic.JSONPointer
 		if semantic.GoType != nil {
 			v.Reason = "has no JSON form (" + semantic.GoType.String() + ")"
 		}
+	}
+	if pointer != "" {
+		v.Field = strings.Join(slices.Collect(pointer.Tokens()), ".")
 	}
 	return v
 }

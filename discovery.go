@@ -193,7 +193,11 @@ func normalizeHubURL(raw string) (string, error) {
 		}
 		path = shorter
 	}
-	return u.Scheme + "://" + u.Host + path, nil
+	base := u.Scheme + "://" + u.Host + path
+	if _, err := url.Parse(base); err != nil { // hosts of http URLs are held to more than those of others
+		return "", errors.New("is not a URL")
+	}
+	return base, nil
 }
 
 func isLoopback(hub string) bool {

@@ -1,2 +1,82 @@
-// Package coder is the Go client of the Agentuity Coder Hub.
+// Package coder is the Go client of the Agentuity Coder Hub: create remote AI coding sessions,
+// watch them, wait for them, replay them, and manage the workspaces, skills, agents, GitHub
+// repositories and users around them.
+//
+// # Start
+//
+// A [Client] is made once and shared; it is safe for concurrent use.
+//
+//	client, err := coder.NewClient() // key from AGENTUITY_SDK_KEY
+//	if err != nil {
+//		return err
+//	}
+//	created, err := client.CreateSession(ctx, coder.CreateSessionRequest{
+//		Task: "Add a /healthz endpoint that answers 200",
+//	})
+//	if err != nil {
+//		return err
+//	}
+//	session, err := client.GetSession(ctx, created.SessionID)
+//
+// The Hub's URL comes from [WithURL], else from AGENTUITY_CODER_URL, else it is discovered with the
+// first call. Every method takes a context, which bounds all of the call: attempts, waits between
+// them, and reading the answer.
+//
+// # Errors
+//
+// Four types and one sentinel say what happened. Match sentinels, such as [ErrSessionNotFound], with
+// [errors.Is], and take the types apart with [errors.As].
+//
+//   - [*ValidationError]: what was passed cannot be sent. Nothing was sent.
+//   - [*APIError]: the Hub, or something before it, answered with a status other than 2xx.
+//   - [*RequestError]: no answer came. Its Sent says whether the request left.
+//   - [*ResponseError]: the answer was 2xx but of no use.
+//   - [ErrOutcomeUnknown], matched by any of the last three: a call that must not be repeated, such
+//     as CreateSession, may have taken effect. Look before you call again.
+//
+// If the context ended the call, the error matches [context.Canceled] or
+// [context.DeadlineExceeded] as well.
+//
+// # Retries
+//
+// Calls that have the same effect twice (reads, updates, deletes, archive, resume, refresh,
+// validate) are repeated more freely than those that have not (creates, saving a skill,
+// publishing, a POST with [Client.Do]):
+//
+//	what happened                                           the same effect twice   creates
+//	-----------------------------------------------------   ---------------------   -------------------
+//	it was never sent                                       repeated (window)       repeated (window)
+//	429; 409 with a rate-limit header                       repeated                repeated
+//	503 of the Hub itself: with Retry-After or a JSON body  repeated (window)       repeated (window)
+//	any other 503; 502; 504                                 repeated (window)       ErrOutcomeUnknown
+//	connection lost or timed out after sending; the answer  repeated                ErrOutcomeUnknown
+//	is cut, or silent for 60 s
+//	500 and other 5xx                                       an error                ErrOutcomeUnknown
+//	2xx that is of no use                                   an error                ErrOutcomeUnknown
+//	501, 4xx, 3xx                                           an error                an error
+//
+// "Window" means for [RetryPolicy].UnavailableWindow, 30 s: a Hub that restarts is away for 5 to 15
+// seconds. Everything else, and a host name that does not exist, is tried MaxAttempts times, 4. A
+// bad certificate or the wrong protocol on a port is tried once. Waits double from 100 ms to 5 s,
+// with jitter; Retry-After, X-RateLimit-Reset and X-RateLimit-Retry-After are honoured up to 60 s,
+// and beyond that, or beyond the window, end the call with [APIError].RetryAfter set. The context
+// ends every wait at once.
+//
+// A request is known never to have been sent only if a connection was asked for and none was had.
+// With an [http.RoundTripper] that hides its connections from package net/http/httptrace, a create
+// that fails has an unknown outcome.
+//
+// A DELETE that finds nothing, or an archive that finds the session archived, after an attempt
+// whose answer was lost, has worked.
+//
+// # What the Hub sends
+//
+// Decoding is lenient about what does not matter (a member of the wrong kind is left at its zero
+// value, unknown members are kept in Extra, unknown values of enumerations are kept) and strict
+// about what does: an answer that is not JSON, or lacks what identifies the thing, is an error,
+// never a zero value.
+//
+// # Testing
+//
+// Package codertest has a Hub for your tests, with faults to inject.
 package coder

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,14 +23,18 @@ type methodCase struct {
 	sample  string // the answer, and by default the JSON of the result
 	request string // the body, if there is one
 	want    string // the JSON of the result, if it is not the answer
+	wrapper string // the member of the answer that holds the JSON of the result, if it is not all of it
 	create  bool   // must not be repeated
 	bodied  bool   // needs no body in the answer
 	call    func(ctx context.Context, c *coder.Client, id string) (any, error)
 }
 
+// methods are all methods.
+var methods = slices.Concat(sessionMethods, resourceMethods)
+
 func (m *methodCase) hasID() bool { return strings.Contains(m.route, "ID") }
 
-var methods = []methodCase{
+var sessionMethods = []methodCase{
 	{
 		name: "CreateSession", route: "POST /api/hub/session", create: true,
 		sample: "responses/session-create.json", request: "requests/session-create.json",
@@ -184,8 +189,12 @@ func TestMethodSuccess(t *testing.T) {
 			list := got.(*coder.SessionListResponse)
 			assert.Equal(t, page.Total, list.Total)
 			assertSameJSON(t, string(page.Sessions.WebSocket), list.Sessions, "nothing the Hub sent may be lost or invented")
+		case "users":
+			list := got.(*coder.ListUsersResponse)
+			assertSameJSON(t, sample(t, m.sample), list.Users, "nothing the Hub sent may be lost or invented")
+			assert.Len(t, list.Users, list.Total)
 		default:
-			assertSameJSON(t, sample(t, m.sample), got, "nothing the Hub sent may be lost or invented")
+			assertSameJSON(t, unwrap(t, sample(t, m.sample), m.wrapper), got, "nothing the Hub sent may be lost or invented")
 		}
 	})
 }
@@ -311,6 +320,18 @@ func assertSameJSON(t *testing.T, want string, got any, why string) {
 	require.NoError(t, json.Unmarshal([]byte(want), &w))
 	require.NoError(t, json.Unmarshal(encoded, &g))
 	assert.Equal(t, normal(w), normal(g), why)
+}
+
+// unwrap returns a member of a JSON object, or the whole of it without a name.
+func unwrap(t *testing.T, object, name string) string {
+	t.Helper()
+	if name == "" {
+		return object
+	}
+	var members map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal([]byte(object), &members))
+	require.Contains(t, members, name)
+	return string(members[name])
 }
 
 func normal(v any) any {

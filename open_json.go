@@ -114,6 +114,202 @@ func (v *CreateSessionResponse) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	return unmarshalOpenFrom(dec, (*createSessionResponsePlain)(v))
 }
 
+type customAgentListResponsePlain CustomAgentListResponse
+
+// MarshalJSON writes all members, Extra included.
+func (v CustomAgentListResponse) MarshalJSON() ([]byte, error) {
+	return marshalOpen((*customAgentListResponsePlain)(&v))
+}
+
+// MarshalJSONTo writes all members, Extra included.
+func (v CustomAgentListResponse) MarshalJSONTo(enc *jsontext.Encoder) error {
+	return marshalOpenTo(enc, (*customAgentListResponsePlain)(&v))
+}
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *CustomAgentListResponse) UnmarshalJSON(data []byte) error {
+	return unmarshalOpen(data, (*customAgentListResponsePlain)(v))
+}
+
+// UnmarshalJSONFrom reads all members; unknown ones go to Extra.
+func (v *CustomAgentListResponse) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	return unmarshalOpenFrom(dec, (*customAgentListResponsePlain)(v))
+}
+
+type customAgentSnapshotPlain CustomAgentSnapshot
+
+// MarshalJSON writes all members, Extra included.
+func (v CustomAgentSnapshot) MarshalJSON() ([]byte, error) {
+	return marshalOpen((*customAgentSnapshotPlain)(&v))
+}
+
+// MarshalJSONTo writes all members, Extra included.
+func (v CustomAgentSnapshot) MarshalJSONTo(enc *jsontext.Encoder) error {
+	return marshalOpenTo(enc, (*customAgentSnapshotPlain)(&v))
+}
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *CustomAgentSnapshot) UnmarshalJSON(data []byte) error {
+	return unmarshalOpen(data, (*customAgentSnapshotPlain)(v))
+}
+
+// UnmarshalJSONFrom reads all members; unknown ones go to Extra.
+func (v *CustomAgentSnapshot) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	return unmarshalOpenFrom(dec, (*customAgentSnapshotPlain)(v))
+}
+
+type customAgentVersionListResponsePlain CustomAgentVersionListResponse
+
+// MarshalJSON writes all members, Extra included.
+func (v CustomAgentVersionListResponse) MarshalJSON() ([]byte, error) {
+	return marshalOpen((*customAgentVersionListResponsePlain)(&v))
+}
+
+// MarshalJSONTo writes all members, Extra included.
+func (v CustomAgentVersionListResponse) MarshalJSONTo(enc *jsontext.Encoder) error {
+	return marshalOpenTo(enc, (*customAgentVersionListResponsePlain)(&v))
+}
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *CustomAgentVersionListResponse) UnmarshalJSON(data []byte) error {
+	return unmarshalOpen(data, (*customAgentVersionListResponsePlain)(v))
+}
+
+// UnmarshalJSONFrom reads all members; unknown ones go to Extra.
+func (v *CustomAgentVersionListResponse) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	return unmarshalOpenFrom(dec, (*customAgentVersionListResponsePlain)(v))
+}
+
+type gitHubAccountPlain GitHubAccount
+
+// MarshalJSON writes all members, Extra included.
+func (v GitHubAccount) MarshalJSON() ([]byte, error) { return marshalOpen((*gitHubAccountPlain)(&v)) }
+
+// MarshalJSONTo writes all members, Extra included.
+func (v GitHubAccount) MarshalJSONTo(enc *jsontext.Encoder) error {
+	return marshalOpenTo(enc, (*gitHubAccountPlain)(&v))
+}
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *GitHubAccount) UnmarshalJSON(data []byte) error {
+	return unmarshalOpen(data, (*gitHubAccountPlain)(v))
+}
+
+// UnmarshalJSONFrom reads all members; unknown ones go to Extra.
+func (v *GitHubAccount) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	return unmarshalOpenFrom(dec, (*gitHubAccountPlain)(v))
+}
+
+type gitHubAccountListResponsePlain GitHubAccountListResponse
+
+// MarshalJSON writes all members, Extra included.
+func (v GitHubAccountListResponse) MarshalJSON() ([]byte, error) {
+	return marshalOpen((*gitHubAccountListResponsePlain)(&v))
+}
+
+// MarshalJSONTo writes all members, Extra included.
+func (v GitHubAccountListResponse) MarshalJSONTo(enc *jsontext.Encoder) error {
+	return marshalOpenTo(enc, (*gitHubAccountListResponsePlain)(&v))
+}
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *GitHubAccountListResponse) UnmarshalJSON(data []byte) error {
+	return unmarshalOpen(data, (*gitHubAccountListResponsePlain)(v))
+}
+
+// UnmarshalJSONFrom reads all members; unknown ones go to Extra.
+func (v *GitHubAccountListResponse) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	return unmarshalOpenFrom(dec, (*gitHubAccountListResponsePlain)(v))
+}
+
+type gitHubRepositoryPlain GitHubRepository
+
+// MarshalJSON writes all members, Extra included.
+func (v GitHubRepository) MarshalJSON() ([]byte, error) {
+	return marshalOpen((*gitHubRepositoryPlain)(&v))
+}
+
+// MarshalJSONTo writes all members, Extra included.
+func (v GitHubRepository) MarshalJSONTo(enc *jsontext.Encoder) error {
+	return marshalOpenTo(enc, (*gitHubRepositoryPlain)(&v))
+}
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *GitHubRepository) UnmarshalJSON(data []byte) error {
+	return unmarshalOpen(data, (*gitHubRepositoryPlain)(v))
+}
+
+// UnmarshalJSONFrom reads all members; unknown ones go to Extra.
+func (v *GitHubRepository) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	return unmarshalOpenFrom(dec, (*gitHubRepositoryPlain)(v))
+}
+
+type gitHubRepositoryListResponsePlain GitHubRepositoryListResponse
+
+// MarshalJSON writes all members, Extra included.
+func (v GitHubRepositoryListResponse) MarshalJSON() ([]byte, error) {
+	return marshalOpen((*gitHubRepositoryListResponsePlain)(&v))
+}
+
+// MarshalJSONTo writes all members, Extra included.
+func (v GitHubRepositoryListResponse) MarshalJSONTo(enc *jsontext.Encoder) error {
+	return marshalOpenTo(enc, (*gitHubRepositoryListResponsePlain)(&v))
+}
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *GitHubRepositoryListResponse) UnmarshalJSON(data []byte) error {
+	return unmarshalOpen(data, (*gitHubRepositoryListResponsePlain)(v))
+}
+
+// UnmarshalJSONFrom reads all members; unknown ones go to Extra.
+func (v *GitHubRepositoryListResponse) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	return unmarshalOpenFrom(dec, (*gitHubRepositoryListResponsePlain)(v))
+}
+
+type gitHubRepositoryOwnerPlain GitHubRepositoryOwner
+
+// MarshalJSON writes all members, Extra included.
+func (v GitHubRepositoryOwner) MarshalJSON() ([]byte, error) {
+	return marshalOpen((*gitHubRepositoryOwnerPlain)(&v))
+}
+
+// MarshalJSONTo writes all members, Extra included.
+func (v GitHubRepositoryOwner) MarshalJSONTo(enc *jsontext.Encoder) error {
+	return marshalOpenTo(enc, (*gitHubRepositoryOwnerPlain)(&v))
+}
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *GitHubRepositoryOwner) UnmarshalJSON(data []byte) error {
+	return unmarshalOpen(data, (*gitHubRepositoryOwnerPlain)(v))
+}
+
+// UnmarshalJSONFrom reads all members; unknown ones go to Extra.
+func (v *GitHubRepositoryOwner) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	return unmarshalOpenFrom(dec, (*gitHubRepositoryOwnerPlain)(v))
+}
+
+type invalidWorkspaceDependencyPlain InvalidWorkspaceDependency
+
+// MarshalJSON writes all members, Extra included.
+func (v InvalidWorkspaceDependency) MarshalJSON() ([]byte, error) {
+	return marshalOpen((*invalidWorkspaceDependencyPlain)(&v))
+}
+
+// MarshalJSONTo writes all members, Extra included.
+func (v InvalidWorkspaceDependency) MarshalJSONTo(enc *jsontext.Encoder) error {
+	return marshalOpenTo(enc, (*invalidWorkspaceDependencyPlain)(&v))
+}
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *InvalidWorkspaceDependency) UnmarshalJSON(data []byte) error {
+	return unmarshalOpen(data, (*invalidWorkspaceDependencyPlain)(v))
+}
+
+// UnmarshalJSONFrom reads all members; unknown ones go to Extra.
+func (v *InvalidWorkspaceDependency) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	return unmarshalOpenFrom(dec, (*invalidWorkspaceDependencyPlain)(v))
+}
+
 type lifecycleResponsePlain LifecycleResponse
 
 // MarshalJSON writes all members, Extra included.
@@ -222,6 +418,48 @@ func (v *RuntimeProcessDescriptor) UnmarshalJSONFrom(dec *jsontext.Decoder) erro
 	return unmarshalOpenFrom(dec, (*runtimeProcessDescriptorPlain)(v))
 }
 
+type savedSkillPlain SavedSkill
+
+// MarshalJSON writes all members, Extra included.
+func (v SavedSkill) MarshalJSON() ([]byte, error) { return marshalOpen((*savedSkillPlain)(&v)) }
+
+// MarshalJSONTo writes all members, Extra included.
+func (v SavedSkill) MarshalJSONTo(enc *jsontext.Encoder) error {
+	return marshalOpenTo(enc, (*savedSkillPlain)(&v))
+}
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *SavedSkill) UnmarshalJSON(data []byte) error {
+	return unmarshalOpen(data, (*savedSkillPlain)(v))
+}
+
+// UnmarshalJSONFrom reads all members; unknown ones go to Extra.
+func (v *SavedSkill) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	return unmarshalOpenFrom(dec, (*savedSkillPlain)(v))
+}
+
+type savedSkillListResponsePlain SavedSkillListResponse
+
+// MarshalJSON writes all members, Extra included.
+func (v SavedSkillListResponse) MarshalJSON() ([]byte, error) {
+	return marshalOpen((*savedSkillListResponsePlain)(&v))
+}
+
+// MarshalJSONTo writes all members, Extra included.
+func (v SavedSkillListResponse) MarshalJSONTo(enc *jsontext.Encoder) error {
+	return marshalOpenTo(enc, (*savedSkillListResponsePlain)(&v))
+}
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *SavedSkillListResponse) UnmarshalJSON(data []byte) error {
+	return unmarshalOpen(data, (*savedSkillListResponsePlain)(v))
+}
+
+// UnmarshalJSONFrom reads all members; unknown ones go to Extra.
+func (v *SavedSkillListResponse) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	return unmarshalOpenFrom(dec, (*savedSkillListResponsePlain)(v))
+}
+
 type sessionEventPlain SessionEvent
 
 // MarshalJSON writes all members, Extra included.
@@ -328,6 +566,48 @@ func (v *SessionRepositoryRef) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	return unmarshalOpenFrom(dec, (*sessionRepositoryRefPlain)(v))
 }
 
+type skillBucketPlain SkillBucket
+
+// MarshalJSON writes all members, Extra included.
+func (v SkillBucket) MarshalJSON() ([]byte, error) { return marshalOpen((*skillBucketPlain)(&v)) }
+
+// MarshalJSONTo writes all members, Extra included.
+func (v SkillBucket) MarshalJSONTo(enc *jsontext.Encoder) error {
+	return marshalOpenTo(enc, (*skillBucketPlain)(&v))
+}
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *SkillBucket) UnmarshalJSON(data []byte) error {
+	return unmarshalOpen(data, (*skillBucketPlain)(v))
+}
+
+// UnmarshalJSONFrom reads all members; unknown ones go to Extra.
+func (v *SkillBucket) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	return unmarshalOpenFrom(dec, (*skillBucketPlain)(v))
+}
+
+type skillBucketListResponsePlain SkillBucketListResponse
+
+// MarshalJSON writes all members, Extra included.
+func (v SkillBucketListResponse) MarshalJSON() ([]byte, error) {
+	return marshalOpen((*skillBucketListResponsePlain)(&v))
+}
+
+// MarshalJSONTo writes all members, Extra included.
+func (v SkillBucketListResponse) MarshalJSONTo(enc *jsontext.Encoder) error {
+	return marshalOpenTo(enc, (*skillBucketListResponsePlain)(&v))
+}
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *SkillBucketListResponse) UnmarshalJSON(data []byte) error {
+	return unmarshalOpen(data, (*skillBucketListResponsePlain)(v))
+}
+
+// UnmarshalJSONFrom reads all members; unknown ones go to Extra.
+func (v *SkillBucketListResponse) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	return unmarshalOpenFrom(dec, (*skillBucketListResponsePlain)(v))
+}
+
 type updateSessionResponsePlain UpdateSessionResponse
 
 // MarshalJSON writes all members, Extra included.
@@ -348,4 +628,92 @@ func (v *UpdateSessionResponse) UnmarshalJSON(data []byte) error {
 // UnmarshalJSONFrom reads all members; unknown ones go to Extra.
 func (v *UpdateSessionResponse) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	return unmarshalOpenFrom(dec, (*updateSessionResponsePlain)(v))
+}
+
+type workspaceDependencyValidationResponsePlain WorkspaceDependencyValidationResponse
+
+// MarshalJSON writes all members, Extra included.
+func (v WorkspaceDependencyValidationResponse) MarshalJSON() ([]byte, error) {
+	return marshalOpen((*workspaceDependencyValidationResponsePlain)(&v))
+}
+
+// MarshalJSONTo writes all members, Extra included.
+func (v WorkspaceDependencyValidationResponse) MarshalJSONTo(enc *jsontext.Encoder) error {
+	return marshalOpenTo(enc, (*workspaceDependencyValidationResponsePlain)(&v))
+}
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *WorkspaceDependencyValidationResponse) UnmarshalJSON(data []byte) error {
+	return unmarshalOpen(data, (*workspaceDependencyValidationResponsePlain)(v))
+}
+
+// UnmarshalJSONFrom reads all members; unknown ones go to Extra.
+func (v *WorkspaceDependencyValidationResponse) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	return unmarshalOpenFrom(dec, (*workspaceDependencyValidationResponsePlain)(v))
+}
+
+type workspaceDetailPlain WorkspaceDetail
+
+// MarshalJSON writes all members, Extra included.
+func (v WorkspaceDetail) MarshalJSON() ([]byte, error) {
+	return marshalOpen((*workspaceDetailPlain)(&v))
+}
+
+// MarshalJSONTo writes all members, Extra included.
+func (v WorkspaceDetail) MarshalJSONTo(enc *jsontext.Encoder) error {
+	return marshalOpenTo(enc, (*workspaceDetailPlain)(&v))
+}
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *WorkspaceDetail) UnmarshalJSON(data []byte) error {
+	return unmarshalOpen(data, (*workspaceDetailPlain)(v))
+}
+
+// UnmarshalJSONFrom reads all members; unknown ones go to Extra.
+func (v *WorkspaceDetail) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	return unmarshalOpenFrom(dec, (*workspaceDetailPlain)(v))
+}
+
+type workspaceListResponsePlain WorkspaceListResponse
+
+// MarshalJSON writes all members, Extra included.
+func (v WorkspaceListResponse) MarshalJSON() ([]byte, error) {
+	return marshalOpen((*workspaceListResponsePlain)(&v))
+}
+
+// MarshalJSONTo writes all members, Extra included.
+func (v WorkspaceListResponse) MarshalJSONTo(enc *jsontext.Encoder) error {
+	return marshalOpenTo(enc, (*workspaceListResponsePlain)(&v))
+}
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *WorkspaceListResponse) UnmarshalJSON(data []byte) error {
+	return unmarshalOpen(data, (*workspaceListResponsePlain)(v))
+}
+
+// UnmarshalJSONFrom reads all members; unknown ones go to Extra.
+func (v *WorkspaceListResponse) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	return unmarshalOpenFrom(dec, (*workspaceListResponsePlain)(v))
+}
+
+type workspaceSnapshotPlain WorkspaceSnapshot
+
+// MarshalJSON writes all members, Extra included.
+func (v WorkspaceSnapshot) MarshalJSON() ([]byte, error) {
+	return marshalOpen((*workspaceSnapshotPlain)(&v))
+}
+
+// MarshalJSONTo writes all members, Extra included.
+func (v WorkspaceSnapshot) MarshalJSONTo(enc *jsontext.Encoder) error {
+	return marshalOpenTo(enc, (*workspaceSnapshotPlain)(&v))
+}
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *WorkspaceSnapshot) UnmarshalJSON(data []byte) error {
+	return unmarshalOpen(data, (*workspaceSnapshotPlain)(v))
+}
+
+// UnmarshalJSONFrom reads all members; unknown ones go to Extra.
+func (v *WorkspaceSnapshot) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	return unmarshalOpenFrom(dec, (*workspaceSnapshotPlain)(v))
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -148,20 +149,21 @@ func TestRetriesSucceed(t *testing.T) {
 }
 
 // unreachable is a client of a Hub that no connection can be made to until restart.
-func unreachable(t *testing.T, hub *codertest.Hub, fail error, opts ...coder.Option) (c *coder.Client, restart func(), dials *int) {
+func unreachable(t *testing.T, hub *codertest.Hub, fail error, opts ...coder.Option) (c *coder.Client, restart func(), dials *atomic.Int32) {
 	t.Helper()
 	base := hub.HTTPClient().Transport.(*http.Transport).Clone()
-	dial, down := base.DialContext, true
-	dials = new(int)
+	dial := base.DialContext
+	var up atomic.Bool
+	dials = new(atomic.Int32)
 	base.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		*dials++
-		if down {
+		dials.Add(1)
+		if !up.Load() {
 			return nil, &net.OpError{Op: "dial", Net: network, Err: fail}
 		}
 		return dial(ctx, network, address)
 	}
 	opts = append([]coder.Option{coder.WithHTTPClient(&http.Client{Transport: base})}, opts...)
-	return hubClient(t, hub, opts...), func() { down = false }, dials
+	return hubClient(t, hub, opts...), func() { up.Store(true) }, dials
 }
 
 var refused = os.NewSyscallError("connect", syscall.ECONNREFUSED)
@@ -197,7 +199,7 @@ func TestNeverSentIsRepeatedForTheWindow(t *testing.T) {
 					require.NotErrorIs(t, err, coder.ErrOutcomeUnknown)
 					require.ErrorIs(t, err, syscall.ECONNREFUSED, "the cause stays reachable")
 					assert.InDelta(t, 30, time.Since(began).Seconds(), 0.1, "our own waits are trimmed to the window")
-					assert.Greater(t, *dials, 8)
+					assert.Greater(t, dials.Load(), int32(8))
 				})
 			})
 			t.Run("an unknown host", func(t *testing.T) {
@@ -207,7 +209,7 @@ func TestNeverSentIsRepeatedForTheWindow(t *testing.T) {
 					var failed *coder.RequestError
 					require.ErrorAs(t, err, &failed)
 					assert.Equal(t, coder.SentNo, failed.Sent)
-					assert.Equal(t, 4, *dials)
+					assert.EqualValues(t, 4, dials.Load())
 				})
 			})
 		})

@@ -1,0 +1,93 @@
+# The gate of this module. `make` lists the targets, `make check` is what has to pass.
+#
+# The tools live in tools/go.mod, a module file of their own, and are built by the go command
+# when they are first used (about a minute for golangci-lint, then cached).
+
+GO        = go
+TOOL      = $(GO) tool -modfile=tools/go.mod
+TESTFLAGS =
+FUZZTIME  = 10s
+FUZZ      = .
+BENCH     = .
+COUNT     = 1
+BASE      =
+COVER_MIN = 90
+EXAMPLES  = quickstart
+
+.NOTPARALLEL:
+.PHONY: help check static test fmt fmt-check vet lint tidy-check build fuzz bench cover examples
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+
+check: static test ## Everything that has to pass before a commit
+static: fmt-check vet lint tidy-check build ## What `check` does besides the tests
+
+test: ## Run the tests with the race detector, in random order
+	$(GO) test -race -shuffle=on ./... $(TESTFLAGS)
+
+fmt: ## Format the code and group the imports
+	$(TOOL) golangci-lint fmt
+
+fmt-check: ## Fail and show a diff if `make fmt` would change something
+	$(TOOL) golangci-lint fmt --diff
+
+vet: ## Run go vet
+	$(GO) vet ./...
+
+lint: ## Run the linters listed in .golangci.yml
+	$(TOOL) golangci-lint run
+
+tidy-check: ## Fail and show a diff if a go.mod or go.sum is not tidy
+	$(GO) mod tidy -diff
+	$(GO) -C tools mod tidy -diff
+
+build: ## Compile everything as a release would be
+	$(GO) build -trimpath ./...
+
+fuzz: ## Run every fuzz target for FUZZTIME (10s; or a count, 5000x); FUZZ=regexp selects
+	@list=$$($(GO) test -list '^Fuzz' ./...) || { echo "$$list"; exit 1; }; \
+	echo "$$list" | awk '/^Fuzz/ { name[n++] = $$1 } \
+		/^ok/ { for (i = 0; i < n; i++) if (name[i] ~ /$(FUZZ)/) print $$2, name[i]; n = 0 }' | \
+	{ count=0; while read -r package target; do \
+		echo "== $$target ($$package) for $(FUZZTIME)"; \
+		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null || exit 1; \
+		count=$$((count + 1)); \
+	done; echo "$$count fuzz targets passed"; }
+
+bench: ## Run the benchmarks matching BENCH, COUNT times; BASE=old.out compares with bench.out of then
+	@if [ $(COUNT) -eq 1 ]; then \
+		$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...; \
+	else \
+		$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./... >bench.out || \
+			{ cat bench.out; exit 1; }; \
+		$(TOOL) benchstat $(BASE) bench.out; \
+	fi
+
+# A statement counts as covered when the tests of any package reach it. Programs (examples, code
+# generators) and the parity suite are no part of the library.
+cover: ## Measure the coverage of the library's packages; fail below COVER_MIN (90) percent
+	@library=$$($(GO) list -f '{{if ne .Name "main"}}{{.ImportPath}}{{end}}' ./... | \
+		grep -v '/internal/parity' | paste -sd, -); \
+	$(GO) test -coverpkg="$$library" -coverprofile=cover.out ./... >cover.log || \
+		{ sed 's/coverage: .*//' cover.log; exit 1; }
+	@awk 'NR > 1 { size[$$1] = $$2; if ($$3 > 0) hit[$$1] = $$2 } \
+		END { \
+			for (block in size) { \
+				name = block; sub(/\/[^\/]*$$/, "", name); \
+				all[name] += size[block]; covered[name] += hit[block]; \
+				total += size[block]; reached += hit[block] \
+			} \
+			for (name in all) printf "%6.1f %%  %s\n", 100 * covered[name] / all[name], name | "sort -k3"; \
+			close("sort -k3"); \
+			if (total == 0) { print "no statement was measured"; exit 1 } \
+			printf "%6.1f %%  total, at least $(COVER_MIN) %% wanted\n", 100 * reached / total; \
+			exit 100 * reached < $(COVER_MIN) * total \
+		}' cover.out
+
+examples: ## Run the example programs that need nobody, on their embedded Hub
+	@unset AGENTUITY_SDK_KEY AGENTUITY_CLI_KEY AGENTUITY_CODER_URL AGENTUITY_CATALYST_URL; \
+	for example in $(EXAMPLES); do \
+		echo "== examples/$$example"; \
+		$(GO) run ./examples/$$example </dev/null || exit 1; \
+	done

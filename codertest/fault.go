@@ -1,0 +1,258 @@
+package codertest
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// CutPoint says where an answer ends before its time.
+type CutPoint int
+
+const (
+	// CutNone leaves the answer whole. It is the zero value.
+	CutNone CutPoint = iota
+	// CutBeforeEffect is after the request has been read and before anything
+	// has come of it.
+	CutBeforeEffect
+	// CutAfterEffect is after the Hub has done what was asked and before the
+	// first byte of its answer.
+	CutAfterEffect
+	// CutMidBody is after the header and half of the body.
+	CutMidBody
+)
+
+// Fault is something that goes wrong with requests of one kind.
+//
+// A Fault acts on a matching request in this order: Delay; CutBeforeEffect;
+// the effect of the request, unless Status or Body answer in the Hub's place;
+// CutAfterEffect; the answer, with CutMidBody in the middle of it.
+//
+// A habit of net/http is worth knowing: it repeats a GET by itself when the
+// reused connection it went over ends without a byte of an answer, so that
+// such a request may show twice in [Hub.Requests].
+type Fault struct {
+	// Method is the HTTP method of the requests the Fault meets. Empty: any.
+	Method string
+	// Route says which paths the Fault meets: a pattern of the Hub's routes
+	// below /api, such as /hub/session/{id}/archive, or /coder for discovery.
+	// A literal in the place of {id} names one session by its escaped id.
+	// Empty: any path.
+	Route string
+
+	// Skip lets this many matching requests pass first.
+	Skip int
+	// Count is how many requests the Fault meets after that; 0 means one,
+	// less than 0 all of them until [Injection.Remove].
+	Count int
+
+	// Status answers with this status instead of the Hub. 0: the Hub answers,
+	// or, if Body is set, the status is 200.
+	Status int
+	// Header replaces fields of the answer, whoever gives it. An empty slice
+	// removes the field.
+	Header http.Header
+	// Body answers with this body instead of the Hub, as application/json
+	// unless Header says otherwise. If it is nil and Status is 400 or more,
+	// the body is an error as the Hub writes them, without a code.
+	Body []byte
+	// Effect lets the Hub do what the request asks before Status and Body
+	// answer in its place, as a proxy that loses the real answer does.
+	Effect bool
+
+	// Delay is the time to wait before anything else. The wait ends early,
+	// without effect and without an answer, when the client leaves or the Hub
+	// is closed.
+	Delay time.Duration
+	// Cut is where the connection is aborted.
+	Cut CutPoint
+	// Stall makes the answer hang at Cut instead, until the client leaves or
+	// the Hub is closed. With CutNone it hangs before the effect.
+	Stall bool
+}
+
+// Injection is a Fault at work.
+type Injection struct {
+	list  *faultList
+	fault Fault
+	route []string
+	seen  int
+	hits  int
+}
+
+// Inject makes the Hub fail as the Fault says. Of several Faults that match a
+// request the one injected first acts, and only that one; the others neither
+// count nor skip it. Credentials are checked after that, with the effect.
+// Inject panics on a Fault that can never do what it says.
+func (h *Hub) Inject(fault Fault) *Injection {
+	fault.check()
+	if fault.Stall && fault.Cut == CutNone {
+		fault.Cut = CutBeforeEffect
+	}
+	fault.Count = cmp.Or(fault.Count, 1)
+	fault.Header = merge(fault.Header)
+	in := &Injection{list: &h.faults, fault: fault}
+	if fault.Route != "" {
+		in.route = split(fault.Route)
+	}
+	h.faults.mu.Lock()
+	defer h.faults.mu.Unlock()
+	h.faults.injections = append(h.faults.injections, in)
+	return in
+}
+
+// Hits returns how many requests the Fault has met so far.
+func (in *Injection) Hits() int {
+	in.list.mu.Lock()
+	defer in.list.mu.Unlock()
+	return in.hits
+}
+
+// Remove ends the Fault for requests that are still to come.
+func (in *Injection) Remove() {
+	in.list.mu.Lock()
+	defer in.list.mu.Unlock()
+	in.list.injections = slices.DeleteFunc(in.list.injections, func(other *Injection) bool { return other == in })
+}
+
+func (f Fault) check() {
+	switch {
+	case f.Route != "" && !strings.HasPrefix(f.Route, "/"):
+		panic(fmt.Sprintf("codertest: the Route %q of a Fault must start with a slash", f.Route))
+	case strings.HasPrefix(f.Route, "/api/"):
+		panic(fmt.Sprintf("codertest: the Route %q of a Fault is a path below /api", f.Route))
+	case f.Status != 0 && (f.Status < 200 || f.Status > 999):
+		panic(fmt.Sprintf("codertest: the Status %d of a Fault is none of an answer", f.Status))
+	case f.Skip < 0 || f.Delay < 0:
+		panic("codertest: Skip and Delay of a Fault must not be negative")
+	case f.Cut < CutNone || f.Cut > CutMidBody:
+		panic(fmt.Sprintf("codertest: unknown CutPoint %d", f.Cut))
+	}
+}
+
+type faultList struct {
+	mu         sync.Mutex
+	injections []*Injection
+}
+
+// take returns the Fault that meets this request.
+func (l *faultList) take(method string, t target) (Fault, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, in := range l.injections {
+		if !in.matches(method, t) {
+			continue
+		}
+		in.seen++
+		if in.seen <= in.fault.Skip || in.spent() {
+			continue
+		}
+		in.hits++
+		return in.fault, true
+	}
+	return Fault{}, false
+}
+
+func (in *Injection) spent() bool { return in.fault.Count > 0 && in.hits >= in.fault.Count }
+
+func (in *Injection) matches(method string, t target) bool {
+	if in.fault.Method != "" && in.fault.Method != method {
+		return false
+	}
+	if in.route == nil {
+		return true
+	}
+	if len(in.route) != len(t.segments) || isDiscovery(in.route) == t.api {
+		return false
+	}
+	for i, want := range in.route {
+		if isPlaceholder(want) {
+			if t.literal(i) {
+				return false
+			}
+		} else if want != t.segments[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// fail serves a request the way the Fault wants it.
+func (x *exchange) fail(f Fault) {
+	x.delay(f.Delay)
+	x.pass(CutBeforeEffect, f)
+	a := x.faultyAnswer(f)
+	x.pass(CutAfterEffect, f)
+	if f.Cut != CutMidBody {
+		x.send(a)
+		return
+	}
+	x.sendHeader(a)
+	_, _ = x.w.Write(a.body[:(len(a.body)+1)/2])
+	_ = http.NewResponseController(x.w).Flush()
+	x.pass(CutMidBody, f)
+}
+
+func (x *exchange) faultyAnswer(f Fault) answer {
+	if f.Status == 0 && f.Body == nil {
+		a := x.handle()
+		a.header = merge(a.header, f.Header)
+		return a
+	}
+	if f.Effect {
+		x.handle()
+	}
+	a := answer{status: cmp.Or(f.Status, http.StatusOK), header: f.Header, body: f.Body}
+	if f.Body == nil && a.status >= 400 {
+		a = (&problem{status: a.status, message: "Injected fault", header: f.Header}).answer()
+	}
+	return a
+}
+
+func merge(headers ...http.Header) http.Header {
+	all := make(http.Header)
+	for _, header := range headers {
+		for name, values := range header {
+			all[http.CanonicalHeaderKey(name)] = values
+		}
+	}
+	return all
+}
+
+// pass ends the exchange if the Fault ends at this point.
+func (x *exchange) pass(point CutPoint, f Fault) {
+	if f.Cut != point {
+		return
+	}
+	if f.Stall {
+		x.wait(nil)
+	}
+	panic(http.ErrAbortHandler)
+}
+
+func (x *exchange) delay(d time.Duration) {
+	if d == 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	if !x.wait(timer.C) {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// wait reports whether the time came before the end of request or Hub.
+func (x *exchange) wait(until <-chan time.Time) bool {
+	select {
+	case <-until:
+		return true
+	case <-x.r.Context().Done():
+		return false
+	case <-x.hub.done:
+		return false
+	}
+}

@@ -1,0 +1,108 @@
+package codertest
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Request is one request the Hub has received. Its String, Format and LogValue
+// show method, path and status only, so that a Request may be printed without
+// giving a key away; the fields hold everything as it came.
+type Request struct {
+	// Time is when the Hub had read the request.
+	Time time.Time
+	// Method is the HTTP method.
+	Method string
+	// Path is the path as it was escaped on the wire, /api included.
+	Path string
+	// RawQuery is the query as it came, without the question mark.
+	RawQuery string
+	// Route is the pattern of the Hub's route, such as
+	// /hub/session/{id}/archive, or empty if it has none for the request.
+	Route string
+	// Header holds the header fields as they came, credentials included.
+	Header http.Header
+	// Body is the request body, or nil if there was none.
+	Body []byte
+	// RequestID is what the answer says in x-session-id.
+	RequestID string
+	// Status is the status of the answer, or 0 as long as there is none: the
+	// request is still served, or its answer was cut before the first byte.
+	Status int
+}
+
+// String returns the method, the path and the status. The query is left out:
+// some clients put a key there.
+func (r Request) String() string {
+	status := "no answer"
+	if r.Status != 0 {
+		status = fmt.Sprint(r.Status)
+	}
+	return fmt.Sprintf("%s %s: %s", r.Method, r.Path, status)
+}
+
+// Format prints String for every verb, %+v and %#v included.
+func (r Request) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, r.String()) }
+
+// LogValue returns what String shows, as a group.
+func (r Request) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.String("method", r.Method),
+		slog.String("path", r.Path),
+		slog.Int("status", r.Status),
+		slog.String("requestId", r.RequestID),
+	)
+}
+
+// Requests returns every request the Hub has received so far, in the order in
+// which it had read them. The result is the caller's own.
+func (h *Hub) Requests() []Request { return h.log.all() }
+
+type requestLog struct {
+	mu      sync.Mutex
+	entries []*Request
+}
+
+func (l *requestLog) add(r *http.Request, t target, body []byte) *Request {
+	entry := &Request{
+		Method:   r.Method,
+		Path:     r.URL.EscapedPath(),
+		RawQuery: r.URL.RawQuery,
+		Header:   r.Header.Clone(),
+	}
+	if len(body) > 0 {
+		entry.Body = body
+	}
+	if t.route != nil {
+		entry.Route = t.route.pattern
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	entry.Time = time.Now()
+	l.entries = append(l.entries, entry)
+	entry.RequestID = fmt.Sprintf("trace_%06d", len(l.entries))
+	return entry
+}
+
+func (l *requestLog) answered(entry *Request, status int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	entry.Status = status
+}
+
+func (l *requestLog) all() []Request {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	requests := make([]Request, len(l.entries))
+	for i, entry := range l.entries {
+		requests[i] = *entry
+		requests[i].Header = entry.Header.Clone()
+		requests[i].Body = slices.Clone(entry.Body)
+	}
+	return requests
+}

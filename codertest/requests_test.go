@@ -1,0 +1,78 @@
+package codertest_test
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/agentuity/coder-go/codertest"
+)
+
+func TestRequests(t *testing.T) {
+	const key = "agc_secret"
+	f := start(t, codertest.WithAPIKey(key))
+	assert.Empty(t, f.Requests())
+	began := time.Now()
+	_, err := f.try("POST", "/hub/session", newSession, "Authorization", "Bearer "+key, "X-Mine", "1")
+	require.NoError(t, err)
+	_, err = f.try("GET", "/hub/session/a%2Fb?token="+key+"&x=1", "", "x-agentuity-auth-api-key", key)
+	require.NoError(t, err)
+	_, err = f.try("GET", "/hub/nothing", "")
+	require.NoError(t, err)
+
+	requests := f.Requests()
+	require.Len(t, requests, 3)
+	first, second, third := requests[0], requests[1], requests[2]
+	assert.Equal(t, "POST", first.Method)
+	assert.Equal(t, "/api/hub/session", first.Path)
+	assert.Equal(t, "/hub/session", first.Route)
+	assert.Equal(t, newSession, string(first.Body))
+	assert.Equal(t, 201, first.Status)
+	assert.Equal(t, "trace_000001", first.RequestID)
+	assert.Equal(t, "Bearer "+key, first.Header.Get("Authorization"), "headers are kept as they came")
+	assert.Equal(t, "1", first.Header.Get("X-Mine"))
+	assert.False(t, first.Time.Before(began))
+
+	assert.Equal(t, "/api/hub/session/a%2Fb", second.Path)
+	assert.Equal(t, "token="+key+"&x=1", second.RawQuery)
+	assert.Equal(t, "/hub/session/{id}", second.Route)
+	assert.Nil(t, second.Body)
+	assert.Equal(t, 404, second.Status)
+	assert.Equal(t, 401, third.Status)
+	assert.Empty(t, third.Route)
+
+	first.Header.Set("X-Mine", "2")
+	first.Body[0] = '!'
+	assert.Equal(t, "1", f.Requests()[0].Header.Get("X-Mine"))
+	assert.Equal(t, newSession, string(f.Requests()[0].Body))
+}
+
+func TestPrintingARequestKeepsItsSecrets(t *testing.T) {
+	const key = "agc_secret"
+	f := start(t, codertest.WithAPIKey(key))
+	f.Inject(codertest.Fault{Skip: 1, Cut: codertest.CutBeforeEffect})
+	for range 2 {
+		_, _ = f.try("POST", "/hub/session?token="+key, `{"task":"x","env":{"KEY":"`+key+`"}}`,
+			"Authorization", "Bearer "+key, "x-agentuity-auth-api-key", key)
+	}
+	requests := f.Requests()
+	require.Len(t, requests, 2)
+	var printed bytes.Buffer
+	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
+		fmt.Fprintf(&printed, format, requests[0])
+		fmt.Fprintf(&printed, format, &requests[0])
+		fmt.Fprintf(&printed, format, requests)
+	}
+	slog.New(slog.NewTextHandler(&printed, nil)).Info("request", "request", requests[0])
+	slog.New(slog.NewJSONHandler(&printed, nil)).Info("request", "request", requests[0])
+	fmt.Fprint(&printed, f.Hub)
+	assert.NotContains(t, printed.String(), key)
+	assert.Contains(t, printed.String(), `"path":"/api/hub/session"`)
+	assert.Equal(t, "POST /api/hub/session: 201", requests[0].String())
+	assert.Equal(t, "POST /api/hub/session: no answer", requests[1].String())
+}

@@ -1,0 +1,70 @@
+package codertest
+
+import (
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+type sessionList struct {
+	Sessions struct {
+		WebSocket []sessionItem `json:"websocket"`
+		Sandbox   []sessionItem `json:"sandbox"` // bare sandboxes, which this Hub has none of
+	} `json:"sessions"`
+	Total int `json:"total"`
+}
+
+// listSessions answers newest first, and counts before it cuts the page.
+// Listing is not observing: no session takes a step.
+func (h *Hub) listSessions(c *call) (any, error) {
+	archived, err := c.queryFlag("includeArchived")
+	if err != nil {
+		return nil, err
+	}
+	limit, offset, err := c.queryPage()
+	if err != nil {
+		return nil, err
+	}
+	search := strings.ToLower(c.query.Get("search"))
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var found []*session
+	for s := range h.sessions.newestFirst() {
+		if (archived || s.status != statusArchived) && s.mentions(search) {
+			found = append(found, s)
+		}
+	}
+	var list sessionList
+	list.Total = len(found)
+	for _, s := range page(found, limit, offset) {
+		list.Sessions.WebSocket = append(list.Sessions.WebSocket, s.item())
+	}
+	return list, nil
+}
+
+// mentions looks for lower-case text in title, task and metadata.
+func (s *session) mentions(text string) bool {
+	if contains(s.label, text) || contains(s.task, text) {
+		return true
+	}
+	for name, value := range s.metadata {
+		if contains(name, text) || contains(metadataText(value), text) {
+			return true
+		}
+	}
+	return false
+}
+
+func contains(s, lower string) bool { return strings.Contains(strings.ToLower(s), lower) }
+
+// metadataText is a string as it reads, anything else as the shortest JSON.
+func metadataText(value jsontext.Value) string {
+	var text string
+	if json.Unmarshal(value, &text, wireFormat) == nil {
+		return text
+	}
+	value = value.Clone()
+	_ = value.Format(wireFormat)
+	return string(value)
+}

@@ -1,0 +1,237 @@
+package coder
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// SaveSkillRequest describes a skill to save. Repo, SkillID and Name are required.
+type SaveSkillRequest struct {
+	// Repo is the repository the skill comes from. Required.
+	Repo string `json:"repo"`
+	// SkillID is unique within its repository. Required.
+	SkillID string `json:"skillId"`
+	// Name is for people. Required.
+	Name string `json:"name"`
+	// Description says what the skill is for.
+	Description string `json:"description,omitzero"`
+	// URL is a page about the skill or its repository.
+	URL string `json:"url,omitzero"`
+	// Source says where it comes from. Default: the Hub's, which is "registry".
+	Source string `json:"source,omitzero"`
+	// Content is the SKILL.md text of the skill.
+	Content string `json:"content,omitzero"`
+}
+
+// CreateCustomSkillRequest describes a skill of your own. All but Description is required.
+type CreateCustomSkillRequest struct {
+	// SkillID is unique among your own skills. Required.
+	SkillID string
+	// Name is for people. Required.
+	Name string
+	// Description says what the skill is for.
+	Description string
+	// Content is the SKILL.md text of the skill. Required.
+	Content string
+}
+
+// customSkillSource is both source and repository of the skills of one's own.
+const customSkillSource = "custom"
+
+// customSkill is a CreateCustomSkillRequest as it is on the wire. The order is the original's.
+type customSkill struct {
+	Source      string `json:"source"`
+	Repo        string `json:"repo"`
+	SkillID     string `json:"skillId"`
+	Name        string `json:"name"`
+	Description string `json:"description,omitzero"`
+	Content     string `json:"content"`
+}
+
+// SavedSkill is a skill in the caller's library.
+type SavedSkill struct {
+	// ID is the id of the record: what DeleteSavedSkill and the members SavedSkillIDs want.
+	ID string `json:"id"`
+	// Source says where it comes from: "registry", "custom" or another.
+	Source string `json:"source"`
+	// Repo is the repository it comes from, "custom" for one of your own.
+	Repo string `json:"repo"`
+	// SkillID is unique within its repository.
+	SkillID string `json:"skillId"`
+	// Name is for people.
+	Name string `json:"name"`
+	// Description says what it is for.
+	Description string `json:"description,omitzero"`
+	// URL is a page about the skill or its repository.
+	URL string `json:"url,omitzero"`
+	// Installs counts how often it was installed; nil: not said.
+	Installs *int `json:"installs,omitzero"`
+	// Content is its SKILL.md text, where the library holds it.
+	Content string `json:"content,omitzero"`
+	// CreatedAt is when it was saved.
+	CreatedAt time.Time `json:"createdAt,omitzero"`
+	// UpdatedAt is when it was changed last.
+	UpdatedAt time.Time `json:"updatedAt,omitzero"`
+	// Extra holds the members this package has no field for.
+	Extra map[string]json.RawMessage `json:",embed,unknown"`
+}
+
+// savedSkillAnswer is a saved skill as it is on the wire.
+type savedSkillAnswer struct {
+	Skill *SavedSkill `json:"skill"`
+}
+
+func (a *savedSkillAnswer) problem() error {
+	if a.Skill == nil {
+		return missingText("skill", "")
+	}
+	return missingText("skill.id", a.Skill.ID)
+}
+
+// SavedSkillListResponse lists saved skills.
+type SavedSkillListResponse struct {
+	// Skills are the saved skills, all of them.
+	Skills []SavedSkill `json:"skills"`
+	// Extra holds the members this package has no field for.
+	Extra map[string]json.RawMessage `json:",embed,unknown"`
+}
+
+func (r *SavedSkillListResponse) problem() error {
+	return missingIn("skills", r.Skills, "id", func(s *SavedSkill) string { return s.ID })
+}
+
+// CreateSkillBucketRequest describes a skill bucket. Only Name is required.
+type CreateSkillBucketRequest struct {
+	// Name is for people. Required.
+	Name string `json:"name"`
+	// Description says what the bucket is for.
+	Description string `json:"description,omitzero"`
+	// SavedSkillIDs are ids of the saved skills to put in it.
+	SavedSkillIDs []string `json:"savedSkillIds,omitzero"`
+}
+
+// SkillBucket is a group of saved skills.
+type SkillBucket struct {
+	// ID is the id, as all methods want it.
+	ID string `json:"id"`
+	// Name is for people.
+	Name string `json:"name"`
+	// Description says what it is for.
+	Description string `json:"description,omitzero"`
+	// CreatedAt is when it was created.
+	CreatedAt time.Time `json:"createdAt,omitzero"`
+	// UpdatedAt is when it was changed last.
+	UpdatedAt time.Time `json:"updatedAt,omitzero"`
+	// SkillCount is the number of skills in it.
+	SkillCount int `json:"skillCount"`
+	// Skills are the skills in it.
+	Skills []SavedSkill `json:"skills"`
+	// Extra holds the members this package has no field for.
+	Extra map[string]json.RawMessage `json:",embed,unknown"`
+}
+
+// skillBucketAnswer is a skill bucket as it is on the wire.
+type skillBucketAnswer struct {
+	Bucket *SkillBucket `json:"bucket"`
+}
+
+func (a *skillBucketAnswer) problem() error {
+	if a.Bucket == nil {
+		return missingText("bucket", "")
+	}
+	return missingText("bucket.id", a.Bucket.ID)
+}
+
+// SkillBucketListResponse lists skill buckets.
+type SkillBucketListResponse struct {
+	// Buckets are the skill buckets, all of them.
+	Buckets []SkillBucket `json:"buckets"`
+	// Extra holds the members this package has no field for.
+	Extra map[string]json.RawMessage `json:",embed,unknown"`
+}
+
+func (r *SkillBucketListResponse) problem() error {
+	return missingIn("buckets", r.Buckets, "id", func(b *SkillBucket) string { return b.ID })
+}
+
+// SaveSkill saves a skill to the caller's library. Saving one with the same source, repo and skill
+// id again updates it. A repo, skill id or name that is blank is a [*ValidationError].
+//
+// It is not repeated once it may have reached the Hub. An error that matches [ErrOutcomeUnknown]
+// means that the skill may be saved.
+//
+// POST /hub/skills/library
+func (c *Client) SaveSkill(ctx context.Context, body SaveSkillRequest) (*SavedSkill, error) {
+	return c.saveSkill(ctx, create("SaveSkill", "/hub/skills/library", &body).
+		require("repo", body.Repo).require("skillId", body.SkillID).require("name", body.Name))
+}
+
+// CreateCustomSkill saves a skill of your own to the caller's library: one whose source and
+// repository are "custom". A skill id, name or content that is blank is a [*ValidationError].
+//
+// It is not repeated once it may have reached the Hub. An error that matches [ErrOutcomeUnknown]
+// means that the skill may exist.
+//
+// POST /hub/skills/library
+func (c *Client) CreateCustomSkill(ctx context.Context, body CreateCustomSkillRequest) (*SavedSkill, error) {
+	return c.saveSkill(ctx, create("CreateCustomSkill", "/hub/skills/library", &customSkill{
+		Source: customSkillSource, Repo: customSkillSource,
+		SkillID: body.SkillID, Name: body.Name, Description: body.Description, Content: body.Content,
+	}).require("skillId", body.SkillID).require("name", body.Name).require("content", body.Content))
+}
+
+func (c *Client) saveSkill(ctx context.Context, r *request) (*SavedSkill, error) {
+	out, err := call[savedSkillAnswer](ctx, c, r)
+	if err != nil {
+		return nil, err
+	}
+	return out.Skill, nil
+}
+
+// ListSavedSkills returns all skills of the caller's library.
+//
+// GET /hub/skills/library
+func (c *Client) ListSavedSkills(ctx context.Context) (*SavedSkillListResponse, error) {
+	return call[SavedSkillListResponse](ctx, c, get("ListSavedSkills", "/hub/skills/library"))
+}
+
+// DeleteSavedSkill takes a skill out of the caller's library. The id is [SavedSkill].ID, not the
+// skill id within a repository. If an attempt of it was lost and the next one finds no such skill,
+// it was deleted.
+//
+// DELETE /hub/skills/library/{savedSkillId}
+func (c *Client) DeleteSavedSkill(ctx context.Context, skillID string) error {
+	return c.done(ctx, del("DeleteSavedSkill", "/hub/skills/library/{skillID}", skillID))
+}
+
+// CreateSkillBucket groups saved skills, so that they can be attached to sessions together. A name
+// that is blank is a [*ValidationError].
+//
+// It is not repeated once it may have reached the Hub. An error that matches [ErrOutcomeUnknown]
+// means that the bucket may exist.
+//
+// POST /hub/skills/buckets
+func (c *Client) CreateSkillBucket(ctx context.Context, body CreateSkillBucketRequest) (*SkillBucket, error) {
+	out, err := call[skillBucketAnswer](ctx, c,
+		create("CreateSkillBucket", "/hub/skills/buckets", &body).require("name", body.Name))
+	if err != nil {
+		return nil, err
+	}
+	return out.Bucket, nil
+}
+
+// ListSkillBuckets returns all skill buckets of the caller.
+//
+// GET /hub/skills/buckets
+func (c *Client) ListSkillBuckets(ctx context.Context) (*SkillBucketListResponse, error) {
+	return call[SkillBucketListResponse](ctx, c, get("ListSkillBuckets", "/hub/skills/buckets"))
+}
+
+// DeleteSkillBucket deletes a skill bucket. If an attempt of it was lost and the next one finds no
+// such bucket, it was deleted.
+//
+// DELETE /hub/skills/buckets/{bucketId}
+func (c *Client) DeleteSkillBucket(ctx context.Context, bucketID string) error {
+	return c.done(ctx, del("DeleteSkillBucket", "/hub/skills/buckets/{bucketID}", bucketID))
+}

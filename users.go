@@ -1,0 +1,89 @@
+package coder
+
+import (
+	"context"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/agentuity/coder-go/internal/route"
+)
+
+// User is a person who uses the Hub.
+type User struct {
+	// UserID is the id.
+	UserID string `json:"userId"`
+	// DisplayName is for people.
+	DisplayName string `json:"displayName"`
+	// Email is the mail address.
+	Email string `json:"email"`
+	// Provider says how the user logs in, such as "github".
+	Provider string `json:"provider"`
+	// AvatarURL is a picture.
+	AvatarURL string `json:"avatarUrl,omitzero"`
+	// LastLoginAt is when the user logged in last.
+	LastLoginAt time.Time `json:"lastLoginAt,omitzero"`
+	// LastSeenAt is when the user did something last.
+	LastSeenAt time.Time `json:"lastSeenAt,omitzero"`
+	// CreatedAt is when the user came to the Hub.
+	CreatedAt time.Time `json:"createdAt,omitzero"`
+}
+
+// ListUsersParams selects users. The zero value of a member means that it is not sent.
+type ListUsersParams struct {
+	// Search looks through the display names.
+	Search string
+	// Limit is the largest number of users to return.
+	Limit int
+	// Offset is the number of users to pass over.
+	Offset int
+}
+
+// ListUsersResponse is a page of users.
+type ListUsersResponse struct {
+	// Users are the users of the page.
+	Users []User `json:"users"`
+	// Total is the number of users there are, on all pages, where it is said. If the Hub sends a
+	// plain list, it is the length of that.
+	Total int `json:"total,omitzero"`
+	// Limit is the limit that was applied, where it is said.
+	Limit int `json:"limit,omitzero"`
+	// Offset is the offset that was applied, where it is said.
+	Offset int `json:"offset,omitzero"`
+}
+
+func (r *ListUsersResponse) problem() error { return missingUser(r.Users) }
+
+// userList is the other form of a ListUsersResponse on the wire.
+type userList []User
+
+func (l *userList) problem() error { return missingUser(*l) }
+
+func missingUser(users []User) error {
+	return missingIn("users", users, "userId", func(u *User) string { return u.UserID })
+}
+
+// ListUsers returns one page of the users of the Hub. Nil params list what the Hub lists by
+// default.
+//
+// GET /hub/users
+func (c *Client) ListUsers(ctx context.Context, params *ListUsersParams) (*ListUsersResponse, error) {
+	var q route.Query
+	if params != nil {
+		q.String("search", params.Search).Int("limit", params.Limit).Int("offset", params.Offset)
+	}
+	a := c.send(ctx, get("ListUsers", "/hub/users").with(&q))
+	if !a.isList() {
+		return decode[ListUsersResponse](a)
+	}
+	list, err := decode[userList](a)
+	if err != nil {
+		return nil, err
+	}
+	return &ListUsersResponse{Users: *list, Total: len(*list)}, nil
+}
+
+// isList tells whether a 2xx answer is a list rather than an object.
+func (a *answer) isList() bool {
+	return a.err == nil && jsontext.NewDecoder(a.outcome.Body.Reader()).PeekKind() == jsontext.KindBeginArray
+}
