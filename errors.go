@@ -216,11 +216,11 @@ func (e *APIError) LogValue() slog.Value {
 type Sent int
 
 const (
-	// SentUnknown: it may have been sent.
+	// SentUnknown says that it may have been sent.
 	SentUnknown Sent = iota
-	// SentNo: nothing of it was sent, it certainly had no effect.
+	// SentNo says that nothing of it was sent, it certainly had no effect.
 	SentNo
-	// SentYes: it was sent, and may have had an effect.
+	// SentYes says that it was sent, and may have had an effect.
 	SentYes
 )
 

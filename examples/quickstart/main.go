@@ -52,7 +52,7 @@ func connect(out io.Writer) (client *coder.Client, stop func(), err error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		fmt.Fprintln(out, "Talking to the Hub that the environment names.")
+		step(out, "Start", "talking to the Hub that the environment names")
 		return client, client.CloseIdleConnections, nil
 	}
 	hub := codertest.NewHub()
@@ -61,7 +61,7 @@ func connect(out io.Writer) (client *coder.Client, stop func(), err error) {
 		hub.Close()
 		return nil, nil, err
 	}
-	fmt.Fprintln(out, "No AGENTUITY_SDK_KEY and no AGENTUITY_CODER_URL: talking to an embedded Hub.")
+	step(out, "Start", "no AGENTUITY_SDK_KEY and no AGENTUITY_CODER_URL: talking to an embedded Hub")
 	return client, hub.Close, nil
 }
 
@@ -136,9 +136,11 @@ func tour(ctx context.Context, client *coder.Client, out io.Writer) (err error) 
 		return err
 	}
 	deleted = true
-	_, err = client.GetSession(ctx, id)
-	if !errors.Is(err, coder.ErrSessionNotFound) {
-		return fmt.Errorf("the session was deleted, but reading it says: %v", err)
+	switch _, err = client.GetSession(ctx, id); {
+	case err == nil:
+		return errors.New("the session was deleted, and is still there")
+	case !errors.Is(err, coder.ErrSessionNotFound):
+		return err
 	}
 	step(out, "Deleted", "it is not found any more")
 	return nil
@@ -195,5 +197,5 @@ func inspect(ctx context.Context, client *coder.Client, id string, out io.Writer
 }
 
 func step(out io.Writer, name, format string, args ...any) {
-	fmt.Fprintf(out, "%-12s %s\n", name, fmt.Sprintf(format, args...))
+	_, _ = fmt.Fprintf(out, "%-12s %s\n", name, fmt.Sprintf(format, args...))
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -22,7 +21,7 @@ func TestWithoutAnAccount(t *testing.T) {
 	require.NoError(t, run(t.Context(), &out))
 	text := out.String()
 	for _, line := range []string{
-		"No AGENTUITY_SDK_KEY", "Hub          http://127.0.0.1:", "Created      codesess_", "Listed       1 of 1", "Prepared     active",
+		"no AGENTUITY_SDK_KEY", "Hub          http://127.0.0.1:", "Created      codesess_", "Listed       1 of 1", "Prepared     active",
 		`Updated      label "Quickstart, renamed"`, "Event        #1 session_start",
 		"Entry        user_prompt: Add a /healthz endpoint", "Archived     archived", "Deleted      it is not found",
 	} {
@@ -79,7 +78,7 @@ func TestInterruptedItStillDeletes(t *testing.T) {
 		hub.Inject(codertest.Fault{Route: "/hub/session/{id}/replay", Stall: true})
 		go func() { synctest.Wait(); cancel() }()
 		err = tour(ctx, client, new(bytes.Buffer))
-		require.True(t, errors.Is(err, context.Canceled), err)
+		require.ErrorIs(t, err, context.Canceled)
 		assert.Empty(t, hub.SessionIDs())
 	})
 }

@@ -91,7 +91,7 @@ func readBody(resp *http.Response, limit int64, silence time.Duration) (Body, er
 		if total += int64(n); total > limit {
 			err = fmt.Errorf("%w of %d bytes", ErrTooLarge, limit)
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return body, nil
 		}
 		if err != nil {

@@ -42,5 +42,5 @@ func redirectRule(callers func(*http.Request, []*http.Request) error) func(*http
 	}
 }
 
-// ErrTooLarge: a 2xx body is longer than the limit.
+// ErrTooLarge says that a 2xx body is longer than the limit.
 var ErrTooLarge = errors.New("the answer is larger than the limit")

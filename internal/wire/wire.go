@@ -4,13 +4,12 @@ package wire
 
 import (
 	"bytes"
+	v1 "encoding/json"
 	"errors"
 	"io"
 	"reflect"
 	"slices"
 	"time"
-
-	v1 "encoding/json"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
