@@ -51,7 +51,7 @@ fuzz: ## Run every fuzz target for FUZZTIME (10s; or a count, 5000x); FUZZ=regex
 		/^ok/ { for (i = 0; i < n; i++) if (name[i] ~ /$(FUZZ)/) print $$2, name[i]; n = 0 }' | \
 	{ count=0; while read -r package target; do \
 		echo "== $$target ($$package) for $(FUZZTIME)"; \
-		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null || exit 1; \
+		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$package" </dev/null || exit 1; \
 		count=$$((count + 1)); \
 	done; echo "$$count fuzz targets passed"; }
 
