@@ -227,3 +227,73 @@ func BenchmarkListSessions1000(b *testing.B) {
 		}
 	}
 }
+
+// replayBody is a replay of 8 MB.
+func replayBody() string {
+	var b bytes.Buffer
+	b.WriteString(`{"sessionId":"x","entriesSource":"session_entries","entries":[`)
+	for i := 0; b.Len() < 8<<20; i++ {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, `{"type":"message","agent":"lead","turnId":"turn_%d","sequence":%d,"timestamp":%d,"content":"%s"}`,
+			i/5, i, 1764662402000+i, "The exporter now writes CSV, and the tests that cover it pass. Next is the import, which reads what it wrote. ")
+	}
+	b.WriteString(`]}`)
+	return b.String()
+}
+
+func BenchmarkReplayEntries(b *testing.B) {
+	body := replayBody()
+	c := benchClient(b, cannedHub(b, 200, body))
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, err := range c.ReplayEntries(b.Context(), "x", nil) {
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}
+
+func BenchmarkGetReplay(b *testing.B) {
+	body := replayBody()
+	c := benchClient(b, cannedHub(b, 200, body))
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := c.GetReplay(b.Context(), "x", nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkReplayHandwritten(b *testing.B) {
+	body := replayBody()
+	url := cannedHub(b, 200, body) + "/x"
+	client := &http.Client{Transport: coder.NewTransport()}
+	defer client.CloseIdleConnections()
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	type entry struct {
+		Type, Agent, TurnID, Content string
+		Sequence, Timestamp          int64
+		ToolArgs                     map[string]any
+	}
+	for b.Loop() {
+		resp, err := client.Get(url)
+		if err != nil {
+			b.Fatal(err)
+		}
+		data, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		var replay struct {
+			SessionID string
+			Entries   []entry
+		}
+		if err != nil || json.Unmarshal(data, &replay) != nil {
+			b.Fatal("unreadable")
+		}
+	}
+}

@@ -20,6 +20,7 @@ import (
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/agentuity/coder-go/internal/flight"
 	"github.com/agentuity/coder-go/internal/route"
 	"github.com/agentuity/coder-go/internal/transport"
 	"github.com/agentuity/coder-go/internal/wire"
@@ -36,6 +37,9 @@ const silence = 60 * time.Second
 type Client struct {
 	transport *transport.Transport
 	hub       *hubResolver
+	ensures   *flight.Group[*sharedSession]
+	// maxResponseSize bounds what is held of an answer at a time.
+	maxResponseSize int64
 	// Functions, so that nothing that prints a client finds the key in it.
 	header func(body bool) http.Header
 	redact func(text string) string
@@ -75,9 +79,11 @@ func NewClient(opts ...Option) (*Client, error) {
 		httpClient = *cfg.httpClient
 	}
 	return &Client{
-		hub:    hub,
-		header: headers(&cfg),
-		redact: redactor(cfg.apiKey),
+		hub:             hub,
+		ensures:         new(flight.Group[*sharedSession]),
+		maxResponseSize: cfg.maxResponseSize,
+		header:          headers(&cfg),
+		redact:          redactor(cfg.apiKey),
 		transport: transport.New(transport.Config{
 			HTTPClient: httpClient,
 			Policy:     transport.Policy(cfg.retry),
@@ -158,6 +164,7 @@ type request struct {
 	query      string
 	in         any  // encoded as the body; nil: none
 	repeatable bool // the same effect once or twice
+	stream     bool // the body is read while it arrives
 	err        error
 }
 
@@ -221,12 +228,8 @@ type answer struct {
 
 // send makes the call. Whatever is wrong with the arguments is found before anything is sent.
 func (c *Client) send(ctx context.Context, r *request) *answer {
-	if r.err != nil {
-		var bad *route.Error
-		if errors.As(r.err, &bad) {
-			return &answer{request: r, err: invalid(r.op, bad.Field, bad.Reason)}
-		}
-		return &answer{request: r, err: r.err}
+	if err := r.check(); err != nil {
+		return &answer{request: r, err: err}
 	}
 	body, err := r.encode()
 	if err != nil {
@@ -241,6 +244,15 @@ func (c *Client) send(ctx context.Context, r *request) *answer {
 		c.hub.forget(base)
 	}
 	return a
+}
+
+// check returns what is wrong with the arguments.
+func (r *request) check() error {
+	var bad *route.Error
+	if errors.As(r.err, &bad) {
+		return invalid(r.op, bad.Field, bad.Reason)
+	}
+	return r.err
 }
 
 func (r *request) encode() ([]byte, error) {
@@ -294,6 +306,7 @@ func (c *Client) exchangeBody(ctx context.Context, r *request, url string, body 
 		Header:     c.header(body != nil),
 		Body:       body,
 		Repeatable: r.repeatable,
+		Stream:     r.stream,
 	})
 	a := &answer{request: r, outcome: outcome}
 	a.err = a.failure(ctx)

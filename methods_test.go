@@ -138,7 +138,8 @@ var sessionMethods = []methodCase{
 }
 
 // notCalls are the methods of Client that make no request of their own on a route of the Hub.
-var notCalls = []string{"CloseIdleConnections", "Format", "LogValue", "URL"}
+// ReplayEntries and EnsureSession have tests of their own: one reads a stream, the other makes several requests.
+var notCalls = []string{"CloseIdleConnections", "Format", "LogValue", "URL", "ReplayEntries", "EnsureSession"}
 
 func TestEveryMethodIsInTheTable(t *testing.T) {
 	var listed []string

@@ -410,11 +410,15 @@ func (p *sessionPage) problem() error {
 //
 // POST /hub/session
 func (c *Client) CreateSession(ctx context.Context, body CreateSessionRequest) (*CreateSessionResponse, error) {
-	r := create("CreateSession", "/hub/session", &body).require("task", body.Task)
+	return call[CreateSessionResponse](ctx, c, createSession("CreateSession", &body))
+}
+
+func createSession(op string, body *CreateSessionRequest) *request {
+	r := create(op, "/hub/session", body).require("task", body.Task)
 	for i, file := range body.Files {
 		r.require(fmt.Sprintf("files[%d].path", i), file.Path)
 	}
-	return call[CreateSessionResponse](ctx, c, r)
+	return r
 }
 
 // GetSession returns a session. An unknown id is an error that matches [ErrSessionNotFound].

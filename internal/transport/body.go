@@ -69,7 +69,7 @@ func (b *Body) Release() {
 // readBody reads a 2xx body of at most limit bytes, and closes it.
 func readBody(resp *http.Response, limit int64, silence time.Duration) (Body, error) {
 	r := newWatched(resp.Body, silence)
-	defer r.close()
+	defer r.Close()
 	if resp.ContentLength > limit {
 		return Body{}, fmt.Errorf("%w of %d bytes", ErrTooLarge, limit)
 	}
@@ -117,7 +117,7 @@ func (b *Body) grow(full *[]byte) *[]byte {
 // read never hides the status.
 func readText(resp *http.Response, silence time.Duration) []byte {
 	r := newWatched(resp.Body, silence)
-	defer r.close()
+	defer r.Close()
 	text, _ := io.ReadAll(io.LimitReader(r, ErrorBodyLimit))
 	return text
 }
@@ -125,7 +125,7 @@ func readText(resp *http.Response, silence time.Duration) []byte {
 // errSilent: a body yielded nothing for too long.
 var errSilent = errors.New("the answer stopped in the middle")
 
-// watched closes a body that stays silent, which ends a Read that hangs in it.
+// watched closes a body that stays silent while somebody reads it, which ends a Read that hangs.
 type watched struct {
 	body    io.ReadCloser
 	silence time.Duration
@@ -136,6 +136,7 @@ type watched struct {
 func newWatched(body io.ReadCloser, silence time.Duration) *watched {
 	w := &watched{body: body, silence: silence}
 	w.timer = time.AfterFunc(silence, w.giveUp)
+	w.timer.Stop() // until somebody reads
 	return w
 }
 
@@ -145,17 +146,17 @@ func (w *watched) giveUp() {
 }
 
 func (w *watched) Read(p []byte) (int, error) {
+	w.timer.Reset(w.silence)
 	n, err := w.body.Read(p)
-	if err != nil && err != io.EOF && w.silent.Load() {
+	w.timer.Stop()
+	if err != nil && !errors.Is(err, io.EOF) && w.silent.Load() {
 		return n, fmt.Errorf("%w: no byte for %v", errSilent, w.silence)
-	}
-	if n > 0 && err == nil {
-		w.timer.Reset(w.silence)
 	}
 	return n, err
 }
 
-func (w *watched) close() {
+// Close ends the watch, and the connection if the body was not read to its end.
+func (w *watched) Close() error {
 	w.timer.Stop()
-	_ = w.body.Close()
+	return w.body.Close()
 }

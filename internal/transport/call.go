@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptrace"
@@ -14,10 +15,11 @@ import (
 type Outcome struct {
 	Status   int // 0: no answer. Also set when a 2xx body was larger than the limit.
 	Header   http.Header
-	Body     Body   // of a 2xx answer, read whole
-	Text     []byte // of any other answer, at most ErrorBodyLimit
-	Err      error  // never a *url.Error
-	Ended    error  // the context's error, when that ended the call
+	Body     Body          // of a 2xx answer, read whole
+	Stream   io.ReadCloser // the body of a 2xx answer, where it was asked for; the caller closes it
+	Text     []byte        // of any other answer, at most ErrorBodyLimit
+	Err      error         // never a *url.Error
+	Ended    error         // the context's error, when that ended the call
 	Attempts int
 	// Sent tells whether a request whose effect is not known from its answer reached the Hub.
 	Sent Sent
@@ -75,6 +77,10 @@ func (c *call) read(resp *http.Response) error {
 	c.outcome.Text = nil
 	if resp.StatusCode/100 != 2 {
 		c.outcome.Text = readText(resp, c.transport.silence)
+		return nil
+	}
+	if c.request.Stream {
+		c.outcome.Stream = newWatched(resp.Body, c.transport.silence)
 		return nil
 	}
 	var err error

@@ -28,7 +28,8 @@ type Config struct {
 // Transport makes calls. It is safe for concurrent use.
 type Transport struct {
 	loop    *retryablehttp.Client
-	client  *http.Client // as the loop's, but with CloseIdleConnections intact
+	streams *retryablehttp.Client // as loop, but without a time limit on the body
+	client  *http.Client          // as the loop's, but with CloseIdleConnections intact
 	policy  Policy
 	logger  *slog.Logger
 	maxBody int64
@@ -45,8 +46,6 @@ func New(cfg Config) *Transport {
 	client.Transport = base
 	client.CheckRedirect = redirectRule(cfg.HTTPClient.CheckRedirect)
 
-	looped := client
-	looped.Transport = roundTripperOnly{base}
 	t := &Transport{
 		client:  &client,
 		policy:  cfg.Policy.WithDefaults(),
@@ -54,8 +53,17 @@ func New(cfg Config) *Transport {
 		maxBody: cfg.MaxBody,
 		silence: cfg.Silence,
 	}
-	t.loop = &retryablehttp.Client{
-		HTTPClient:     &looped,
+	looped := client
+	looped.Transport = roundTripperOnly{base}
+	t.loop = loopOver(looped)
+	looped.Timeout = 0
+	t.streams = loopOver(looped)
+	return t
+}
+
+func loopOver(client http.Client) *retryablehttp.Client {
+	return &retryablehttp.Client{
+		HTTPClient:     &client,
 		RetryMax:       math.MaxInt,
 		RequestLogHook: func(_ retryablehttp.Logger, req *http.Request, _ int) { callOf(req.Context()).begin() },
 		CheckRetry: func(ctx context.Context, resp *http.Response, err error) (bool, error) {
@@ -65,7 +73,6 @@ func New(cfg Config) *Transport {
 		Backoff:      func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return 0 },
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
-	return t
 }
 
 // CloseIdleConnections closes the idle connections of the underlying transport.
@@ -86,6 +93,9 @@ type Request struct {
 	// Repeatable says that the call has the same effect once or twice. A call that has not is
 	// made again only when the attempt before it certainly had no effect.
 	Repeatable bool
+	// Stream leaves the body of a 2xx answer unread, as Outcome.Stream. What is lost later is the
+	// reader's to notice: only the way to the headers is repeated.
+	Stream bool
 }
 
 // Do makes the call. The context bounds all of it, waits included. The caller releases the
@@ -116,7 +126,11 @@ func (t *Transport) Do(ctx context.Context, r *Request) *Outcome {
 		req.GetBody = nil
 	}
 	req.SetResponseHandler(c.read)
-	_, _ = t.loop.Do(req) //nolint:bodyclose // call.read has read and closed it, and call.next has seen the error
+	loop := t.loop
+	if r.Stream {
+		loop = t.streams
+	}
+	_, _ = loop.Do(req) //nolint:bodyclose // call.read has read and closed it, and call.next has seen the error
 	c.outcome.Attempts = c.attempts
 	return &c.outcome
 }

@@ -1,0 +1,227 @@
+package coder
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"iter"
+	"maps"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// idempotencyKey is the metadata member that EnsureSession finds sessions by.
+const idempotencyKey = "idempotencyKey"
+
+// defaultLookupWindow is how long EnsureSession looks for a session it may have created.
+const defaultLookupWindow = 60 * time.Second
+
+// EnsureSessionOptions says what [Client.EnsureSession] does when it cannot tell whether a session
+// was created.
+type EnsureSessionOptions struct {
+	// AllowRepost creates again when no session was found within LookupWindow. Two sessions may
+	// then exist, if the Hub finds the first one later.
+	AllowRepost bool
+	// LookupWindow is how long to look, counted from the first look that the Hub answered.
+	// Default: 60 s.
+	LookupWindow time.Duration
+}
+
+// EnsuredSession is a session that exists.
+type EnsuredSession struct {
+	// SessionID is the id of the session.
+	SessionID string
+	// Session is the session as last seen. It is nil if it was created and could not be read.
+	Session *Session
+	// Created says that this call created it. Of concurrent calls with one key one has created it.
+	Created bool
+	// Recovered says that it was found after a create whose answer was lost.
+	Recovered bool
+}
+
+// EnsureSession returns the session with this key, and creates it if there is none. It is for
+// callers that may run twice for one thing, such as webhooks and job queues: the key names the
+// thing. The key is kept in the session's metadata, as idempotencyKey. A session that is found is
+// returned whatever the request says, archived ones included; of several the oldest.
+//
+// When a create has an unknown outcome it looks again, several times within LookupWindow, and
+// adopts what it finds. Only if it finds nothing it returns the error that matches
+// [ErrOutcomeUnknown], or creates again if AllowRepost says so. Concurrent calls with one key in
+// this process share one create.
+//
+// What it cannot do: two processes that call at the same moment can both create, since the Hub has
+// no keys of its own. An empty search is no proof that there is no session. A context that ends
+// during the create leaves no time to look. Use a key that is part of no other, such as a UUID:
+// the Hub's search finds parts too, and every session found is read.
+//
+// A key that is blank, and a request whose metadata has another idempotencyKey, are a
+// [*ValidationError].
+//
+// GET /hub/sessions, GET /hub/session/{sessionId}, POST /hub/session
+func (c *Client) EnsureSession(ctx context.Context, key string, body CreateSessionRequest, options *EnsureSessionOptions) (*EnsuredSession, error) {
+	e := ensurer{client: c, key: key, window: defaultLookupWindow, body: body}
+	if options != nil {
+		e.repost = options.AllowRepost
+		e.window = cmp.Or(options.LookupWindow, e.window)
+	}
+	if err := e.prepare(); err != nil {
+		return nil, err
+	}
+	shared, err := c.ensures.Do(ctx, key, e.run)
+	if err != nil {
+		if ctx.Err() != nil && !errors.As(err, new(*RequestError)) {
+			err = &RequestError{Operation: ensureOp, Method: "GET", Path: "/hub/sessions", Err: contextError(ctx, ctx.Err(), nil)}
+		}
+		return nil, err
+	}
+	own := shared.EnsuredSession
+	own.Created = own.Created && shared.claimed.CompareAndSwap(false, true)
+	return &own, nil
+}
+
+const ensureOp = "EnsureSession"
+
+// sharedSession is the result of a flight. The first caller to claim it has created it.
+type sharedSession struct {
+	EnsuredSession
+	claimed atomic.Bool
+}
+
+// ensurer is one flight.
+type ensurer struct {
+	client *Client
+	key    string
+	body   CreateSessionRequest
+	window time.Duration
+	repost bool
+}
+
+// prepare checks the arguments and puts the key into the request.
+func (e *ensurer) prepare() error {
+	other, given := e.body.Metadata[idempotencyKey]
+	switch {
+	case strings.TrimSpace(e.key) == "":
+		return invalid(ensureOp, "key", "must not be empty")
+	case e.window < 0:
+		return invalid(ensureOp, "LookupWindow", "must not be negative")
+	case given && other != any(e.key):
+		return invalid(ensureOp, "metadata."+idempotencyKey, "must be the key, or not be there")
+	}
+	e.body.Metadata = maps.Clone(e.body.Metadata)
+	if e.body.Metadata == nil {
+		e.body.Metadata = make(map[string]any, 1)
+	}
+	e.body.Metadata[idempotencyKey] = e.key
+	return createSession(ensureOp, &e.body).check()
+}
+
+func (e *ensurer) run(ctx context.Context) (*sharedSession, error) {
+	found, err := e.find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if found != nil {
+		return &sharedSession{EnsuredSession: EnsuredSession{SessionID: found.SessionID, Session: found}}, nil
+	}
+	made, err := e.create(ctx)
+	if !errors.Is(err, ErrOutcomeUnknown) || ctx.Err() != nil {
+		return made, err
+	}
+	if found := e.search(ctx); found != nil {
+		return &sharedSession{EnsuredSession: EnsuredSession{
+			SessionID: found.SessionID, Session: found, Created: true, Recovered: true,
+		}}, nil
+	}
+	if !e.repost || ctx.Err() != nil {
+		return nil, err
+	}
+	return e.create(ctx)
+}
+
+// create creates the session and, if that goes well, reads it.
+func (e *ensurer) create(ctx context.Context) (*sharedSession, error) {
+	created, err := call[CreateSessionResponse](ctx, e.client, createSession(ensureOp, &e.body))
+	if err != nil {
+		return nil, err
+	}
+	session, err := e.get(ctx, created.SessionID)
+	if err != nil {
+		session = nil // it exists, and that is what was asked for
+	}
+	return &sharedSession{EnsuredSession: EnsuredSession{SessionID: created.SessionID, Session: session, Created: true}}, nil
+}
+
+// search looks for a session that may have been created, several times.
+func (e *ensurer) search(ctx context.Context) *Session {
+	var answered time.Time
+	began := time.Now()
+	for wait := time.Second; ; wait = min(2*wait, 10*time.Second) {
+		found, err := e.find(ctx)
+		if found != nil {
+			return found
+		}
+		now := time.Now()
+		if err == nil && answered.IsZero() {
+			answered = now
+		}
+		// A Hub that does not answer at all is given the same time, so that this ends.
+		left := cmp.Or(answered, began).Add(e.window).Sub(now)
+		if left <= 0 {
+			return nil
+		}
+		select {
+		case <-time.After(min(wait, left)):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// find returns the oldest session with the key, nil if there is none. The list does not tell the
+// metadata, so that every candidate is read.
+func (e *ensurer) find(ctx context.Context) (*Session, error) {
+	var oldest *Session
+	for candidate, err := range e.client.sessionPages(ctx, ensureOp, ListSessionsParams{Search: e.key, IncludeArchived: true}) {
+		if err != nil {
+			return nil, err
+		}
+		session, err := e.get(ctx, candidate.SessionID)
+		switch {
+		case errors.Is(err, ErrSessionNotFound): // deleted since
+		case err != nil:
+			return nil, err
+		case session.Metadata[idempotencyKey] == e.key && (oldest == nil || session.olderThan(oldest)):
+			oldest = session
+		}
+	}
+	return oldest, nil
+}
+
+func (e *ensurer) get(ctx context.Context, id string) (*Session, error) {
+	return call[Session](ctx, e.client, get(ensureOp, "/hub/session/{sessionID}", id))
+}
+
+// olderThan orders sessions so that all processes choose the same.
+func (s *Session) olderThan(other *Session) bool {
+	if !s.CreatedAt.Equal(other.CreatedAt) {
+		return s.CreatedAt.Before(other.CreatedAt)
+	}
+	return s.SessionID < other.SessionID
+}
+
+// sessionPages is replaced by the paging engine.
+func (c *Client) sessionPages(ctx context.Context, op string, p ListSessionsParams) iter.Seq2[SessionListItem, error] {
+	return func(yield func(SessionListItem, error) bool) {
+		list, err := c.listSessions(ctx, op, p)
+		if err != nil {
+			yield(SessionListItem{}, err)
+			return
+		}
+		for _, s := range list.Sessions {
+			if !yield(s, nil) {
+				return
+			}
+		}
+	}
+}
