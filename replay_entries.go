@@ -70,8 +70,9 @@ type replayReader struct {
 func (r *replayReader) read(yield func(ConversationEntry, error) bool) error {
 	left := false
 	var bad error
+	var entry ConversationEntry // one for all: the loop gets copies
 	found, err := r.stream.Read("entries", func(raw []byte) bool {
-		var entry ConversationEntry
+		entry = ConversationEntry{}
 		if bad = wire.Unmarshal(raw, &entry); bad != nil {
 			return false
 		}

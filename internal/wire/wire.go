@@ -55,6 +55,9 @@ func UnmarshalRead(open func() io.Reader, out any) error {
 
 // meaning tells errors of meaning from errors of syntax.
 func meaning(err error) bool {
+	if err == nil { // which spares the variable below
+		return false
+	}
 	var semantic *json.SemanticError
 	return errors.As(err, &semantic)
 }
