@@ -276,11 +276,7 @@ func BenchmarkReplayHandwritten(b *testing.B) {
 	defer client.CloseIdleConnections()
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
-	type entry struct {
-		Type, Agent, TurnID, Content string
-		Sequence, Timestamp          int64
-		ToolArgs                     map[string]any
-	}
+	type entry coder.ConversationEntry // the same members, without the methods
 	for b.Loop() {
 		resp, err := client.Get(url)
 		if err != nil {
@@ -289,8 +285,8 @@ func BenchmarkReplayHandwritten(b *testing.B) {
 		data, err := io.ReadAll(resp.Body)
 		_ = resp.Body.Close()
 		var replay struct {
-			SessionID string
-			Entries   []entry
+			SessionID string  `json:"sessionId"`
+			Entries   []entry `json:"entries"`
 		}
 		if err != nil || json.Unmarshal(data, &replay) != nil {
 			b.Fatal("unreadable")
