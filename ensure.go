@@ -71,7 +71,8 @@ func (c *Client) EnsureSession(ctx context.Context, key string, body CreateSessi
 	shared, err := c.ensures.Do(ctx, key, e.run)
 	if err != nil {
 		if ctx.Err() != nil && !errors.As(err, new(*RequestError)) {
-			err = &RequestError{Operation: ensureOp, Method: "GET", Path: "/hub/sessions", Err: contextError(ctx, ctx.Err(), nil)}
+			look := get(ensureOp, "/hub/sessions")
+			err = &RequestError{Operation: look.op, Method: look.method, Path: look.path, Err: contextError(ctx, ctx.Err(), nil)}
 		}
 		return nil, err
 	}

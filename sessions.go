@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -307,34 +308,39 @@ type sessionWire struct {
 	UpdatedAt time.Time         `json:"updatedAt,omitzero"`
 }
 
-func (s *Session) toWire() *sessionWire {
-	return &sessionWire{sessionListItemPlain(s.SessionListItem), s.Task, s.Env, s.Metadata, s.UpdatedAt}
-}
+// sessionWires holds the copies that coding takes, which are large.
+var sessionWires = sync.Pool{New: func() any { return new(sessionWire) }}
 
-func (s *Session) fromWire(w *sessionWire) {
+// coded hands a copy without methods to code, and takes over what became of it.
+func (s *Session) coded(code func(*sessionWire) error) error {
+	w := sessionWires.Get().(*sessionWire)
+	*w = sessionWire{sessionListItemPlain(s.SessionListItem), s.Task, s.Env, s.Metadata, s.UpdatedAt}
+	err := code(w)
 	*s = Session{SessionListItem(w.sessionListItemPlain), w.Task, w.Env, w.Metadata, w.UpdatedAt}
+	*w = sessionWire{}
+	sessionWires.Put(w)
+	return err
 }
 
 // MarshalJSON writes all members, Extra included.
-func (s Session) MarshalJSON() ([]byte, error) { return marshalOpen(s.toWire()) }
+func (s Session) MarshalJSON() (data []byte, err error) {
+	err = s.coded(func(w *sessionWire) error { data, err = marshalOpen(w); return err })
+	return data, err
+}
 
 // MarshalJSONTo writes all members, Extra included.
-func (s Session) MarshalJSONTo(enc *jsontext.Encoder) error { return marshalOpenTo(enc, s.toWire()) }
+func (s Session) MarshalJSONTo(enc *jsontext.Encoder) error {
+	return s.coded(func(w *sessionWire) error { return marshalOpenTo(enc, w) })
+}
 
 // UnmarshalJSON reads all members; unknown ones go to Extra.
 func (s *Session) UnmarshalJSON(data []byte) error {
-	w := s.toWire()
-	err := unmarshalOpen(data, w)
-	s.fromWire(w)
-	return err
+	return s.coded(func(w *sessionWire) error { return unmarshalOpen(data, w) })
 }
 
 // UnmarshalJSONFrom reads all members; unknown ones go to Extra.
 func (s *Session) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
-	w := s.toWire()
-	err := unmarshalOpenFrom(dec, w)
-	s.fromWire(w)
-	return err
+	return s.coded(func(w *sessionWire) error { return unmarshalOpenFrom(dec, w) })
 }
 
 // ListSessionsParams selects sessions. The zero value of a member means that it is not sent.

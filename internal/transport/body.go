@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"sync"
-	"sync/atomic"
-	"time"
 )
 
 const (
@@ -66,17 +63,15 @@ func (b *Body) Release() {
 	b.head, b.rest = nil, nil
 }
 
-// readBody reads a 2xx body of at most limit bytes, and closes it.
-func readBody(resp *http.Response, limit int64, silence time.Duration) (Body, error) {
-	r := newWatched(resp.Body, silence)
-	defer r.Close()
-	if resp.ContentLength > limit {
+// readBody reads a 2xx body of at most limit bytes.
+func readBody(r io.Reader, announced, limit int64) (Body, error) {
+	if announced > limit {
 		return Body{}, fmt.Errorf("%w of %d bytes", ErrTooLarge, limit)
 	}
 
 	body := Body{head: buffers.Get().(*[]byte)}
 	// One byte more than announced: the end must be seen for the connection to be used again.
-	want := int(min(max(resp.ContentLength, firstRead), largestPooled)) + 1
+	want := int(min(max(announced, firstRead), largestPooled)) + 1
 	if cap(*body.head) < want {
 		*body.head = make([]byte, 0, want)
 	}
@@ -113,50 +108,9 @@ func (b *Body) grow(full *[]byte) *[]byte {
 	return &b.rest[len(b.rest)-1]
 }
 
-// readText reads what there is of an error's body, up to the limit, and closes it. A failure to
-// read never hides the status.
-func readText(resp *http.Response, silence time.Duration) []byte {
-	r := newWatched(resp.Body, silence)
-	defer r.Close()
+// readText reads what there is of an error's body, up to the limit. A failure to read never hides
+// the status.
+func readText(r io.Reader) []byte {
 	text, _ := io.ReadAll(io.LimitReader(r, ErrorBodyLimit))
 	return text
-}
-
-// errSilent: a body yielded nothing for too long.
-var errSilent = errors.New("the answer stopped in the middle")
-
-// watched closes a body that stays silent while somebody reads it, which ends a Read that hangs.
-type watched struct {
-	body    io.ReadCloser
-	silence time.Duration
-	timer   *time.Timer
-	silent  atomic.Bool
-}
-
-func newWatched(body io.ReadCloser, silence time.Duration) *watched {
-	w := &watched{body: body, silence: silence}
-	w.timer = time.AfterFunc(silence, w.giveUp)
-	w.timer.Stop() // until somebody reads
-	return w
-}
-
-func (w *watched) giveUp() {
-	w.silent.Store(true)
-	_ = w.body.Close()
-}
-
-func (w *watched) Read(p []byte) (int, error) {
-	w.timer.Reset(w.silence)
-	n, err := w.body.Read(p)
-	w.timer.Stop()
-	if err != nil && !errors.Is(err, io.EOF) && w.silent.Load() {
-		return n, fmt.Errorf("%w: no byte for %v", errSilent, w.silence)
-	}
-	return n, err
-}
-
-// Close ends the watch, and the connection if the body was not read to its end.
-func (w *watched) Close() error {
-	w.timer.Stop()
-	return w.body.Close()
 }

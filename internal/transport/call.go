@@ -2,12 +2,13 @@ package transport
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
 	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
 )
 
 // Outcome is what came of a call. Err is nil exactly when the Hub's answer was read; Status is
@@ -15,11 +16,11 @@ import (
 type Outcome struct {
 	Status   int // 0: no answer. Also set when a 2xx body was larger than the limit.
 	Header   http.Header
-	Body     Body          // of a 2xx answer, read whole
-	Stream   io.ReadCloser // the body of a 2xx answer, where it was asked for; the caller closes it
-	Text     []byte        // of any other answer, at most ErrorBodyLimit
-	Err      error         // never a *url.Error
-	Ended    error         // the context's error, when that ended the call
+	Body     Body    // of a 2xx answer, read whole
+	Stream   *Stream // the body of a 2xx answer, where it was asked for; the caller closes it
+	Text     []byte  // of any other answer, at most ErrorBodyLimit
+	Err      error   // never a *url.Error
+	Ended    error   // the context's error, when that ended the call
 	Attempts int
 	// Sent tells whether a request whose effect is not known from its answer reached the Hub.
 	Sent Sent
@@ -43,9 +44,12 @@ const (
 // call is the state of one call and, so that the hooks of go-retryablehttp find it, its context.
 type call struct {
 	context.Context
-	transport *Transport
-	request   *Request
-	conns     connTrace
+	transport   *Transport
+	request     *Request
+	conns       connTrace
+	cancel      context.CancelFunc // of the attempt's context, a child of this one
+	loopRequest *retryablehttp.Request
+	watch       watch
 
 	attempts int
 	began    time.Time // of the attempt
@@ -58,7 +62,17 @@ type call struct {
 	outcome Outcome
 }
 
-func callOf(ctx context.Context) *call { return ctx.(*call) }
+type callKey struct{}
+
+// Value makes the call known to callOf.
+func (c *call) Value(key any) any {
+	if key == (callKey{}) {
+		return c
+	}
+	return c.Context.Value(key)
+}
+
+func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
 
 // begin starts an attempt.
 func (c *call) begin() {
@@ -75,16 +89,19 @@ func (c *call) read(resp *http.Response) error {
 	c.outcome.Status = resp.StatusCode
 	c.outcome.Header = resp.Header
 	c.outcome.Text = nil
+	body := c.watch.over(resp.Body, c.cancel, c.transport.silence)
 	if resp.StatusCode/100 != 2 {
-		c.outcome.Text = readText(resp, c.transport.silence)
+		defer resp.Body.Close()
+		c.outcome.Text = readText(body)
 		return nil
 	}
 	if c.request.Stream {
-		c.outcome.Stream = newWatched(resp.Body, c.transport.silence)
+		c.outcome.Stream = &Stream{body}
 		return nil
 	}
+	defer resp.Body.Close()
 	var err error
-	c.outcome.Body, err = readBody(resp, c.transport.maxBody, c.transport.silence)
+	c.outcome.Body, err = readBody(body, resp.ContentLength, c.transport.maxBody)
 	return err
 }
 
@@ -119,7 +136,17 @@ func (c *call) next(resp *http.Response, err error) bool {
 		c.outcome.Ended = c.Err()
 		return false
 	}
+	if c.watch.forget() { // the context of the attempt was cancelled
+		c.loopRequest.Request = c.loopRequest.WithContext(c.attempt()).Request
+	}
 	return true
+}
+
+// attempt returns the context of the next attempt.
+func (c *call) attempt() context.Context {
+	ctx, cancel := context.WithCancel(c)
+	c.cancel = cancel
+	return ctx
 }
 
 // record keeps what the attempt came to.

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -38,6 +39,7 @@ func orDefault[T comparable](field *T, value T) {
 // for every failed attempt.
 func (c *call) wait(f failure) (time.Duration, bool) {
 	p := c.transport.policy
+	p.MaxAttempts = cmp.Or(c.request.Attempts, p.MaxAttempts)
 	if p.MaxAttempts <= 1 || !c.repeats(f) {
 		return 0, false
 	}
@@ -84,6 +86,11 @@ func (c *call) repeats(f failure) bool {
 
 // outlasts: this failure is repeated for UnavailableWindow, however many attempts that takes.
 func (f failure) outlasts() bool { return f == neverSent || f == refusing || f == unavailable }
+
+// Backoff is the n-th of a row of waits that double from least to most, less up to half of it.
+func Backoff(n int, least, most time.Duration) time.Duration {
+	return Policy{MinBackoff: least, MaxBackoff: most}.backoff(n)
+}
 
 // backoff doubles from MinBackoff to MaxBackoff; up to half of it is taken off at random.
 func (p Policy) backoff(n int) time.Duration {

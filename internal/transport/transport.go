@@ -96,6 +96,8 @@ type Request struct {
 	// Stream leaves the body of a 2xx answer unread, as Outcome.Stream. What is lost later is the
 	// reader's to notice: only the way to the headers is repeated.
 	Stream bool
+	// Attempts replaces the policy's MaxAttempts. 0: the policy's.
+	Attempts int
 }
 
 // Do makes the call. The context bounds all of it, waits included. The caller releases the
@@ -113,8 +115,9 @@ func (t *Transport) Do(ctx context.Context, r *Request) *Outcome {
 	if r.Body != nil {
 		body = r.Body
 	}
-	req, err := retryablehttp.NewRequestWithContext(c, r.Method, r.URL, body)
+	req, err := retryablehttp.NewRequestWithContext(c.attempt(), r.Method, r.URL, body)
 	if err != nil {
+		c.cancel()
 		return &Outcome{Err: withoutURL(err), Sent: SentNo}
 	}
 	if r.Header != nil {
@@ -126,12 +129,16 @@ func (t *Transport) Do(ctx context.Context, r *Request) *Outcome {
 		req.GetBody = nil
 	}
 	req.SetResponseHandler(c.read)
+	c.loopRequest = req
 	loop := t.loop
 	if r.Stream {
 		loop = t.streams
 	}
 	_, _ = loop.Do(req) //nolint:bodyclose // call.read has read and closed it, and call.next has seen the error
 	c.outcome.Attempts = c.attempts
+	if c.outcome.Stream == nil {
+		c.cancel()
+	}
 	return &c.outcome
 }
 

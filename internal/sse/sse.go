@@ -1,0 +1,230 @@
+// Package sse reads Server-Sent Events. It knows the framing and nothing of what is in it.
+package sse
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strconv"
+	"time"
+)
+
+// DefaultLimit is the largest block a Reader takes when it is given no limit.
+const DefaultLimit = 64 << 20
+
+// ErrTooLarge says that a block is larger than the limit.
+var ErrTooLarge = errors.New("sse: an event is larger than the limit")
+
+// Event is one block that has data.
+type Event struct {
+	// Name is the event's name, "message" if the block has none.
+	Name string
+	// Data is the text of all data lines, joined by line feeds. It is valid until the next call of
+	// Next.
+	Data []byte
+	// ID is the last id seen, of this block or one before.
+	ID string
+	// Retry is the delay that this block asks for, 0 if it asks for none.
+	Retry time.Duration
+}
+
+// Reader takes a stream apart. Lines may end in LF, CR or CRLF, in any mix.
+type Reader struct {
+	source   io.Reader
+	limit    int
+	comments int
+
+	buffer []byte // buffer[start:end] is unread
+	start  int
+	end    int
+	seen   int  // so much of it has no line end
+	afterR bool // the last line ended in CR: an LF that follows belongs to it
+	begun  bool // the byte order mark is past
+	err    error
+
+	names map[string]string // so that a name costs no allocation
+
+	// The block under way.
+	size    int
+	name    string
+	data    []byte
+	hasData bool
+	id      string
+	retry   time.Duration
+}
+
+// NewReader returns a Reader of blocks of at most limit bytes, or DefaultLimit if it is 0.
+func NewReader(source io.Reader, limit int) *Reader {
+	if limit == 0 {
+		limit = DefaultLimit
+	}
+	return &Reader{source: source, limit: limit, names: make(map[string]string)}
+}
+
+// Comments counts the comment lines so far. Servers send them to show that they are there.
+func (r *Reader) Comments() int { return r.comments }
+
+// Next returns the next event. At the end of the stream it returns io.EOF, and discards a block
+// that is not finished. Any other error is the source's, or ErrTooLarge, and stays.
+func (r *Reader) Next() (Event, error) {
+	if r.data = r.data[:0]; cap(r.data) > largestKept {
+		r.data = nil
+	}
+	for {
+		line, err := r.line()
+		if err != nil {
+			return Event{}, err
+		}
+		if len(line) > 0 {
+			if r.size += len(line); r.size > r.limit {
+				r.err = ErrTooLarge
+				return Event{}, r.err
+			}
+			r.field(line)
+			continue
+		}
+		event, ok := Event{Name: r.name, Data: r.data, ID: r.id, Retry: r.retry}, r.hasData
+		r.size, r.name, r.hasData, r.retry = 0, "", false, 0
+		if ok {
+			if event.Name == "" {
+				event.Name = "message"
+			}
+			return event, nil
+		}
+	}
+}
+
+// field takes one line of a block.
+func (r *Reader) field(line []byte) {
+	if line[0] == ':' {
+		r.comments++
+		return
+	}
+	name, value, _ := bytes.Cut(line, []byte(":"))
+	value = bytes.TrimPrefix(value, []byte(" "))
+	switch string(name) {
+	case "data":
+		if r.hasData {
+			r.data = append(r.data, '\n')
+		}
+		r.data = append(r.data, value...)
+		r.hasData = true
+	case "event":
+		r.name = r.intern(value)
+	case "id":
+		if bytes.IndexByte(value, 0) < 0 {
+			r.id = string(value)
+		}
+	case "retry":
+		if ms, err := strconv.ParseUint(string(value), 10, 31); err == nil {
+			r.retry = time.Duration(ms) * time.Millisecond
+		}
+	}
+}
+
+// intern returns the text without an allocation if it came before. There are few names.
+func (r *Reader) intern(text []byte) string {
+	if s, ok := r.names[string(text)]; ok {
+		return s
+	}
+	s := string(text)
+	if len(r.names) < 256 {
+		r.names[s] = s
+	}
+	return s
+}
+
+// line returns the next line without its end. It is valid until the next call.
+func (r *Reader) line() ([]byte, error) {
+	for {
+		unread := r.buffer[r.start:r.end]
+		if r.afterR && len(unread) > 0 {
+			r.afterR = false
+			if unread[0] == '\n' {
+				r.start++
+				continue
+			}
+		}
+		if !r.begun && (r.err != nil || !bytes.HasPrefix(byteOrderMark, unread)) {
+			r.begun = true
+			if bytes.HasPrefix(unread, byteOrderMark) {
+				r.start += len(byteOrderMark)
+				continue
+			}
+		}
+		if r.begun {
+			if at := lineEnd(unread[r.seen:]); at >= 0 {
+				at += r.seen
+				r.afterR = unread[at] == '\r'
+				r.start += at + 1
+				r.seen = 0
+				return unread[:at], nil
+			}
+			r.seen = len(unread)
+		}
+		if r.size+len(unread) > r.limit {
+			r.err = ErrTooLarge
+			return nil, r.err
+		}
+		if err := r.fill(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+var byteOrderMark = []byte("\xEF\xBB\xBF")
+
+// lineEnd returns the index of the first LF or CR, or -1.
+func lineEnd(text []byte) int {
+	lf := bytes.IndexByte(text, '\n')
+	if lf >= 0 {
+		text = text[:lf]
+	}
+	if cr := bytes.IndexByte(text, '\r'); cr >= 0 {
+		return cr
+	}
+	return lf
+}
+
+const (
+	firstBuffer = 4 << 10
+	// largestKept is the buffer that is kept for the next event.
+	largestKept = 1 << 20
+)
+
+// fill reads more behind what is unread. The buffer doubles, so that a block costs time in
+// proportion to its size.
+func (r *Reader) fill() error {
+	if r.err != nil {
+		return r.err
+	}
+	if r.start == r.end {
+		r.start, r.end = 0, 0
+		if len(r.buffer) > largestKept {
+			r.buffer = nil
+		}
+	}
+	if r.end == len(r.buffer) {
+		if r.start == 0 {
+			larger := make([]byte, max(firstBuffer, 2*len(r.buffer)))
+			copy(larger, r.buffer[:r.end])
+			r.buffer = larger
+		} else {
+			r.end = copy(r.buffer, r.buffer[r.start:r.end])
+			r.start = 0
+		}
+	}
+	for range 100 {
+		n, err := r.source.Read(r.buffer[r.end:])
+		r.end += n
+		r.err = err
+		if n > 0 {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	r.err = io.ErrNoProgress
+	return r.err
+}
