@@ -13,9 +13,10 @@ COUNT     = 1
 BASE      =
 COVER_MIN = 90
 EXAMPLES  = quickstart
+SEED      = 1
 
 .NOTPARALLEL:
-.PHONY: help check static test fmt fmt-check vet lint tidy-check build fuzz bench cover examples
+.PHONY: help check static test fmt fmt-check vet lint tidy-check build fuzz bench cover examples parity
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -24,7 +25,7 @@ check: static test ## Everything that has to pass before a commit
 static: fmt-check vet lint tidy-check build ## What `check` does besides the tests
 
 test: ## Run the tests with the race detector, in random order
-	$(GO) test -race -shuffle=on ./... $(TESTFLAGS)
+	$(GO) test -race -shuffle=on -timeout 8m ./... $(TESTFLAGS)
 
 fmt: ## Format the code and group the imports
 	$(TOOL) golangci-lint fmt
@@ -91,3 +92,14 @@ examples: ## Run the example programs that need nobody, on their embedded Hub
 		echo "== examples/$$example"; \
 		$(GO) run ./examples/$$example </dev/null || exit 1; \
 	done
+
+# The only target that needs Node and npm. The original client is installed from its lock file, for
+# the comparison alone. Run inside the folder, go test shows what the suite prints.
+ORIGINAL = internal/parity/node
+parity: $(ORIGINAL)/node_modules/.package-lock.json ## Compare with the TypeScript client, on scenarios made from SEED (1)
+	$(GO) vet -tags parity ./internal/parity
+	$(GO) -C internal/parity test -tags parity -count=1 -timeout 5m -seed $(SEED)
+
+$(ORIGINAL)/node_modules/.package-lock.json: $(ORIGINAL)/package.json $(ORIGINAL)/package-lock.json $(ORIGINAL)/.npmrc
+	cd $(ORIGINAL) && npm ci --no-audit --no-fund
+	@touch $@

@@ -119,7 +119,7 @@ func TestEnsureSession(t *testing.T) {
 				require.NoError(t, err)
 				assert.True(t, got.Recovered)
 				assert.True(t, got.Created)
-				assert.Equal(t, hub.SessionIDs(), []string{got.SessionID})
+				assert.Equal(t, []string{got.SessionID}, hub.SessionIDs())
 			})
 		})
 	}
@@ -235,7 +235,7 @@ func drawFault(random *rand.Rand) (f codertest.Fault, effect, answered bool) {
 	case 1:
 		f.Cut, effect = codertest.CutAfterEffect, true
 	case 2:
-		f.Status, f.Effect, effect = 502, random.IntN(2) == 0, false
+		f.Status, f.Effect = 502, random.IntN(2) == 0
 		effect = f.Effect
 	case 3:
 		f.Status = 503

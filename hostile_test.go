@@ -37,6 +37,7 @@ func TestTolerated(t *testing.T) {
 		"list for an object":      `"owner":[]`,
 		"text for a map":          `"metadata":"x"`,
 		"number for the origin":   `"origin":7`,
+		"number in the origin":    `"origin":{"type":7}`,
 		"null everywhere":         `"label":null,"tags":null,"owner":null,"repo":null,"metadata":null,"createdAt":null,"origin":null,"taskCount":null`,
 		"empty time":              `"createdAt":""`,
 		"malformed time":          `"createdAt":"yesterday"`,
@@ -62,7 +63,11 @@ func TestTolerated(t *testing.T) {
 			assert.True(t, s.CreatedAt.IsZero())
 			if name != "wrong kind deeper" {
 				assert.Nil(t, s.Owner, "the zero value, not an empty one")
-				assert.Nil(t, s.Origin)
+				if name == "number in the origin" {
+					assert.Equal(t, &coder.SessionOrigin{}, s.Origin)
+				} else {
+					assert.Nil(t, s.Origin)
+				}
 				return
 			}
 			assert.Equal(t, &coder.SessionOwner{Name: "Dana"}, s.Owner)

@@ -165,6 +165,16 @@ type PromptAttachmentDescriptor struct {
 	Extra map[string]json.RawMessage `json:",embed,unknown"`
 }
 
+// ConversationActorType is a kind of author. Unknown values are kept as they came.
+type ConversationActorType string
+
+// The kinds of authors.
+const (
+	ActorUser    ConversationActorType = "user"
+	ActorAPIKey  ConversationActorType = "api_key"
+	ActorService ConversationActorType = "service"
+)
+
 // ConversationAuthor is who wrote a prompt. Every member is optional.
 type ConversationAuthor struct {
 	// UserID is the id of the user.
@@ -177,8 +187,8 @@ type ConversationAuthor struct {
 	AvatarURL string `json:"avatarUrl,omitzero"`
 	// APIKeyLabel is the label of the key, where a key was the author.
 	APIKeyLabel string `json:"apiKeyLabel,omitzero"`
-	// ActorType is "user", "api_key" or "service".
-	ActorType string `json:"actorType,omitzero"`
+	// ActorType says what kind of author it is.
+	ActorType ConversationActorType `json:"actorType,omitzero"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed,unknown"`
 }

@@ -50,7 +50,7 @@ func (c *Client) ReplayEntries(ctx context.Context, sessionID string, params *Ge
 			yield(ConversationEntry{}, a.err)
 			return
 		}
-		defer a.outcome.Stream.Close()
+		defer func() { _ = a.outcome.Stream.Close() }()
 		reader := replayReader{stream: wire.NewStream(a.outcome.Stream, c.maxResponseSize)}
 		if err := reader.read(yield); err != nil {
 			yield(ConversationEntry{}, &ReplayError{Delivered: reader.delivered, Err: a.streamFailure(ctx, reader.stream, err)})

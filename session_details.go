@@ -9,9 +9,11 @@ import (
 
 // SessionUsage is what a session has used.
 type SessionUsage struct {
-	// InputTokens, OutputTokens and ReasoningTokens are counted over all models.
-	InputTokens     int64 `json:"inputTokens"`
-	OutputTokens    int64 `json:"outputTokens"`
+	// InputTokens counts what the models read.
+	InputTokens int64 `json:"inputTokens"`
+	// OutputTokens counts what the models wrote.
+	OutputTokens int64 `json:"outputTokens"`
+	// ReasoningTokens counts what the models thought.
 	ReasoningTokens int64 `json:"reasoningTokens"`
 	// CostUSD is the price in US dollars.
 	CostUSD float64 `json:"costUsd"`

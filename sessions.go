@@ -1,6 +1,7 @@
 package coder
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/agentuity/coder-go/internal/route"
+	"github.com/agentuity/coder-go/internal/wire"
 )
 
 // CreateSessionRequest describes a session. Only Task is required.
@@ -272,12 +274,17 @@ func (o SessionOrigin) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON reads a string or an object.
 func (o *SessionOrigin) UnmarshalJSON(data []byte) error {
-	if len(data) > 0 && data[0] == '"' {
+	return o.UnmarshalJSONFrom(jsontext.NewDecoder(bytes.NewReader(data), wire.Accepted))
+}
+
+// UnmarshalJSONFrom reads a string or an object.
+func (o *SessionOrigin) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	if dec.PeekKind() == jsontext.KindString {
 		*o = SessionOrigin{text: true}
-		return unmarshalOpen(data, &o.Type)
+		return unmarshalOpenFrom(dec, &o.Type)
 	}
 	var object sessionOriginObject
-	err := unmarshalOpen(data, &object)
+	err := unmarshalOpenFrom(dec, &object)
 	*o = SessionOrigin{Type: object.Type, Extra: object.Extra}
 	return err
 }

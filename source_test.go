@@ -100,3 +100,32 @@ func withoutNames(route string) string {
 	route, _, _ = strings.Cut(route, "?")
 	return placeholder.ReplaceAllString(route, "{}")
 }
+
+// TestEveryFieldIsDocumented: what no linter asks for.
+func TestEveryFieldIsDocumented(t *testing.T) {
+	for _, pattern := range []string{"*.go", "codertest/*.go"} {
+		files, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			set := token.NewFileSet()
+			tree, err := parser.ParseFile(set, file, nil, parser.ParseComments)
+			require.NoError(t, err)
+			ast.Inspect(tree, func(n ast.Node) bool {
+				spec, ok := n.(*ast.TypeSpec)
+				if !ok || !spec.Name.IsExported() {
+					return true
+				}
+				if s, ok := spec.Type.(*ast.StructType); ok {
+					for _, f := range s.Fields.List {
+						named := len(f.Names) > 0 && f.Names[0].IsExported()
+						assert.True(t, !named || f.Doc != nil || f.Comment != nil, "%s: a field of %s has no comment", set.Position(f.Pos()), spec.Name.Name)
+					}
+				}
+				return true
+			})
+		}
+	}
+}

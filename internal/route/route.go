@@ -57,12 +57,6 @@ func (q *Query) String(name, value string) *Query {
 	return q
 }
 
-// Component adds a parameter that is escaped as a path element is, with %20 for a blank.
-func (q *Query) Component(name, value string) *Query {
-	q.add(name, value, component, "%20")
-	return q
-}
-
 // Bool adds a parameter if the value is true.
 func (q *Query) Bool(name string, value bool) *Query {
 	if value {
