@@ -12,7 +12,7 @@ BENCH     = .
 COUNT     = 1
 BASE      =
 COVER_MIN = 90
-EXAMPLES  = quickstart
+EXAMPLES  = quickstart follow
 SEED      = 1
 
 .NOTPARALLEL:

@@ -293,3 +293,42 @@ func BenchmarkReplayHandwritten(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkStreamEvents is one typed event of 250 bytes.
+func BenchmarkStreamEvents(b *testing.B) {
+	block := `event: broadcast
+data: {"type":"broadcast","event":"message_update","category":"message","data":{"assistantMessageEvent":{"type":"text_delta","delta":"Adding the callback route."},"agent":"lead"},"sessionId":"codesess_7f3a9c21b4e0","timestamp":1768473737522}
+
+`
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(b, err)
+	b.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				many := bytes.Repeat([]byte(block), 256)
+				_, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+				for err == nil {
+					_, err = conn.Write(many)
+				}
+			}()
+		}
+	}()
+	c := benchClient(b, "http://"+listener.Addr().String())
+	b.SetBytes(int64(len(block)))
+	b.ReportAllocs()
+	n := 0
+	for _, err := range c.StreamEvents(b.Context(), "x", nil) {
+		if err != nil {
+			b.Fatal(err)
+		}
+		if n++; n >= b.N {
+			break
+		}
+	}
+}

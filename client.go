@@ -40,9 +40,12 @@ type Client struct {
 	ensures   *flight.Group[*sharedSession]
 	// maxResponseSize bounds what is held of an answer at a time.
 	maxResponseSize int64
+	sockets         *http.Client // opens live connections
 	// Functions, so that nothing that prints a client finds the key in it.
 	header func(body bool) http.Header
 	redact func(text string) string
+	hello  func() []byte // the first message of a live connection; nil: none
+	orgID  func() string
 }
 
 // NewClient returns a client. It reads the environment, makes no request and starts no goroutine.
@@ -78,12 +81,21 @@ func NewClient(opts ...Option) (*Client, error) {
 	if cfg.httpClient != nil {
 		httpClient = *cfg.httpClient
 	}
+	if httpClient.Transport == nil {
+		httpClient.Transport = transport.NewHTTPTransport()
+	}
 	return &Client{
 		hub:             hub,
 		ensures:         new(flight.Group[*sharedSession]),
 		maxResponseSize: cfg.maxResponseSize,
 		header:          headers(&cfg),
 		redact:          redactor(cfg.apiKey),
+		hello:           hello(cfg.apiKey, cfg.orgID),
+		orgID:           func() string { return cfg.orgID },
+		sockets: &http.Client{
+			Transport: httpClient.Transport, Jar: httpClient.Jar,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
 		transport: transport.New(transport.Config{
 			HTTPClient: httpClient,
 			Policy:     transport.Policy(cfg.retry),
@@ -127,9 +139,26 @@ func headers(cfg *config) func(body bool) http.Header {
 	}
 }
 
+// hello returns the function that makes the message in which a live connection names its key.
+func hello(key, orgID string) func() []byte {
+	return func() []byte {
+		if key == "" && orgID == "" {
+			return nil
+		}
+		frame, _ := wire.Marshal(struct { // texts that can stand in a header have a JSON form
+			Authorization string `json:"authorization,omitzero"`
+			OrgID         string `json:"org_id,omitzero"`
+		}{key, orgID})
+		return frame
+	}
+}
+
+// shortestKey is the length from which on a text is taken for a key, not for a word.
+const shortestKey = 8
+
 // redactor returns the function that takes the key out of what the Hub says, should it repeat it.
 func redactor(key string) func(string) string {
-	if key == "" {
+	if len(key) < shortestKey {
 		return func(text string) string { return text }
 	}
 	return strings.NewReplacer(key, "[API key]").Replace
@@ -147,7 +176,7 @@ func (c *Client) LogValue() slog.Value { return slog.StringValue(c.describe()) }
 
 func (c *Client) describe() string {
 	switch {
-	case c == nil:
+	case c == nil || c.hub == nil:
 		return "coder.Client(nil)"
 	case c.hub.fixed != "":
 		return "coder.Client(" + c.hub.fixed + ")"
@@ -162,9 +191,11 @@ type request struct {
 	method     string
 	path       string // escaped, below /api
 	query      string
-	in         any  // encoded as the body; nil: none
-	repeatable bool // the same effect once or twice
-	stream     bool // the body is read while it arrives
+	in         any    // encoded as the body; nil: none
+	repeatable bool   // the same effect once or twice
+	attempts   int    // 0: as many as the retry policy says
+	stream     bool   // the body is read while it arrives
+	accept     string // the media type wanted; "": JSON
 	err        error
 }
 
@@ -223,11 +254,15 @@ func (r *request) require(field, value string) *request {
 type answer struct {
 	*request
 	outcome *transport.Outcome
+	redact  func(string) string // of what the Hub says
 	err     error
 }
 
 // send makes the call. Whatever is wrong with the arguments is found before anything is sent.
 func (c *Client) send(ctx context.Context, r *request) *answer {
+	if ctx == nil {
+		return &answer{request: r, err: invalid(r.op, "ctx", "must not be nil")}
+	}
 	if err := r.check(); err != nil {
 		return &answer{request: r, err: err}
 	}
@@ -259,10 +294,10 @@ func (r *request) encode() ([]byte, error) {
 	switch in := r.in.(type) {
 	case nil:
 		return nil, nil
-	case []byte:
-		return in, nil
+	case []byte: // net/http may still read it when the call has returned
+		return bytes.Clone(in), nil
 	case json.RawMessage:
-		return in, nil
+		return bytes.Clone(in), nil
 	}
 	body, err := wire.Marshal(r.in)
 	if err != nil {
@@ -299,21 +334,22 @@ func (c *Client) exchange(ctx context.Context, r *request, url string) *answer {
 }
 
 func (c *Client) exchangeBody(ctx context.Context, r *request, url string, body []byte) *answer {
+	header := c.header(body != nil)
+	if r.accept != "" {
+		header["Accept"] = []string{r.accept}
+	}
 	outcome := c.transport.Do(ctx, &transport.Request{
 		Method:     r.method,
 		URL:        url,
 		Path:       r.path,
-		Header:     c.header(body != nil),
+		Header:     header,
 		Body:       body,
 		Repeatable: r.repeatable,
 		Stream:     r.stream,
+		Attempts:   r.attempts,
 	})
-	a := &answer{request: r, outcome: outcome}
+	a := &answer{request: r, outcome: outcome, redact: c.redact}
 	a.err = a.failure(ctx)
-	var api *APIError
-	if errors.As(a.err, &api) {
-		api.Message = c.redact(api.Message)
-	}
 	return a
 }
 
@@ -356,7 +392,8 @@ func contextError(ctx context.Context, ended, last error) error {
 
 func (a *answer) apiError() *APIError {
 	o := a.outcome
-	said := wire.DecodeError(o.Text)
+	text := []byte(a.redact(string(o.Text)))
+	said := wire.DecodeError(text)
 	e := &APIError{
 		Operation:      a.op,
 		StatusCode:     o.Status,
@@ -364,12 +401,12 @@ func (a *answer) apiError() *APIError {
 		Message:        said.Message,
 		Method:         a.method,
 		Path:           a.path,
-		RequestID:      o.Header.Get(transport.RequestIDHeader),
+		RequestID:      a.redact(o.Header.Get(transport.RequestIDHeader)),
 		SessionID:      sessionOf(a.path),
 		Details:        said.Details,
-		UpgradeURL:     o.Header.Get("X-Upgrade-Url"),
+		UpgradeURL:     a.redact(o.Header.Get("X-Upgrade-Url")),
 		Attempts:       o.Attempts,
-		Body:           o.Text,
+		Body:           text,
 		json:           transport.IsJSON(o.Header),
 		region:         o.Header.Get(regionHeader),
 		outcomeUnknown: o.Unknown,
@@ -380,7 +417,7 @@ func (a *answer) apiError() *APIError {
 	if e.Message == "" {
 		e.Message = describe(e.StatusCode, e.json)
 	}
-	e.RetryAfter, _ = transport.RetryAfter(o.Header, time.Now())
+	e.RetryAfter, _ = transport.RetryAfter(o.Status, o.Header, time.Now())
 	return e
 }
 
@@ -390,8 +427,8 @@ func (a *answer) unusable(reason string, cause error) *ResponseError {
 	o := a.outcome
 	return &ResponseError{
 		Operation: a.op, Method: a.method, Path: a.path, StatusCode: o.Status,
-		RequestID: o.Header.Get(transport.RequestIDHeader), Reason: reason, Err: cause,
-		Body: o.Body.Prefix(transport.ErrorBodyLimit), outcomeUnknown: !a.repeatable,
+		RequestID: a.redact(o.Header.Get(transport.RequestIDHeader)), Reason: a.redact(reason), Err: cause,
+		Body: []byte(a.redact(string(o.Body.Prefix(transport.ErrorBodyLimit)))), outcomeUnknown: !a.repeatable,
 	}
 }
 
@@ -504,9 +541,10 @@ func (a *answer) repeatedOn(target error) bool {
 // Do makes a request that this package has no method for. The path is escaped and below /api, as
 // "/hub/skills?x=1". A nil in means no body; []byte and [json.RawMessage] are sent as they are,
 // anything else is encoded. A nil out ignores the answer, a [*json.RawMessage] gets it as it came,
-// anything else is decoded into. GET, HEAD, PUT, PATCH, DELETE and OPTIONS are repeated as calls
+// anything else is decoded into, by the rules of JSON v2 save that names match in any case. GET, HEAD, PUT, PATCH, DELETE and OPTIONS are repeated as calls
 // that have the same effect twice, all other methods as creates (see the table of the package
-// documentation).
+// documentation). A POST without a body cannot be kept from being repeated by package net/http
+// itself when an HTTP/2 connection ends: send at least {}.
 //
 // Errors: [*ValidationError] for a method, path or body that cannot be sent, [*ResponseError] for
 // an answer that is not JSON when out is given, otherwise as every method.
@@ -531,9 +569,11 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any) error
 }
 
 func rawRequest(method, path string) (*request, error) {
-	valid := method != "" && !strings.ContainsFunc(method, func(r rune) bool { return r < 'A' || r > 'Z' })
-	if !valid {
+	switch {
+	case method == "" || strings.ContainsFunc(method, func(r rune) bool { return r < 'A' || r > 'Z' }):
 		return nil, invalid("Do", "method", "must be an HTTP method in capital letters")
+	case method == http.MethodConnect || method == http.MethodTrace:
+		return nil, invalid("Do", "method", "must be one that routes have")
 	}
 	u, err := url.Parse(path)
 	switch {
@@ -541,6 +581,8 @@ func rawRequest(method, path string) (*request, error) {
 		return nil, invalid("Do", "path", `must be an escaped path that starts with one "/"`)
 	case u.Fragment != "" || strings.Contains(path, "#"):
 		return nil, invalid("Do", "path", "must not have a fragment")
+	case path != u.EscapedPath() && path != u.EscapedPath()+"?"+u.RawQuery || strings.ContainsFunc(u.RawQuery, notEscaped):
+		return nil, invalid("Do", "path", "must be escaped")
 	}
 	for element := range strings.SplitSeq(u.EscapedPath(), "/") {
 		if id, _ := url.PathUnescape(element); id == "." || id == ".." {
@@ -558,6 +600,8 @@ func rawRequest(method, path string) (*request, error) {
 	return r, nil
 }
 
+func notEscaped(r rune) bool { return r <= ' ' || r > '~' }
+
 // decodeRaw is decodeInto for answers whose shape only the caller knows.
 func (a *answer) decodeRaw(out any) error {
 	if raw, ok := out.(*json.RawMessage); ok {
@@ -571,8 +615,13 @@ func (a *answer) decodeRaw(out any) error {
 	if body, whole := a.outcome.Body.Bytes(); whole && string(bytes.TrimSpace(body)) == "null" {
 		return a.unusable("it is null", nil)
 	}
-	if err := wire.UnmarshalRead(a.outcome.Body.Reader, out); err != nil {
+	err := wire.UnmarshalCallers(a.outcome.Body.Reader(), out)
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, new(*jsontext.SyntacticError)) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF):
 		return a.unusable("it is not valid JSON", err)
+	default:
+		return a.unusable("it does not fit what it is decoded into", err)
 	}
-	return nil
 }

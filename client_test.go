@@ -245,6 +245,7 @@ func TestSecretsStaySecret(t *testing.T) {
 			return []coder.Option{coder.WithAPIKey(key), coder.WithOrgID("org"), coder.WithLogger(logger)}
 		}
 		for name, handler := range map[string]http.HandlerFunc{
+			"declined":  answerJSON(http.StatusOK, `{"sessionId":"x","error":"bad key `+key+`"}`),
 			"success":   answerJSON(http.StatusOK, sample(t, "responses/session-get.json")),
 			"API error": answerJSON(http.StatusUnauthorized, `{"error":"Invalid API key `+key+`"}`),
 			"garbage":   answer(http.StatusOK, "text/html", "<html>"+key),
@@ -252,6 +253,11 @@ func TestSecretsStaySecret(t *testing.T) {
 			"redirect": func(w http.ResponseWriter, r *http.Request) {
 				http.Redirect(w, r, "https://u:"+key+"@elsewhere.invalid/?key="+key, http.StatusFound)
 			},
+			"location": func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Location", "https://u:"+key+"@h/%zz?key="+key)
+				w.WriteHeader(http.StatusFound)
+			},
+			"code": answerJSON(http.StatusForbidden, `{"code":"`+key+`","error":{"issues":[{"message":"`+key+`"}]}}`),
 			"lost": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 		} {
 			s := newServer(t, handler)
@@ -265,6 +271,8 @@ func TestSecretsStaySecret(t *testing.T) {
 			}
 			_, err = c.CreateSession(t.Context(), coder.CreateSessionRequest{Task: "x", Env: map[string]string{"TOKEN": key}})
 			keep(name+" of a create", err)
+			_, err = c.ResumeSession(t.Context(), "x")
+			keep(name+" of a resume", err)
 			keep("client", c)
 			keep("client value", *c)
 			keep("session", s1)

@@ -1,13 +1,15 @@
 package coder
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -88,7 +90,10 @@ func (c *Client) hubURL(ctx context.Context, op string) (string, error) {
 			Err: contextError(ctx, ctx.Err(), nil),
 		}
 	default:
-		return "", fmt.Errorf("coder: %s: the Hub was not found: %w", op, err)
+		return "", &RequestError{
+			Operation: op, Method: http.MethodGet, Path: discoveryPath, Sent: SentNo,
+			Err: &flaw{"the Hub was not found: " + strings.TrimPrefix(err.Error(), "coder: URL: "), err},
+		}
 	}
 }
 
@@ -192,6 +197,12 @@ func normalizeHubURL(raw string) (string, error) {
 			break
 		}
 		path = shorter
+	}
+	if n, err := strconv.Atoi(cmp.Or(u.Port(), "80")); err != nil || n > 65535 {
+		return "", errors.New("has a port that does not exist")
+	}
+	if slices.ContainsFunc(strings.Split(u.Path, "/"), func(element string) bool { return element == "." || element == ".." }) {
+		return "", errors.New(`must not have "." or ".." in its path`)
 	}
 	base := u.Scheme + "://" + u.Host + path
 	if _, err := url.Parse(base); err != nil { // hosts of http URLs are held to more than those of others

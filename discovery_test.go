@@ -146,7 +146,7 @@ func TestDiscoveryFailures(t *testing.T) {
 				require.ErrorIs(t, err, test.is)
 			}
 			require.NotErrorIs(t, err, coder.ErrOutcomeUnknown, "nothing was created")
-			assert.Regexp(t, `^coder: CreateSession: the Hub was not found: coder: URL: `, err.Error())
+			assert.Regexp(t, `^coder: CreateSession: the Hub was not found: `, err.Error())
 			assert.Contains(t, err.Error(), test.says)
 			assert.NotContains(t, err.Error(), "hunter2")
 			assert.Equal(t, test.asked, asked)

@@ -4,11 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"iter"
 	"maps"
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/agentuity/coder-go/internal/flight"
 )
 
 // idempotencyKey is the metadata member that EnsureSession finds sessions by.
@@ -68,13 +69,12 @@ func (c *Client) EnsureSession(ctx context.Context, key string, body CreateSessi
 	if err := e.prepare(); err != nil {
 		return nil, err
 	}
+	if ctx == nil {
+		return nil, invalid(ensureOp, "ctx", "must not be nil")
+	}
 	shared, err := c.ensures.Do(ctx, key, e.run)
 	if err != nil {
-		if ctx.Err() != nil && !errors.As(err, new(*RequestError)) {
-			look := get(ensureOp, "/hub/sessions")
-			err = &RequestError{Operation: look.op, Method: look.method, Path: look.path, Err: contextError(ctx, ctx.Err(), nil)}
-		}
-		return nil, err
+		return nil, leftEarly(ctx, err)
 	}
 	own := shared.EnsuredSession
 	own.Created = own.Created && shared.claimed.CompareAndSwap(false, true)
@@ -82,6 +82,20 @@ func (c *Client) EnsureSession(ctx context.Context, key string, body CreateSessi
 }
 
 const ensureOp = "EnsureSession"
+
+// leftEarly is the error of a caller whose context ended. A create that goes on for others, and
+// one that was under way, may have an effect that this caller is not told of.
+func leftEarly(ctx context.Context, err error) error {
+	var left *flight.Left
+	if !errors.As(err, &left) {
+		return err
+	}
+	r := create(ensureOp, "/hub/session", nil)
+	return &RequestError{
+		Operation: r.op, Method: r.method, Path: r.path, Err: contextError(ctx, left.Err, left.Flight),
+		outcomeUnknown: left.Flight == nil || errors.Is(left.Flight, ErrOutcomeUnknown),
+	}
+}
 
 // sharedSession is the result of a flight. The first caller to claim it has created it.
 type sharedSession struct {
@@ -114,7 +128,12 @@ func (e *ensurer) prepare() error {
 		e.body.Metadata = make(map[string]any, 1)
 	}
 	e.body.Metadata[idempotencyKey] = e.key
-	return createSession(ensureOp, &e.body).check()
+	r := createSession(ensureOp, &e.body)
+	if err := r.check(); err != nil {
+		return err
+	}
+	_, err := r.encode()
+	return err
 }
 
 func (e *ensurer) run(ctx context.Context) (*sharedSession, error) {
@@ -183,7 +202,7 @@ func (e *ensurer) search(ctx context.Context) *Session {
 // metadata, so that every candidate is read.
 func (e *ensurer) find(ctx context.Context) (*Session, error) {
 	var oldest *Session
-	for candidate, err := range e.client.sessionPages(ctx, ensureOp, ListSessionsParams{Search: e.key, IncludeArchived: true}) {
+	for candidate, err := range e.client.allSessions(ctx, ensureOp, ListSessionsParams{Search: e.key, IncludeArchived: true}) {
 		if err != nil {
 			return nil, err
 		}
@@ -209,20 +228,4 @@ func (s *Session) olderThan(other *Session) bool {
 		return s.CreatedAt.Before(other.CreatedAt)
 	}
 	return s.SessionID < other.SessionID
-}
-
-// sessionPages is replaced by the paging engine.
-func (c *Client) sessionPages(ctx context.Context, op string, p ListSessionsParams) iter.Seq2[SessionListItem, error] {
-	return func(yield func(SessionListItem, error) bool) {
-		list, err := c.listSessions(ctx, op, p)
-		if err != nil {
-			yield(SessionListItem{}, err)
-			return
-		}
-		for _, s := range list.Sessions {
-			if !yield(s, nil) {
-				return
-			}
-		}
-	}
 }

@@ -80,6 +80,7 @@ func TestEnsureSession(t *testing.T) {
 					if i%5 == 0 {
 						assert.ErrorIs(t, err, context.Canceled)
 						assert.ErrorAs(t, err, new(*coder.RequestError))
+						assert.ErrorIs(t, err, coder.ErrOutcomeUnknown, "it goes on for others")
 						return
 					}
 					if assert.NoError(t, err) && got.Created {
@@ -101,6 +102,7 @@ func TestEnsureSession(t *testing.T) {
 			began := time.Now()
 			_, err := c.EnsureSession(ctx, "k", ensureTask, nil)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.ErrorIs(t, err, coder.ErrOutcomeUnknown, "the create was under way")
 			assert.Equal(t, time.Second, time.Since(began))
 			c.CloseIdleConnections()
 		})

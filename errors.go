@@ -48,6 +48,14 @@ var (
 	ErrOutcomeUnknown = errors.New("coder: outcome unknown")
 	// ErrResponseTooLarge: the answer was larger than [WithMaxResponseSize] allows.
 	ErrResponseTooLarge = errors.New("coder: response too large")
+	// ErrReconnectsExceeded: a live connection was lost, and too many attempts did not bring it back.
+	ErrReconnectsExceeded = errors.New("coder: too many attempts to reconnect")
+	// ErrNotAttachable: the session has no runtime that a controller could attach to.
+	ErrNotAttachable = errors.New("coder: session not attachable")
+	// ErrMessagesInUse: somebody else ranges over the messages of the [HubConn].
+	ErrMessagesInUse = errors.New("coder: messages in use")
+	// ErrConnClosed: the [HubConn] was closed by the program.
+	ErrConnClosed = errors.New("coder: connection closed")
 )
 
 // ErrorCode is the machine-readable code of an error answer. Unknown codes are kept as they came.
@@ -218,7 +226,8 @@ type Sent int
 const (
 	// SentUnknown says that it may have been sent.
 	SentUnknown Sent = iota
-	// SentNo says that nothing of it was sent, it certainly had no effect.
+	// SentNo says that nothing of it was sent, or that the Hub refused what was: it certainly had
+	// no effect.
 	SentNo
 	// SentYes says that it was sent, and may have had an effect.
 	SentYes

@@ -90,7 +90,7 @@ func TestStreamEventsReconnects(t *testing.T) {
 		is   error
 	}{
 		"cut":   {(*codertest.SessionControl).CutStreams, 0, nil},
-		"ended": {func(s *codertest.SessionControl) { s.EndStreams(0, "") }, 0, nil},
+		"ended": {func(s *codertest.SessionControl) { s.EndStreams(1001, "") }, 0, nil},
 		"stall": {(*codertest.SessionControl).StallStreams, 55 * time.Second, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -197,7 +197,7 @@ func TestStreamEventsGivesUp(t *testing.T) {
 			id := newSession(t, c)
 			f := startFollowing(t, c, id, &coder.StreamEventsOptions{NoReconnect: true})
 			f.greeting(t)
-			hub.Session(id).EndStreams(0, "")
+			hub.Session(id).EndStreams(1001, "")
 			err := f.end()
 			var failed *coder.RequestError
 			require.ErrorAs(t, err, &failed)
@@ -309,7 +309,7 @@ func TestStreamEventsStorm(t *testing.T) {
 			case 2:
 				s.StallStreams()
 			case 3:
-				s.EndStreams(0, "")
+				s.EndStreams(1001, "")
 			}
 			if random.IntN(4) == 0 {
 				s.RefuseStreams(codertest.Refusal{Count: 1 + random.IntN(4), Status: []int{500, 502, 503, 429}[random.IntN(4)]})

@@ -110,3 +110,101 @@ func ExampleAPIError() {
 	// true
 	// 404 CODER_SESSION_NOT_FOUND codesess_unknown
 }
+
+func ExampleClient_AllSessions() {
+	hub, client := exampleHub()
+	defer hub.Close()
+	ctx := context.Background()
+	for _, task := range []string{"Fix billing", "Add a /healthz endpoint", "Test billing", "Document billing"} {
+		if _, err := client.CreateSession(ctx, coder.CreateSessionRequest{Task: task, Label: task}); err != nil {
+			log.Fatal(err)
+		}
+	}
+
+	// Three sessions in pages of two: the Hub is asked twice.
+	for session, err := range client.AllSessions(ctx, &coder.ListSessionsParams{Search: "billing", Limit: 2}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(session.SessionID, session.Label)
+	}
+	// Output:
+	// codesess_000000000004 Document billing
+	// codesess_000000000003 Test billing
+	// codesess_000000000001 Fix billing
+}
+
+func ExampleClient_AllConnectableSessions() {
+	hub, client := exampleHub()
+	defer hub.Close()
+	ctx := context.Background()
+	for _, status := range []string{"active", "paused", "archived"} {
+		created, err := client.CreateSession(ctx, coder.CreateSessionRequest{Task: "Review pull request 7"})
+		if err != nil {
+			log.Fatal(err)
+		}
+		hub.Session(created.SessionID).SetStatus(status)
+	}
+
+	for session, err := range client.AllConnectableSessions(ctx, nil) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(session.SessionID, session.Status)
+	}
+	// Output:
+	// codesess_000000000002 paused
+	// codesess_000000000001 active
+}
+
+func ExampleClient_AllUsers() {
+	hub, client := exampleHub()
+	defer hub.Close()
+	for _, name := range []string{"Ada", "Grace", "Alan"} {
+		hub.AddUser(codertest.User{DisplayName: name})
+	}
+
+	for user, err := range client.AllUsers(context.Background(), &coder.ListUsersParams{Search: "a", Limit: 1}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(user.DisplayName)
+		if user.DisplayName == "Grace" {
+			break // no request is made for the rest
+		}
+	}
+	fmt.Println(len(hub.Requests()), "requests")
+	// Output:
+	// Ada
+	// Grace
+	// 2 requests
+}
+
+func ExampleClient_AllEvents() {
+	hub, client := exampleHub()
+	defer hub.Close()
+	ctx := context.Background()
+	created, err := client.CreateSession(ctx, coder.CreateSessionRequest{Task: "Add a /healthz endpoint"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, event := range []string{"turn_start", "tool_call", "tool_result", "turn_end"} {
+		hub.Session(created.SessionID).Emit(codertest.Event{Event: event})
+	}
+
+	// What happened since the last turn began, newest first?
+	for event, err := range client.AllEvents(ctx, created.SessionID, nil) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(event.Event)
+		if event.Event == "turn_start" {
+			break
+		}
+	}
+	// Output:
+	// turn_end
+	// tool_result
+	// tool_call
+	// turn_start
+}

@@ -26,7 +26,7 @@ func getSession(t *testing.T, body string) (*coder.Session, error) {
 func TestTolerated(t *testing.T) {
 	wrong := map[string]string{
 		"text for a number":       `"taskCount":"three"`,
-		"fraction for a number":   `"taskCount":1.5`,
+		"fraction for a number":   `"taskCount":1.5,"subAgentCount":3.0`,
 		"number beyond the range": `"taskCount":1e400`,
 		"number for a text":       `"label":5`,
 		"object for a text":       `"label":{"a":1}`,

@@ -11,7 +11,15 @@ import (
 )
 
 // The statuses of sessions that decide something here. Others exist: a status is free text.
-const statusArchived = "archived"
+const (
+	statusPaused   = "paused"
+	statusResuming = "resuming"
+	statusArchived = "archived"
+	statusShutdown = "shutdown"
+	statusStopped  = "stopped"
+	statusError    = "error"
+	statusFailed   = "failed"
+)
 
 // LifecycleResponse says what became of a session.
 type LifecycleResponse struct {
@@ -110,13 +118,13 @@ func (c *Client) PrepareSessionForRemoteAttach(ctx context.Context, sessionID st
 		return nil, err
 	}
 	var last error
-	err = wait.Run(ctx, func(ctx context.Context) (bool, error) {
+	err = wait.Run(ctx, func(ctx context.Context) (poll.Sight, error) {
 		var latest *Session
 		if latest, last = call[Session](ctx, c, look); last != nil {
-			return false, fatalWhileWaiting(last)
+			return poll.Sight{}, fatalWhileWaiting(last)
 		}
 		session = latest
-		return session.HistoryOnly || session.RuntimeAvailable, nil
+		return poll.Sight{Done: session.HistoryOnly || session.RuntimeAvailable}, nil
 	})
 	switch {
 	case err == nil:

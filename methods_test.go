@@ -30,7 +30,7 @@ type methodCase struct {
 }
 
 // methods are all methods.
-var methods = slices.Concat(sessionMethods, resourceMethods)
+var methods = slices.Concat(sessionMethods, iteratorMethods, resourceMethods)
 
 func (m *methodCase) hasID() bool { return strings.Contains(m.route, "ID") }
 
@@ -139,7 +139,11 @@ var sessionMethods = []methodCase{
 
 // notCalls are the methods of Client that make no request of their own on a route of the Hub.
 // ReplayEntries and EnsureSession have tests of their own: one reads a stream, the other makes several requests.
-var notCalls = []string{"CloseIdleConnections", "Format", "LogValue", "URL", "ReplayEntries", "EnsureSession"}
+// WaitForSession has too: it looks at least twice, and rides out what these tests inject.
+// Connect and Attach open WebSockets.
+var notCalls = []string{
+	"CloseIdleConnections", "Format", "LogValue", "URL", "ReplayEntries", "EnsureSession", "StreamEvents", "WaitForSession", "Connect", "Attach",
+}
 
 func TestEveryMethodIsInTheTable(t *testing.T) {
 	var listed []string
@@ -304,6 +308,8 @@ func TestMethodCancelledContext(t *testing.T) {
 		var failed *coder.RequestError
 		require.ErrorAs(t, err, &failed)
 		assert.Equal(t, m.name, failed.Operation)
+		assert.Equal(t, coder.SentNo, failed.Sent)
+		require.NotErrorIs(t, err, coder.ErrOutcomeUnknown, "nothing was sent")
 		assert.NotContains(t, err.Error(), s.URL)
 		assert.Empty(t, s.seen())
 	})

@@ -30,11 +30,10 @@ func TestREADMECompiles(t *testing.T) {
 			body := source[strings.Index(source, "func main"):]
 			assert.LessOrEqual(t, strings.Count(body, "\n"), 20, "the snippet is short")
 		case strings.HasPrefix(source, "func "):
-			source = frame("context", "testing", "testing/synctest", "github.com/agentuity/coder-go", "github.com/agentuity/coder-go/codertest") +
-				source + "\nfunc yourAgent(context.Context, *coder.Client) error { return nil }\nfunc main() {}\n"
+			source = framed(source + "\nfunc yourAgent(context.Context, *coder.Client) error { return nil }\nfunc main() {}\n")
 		default:
-			source = frame("context", "errors", "github.com/agentuity/coder-go") +
-				"func f(ctx context.Context, client *coder.Client, request coder.CreateSessionRequest) {\n" + source + "}\nfunc main() {}\n"
+			source = framed("func f(ctx context.Context, client *coder.Client, id string, request coder.CreateSessionRequest) error {\n" +
+				source + "\nreturn nil }\nfunc main() {}\n")
 		}
 		file := filepath.Join(t.TempDir(), "main.go")
 		require.NoError(t, os.WriteFile(file, []byte(source), 0o600))
@@ -44,8 +43,18 @@ func TestREADMECompiles(t *testing.T) {
 	assert.Equal(t, 1, programs)
 }
 
-func frame(imports ...string) string {
-	return "package main\n\nimport (\n\t\"" + strings.Join(imports, "\"\n\t\"") + "\"\n)\n\n"
+// framed puts a package clause and the imports that are used before a piece of source.
+func framed(source string) string {
+	imports := ""
+	for _, path := range []string{
+		"context", "errors", "fmt", "testing", "testing/synctest", "github.com/agentuity/coder-go", "github.com/agentuity/coder-go/codertest",
+	} {
+		name := strings.TrimSuffix(path[strings.LastIndex(path, "/")+1:], "-go")
+		if strings.Contains(source, name+".") {
+			imports += "import \"" + path + "\"\n"
+		}
+	}
+	return "package main\n\n" + imports + source
 }
 
 // TestREADMENames looks for every sentinel and every option there is.

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/http/cookiejar"
 	"os"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -358,6 +360,74 @@ func TestALostAnswerOfADelete(t *testing.T) {
 			assert.Contains(t, err.Error(), "check the URL")
 		})
 	})
+}
+
+// TestRefusedThenUnreachable: a create that the Hub refused, and could then not be reached with,
+// had no effect.
+func TestRefusedThenUnreachable(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		base := hub.HTTPClient().Transport.(*http.Transport).Clone()
+		dial := base.DialContext
+		var dials atomic.Int32
+		base.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			if dials.Add(1) > 1 {
+				return nil, &net.OpError{Op: "dial", Net: network, Err: refused}
+			}
+			return dial(ctx, network, address)
+		}
+		base.DisableKeepAlives = true
+		c := hubClient(t, hub, coder.WithHTTPClient(&http.Client{Transport: base}))
+		hub.Inject(codertest.Fault{Status: 503})
+		_, err := c.CreateSession(t.Context(), coder.CreateSessionRequest{Task: "x"})
+		var failed *coder.RequestError
+		require.ErrorAs(t, err, &failed)
+		assert.Equal(t, coder.SentNo, failed.Sent)
+		require.NotErrorIs(t, err, coder.ErrOutcomeUnknown)
+		assert.Greater(t, dials.Load(), int32(8))
+	})
+}
+
+// TestCookiesDoNotPileUp: a jar adds its cookies to every attempt.
+func TestCookiesDoNotPileUp(t *testing.T) {
+	attempts := 0
+	s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
+		attempts++
+		http.SetCookie(w, &http.Cookie{Name: "route", Value: strconv.Itoa(attempts), Path: "/"})
+		if attempts < 4 {
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		answerJSON(http.StatusOK, `{"sessionId":"x"}`)(w, r)
+	})
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	c := s.client(t, coder.WithHTTPClient(&http.Client{Jar: jar}), coder.WithRetryPolicy(coder.RetryPolicy{MinBackoff: time.Microsecond}))
+	_, err = c.GetSession(t.Context(), "x")
+	require.NoError(t, err)
+	assert.Equal(t, "route=3", s.seen()[3].header.Get("Cookie"))
+}
+
+func TestListConnectableSessions(t *testing.T) {
+	page := strings.Replace(sample(t, "responses/sessions-list.json"), `"sessions": {`, `"sessions": {"x": 0,`, 1)
+	s := newServer(t, answerJSON(http.StatusOK, page))
+	list, err := s.client(t).ListConnectableSessions(t.Context(), &coder.ListConnectableSessionsParams{Limit: 2, Offset: 1})
+	require.NoError(t, err)
+	var ids []string
+	for _, item := range list.Sessions {
+		ids = append(ids, item.SessionID)
+	}
+	assert.Equal(t, []string{"codesess_5b10de88a2c4", "codesess_c04d17be52a9"}, ids)
+	assert.Equal(t, []int{3, 2, 1}, []int{list.Total, list.Limit, list.Offset})
+	list, err = s.client(t).ListConnectableSessions(t.Context(), &coder.ListConnectableSessionsParams{Offset: 7})
+	require.NoError(t, err)
+	assert.Empty(t, list.Sessions)
+
+	archived := newServer(t, answerJSON(http.StatusOK, `{"sessions":{"websocket":[
+		{"sessionId":"a","mode":"sandbox","bucket":"running","status":"archived"},
+		{"sessionId":"b","mode":"sandbox","bucket":"running","status":"active"}],"sandbox":[]},"total":2}`))
+	list, err = archived.client(t).ListConnectableSessions(t.Context(), nil)
+	require.NoError(t, err)
+	assert.Len(t, list.Sessions, 1, "an archived session is left out, whatever else it says")
 }
 
 // TestTheTimeoutOfTheHTTPClientIsForEachAttempt.

@@ -115,8 +115,11 @@ type SessionRepositoryRef struct {
 // UnixMilli is a time that is written as Unix milliseconds. It is in UTC.
 type UnixMilli struct{ time.Time }
 
-// MarshalJSON writes the milliseconds as a number.
+// MarshalJSON writes the milliseconds as a number, and the zero time as null.
 func (u UnixMilli) MarshalJSON() ([]byte, error) {
+	if u.IsZero() {
+		return []byte("null"), nil
+	}
 	whole, rest := u.UnixMilli(), u.Nanosecond()%int(time.Millisecond)
 	if rest == 0 {
 		return strconv.AppendInt(nil, whole, 10), nil
@@ -211,10 +214,12 @@ func (n *Nullable[T]) UnmarshalJSON(data []byte) error {
 // marshalOpen and unmarshalOpen serve the types that keep unknown members, whose JSON methods are
 // generated: encoding/json does not know the tag that v2 keeps them by.
 
-func marshalOpen(plain any) ([]byte, error) { return jsonv2.Marshal(plain, wire.Accepted) }
+func marshalOpen(plain any) ([]byte, error) {
+	return jsonv2.Marshal(plain, wire.Accepted, jsonv2.Deterministic(true))
+}
 
 func marshalOpenTo(enc *jsontext.Encoder, plain any) error {
-	return jsonv2.MarshalEncode(enc, plain, wire.Accepted)
+	return jsonv2.MarshalEncode(enc, plain)
 }
 
 func unmarshalOpen(data []byte, plain any) error {

@@ -32,6 +32,12 @@ const (
 // the effect of the request, unless Status or Body answer in the Hub's place;
 // CutAfterEffect; the answer, with CutMidBody in the middle of it.
 //
+// The live channels, /hub/session/{id}/events and /ws, are met when somebody
+// connects. There CutAfterEffect is when the client has joined the session and
+// been sent nothing (a socket is open by then, a stream of events has not even
+// a header), and CutMidBody in the middle of the first message. What is to go
+// wrong later is up to [SessionControl].
+//
 // A habit of net/http is worth knowing: it repeats a GET by itself when the
 // reused connection it went over ends without a byte of an answer, so that
 // such a request may show twice in [Hub.Requests].
@@ -61,7 +67,8 @@ type Fault struct {
 	// the body is an error as the Hub writes them, without a code.
 	Body []byte
 	// Effect lets the Hub do what the request asks before Status and Body
-	// answer in its place, as a proxy that loses the real answer does.
+	// answer in its place, as a proxy that loses the real answer does. Nobody
+	// joins a session that way.
 	Effect bool
 
 	// Delay is the time to wait before anything else. The wait ends early,
@@ -185,6 +192,10 @@ func (in *Injection) matches(method string, t target) bool {
 func (x *exchange) fail(f Fault) {
 	x.delay(f.Delay)
 	x.pass(CutBeforeEffect, f)
+	if x.target.channel() != nil && f.Status == 0 && f.Body == nil {
+		x.open(f)
+		return
+	}
 	a := x.faultyAnswer(f)
 	x.pass(CutAfterEffect, f)
 	if f.Cut != CutMidBody {
@@ -203,7 +214,7 @@ func (x *exchange) faultyAnswer(f Fault) answer {
 		a.header = merge(a.header, f.Header)
 		return a
 	}
-	if f.Effect {
+	if f.Effect && x.target.channel() == nil {
 		x.handle()
 	}
 	a := answer{status: cmp.Or(f.Status, http.StatusOK), header: f.Header, body: f.Body}

@@ -21,7 +21,9 @@ type Event struct {
 	// TaskID is the task it belongs to, if any.
 	TaskID string
 	// Payload is what encoding/json/v2 makes of it, taken when the event is
-	// emitted. Nil: an empty object.
+	// emitted. Nil: an empty object. Those who follow the session see it with
+	// Agent and TaskID as members agent and taskId, unless it has its own; one
+	// that is no object they see as the member value of one.
 	Payload any
 }
 
@@ -53,18 +55,31 @@ func category(event string) string {
 	return cmp.Or(categories[word], "session")
 }
 
-// record appends an event and returns its id: 1 for the first of a session.
+// record appends an event, tells everybody who follows the session, and
+// returns its id: 1 for the first of a session.
 func (s *session) record(e Event, now time.Time) int {
-	if e.Payload == nil {
-		e.Payload = struct{}{}
-	}
+	event := s.keep(e, now)
+	s.publish(event.broadcast(s.id, now.UnixMilli()), everybody)
+	return event.ID
+}
+
+// keep appends an event and tells nobody.
+func (s *session) keep(e Event, now time.Time) sessionEvent {
 	if e.Event == "task_start" {
 		s.taskCount++
 	}
 	s.activeAt = now
-	id := len(s.events) + 1
-	s.events = append(s.events, sessionEvent{
-		ID:         id,
+	event := newEvent(e, now)
+	event.ID = len(s.events) + 1
+	s.events = append(s.events, event)
+	return event
+}
+
+func newEvent(e Event, now time.Time) sessionEvent {
+	if e.Payload == nil {
+		e.Payload = struct{}{}
+	}
+	return sessionEvent{
 		Event:      e.Event,
 		Category:   cmp.Or(e.Category, category(e.Event)),
 		Agent:      e.Agent,
@@ -72,8 +87,7 @@ func (s *session) record(e Event, now time.Time) int {
 		Payload:    freeze(e.Payload),
 		OccurredAt: iso(now),
 		IngestedAt: iso(now),
-	})
-	return id
+	}
 }
 
 // listEventHistory answers with the newest events before a cursor, newest

@@ -5,19 +5,24 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 )
 
 // A Hub is a fake Coder Hub that keeps everything in memory. NewHub starts
 // one, Close stops it; in between all methods may be called by several
 // goroutines at once.
 type Hub struct {
-	apiKey  string
-	network network
-	server  *http.Server
-	client  *http.Client
+	apiKey    string
+	keepAlive time.Duration
+	queue     int
+	pace      time.Duration
+	network   network
+	server    *http.Server
+	client    *http.Client
 
 	served  chan struct{}  // closed once the server accepts no more
 	conns   sync.WaitGroup // open connections
+	lives   sync.WaitGroup // live connections, sockets included
 	done    chan struct{}  // closed by Close; ends delayed and stalled answers
 	closing sync.Once
 
@@ -25,6 +30,11 @@ type Hub struct {
 	faults faultList
 
 	mu            sync.Mutex // guards everything below
+	closed        bool       // no live connection any more
+	open          map[*connection]struct{}
+	refusals      []*refusal
+	init          map[string]any
+	onRequest     func(LeadRequest) ([]Action, bool)
 	clients       []*http.Client
 	sessions      collection[*session]
 	workspaces    collection[*workspace]
@@ -41,14 +51,18 @@ type Hub struct {
 // It panics if no loopback port can be had. The caller must call Close when
 // done with it.
 func NewHub(opts ...Option) *Hub {
-	var c config
+	c := config{keepAlive: defaultKeepAlive, queue: defaultQueue}
 	for _, opt := range opts {
 		opt(&c)
 	}
 	h := &Hub{
-		apiKey: c.apiKey,
-		served: make(chan struct{}),
-		done:   make(chan struct{}),
+		apiKey:    c.apiKey,
+		keepAlive: c.keepAlive,
+		queue:     c.queue,
+		pace:      c.pace,
+		served:    make(chan struct{}),
+		done:      make(chan struct{}),
+		open:      make(map[*connection]struct{}),
 
 		sessions:      newCollection[*session]("codesess_%012d"),
 		workspaces:    newCollection[*workspace]("ws_%06d"),
@@ -89,7 +103,7 @@ func (h *Hub) Handler() http.Handler { return http.HandlerFunc(h.serve) }
 func (h *Hub) HTTPClient() *http.Client { return h.client }
 
 // Close stops the Hub: it ends answers that are delayed or stalled, cuts the
-// connections that are left, closes the idle connections of the clients the
+// connections that are left, streams of events and sockets included, closes the idle connections of the clients the
 // Hub made, and returns when the goroutines that served them are gone. Later
 // requests fail to connect. Calling Close again is harmless.
 func (h *Hub) Close() {
@@ -99,8 +113,10 @@ func (h *Hub) Close() {
 		<-h.served
 		// A connection accepted while the server closed was not known to it yet.
 		_ = h.server.Close()
+		h.cutAll()
 	})
 	h.conns.Wait()
+	h.lives.Wait()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, client := range h.clients {

@@ -85,17 +85,32 @@ func (s *session) become(status string, now time.Time) {
 }
 
 func (s *session) startRuntime(now time.Time) {
-	lead := s.leadAgent()
-	s.join(Participant{Role: "lead", Transport: "ws", AgentRole: lead}, now)
-	s.record(Event{Event: "agent_start", Agent: lead}, now)
+	if s.lead == nil {
+		s.standIn(now)
+	}
+	s.record(Event{Event: "agent_start", Agent: s.leadAgent()}, now)
 	s.resumeLoop(now)
 }
 
+// standIn is a lead without a connection: the Hub's own agent.
+func (s *session) standIn(now time.Time) {
+	s.join(Participant{Role: "lead", Transport: "ws", AgentRole: s.leadAgent()}, now)
+}
+
 // stopRuntime leaves observers where they are: they may watch a session sleep.
+// So may controllers that are really there, and wake it.
 func (s *session) stopRuntime(now time.Time) {
+	s.agent.stop()
 	s.pauseLoop(now)
 	s.record(Event{Event: "agent_end", Agent: s.leadAgent()}, now)
-	s.leaveAll(func(p participant) bool { return p.Role != "observer" }, now)
+	if s.lead != nil {
+		s.lead.out.finish(ending{code: closeUnavailable, reason: "Session " + s.status})
+		s.lead = nil
+	}
+	s.leaveAll(func(p participant) bool {
+		live := s.liveAs(p.ID)
+		return p.Role != "observer" && (live == nil || !live.follows)
+	}, now)
 }
 
 func (s *session) end(ran bool, now time.Time) {
@@ -103,7 +118,16 @@ func (s *session) end(ran bool, now time.Time) {
 	if ran {
 		s.record(Event{Event: "agent_end", Agent: s.leadAgent()}, now)
 	}
-	s.record(Event{Event: "session_shutdown", Payload: map[string]any{"reason": s.status}}, now)
+	s.shutDown(s.status, now)
+}
+
+// shutDown tells of the end and parts with everybody: session_shutdown is the
+// last that those who follow the session see of it.
+func (s *session) shutDown(reason string, now time.Time) {
+	s.agent.stop()
+	s.lead = nil
+	s.record(Event{Event: "session_shutdown", Payload: map[string]any{"reason": reason}}, now)
+	s.hangUp(ending{code: closeSessionNotFound, reason: "Session " + reason})
 	s.leaveAll(func(participant) bool { return true }, now)
 }
 

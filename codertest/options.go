@@ -1,11 +1,16 @@
 package codertest
 
+import "time"
+
 // Option configures a Hub that NewHub starts.
 type Option func(*config)
 
 type config struct {
-	apiKey   string
-	inMemory bool
+	apiKey    string
+	inMemory  bool
+	keepAlive time.Duration
+	queue     int
+	pace      time.Duration
 }
 
 // WithAPIKey makes the Hub check credentials: a request must carry key as
@@ -22,4 +27,26 @@ func WithAPIKey(key string) Option {
 // their URL names. The default is a loopback socket.
 func WithInMemoryNetwork() Option {
 	return func(c *config) { c.inMemory = true }
+}
+
+// WithKeepAlive sets how long a stream of events may be silent before the Hub
+// sends a comment to keep it alive. The default is 15 s; with 0 or less the
+// Hub sends none.
+func WithKeepAlive(silence time.Duration) Option {
+	return func(c *config) { c.keepAlive = silence }
+}
+
+// WithStreamQueue sets how many messages may wait for one live connection that
+// does not read as fast as they come. At the next one the Hub cuts the
+// connection, so that a slow reader costs nobody else anything. The default is
+// 4096; besides, no more than 64 MiB wait, whatever one message adds to them.
+func WithStreamQueue(messages int) Option {
+	return func(c *config) { c.queue = messages }
+}
+
+// WithAgentPace sets how long the agent of the Hub rests between two steps,
+// such as two pieces of a message. The default is not to rest: a whole turn
+// happens at once, before the next message of anybody is looked at.
+func WithAgentPace(rest time.Duration) Option {
+	return func(c *config) { c.pace = rest }
 }

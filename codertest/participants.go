@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -33,6 +34,8 @@ type participant struct {
 	DisconnectedAt string         `json:"disconnectedAt,omitzero"`
 	LastActivityAt string         `json:"lastActivityAt"`
 	Metadata       jsontext.Value `json:"metadata,omitzero"`
+
+	subscriptions []string
 }
 
 type participantList struct {
@@ -41,6 +44,12 @@ type participantList struct {
 }
 
 func (s *session) join(p Participant, now time.Time) string {
+	joined := s.participant(p, now)
+	s.admit(joined, now)
+	return joined.ID
+}
+
+func (s *session) participant(p Participant, now time.Time) participant {
 	joined := participant{
 		ID:             cmp.Or(p.ID, fmt.Sprintf("p_%06d", len(s.participants)+1)),
 		Role:           cmp.Or(p.Role, "observer"),
@@ -48,16 +57,22 @@ func (s *session) join(p Participant, now time.Time) string {
 		AgentRole:      p.AgentRole,
 		ConnectedAt:    iso(now),
 		LastActivityAt: iso(now),
+		subscriptions:  []string{},
 	}
 	if p.Metadata != nil {
 		joined.Metadata = freeze(p.Metadata)
 	}
-	s.participants = append(s.participants, joined)
-	s.record(presenceEvent("session_join", joined), now)
-	return joined.ID
+	return joined
 }
 
-// leaveAll disconnects whoever is connected and chosen.
+// admit puts somebody on the list and tells.
+func (s *session) admit(p participant, now time.Time) {
+	s.participants = append(s.participants, p)
+	s.present("session_join", p, now)
+	s.record(presenceEvent("session_join", p), now)
+}
+
+// leaveAll disconnects whoever is connected and chosen, and tells the others.
 func (s *session) leaveAll(chosen func(participant) bool, now time.Time) {
 	for i, p := range s.participants {
 		if p.DisconnectedAt != "" || !chosen(p) {
@@ -65,6 +80,10 @@ func (s *session) leaveAll(chosen func(participant) bool, now time.Time) {
 		}
 		s.participants[i].DisconnectedAt = iso(now)
 		s.participants[i].LastActivityAt = iso(now)
+		if c := s.liveAs(p.ID); c != nil {
+			c.out.finish(ending{code: websocket.StatusGoingAway, reason: "Disconnected"})
+		}
+		s.present("session_leave", s.participants[i], now)
 		s.record(presenceEvent("session_leave", p), now)
 	}
 }
@@ -106,4 +125,13 @@ func (h *Hub) listParticipants(c *call) (any, error) {
 		shown = slices.DeleteFunc(shown, func(p participant) bool { return p.DisconnectedAt != "" })
 	}
 	return participantList{SessionID: s.id, Participants: page(shown, limit, 0)}, nil
+}
+
+// enter lets a live connection in and tells everybody, itself included.
+func (s *session) enter(c *connection, p Participant, now time.Time) {
+	joined := s.participant(p, now)
+	joined.subscriptions = c.filters
+	c.session, c.participant = s, joined.ID
+	s.live = append(slices.Clip(s.live), c)
+	s.admit(joined, now)
 }

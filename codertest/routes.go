@@ -21,6 +21,7 @@ type route struct {
 	pattern  string
 	status   int // of success
 	serve    func(*Hub, *call) (any, error)
+	live     *channel // instead of serve, for what is no request with one answer
 	segments []string
 }
 
@@ -38,7 +39,9 @@ var routes = compile([]route{
 	{method: "GET", pattern: "/hub/session/{id}/replay", status: 200, serve: (*Hub).getReplay},
 	{method: "GET", pattern: "/hub/session/{id}/participants", status: 200, serve: (*Hub).listParticipants},
 	{method: "GET", pattern: "/hub/session/{id}/events/history", status: 200, serve: (*Hub).listEventHistory},
+	{method: "GET", pattern: "/hub/session/{id}/events", live: &eventStream},
 	{method: "GET", pattern: "/hub/session/{id}/loop", status: 200, serve: (*Hub).getLoopState},
+	{method: "GET", pattern: "/ws", live: &socketRoute},
 	{method: "GET", pattern: "/hub/workspaces", status: 200, serve: (*Hub).listWorkspaces},
 	{method: "POST", pattern: "/hub/workspaces", status: 201, serve: (*Hub).createWorkspace},
 	{method: "POST", pattern: "/hub/workspaces/dependencies/validate", status: 200, serve: (*Hub).validateDependencies},

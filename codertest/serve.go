@@ -38,6 +38,10 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request) {
 		x.fail(fault)
 		return
 	}
+	if x.target.channel() != nil {
+		x.open(Fault{})
+		return
+	}
 	x.send(x.handle())
 }
 
@@ -64,18 +68,22 @@ func (x *exchange) handle() answer {
 	c := &call{id: x.target.id(), query: x.r.URL.Query(), body: x.body}
 	result, err := x.target.route.serve(x.hub, c)
 	if err != nil {
-		var p *problem
-		if !errors.As(err, &p) {
-			p = &problem{status: http.StatusInternalServerError, message: err.Error()}
-		}
-		return p.answer()
+		return asProblem(err).answer()
 	}
 	return answer{status: x.target.route.status, body: encode(result)}
 }
 
+func asProblem(err error) *problem {
+	var p *problem
+	if !errors.As(err, &p) {
+		p = &problem{status: http.StatusInternalServerError, message: err.Error()}
+	}
+	return p
+}
+
 func (x *exchange) refuse() *problem {
 	switch {
-	case !x.hub.admits(x.r.Header):
+	case !x.admitted():
 		return &problem{status: http.StatusUnauthorized, message: "The API key is missing or invalid"}
 	case x.oversize:
 		return &problem{status: http.StatusRequestEntityTooLarge, message: "The request body is too long"}
@@ -102,6 +110,16 @@ func (x *exchange) sendHeader(a answer) {
 	maps.Copy(header, a.header)
 	x.hub.log.answered(x.logged, a.status)
 	x.w.WriteHeader(a.status)
+}
+
+// admitted reports whether the request carries the Hub's key where its route
+// looks for one.
+func (x *exchange) admitted() bool {
+	if x.hub.admits(x.r.Header) {
+		return true
+	}
+	channel := x.target.channel()
+	return channel != nil && channel.admits(x)
 }
 
 // admits reports whether the headers carry the Hub's key, in either form.

@@ -37,6 +37,14 @@ type session struct {
 	events       []sessionEvent
 	entries      []replayEntry
 	participants []participant
+	live         []*connection
+	lead         *connection // in s.live, or nil
+	leadInstance string      // of the lead's driver
+	drivers      []string    // instances so far, the newest last
+	frames       []ClientFrame
+	files        map[string]string // of a lead
+	agent        agent
+	lastTick     int64
 	script       []func(*SessionControl)
 	members      map[string]jsontext.Value // set by a test, on top of the Hub's own
 }
@@ -282,9 +290,11 @@ type sessionStatus struct {
 func (h *Hub) deleteSession(c *call) (any, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if _, err := h.find(c.id); err != nil {
+	s, err := h.find(c.id)
+	if err != nil {
 		return nil, err
 	}
+	s.shutDown("deleted", time.Now())
 	h.sessions.remove(c.id)
 	return sessionStatus{SessionID: c.id, Status: "deleted"}, nil
 }

@@ -3,6 +3,8 @@ package flight
 import (
 	"context"
 	"errors"
+	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -75,4 +77,73 @@ func TestAFlightEndsWithItsLastCaller(t *testing.T) {
 		_, err = g.Do(ctx, "key", forever)
 		require.ErrorIs(t, err, context.Canceled, "a context that ended starts nothing")
 	})
+}
+
+func TestWhatTheLastCallerIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g Group[int]
+		lost := errors.New("the answer was lost")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := g.Do(ctx, "key", func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, lost })
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, lost, "what became of the call")
+		var left *Left
+		require.ErrorAs(t, err, &left)
+
+		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		v, err := g.Do(ctx, "key", func(ctx context.Context) (int, error) { <-ctx.Done(); return 7, nil })
+		require.NoError(t, err, "it was just in time")
+		assert.Equal(t, 7, v)
+	})
+}
+
+// TestJoiningAFlightThatEnds: nobody whose context lives is told that a context has ended.
+func TestJoiningAFlightThatEnds(t *testing.T) {
+	var g Group[int]
+	for range 5_000 {
+		first, leave := context.WithCancel(t.Context())
+		flying := make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, _ = g.Do(first, "key", func(ctx context.Context) (int, error) {
+				close(flying)
+				<-ctx.Done()
+				return 0, ctx.Err()
+			})
+		})
+		<-flying
+		other, stop := context.WithCancel(t.Context())
+		joined := make(chan error, 1)
+		wg.Go(func() {
+			_, err := g.Do(other, "key", func(context.Context) (int, error) { return 1, nil })
+			if other.Err() == nil {
+				joined <- err
+			}
+			close(joined)
+		})
+		leave() // just when the other joins: it has a flight of its own, or keeps the first one going
+		runtime.Gosched()
+		select {
+		case err := <-joined:
+			require.NoError(t, err)
+		default:
+		}
+		stop()
+		wg.Wait()
+		require.NoError(t, <-joined)
+	}
+}
+
+func TestPanicsAndExits(t *testing.T) {
+	var g Group[int]
+	assert.PanicsWithValue(t, "oh", func() {
+		_, _ = g.Do(t.Context(), "key", func(context.Context) (int, error) { panic("oh") })
+	})
+	_, err := g.Do(t.Context(), "key", func(context.Context) (int, error) { runtime.Goexit(); return 0, nil })
+	require.ErrorIs(t, err, errExited, "nobody waits for ever")
+	v, err := g.Do(t.Context(), "key", func(context.Context) (int, error) { return 1, nil })
+	require.NoError(t, err)
+	assert.Equal(t, 1, v)
 }

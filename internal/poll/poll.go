@@ -8,31 +8,64 @@ import (
 
 // Poll says how often and how long to look.
 type Poll struct {
-	Interval time.Duration // before each look
-	Timeout  time.Duration // for all of them
+	Interval    time.Duration // the least time between two looks
+	MaxInterval time.Duration // what that grows to while nothing changes; not above Interval: it stays
+	Timeout     time.Duration // for all looks together; 0: none
+	AtOnce      bool          // the first look is not waited for
+}
+
+// Sight is what a look has shown.
+type Sight struct {
+	Done    bool          // there is no need for another look
+	Changed bool          // the next look is due after Interval, however long it was before
+	Wait    time.Duration // the next look is not due before that
 }
 
 // Run waits and looks, in turn, until look reports that it is done or fails, or the time is up,
 // which is no error. The context given to look ends with the time; the end of ctx is an error.
-func (p Poll) Run(ctx context.Context, look func(context.Context) (done bool, err error)) error {
-	bounded, cancel := context.WithTimeout(ctx, p.Timeout)
-	defer cancel()
-	for {
-		timer := time.NewTimer(p.Interval)
-		select {
-		case <-timer.C:
-		case <-bounded.Done():
-			timer.Stop()
+func (p Poll) Run(ctx context.Context, look func(context.Context) (Sight, error)) error {
+	bounded := ctx
+	if p.Timeout > 0 {
+		var cancel context.CancelFunc
+		bounded, cancel = context.WithTimeout(ctx, p.Timeout)
+		defer cancel()
+	}
+	interval, wait := p.Interval, p.Interval
+	for first := true; ; first = false {
+		if !(first && p.AtOnce) && !sleep(bounded, wait) {
 			return ctx.Err()
 		}
-		done, err := look(bounded)
+		sight, err := look(bounded)
 		switch {
-		case ctx.Err() != nil && !done:
+		case ctx.Err() != nil && !sight.Done:
 			return ctx.Err()
-		case err != nil || done:
+		case err != nil || sight.Done:
 			return err
 		case bounded.Err() != nil:
 			return nil
 		}
+		if first || sight.Changed {
+			interval = p.Interval
+		} else {
+			interval = p.longer(interval)
+		}
+		wait = max(interval, sight.Wait)
+	}
+}
+
+// longer returns the interval that follows when nothing has changed.
+func (p Poll) longer(interval time.Duration) time.Duration {
+	return max(p.Interval, min(interval+interval/2, p.MaxInterval))
+}
+
+// sleep waits, and reports false when the context ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }

@@ -77,14 +77,20 @@ func readBody(r io.Reader, announced, limit int64) (Body, error) {
 	}
 	piece := body.head
 	var total int64
-	for {
+	for empty := 0; ; {
 		if len(*piece) == cap(*piece) {
 			piece = body.grow(piece)
 		}
 		n, err := r.Read((*piece)[len(*piece):cap(*piece)])
 		*piece = (*piece)[:len(*piece)+n]
+		if empty++; n > 0 {
+			empty = 0
+		}
 		if total += int64(n); total > limit {
 			err = fmt.Errorf("%w of %d bytes", ErrTooLarge, limit)
+		}
+		if err == nil && empty > 100 {
+			err = io.ErrNoProgress
 		}
 		if errors.Is(err, io.EOF) {
 			return body, nil

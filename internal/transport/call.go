@@ -22,7 +22,7 @@ type Outcome struct {
 	Err      error   // never a *url.Error
 	Ended    error   // the context's error, when that ended the call
 	Attempts int
-	// Sent tells whether a request whose effect is not known from its answer reached the Hub.
+	// Sent tells whether a request that the Hub has not plainly refused reached it.
 	Sent Sent
 	// Doubtful: an attempt before the last had an unknown outcome, so that the last may have
 	// met the effect of it.
@@ -49,6 +49,7 @@ type call struct {
 	conns       connTrace
 	cancel      context.CancelFunc // of the attempt's context, a child of this one
 	loopRequest *retryablehttp.Request
+	traced      bool
 	watch       watch
 
 	attempts int
@@ -75,7 +76,12 @@ func (c *call) Value(key any) any {
 func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
 
 // begin starts an attempt.
-func (c *call) begin() {
+func (c *call) begin(req *http.Request) {
+	if c.attempts > 0 {
+		// What a jar, or a RoundTripper, has added is not added to.
+		req.Header = req.Header.Clone()
+		req.Header.Del("Cookie")
+	}
 	c.attempts++
 	c.began = time.Now()
 	c.handled = false
@@ -101,8 +107,16 @@ func (c *call) read(resp *http.Response) error {
 	}
 	defer resp.Body.Close()
 	var err error
-	c.outcome.Body, err = readBody(body, resp.ContentLength, c.transport.maxBody)
+	c.outcome.Body, err = readBody(body, c.announced(resp), c.transport.maxBody)
 	return err
+}
+
+// announced is the length of the body; what a HEAD is answered has none.
+func (c *call) announced(resp *http.Response) int64 {
+	if c.request.Method == http.MethodHead {
+		return 0
+	}
+	return resp.ContentLength
 }
 
 // next decides whether there is another attempt, and waits for its time. go-retryablehttp asks
@@ -136,9 +150,10 @@ func (c *call) next(resp *http.Response, err error) bool {
 		c.outcome.Ended = c.Err()
 		return false
 	}
-	if c.watch.forget() { // the context of the attempt was cancelled
-		c.loopRequest.Request = c.loopRequest.WithContext(c.attempt()).Request
-	}
+	c.watch.forget()
+	c.traced = true
+	c.cancel()
+	c.loopRequest.Request = c.loopRequest.WithContext(c.attempt()).Request
 	return true
 }
 
@@ -146,6 +161,13 @@ func (c *call) next(resp *http.Response, err error) bool {
 func (c *call) attempt() context.Context {
 	ctx, cancel := context.WithCancel(c)
 	c.cancel = cancel
+	if c.traced {
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+			GetConn:      c.conns.getConn,
+			GotConn:      c.conns.gotConn,
+			WroteRequest: c.conns.wroteRequest,
+		})
+	}
 	return ctx
 }
 
@@ -157,17 +179,19 @@ func (c *call) record(f failure, err error) {
 	if c.handled && err != nil && f != unusable {
 		o.Status, o.Header = 0, nil // a body that is cut is no answer
 	}
+	// net/http repeats some requests by itself, and then the last may have met the first.
+	o.Doubtful = o.Doubtful || c.conns.wrote.Load() > 1
 	switch {
-	case c.handled:
-		o.Sent = SentYes
-	case f == neverSent, f == unknownHost, f == insecure:
-		if !o.Doubtful { // else an earlier attempt went out and was lost
+	case f == neverSent, f == unknownHost, f == insecure, f == limited, f == refusing:
+		if !o.Doubtful || !c.request.Repeatable { // else an earlier attempt went out and was lost
 			o.Sent = SentNo
 		}
-	case c.request.Repeatable:
-		o.Sent = SentUnknown
-	default:
+	case c.handled:
+		o.Sent = SentYes
+	case c.traced:
 		o.Sent = c.conns.sent()
+	default:
+		o.Sent = SentUnknown
 	}
 }
 

@@ -93,14 +93,17 @@ func (c *call) classifyError(resp *http.Response, err error) failure {
 	}
 }
 
-// neverSent asks for evidence that nothing went out. For calls that may be repeated the error is
-// evidence enough, and spares the trace.
+// neverSent asks for evidence that nothing went out. For calls that may be repeated some errors
+// are evidence enough.
 func (c *call) neverSent(err error) bool {
+	if c.traced && c.conns.sent() == SentNo {
+		return true
+	}
 	if !c.request.Repeatable {
-		return c.conns.sent() == SentNo
+		return false
 	}
 	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial" || permanent(err)
+	return errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") || permanent(err)
 }
 
 // permanent tells failures that the next attempt meets again.

@@ -61,7 +61,7 @@ func (c *call) wait(f failure) (time.Duration, bool) {
 	if remaining >= 0 {
 		own = min(own, remaining)
 	}
-	asked, ok := RetryAfter(c.outcome.Header, time.Now())
+	asked, ok := RetryAfter(c.outcome.Status, c.outcome.Header, time.Now())
 	if !ok {
 		return own, true
 	}
@@ -111,10 +111,11 @@ func hasRateLimit(h http.Header) bool {
 	return h.Get("Retry-After") != "" || h.Get("X-Ratelimit-Reset") != "" || h.Get("X-Ratelimit-Retry-After") != ""
 }
 
-// RetryAfter reads how long the Hub asks to wait: Retry-After in seconds or as a date, else
-// X-RateLimit-Reset in Unix seconds, else X-RateLimit-Retry-After in seconds. A value that
+// RetryAfter reads how long the Hub asks to wait: Retry-After in seconds or as a date, else, where
+// the rate of requests is what it complains of, X-RateLimit-Reset in Unix seconds, else
+// X-RateLimit-Retry-After in seconds: gateways put those on answers of any kind. A value that
 // cannot be read counts as absent, a time that has passed as 0.
-func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
+func RetryAfter(status int, h http.Header, now time.Time) (time.Duration, bool) {
 	if v := strings.TrimSpace(h.Get("Retry-After")); v != "" {
 		if d, ok := seconds(v); ok {
 			return d, true
@@ -122,6 +123,9 @@ func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 		if at, err := http.ParseTime(v); err == nil {
 			return max(0, at.Sub(now)), true
 		}
+	}
+	if status != http.StatusTooManyRequests && status != http.StatusConflict {
+		return 0, false
 	}
 	if v := strings.TrimSpace(h.Get("X-Ratelimit-Reset")); v != "" {
 		if unix, err := strconv.ParseInt(v, 10, 64); err == nil {

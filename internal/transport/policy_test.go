@@ -33,9 +33,13 @@ func TestRetryAfter(t *testing.T) {
 		"Retry-After wins":        {http.Header{"Retry-After": {"1"}, "X-Ratelimit-Reset": {"1768469410"}}, time.Second, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, ok := RetryAfter(test.header, now)
+			got, ok := RetryAfter(429, test.header, now)
 			assert.Equal(t, test.want, got)
 			assert.Equal(t, test.ok, ok)
+			if test.header.Get("Retry-After") == "" {
+				_, ok = RetryAfter(502, test.header, now)
+				assert.False(t, ok, "it is about the rate, not about this answer")
+			}
 		})
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"time"
 
@@ -65,7 +64,7 @@ func loopOver(client http.Client) *retryablehttp.Client {
 	return &retryablehttp.Client{
 		HTTPClient:     &client,
 		RetryMax:       math.MaxInt,
-		RequestLogHook: func(_ retryablehttp.Logger, req *http.Request, _ int) { callOf(req.Context()).begin() },
+		RequestLogHook: func(_ retryablehttp.Logger, req *http.Request, _ int) { callOf(req.Context()).begin(req) },
 		CheckRetry: func(ctx context.Context, resp *http.Response, err error) (bool, error) {
 			return callOf(ctx).next(resp, err), nil
 		},
@@ -81,7 +80,19 @@ func (t *Transport) CloseIdleConnections() { t.client.CloseIdleConnections() }
 // roundTripperOnly hides every other method of a RoundTripper. go-retryablehttp calls
 // CloseIdleConnections after each failed call and each cancelled wait, which would make all
 // other users of the same connections dial anew.
-type roundTripperOnly struct{ http.RoundTripper }
+type roundTripperOnly struct{ base http.RoundTripper }
+
+// RoundTrip takes away a Location that is no URL: net/http would fail on it with an error that
+// quotes it, whatever secrets it holds, and hide the status.
+func (t roundTripperOnly) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.base.RoundTrip(req)
+	if err == nil && resp != nil && resp.StatusCode/100 == 3 {
+		if _, bad := req.URL.Parse(resp.Header.Get("Location")); bad != nil {
+			resp.Header.Del("Location")
+		}
+	}
+	return resp, err
+}
 
 // Request is one call.
 type Request struct {
@@ -103,14 +114,12 @@ type Request struct {
 // Do makes the call. The context bounds all of it, waits included. The caller releases the
 // outcome's body.
 func (t *Transport) Do(ctx context.Context, r *Request) *Outcome {
-	c := &call{Context: ctx, transport: t, request: r}
-	if !r.Repeatable {
-		c.Context = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-			GetConn:      c.conns.getConn,
-			GotConn:      c.conns.gotConn,
-			WroteRequest: c.conns.wroteRequest,
-		})
+	if err := ctx.Err(); err != nil {
+		return &Outcome{Err: err, Ended: err, Sent: SentNo}
 	}
+	c := &call{Context: ctx, transport: t, request: r}
+	// A plain read does without the trace, which costs more than it tells, until it has failed.
+	c.traced = r.Method != http.MethodGet
 	var body any // a nil []byte in an interface would not be nil
 	if r.Body != nil {
 		body = r.Body

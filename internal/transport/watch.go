@@ -73,13 +73,11 @@ func (w *watch) giveUp() {
 	}
 }
 
-// forget reports whether an attempt was given up, and forgets it.
-func (w *watch) forget() bool {
+// forget forgets that an attempt was given up.
+func (w *watch) forget() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	silent := w.silent
 	w.silent = false
-	return silent
 }
 
 // Stream is the body of an answer that is read while it arrives.

@@ -7,8 +7,10 @@ import (
 	v1 "encoding/json"
 	"errors"
 	"io"
+	"math"
 	"reflect"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -42,6 +44,12 @@ func Unmarshal(data []byte, out any) error {
 
 // UnmarshalExact decodes one JSON value of which every member has the right kind.
 func UnmarshalExact(data []byte, out any) error { return json.Unmarshal(data, out, strict) }
+
+// UnmarshalCallers decodes into a value that this module knows nothing of. Every member must have
+// the right kind; names match in any case.
+func UnmarshalCallers(r io.Reader, out any) error {
+	return json.UnmarshalRead(r, out, Accepted, json.MatchCaseInsensitiveNames(true))
+}
 
 // UnmarshalRead is Unmarshal for a value that can be read twice.
 func UnmarshalRead(open func() io.Reader, out any) error {
@@ -91,10 +99,28 @@ func skipMismatch(dec *jsontext.Decoder, v any) error {
 	if err != nil {
 		return err
 	}
-	if json.Unmarshal(raw, v, Accepted) != nil {
+	if json.Unmarshal(raw, v, Accepted) != nil && !setWhole(raw, v) {
 		reset(v)
 	}
 	return nil
+}
+
+// setWhole accepts 3.0 and 1e3 as the whole numbers that they are.
+func setWhole(raw []byte, v any) bool {
+	number, err := strconv.ParseFloat(string(raw), 64)
+	to := reflect.ValueOf(v).Elem()
+	if err != nil || number != math.Trunc(number) || math.Abs(number) > 1<<53 {
+		return false
+	}
+	if to.Kind() == reflect.Pointer && reflect.Zero(to.Type().Elem()).CanInt() {
+		to.Set(reflect.New(to.Type().Elem()))
+		to = to.Elem()
+	}
+	if !to.CanInt() || to.OverflowInt(int64(number)) {
+		return false
+	}
+	to.SetInt(int64(number))
+	return true
 }
 
 // descends tells whether a JSON value of this kind has members that match those of t.

@@ -1,0 +1,231 @@
+package coder
+
+import (
+	"reflect"
+
+	"github.com/agentuity/coder-go/internal/wire"
+)
+
+// ClientMessage is what a [HubConn] sends: [*EventRequest], [*ToolRequest], [*CommandRequest],
+// [*SessionEntryMessage], [*SessionWriteMessage], [*BootstrapReadyMessage],
+// [*ObserverSubscribeMessage], [*RPCCommandMessage], [*RPCUIResponseMessage],
+// [*RenameSessionMessage] or [*PingMessage]. Sending does not change it, so that one message can be
+// sent again and by several goroutines.
+type ClientMessage interface {
+	// frame is the message as it is sent. One that is answered gets the id, unless that is empty.
+	frame(id string) any
+}
+
+// EventRequest tells the Hub what happened to the lead, and is answered with a [HubResponse].
+type EventRequest struct {
+	// ID joins request and response. Sending fills it in: SendAndWait always, Send if it is empty.
+	ID string `json:"id"`
+	// Event is the name of the event.
+	Event EventName `json:"event"`
+	// Data is what the event says.
+	Data map[string]any `json:"data"`
+}
+
+// ToolRequest asks the Hub to run one of its tools, and is answered with a [HubResponse] that
+// usually holds a [ReturnAction].
+type ToolRequest struct {
+	// ID joins request and response. Sending fills it in: SendAndWait always, Send if it is empty.
+	ID string `json:"id"`
+	// Name is the tool.
+	Name string `json:"name"`
+	// ToolCallID is the id of the call in the conversation.
+	ToolCallID string `json:"toolCallId"`
+	// Params are the parameters.
+	Params map[string]any `json:"params"`
+}
+
+// CommandRequest asks the Hub to run one of its commands, and is answered with a [HubResponse].
+type CommandRequest struct {
+	// ID joins request and response. Sending fills it in: SendAndWait always, Send if it is empty.
+	ID string `json:"id"`
+	// Name is the command.
+	Name string `json:"name"`
+	// Args is the text after the name, as it was typed.
+	Args string `json:"args"`
+}
+
+// SessionEntryMessage appends to the file of a session.
+type SessionEntryMessage struct {
+	// Path is the path of the file.
+	Path string `json:"path"`
+	// Line is a line of JSON.
+	Line string `json:"line"`
+}
+
+// SessionWriteMessage writes the file of a session.
+type SessionWriteMessage struct {
+	// Path is the path of the file.
+	Path string `json:"path"`
+	// Content is all of it.
+	Content string `json:"content"`
+}
+
+// BootstrapReadyMessage says that a controller is ready. A [HubConn] sends it by itself.
+type BootstrapReadyMessage struct{}
+
+// ObserverSubscribeMessage replaces the filters of an observer. They also hold for the connections
+// that a [HubConn] makes later.
+type ObserverSubscribeMessage struct {
+	// Patterns are filters as in [HubConnectOptions].Subscribe.
+	Patterns []string `json:"patterns"`
+}
+
+// RPCCommandType is what an [RPCCommand] asks for. Unknown values are kept as they came.
+type RPCCommandType string
+
+// The commands.
+const (
+	CommandPrompt      RPCCommandType = "prompt"
+	CommandSteer       RPCCommandType = "steer"
+	CommandFollowUp    RPCCommandType = "follow_up"
+	CommandAbort       RPCCommandType = "abort"
+	CommandGetState    RPCCommandType = "get_state"    // answered, if it has an id
+	CommandGetMessages RPCCommandType = "get_messages" // answered, if it has an id
+	CommandCompact     RPCCommandType = "compact"
+)
+
+// RPCCommandMessage is a command to the agent. A controller sends it, a lead gets it from the Hub.
+type RPCCommandMessage struct {
+	// Command is the command.
+	Command RPCCommand `json:"command"`
+}
+
+// RPCCommand is a command to the agent.
+type RPCCommand struct {
+	// Type is what to do.
+	Type RPCCommandType `json:"type"`
+	// ID joins command and [RPCResponse].
+	ID string `json:"id,omitzero"`
+	// Message is the text of a prompt, steer or follow_up.
+	Message string `json:"message,omitzero"`
+	// Text is another name under which Hubs send that text.
+	Text string `json:"text,omitzero"`
+	// Images are the images of a prompt.
+	Images []string `json:"images,omitzero"`
+	// Agent is the agent it is for, if it is not the lead.
+	Agent string `json:"agent,omitzero"`
+	// TargetAgent is another name under which Hubs send that agent.
+	TargetAgent string `json:"targetAgent,omitzero"`
+	// Attachments come with a prompt.
+	Attachments []PromptAttachmentDescriptor `json:"attachments,omitzero"`
+}
+
+// RPCUIResponseMessage answers an [RPCUIRequestMessage].
+type RPCUIResponseMessage struct {
+	// ID is that of the request.
+	ID string `json:"id"`
+	// Result is the answer; nil is sent as null.
+	Result any `json:"result"`
+}
+
+// RenameSessionMessage gives the session another label.
+type RenameSessionMessage struct {
+	// Label is the label.
+	Label string `json:"label"`
+}
+
+// PingMessage asks for a [PongMessage]. A [HubConn] sends pings by itself.
+type PingMessage struct {
+	// Timestamp is when it is sent.
+	Timestamp UnixMilli `json:"timestamp"`
+}
+
+// typed is a message with its type before it.
+type typed[T any] struct {
+	Type    string `json:"type"`
+	Message *T     `json:",embed"`
+}
+
+func (m *EventRequest) frame(id string) any {
+	c := *m
+	if id != "" {
+		c.ID = id
+	}
+	return typed[EventRequest]{"event", &c}
+}
+
+func (m *ToolRequest) frame(id string) any {
+	c := *m
+	if id != "" {
+		c.ID = id
+	}
+	return typed[ToolRequest]{"tool", &c}
+}
+
+func (m *CommandRequest) frame(id string) any {
+	c := *m
+	if id != "" {
+		c.ID = id
+	}
+	return typed[CommandRequest]{"command", &c}
+}
+
+func (m *RPCCommandMessage) frame(id string) any {
+	c := *m
+	if id != "" {
+		c.Command.ID = id
+	}
+	return typed[RPCCommandMessage]{typeRPCCommand, &c}
+}
+
+func (m *SessionEntryMessage) frame(string) any {
+	return typed[SessionEntryMessage]{"session_entry", m}
+}
+
+func (m *SessionWriteMessage) frame(string) any {
+	return typed[SessionWriteMessage]{"session_write", m}
+}
+
+func (m *BootstrapReadyMessage) frame(string) any {
+	return typed[BootstrapReadyMessage]{"bootstrap_ready", m}
+}
+
+func (m *ObserverSubscribeMessage) frame(string) any {
+	return typed[ObserverSubscribeMessage]{"subscribe", m}
+}
+
+func (m *RPCUIResponseMessage) frame(string) any {
+	return typed[RPCUIResponseMessage]{"rpc_ui_response", m}
+}
+
+func (m *RenameSessionMessage) frame(string) any {
+	return typed[RenameSessionMessage]{"rename_session", m}
+}
+
+func (m *PingMessage) frame(string) any { return typed[PingMessage]{"ping", m} }
+
+func (*RPCCommandMessage) serverMessage() {}
+
+// requestID is the id a message has, and whether it is one that is answered with a HubResponse.
+func requestID(m ClientMessage) (id string, answered bool) {
+	switch m := m.(type) {
+	case *EventRequest:
+		return m.ID, true
+	case *ToolRequest:
+		return m.ID, true
+	case *CommandRequest:
+		return m.ID, true
+	}
+	return "", false
+}
+
+// encodeMessage returns the frame of a message.
+func encodeMessage(op string, m ClientMessage, id string) ([]byte, error) {
+	if m == nil || reflect.ValueOf(m).IsNil() {
+		return nil, invalid(op, "message", "must not be nil")
+	}
+	data, err := wire.Marshal(m.frame(id))
+	if err != nil {
+		bad := unencodable(op, err)
+		if bad.Field == "the request" {
+			bad.Field = "message"
+		}
+		return nil, bad
+	}
+	return data, nil
+}

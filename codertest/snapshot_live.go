@@ -1,0 +1,108 @@
+package codertest
+
+import (
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// liveSnapshot is the session as a stream of events begins with it.
+type liveSnapshot struct {
+	Type          string                `json:"type"`
+	SessionID     string                `json:"sessionId"`
+	Label         string                `json:"label"`
+	Status        string                `json:"status"`
+	CreatedAt     string                `json:"createdAt"`
+	Mode          string                `json:"mode"`
+	Participants  []snapshotParticipant `json:"participants"`
+	TaskCount     int                   `json:"taskCount"`
+	AgentActivity jsontext.Value        `json:"agentActivity"`
+	Stream        jsontext.Value        `json:"stream,omitzero"`
+}
+
+type snapshotParticipant struct {
+	ID          string `json:"id"`
+	Role        string `json:"role"`
+	Transport   string `json:"transport"`
+	ConnectedAt string `json:"connectedAt"`
+}
+
+// hydration is the conversation so far, as either channel has it.
+type hydration struct {
+	Type      string         `json:"type"`
+	SessionID string         `json:"sessionId"`
+	Label     string         `json:"label,omitzero"`
+	ResumedAt int64          `json:"resumedAt,omitzero"`
+	Entries   []any          `json:"entries"`
+	Task      string         `json:"task,omitzero"`
+	Lead      *bool          `json:"leadConnected,omitzero"`
+	Stream    jsontext.Value `json:"stream,omitzero"`
+	Tasks     jsontext.Value `json:"tasks,omitzero"`
+	Streaming *streaming     `json:"streamingState,omitzero"`
+}
+
+type streaming struct {
+	IsStreaming bool  `json:"isStreaming"`
+	ActiveTasks []any `json:"activeTasks"`
+}
+
+func (s *session) snapshot() message {
+	snapshot := liveSnapshot{
+		Type:          "snapshot",
+		SessionID:     s.id,
+		Label:         s.label,
+		Status:        s.status,
+		CreatedAt:     iso(s.createdAt),
+		Mode:          s.mode,
+		TaskCount:     s.taskCount,
+		AgentActivity: s.members["agentActivity"],
+		Stream:        s.projection(),
+	}
+	if snapshot.AgentActivity == nil {
+		snapshot.AgentActivity = freeze(struct{}{})
+	}
+	for _, p := range s.participants {
+		if p.DisconnectedAt == "" {
+			snapshot.Participants = append(snapshot.Participants, snapshotParticipant{p.ID, p.Role, p.Transport, p.ConnectedAt})
+		}
+	}
+	return message{kind: snapshot.Type, body: encode(snapshot)}
+}
+
+// projection is the text that is being produced, if there is any.
+func (s *session) projection() jsontext.Value {
+	if set, ok := s.members["stream"]; ok || s.agent.said == "" {
+		return set
+	}
+	return freeze(map[string]any{"output": s.agent.said, "thinking": "", "tasks": struct{}{}})
+}
+
+func (s *session) conversation(kind string) hydration {
+	h := hydration{
+		Type:      kind,
+		SessionID: s.id,
+		Task:      s.task,
+		Stream:    s.projection(),
+		Tasks:     s.members["tasks"],
+	}
+	for _, entry := range s.entries {
+		h.Entries = append(h.Entries, entry.wire())
+	}
+	return h
+}
+
+// hydration tells a stream of events the conversation so far.
+func (s *session) hydration() message {
+	h := s.conversation("hydration")
+	return message{kind: h.Type, body: encode(h)}
+}
+
+// socketHydration tells a socket.
+func (s *session) socketHydration(now time.Time) message {
+	h := s.conversation("session_hydration")
+	h.Label = s.label
+	h.ResumedAt = now.UnixMilli()
+	h.Lead = new(s.connected("lead") > 0)
+	h.Streaming = &streaming{IsStreaming: s.agent.running}
+	return message{kind: h.Type, body: encode(h)}
+}

@@ -1,0 +1,159 @@
+package coder
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/agentuity/coder-go/internal/wire"
+)
+
+// The types of the messages of a connection, as far as they are named more than once.
+const (
+	typeInit         = "init"
+	typeRejected     = "connection_rejected"
+	typeProtocol     = "protocol_error"
+	typeError        = "error" // of a HubConnError; such a message has no type
+	typeRPCEvent     = "rpc_event"
+	typeRPCResponse  = "rpc_response"
+	typeRPCUIRequest = "rpc_ui_request"
+	typeRPCCommand   = "rpc_command"
+	typeRPCFailure   = "rpc_command_error"
+)
+
+// frameType reads the type of a frame, "" if it has none.
+func frameType(raw []byte) string {
+	var head struct {
+		Type string `json:"type"`
+	}
+	_ = wire.Unmarshal(raw, &head)
+	return head.Type
+}
+
+// decodeServerMessage turns a frame into a message. What has no type of this package, lacks what
+// makes it useful, or is not even JSON, is an UnknownMessage.
+func decodeServerMessage(raw []byte) ServerMessage {
+	if bytes.HasPrefix(raw, []byte(`{"type":"broadcast"`)) { // most do, and need not be read twice
+		if m := decodeServerBroadcast(raw); m != nil {
+			return m
+		}
+	}
+	kind := frameType(raw)
+	if m := decodeKnown(kind, raw); m != nil {
+		return m
+	}
+	return &UnknownMessage{Type: kind, Raw: raw}
+}
+
+// decodeKnown returns nil for what it does not know. A nil of one of the types never gets into the
+// interface.
+func decodeKnown(kind string, raw []byte) ServerMessage {
+	switch kind {
+	case "":
+		if m := decodeHubResponse(raw); m != nil {
+			return m
+		}
+		return nil
+	case typeInit:
+		return decodeAs[HubInitMessage](raw)
+	case "session_hydration":
+		return decodeAs[HubHydrationMessage](raw)
+	case "session_stream_ready":
+		return decodeAs[HubStreamReadyMessage](raw)
+	case "session_resume":
+		return decodeAs[HubSessionResumeMessage](raw)
+	case "pong":
+		return decodeAs[PongMessage](raw)
+	case typeRejected:
+		return decodeAs[ConnectionRejectedMessage](raw)
+	case typeProtocol:
+		return decodeAs[ProtocolErrorMessage](raw)
+	case typePresence:
+		var m PresenceEventMessage
+		if wire.Unmarshal(raw, &m) == nil && m.Event != "" {
+			return &m
+		}
+		return nil
+	case typeBroadcast:
+		return decodeServerBroadcast(raw)
+	case typeRPCEvent, typeRPCResponse, typeRPCUIRequest:
+		var at rpcOrigin
+		if wire.Unmarshal(raw, &at) != nil {
+			return nil
+		}
+		return decodeRPC(kind, raw, at, true)
+	case typeRPCCommand:
+		var m RPCCommandMessage
+		if wire.Unmarshal(raw, &m) == nil && m.Command.Type != "" {
+			return &m
+		}
+		return nil
+	case typeRPCFailure:
+		m := RPCCommandErrorMessage{Raw: raw}
+		if wire.Unmarshal(raw, &m) == nil {
+			m.Raw = raw
+			return &m
+		}
+	}
+	return nil
+}
+
+func decodeAs[T any, P interface {
+	*T
+	ServerMessage
+}](raw []byte) ServerMessage {
+	m := new(T)
+	if wire.Unmarshal(raw, m) != nil {
+		return nil
+	}
+	return P(m)
+}
+
+// rpcOrigin is what surrounds an RPC message.
+type rpcOrigin struct {
+	SessionID string    `json:"sessionId"`
+	Timestamp UnixMilli `json:"timestamp"`
+}
+
+// decodeServerBroadcast also takes out what broadcasts only wrap.
+func decodeServerBroadcast(raw []byte) ServerMessage {
+	m := decodeBroadcast(raw)
+	if m == nil {
+		return nil
+	}
+	switch m.Event {
+	case typeRPCEvent, typeRPCResponse, typeRPCUIRequest:
+		at := rpcOrigin{SessionID: m.SessionID, Timestamp: m.Timestamp}
+		if inner := decodeRPC(m.Event, m.Data, at, false); inner != nil {
+			return inner
+		}
+	}
+	return m
+}
+
+// decodeRPC decodes an RPC message, be it a frame or the data of a broadcast. Only an event that
+// is a frame is a replay.
+func decodeRPC(kind string, data []byte, at rpcOrigin, frame bool) ServerMessage {
+	var body struct {
+		Event    json.RawMessage `json:"event"`
+		Response *RPCResponse    `json:"response"`
+		ID       string          `json:"id"`
+		Method   RPCUIMethod     `json:"method"`
+		Params   json.RawMessage `json:"params"`
+	}
+	if wire.Unmarshal(data, &body) != nil {
+		return nil
+	}
+	switch {
+	case kind == typeRPCEvent && len(body.Event) > 0 && body.Event[0] == '{':
+		m := &RPCEventMessage{EventType: frameType(body.Event), Event: body.Event, SessionID: at.SessionID, Timestamp: at.Timestamp}
+		m.Replay = frame
+		return m
+	case kind == typeRPCResponse && body.Response != nil:
+		return &RPCResponseMessage{Response: *body.Response, SessionID: at.SessionID, Timestamp: at.Timestamp}
+	case kind == typeRPCUIRequest && body.ID != "" && body.Method != "":
+		return &RPCUIRequestMessage{
+			ID: body.ID, Method: body.Method, Params: body.Params, SessionID: at.SessionID, Timestamp: at.Timestamp,
+		}
+	}
+	return nil
+}

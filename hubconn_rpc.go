@@ -1,0 +1,211 @@
+package coder
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+
+	"github.com/agentuity/coder-go/internal/wire"
+)
+
+// callID names what a call waits for: the response to a request, or that to a command.
+type callID struct {
+	command bool
+	id      string
+}
+
+// hubCall is a call that waits for its answer.
+type hubCall struct {
+	callID
+	answer chan callAnswer // has room for one
+}
+
+type callAnswer struct {
+	raw []byte
+	err *HubConnError
+}
+
+// await and forget begin and end the wait for an answer.
+func (h *HubConn) await(call *hubCall) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.calls[call.callID] = call
+}
+
+func (h *HubConn) forget(call *hubCall) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.calls, call.callID)
+}
+
+// answer ends a wait. The mutex is held.
+func (h *HubConn) answer(id callID, raw []byte, err *HubConnError) {
+	if call := h.calls[id]; call != nil {
+		delete(h.calls, id)
+		call.answer <- callAnswer{raw, err}
+	}
+}
+
+// cancelCalls ends all waits: what answers come now, come over another connection.
+func (h *HubConn) cancelCalls(err *HubConnError) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for id := range h.calls {
+		h.answer(id, nil, err)
+	}
+}
+
+// failCommands ends the wait for the command with this id, for all commands if it is not named: the
+// Hub does not say which failed, and why one fails is why the others do. The mutex is held.
+func (h *HubConn) failCommands(id, why string) {
+	e := &HubConnError{Code: ConnCommandFailed, SessionID: h.sessionID, ServerMessage: h.client.redact(why)}
+	if id != "" {
+		h.answer(callID{true, id}, nil, e)
+		return
+	}
+	for id := range h.calls {
+		if id.command {
+			h.answer(id, nil, e)
+		}
+	}
+}
+
+// SendAndWait sends an [*EventRequest], a [*ToolRequest] or a [*CommandRequest] with an id of its
+// own, and returns the response to it. The message itself is not changed.
+//
+// If the connection is lost, or the context ends, before the response came, the error matches
+// [ErrOutcomeUnknown]. It does not wait for another connection then: responses do not come twice.
+//
+// Errors: [*ValidationError] and [*HubConnError].
+func (h *HubConn) SendAndWait(ctx context.Context, message ClientMessage) (*HubResponse, error) {
+	const op = "SendAndWait"
+	if _, answered := requestID(message); !answered {
+		return nil, invalid(op, "message", "must be an EventRequest, a ToolRequest or a CommandRequest: no other is answered")
+	}
+	raw, err := h.request(ctx, op, message, false)
+	if err != nil {
+		return nil, err
+	}
+	response := decodeHubResponse(raw)
+	if response == nil {
+		return nil, h.invalidResponse(op, "it has no actions")
+	}
+	return response, nil
+}
+
+func (h *HubConn) invalidResponse(op, why string) error {
+	return &HubConnError{Operation: op, Code: ConnInvalidResponse, SessionID: h.SessionID(), Err: errors.New(why)}
+}
+
+// request sends a message and returns the frame that answers it.
+func (h *HubConn) request(ctx context.Context, op string, message ClientMessage, command bool) ([]byte, error) {
+	call := &hubCall{callID: callID{command, rand.Text()}, answer: make(chan callAnswer, 1)}
+	frame, err := encodeMessage(op, message, call.id)
+	if err != nil {
+		return nil, err
+	}
+	defer h.forget(call)
+	if err := h.put(ctx, op, &outgoing{frame: frame, call: call}); err != nil {
+		return nil, err
+	}
+	var e *HubConnError
+	select {
+	case answer := <-call.answer:
+		if answer.err == nil {
+			return answer.raw, nil
+		}
+		e = answer.err.as(op)
+		e.outcomeUnknown = e.Code != ConnCommandFailed
+		return nil, e
+	case <-h.ctx.Done():
+		e = h.closedError(op)
+	case <-ctx.Done():
+		e = h.ctxError(ctx, op)
+	}
+	e.outcomeUnknown = true
+	return nil, e
+}
+
+// Prompt gives the agent a task. It returns when the command is on the socket, as do Steer,
+// FollowUp, Abort and Compact: what comes of it comes as messages, an [*RPCCommandErrorMessage] if
+// nothing does. Errors are those of Send.
+func (h *HubConn) Prompt(ctx context.Context, text string) error {
+	return h.command(ctx, "Prompt", CommandPrompt, text)
+}
+
+// Steer changes the course of the agent while it works. Errors are those of Send.
+func (h *HubConn) Steer(ctx context.Context, text string) error {
+	return h.command(ctx, "Steer", CommandSteer, text)
+}
+
+// FollowUp gives the agent a task for when it is done with what it is at. Errors are those of Send.
+func (h *HubConn) FollowUp(ctx context.Context, text string) error {
+	return h.command(ctx, "FollowUp", CommandFollowUp, text)
+}
+
+// Abort stops the agent. Errors are those of Send.
+func (h *HubConn) Abort(ctx context.Context) error {
+	return h.send(ctx, "Abort", &RPCCommandMessage{RPCCommand{Type: CommandAbort}})
+}
+
+// Compact makes the agent shorten what it remembers of the conversation. Errors are those of Send.
+func (h *HubConn) Compact(ctx context.Context) error {
+	return h.send(ctx, "Compact", &RPCCommandMessage{RPCCommand{Type: CommandCompact}})
+}
+
+func (h *HubConn) command(ctx context.Context, op string, kind RPCCommandType, text string) error {
+	if text == "" {
+		return invalid(op, "text", "must not be empty")
+	}
+	return h.send(ctx, op, &RPCCommandMessage{RPCCommand{Type: kind, Message: text}})
+}
+
+// GetState asks the agent what it is at. Errors are those of SendAndWait; if the Hub or the agent
+// cannot carry out the command, the error's Code is [ConnCommandFailed].
+func (h *HubConn) GetState(ctx context.Context) (*RPCState, error) {
+	return ask[RPCState](ctx, h, "GetState", CommandGetState)
+}
+
+// GetMessages asks the agent for the conversation. Errors are those of GetState.
+func (h *HubConn) GetMessages(ctx context.Context) ([]RPCMessage, error) {
+	messages, err := ask[[]RPCMessage](ctx, h, "GetMessages", CommandGetMessages)
+	if err != nil {
+		return nil, err
+	}
+	return *messages, nil
+}
+
+// ask sends a command and decodes the data of its response.
+func ask[T any](ctx context.Context, h *HubConn, op string, kind RPCCommandType) (*T, error) {
+	raw, err := h.request(ctx, op, &RPCCommandMessage{RPCCommand{Type: kind}}, true)
+	if err != nil {
+		return nil, err
+	}
+	m, ok := decodeServerMessage(raw).(*RPCResponseMessage)
+	if !ok {
+		return nil, h.invalidResponse(op, "it is no response to a command")
+	}
+	if !m.Response.Success {
+		return nil, &HubConnError{
+			Operation: op, Code: ConnCommandFailed, SessionID: h.SessionID(), ServerMessage: h.client.redact(m.Response.Error),
+		}
+	}
+	out := new(T)
+	if len(m.Response.Data) == 0 || string(m.Response.Data) == "null" {
+		return nil, h.invalidResponse(op, "it has no data")
+	}
+	if err := wire.Unmarshal(m.Response.Data, out); err != nil {
+		return nil, h.invalidResponse(op, "its data cannot be decoded")
+	}
+	return out, nil
+}
+
+// RespondUI answers an [*RPCUIRequestMessage] with its id: with a text, a bool, or nil for nothing.
+// Errors are those of Send.
+func (h *HubConn) RespondUI(ctx context.Context, requestID string, result any) error {
+	const op = "RespondUI"
+	if requestID == "" {
+		return invalid(op, "requestID", "must not be empty")
+	}
+	return h.send(ctx, op, &RPCUIResponseMessage{ID: requestID, Result: result})
+}

@@ -1,0 +1,259 @@
+package coder_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/agentuity/coder-go"
+)
+
+// liveHub is a Hub whose side of each connection is played by the test, over net.Pipe.
+type liveHub struct {
+	t        testing.TB
+	server   *http.Server
+	conns    chan net.Conn
+	done     chan struct{}
+	play     func(*peer)
+	rest     http.HandlerFunc // all other requests
+	handlers sync.WaitGroup
+
+	mu       sync.Mutex
+	requests []*http.Request
+	refuse   error // what dialing fails with
+}
+
+// newLiveHub calls play for each connection, once it is open. It is closed when play returns.
+func newLiveHub(t testing.TB, play func(*peer)) *liveHub {
+	t.Helper()
+	h := &liveHub{t: t, conns: make(chan net.Conn), done: make(chan struct{}), play: play}
+	h.server = &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = h.server.Serve(h) })
+	t.Cleanup(func() {
+		_ = h.server.Close()
+		serving.Wait()
+		h.handlers.Wait()
+	})
+	return h
+}
+
+func (h *liveHub) Accept() (net.Conn, error) {
+	select {
+	case c := <-h.conns:
+		return c, nil
+	case <-h.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (h *liveHub) Close() error {
+	close(h.done)
+	return nil
+}
+
+func (*liveHub) Addr() net.Addr { return &net.UnixAddr{} }
+
+func (h *liveHub) dial(ctx context.Context, network, _ string) (net.Conn, error) {
+	h.mu.Lock()
+	refuse := h.refuse
+	h.mu.Unlock()
+	if refuse != nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: refuse}
+	}
+	near, far := net.Pipe()
+	select {
+	case h.conns <- far:
+		return near, nil
+	case <-h.done:
+		return nil, &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (h *liveHub) setRefuse(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.refuse = err
+}
+
+func (h *liveHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.mu.Lock()
+	if r.URL.Path == prefix+"/api/ws" {
+		h.requests = append(h.requests, r)
+	}
+	n := len(h.requests)
+	h.mu.Unlock()
+	if r.URL.Path != prefix+"/api/ws" || r.Header.Get("Upgrade") == "" {
+		if h.rest == nil {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		h.rest(w, r)
+		return
+	}
+	h.handlers.Add(1)
+	defer h.handlers.Done()
+	if h.rest != nil && r.Header.Get("X-Upgrade") == "no" {
+		h.rest(w, r)
+		return
+	}
+	conn, err := websocket.Accept(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer func() { _ = conn.CloseNow() }()
+	conn.SetReadLimit(-1)
+	h.play(&peer{t: h.t, Conn: conn, request: r, n: n})
+}
+
+// seen returns the requests for connections.
+func (h *liveHub) seen() []*http.Request {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.requests)
+}
+
+func (h *liveHub) client(opts ...coder.Option) *coder.Client {
+	h.t.Helper()
+	c, err := coder.NewClient(append([]coder.Option{
+		coder.WithURL("http://hub.invalid" + prefix), coder.WithAPIKey(testKey), coder.WithOrgID("org_2f9c1d"),
+		coder.WithHTTPClient(&http.Client{Transport: &http.Transport{DialContext: h.dial}}),
+	}, opts...)...)
+	require.NoError(h.t, err)
+	h.t.Cleanup(c.CloseIdleConnections)
+	return c
+}
+
+// peer is the Hub's side of a connection, the n-th from 1.
+type peer struct {
+	*websocket.Conn
+	t       testing.TB
+	request *http.Request
+	n       int
+}
+
+// say sends a frame.
+func (p *peer) say(frame string) error {
+	return p.Write(context.Background(), websocket.MessageText, []byte(frame))
+}
+
+// hear returns the next frame that is not a ping.
+func (p *peer) hear() (map[string]any, error) {
+	for {
+		_, data, err := p.Read(context.Background())
+		if err != nil {
+			return nil, err
+		}
+		var frame map[string]any
+		if err := json.Unmarshal(data, &frame); err != nil {
+			return nil, err
+		}
+		if frame["type"] != "ping" {
+			return frame, nil
+		}
+	}
+}
+
+// admit plays the handshake of a session.
+func (p *peer) admit() bool {
+	hello, err := p.hear()
+	if err != nil {
+		return false
+	}
+	assert.Equal(p.t, map[string]any{"authorization": testKey, "org_id": "org_2f9c1d"}, hello)
+	role := p.request.URL.Query().Get("role")
+	if p.say(fmt.Sprintf(`{"type":"init","role":%q,"sessionId":"codesess_1"}`, role)) != nil {
+		return false
+	}
+	if role == "controller" {
+		ready, err := p.hear()
+		if err != nil {
+			return false
+		}
+		assert.Equal(p.t, map[string]any{"type": "bootstrap_ready"}, ready)
+	}
+	return true
+}
+
+// listen reads until the connection is closed, and returns with what.
+func (p *peer) listen() websocket.CloseError {
+	for {
+		if _, err := p.hear(); err != nil {
+			var closed websocket.CloseError
+			_ = errors.As(err, &closed)
+			return closed
+		}
+	}
+}
+
+// live runs a test against a liveHub in fake time. Goroutines that are left fail it.
+func live(t *testing.T, play func(*peer), test func(t *testing.T, hub *liveHub)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		test(t, newLiveHub(t, play))
+	})
+}
+
+// connected connects as a controller of codesess_1, unless change says otherwise.
+func connected(t *testing.T, hub *liveHub, change ...func(*coder.HubConnectOptions)) *coder.HubConn {
+	t.Helper()
+	o := coder.HubConnectOptions{SessionID: "codesess_1", Role: coder.RoleController}
+	for _, f := range change {
+		f(&o)
+	}
+	conn, err := hub.client().Connect(t.Context(), o)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// next returns the next message.
+func next(t *testing.T, conn *coder.HubConn) coder.ServerMessage {
+	t.Helper()
+	for m, err := range conn.Messages(t.Context()) {
+		require.NoError(t, err)
+		return m
+	}
+	require.Fail(t, "the messages have ended")
+	return nil
+}
+
+// connError returns an error as what it has to be.
+func connError(t *testing.T, err error) *coder.HubConnError {
+	t.Helper()
+	var e *coder.HubConnError
+	require.ErrorAs(t, err, &e)
+	assert.NotContains(t, err.Error(), testKey)
+	assert.NotContains(t, err.Error(), "hub.invalid", "no URL")
+	assert.NotContains(t, err.Error(), "\n")
+	return e
+}
+
+// synctestHub is live for tests in which no connection comes about.
+func synctestHub(t *testing.T, test func(t *testing.T, hub *liveHub)) {
+	t.Helper()
+	live(t, func(p *peer) { p.listen() }, test)
+}
+
+type jsonText = json.RawMessage
+
+func decodeSample(t testing.TB, path string, out any) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal([]byte(sample(t, path)), out))
+}

@@ -1,0 +1,871 @@
+package coder_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/agentuity/coder-go"
+	"github.com/agentuity/coder-go/codertest"
+)
+
+const (
+	detailRoute  = "/hub/session/{id}"
+	historyRoute = "/hub/session/{id}/events/history"
+	loopRoute    = "/hub/session/{id}/loop"
+)
+
+// step is what happens to a session behind the scenes.
+type step = func(*codertest.SessionControl)
+
+func emit(events ...string) step {
+	return func(s *codertest.SessionControl) {
+		for _, event := range events {
+			s.Emit(codertest.Event{Event: event})
+		}
+	}
+}
+
+func set(member string, value any) step {
+	return func(s *codertest.SessionControl) { s.Set(member, value) }
+}
+
+func loopAt(status string) step {
+	return func(s *codertest.SessionControl) { s.SetLoop(codertest.Loop{Status: status, Iteration: 2}) }
+}
+
+func inOrder(steps ...step) step {
+	return func(s *codertest.SessionControl) {
+		for _, do := range steps {
+			if do != nil {
+				do(s)
+			}
+		}
+	}
+}
+
+// workingSession is a session in the middle of a turn.
+func workingSession(t *testing.T, hub *codertest.Hub) string {
+	t.Helper()
+	id, _ := sessionInTurn(t, hub)
+	return id
+}
+
+// sessionInTurn also returns the id of the event that began the turn, the newest there is.
+func sessionInTurn(t *testing.T, hub *codertest.Hub) (id string, turn int) {
+	t.Helper()
+	id = newSession(t, hubClient(t, hub))
+	s := hub.Session(id)
+	s.SetStatus("active")
+	return id, s.Emit(codertest.Event{Event: "turn_start"})
+}
+
+var eventID = regexp.MustCompile(`#\d+`)
+
+// relative counts the events in evidence from the one that began the turn.
+func relative(evidence []string, turn int) []string {
+	out := make([]string, len(evidence))
+	for i, text := range evidence {
+		out[i] = eventID.ReplaceAllStringFunc(text, func(id string) string {
+			n, _ := strconv.Atoi(id[1:])
+			return fmt.Sprintf("#%+d", n-turn)
+		})
+	}
+	return out
+}
+
+// away makes the Hub answer 501 on routes.
+func away(hub *codertest.Hub, routes ...string) {
+	for _, route := range routes {
+		hub.Inject(codertest.Fault{Route: route, Status: http.StatusNotImplemented, Count: -1})
+	}
+}
+
+// looks are the times at which a session was looked at.
+func looks(hub *codertest.Hub) []time.Time {
+	var times []time.Time
+	for _, r := range hub.Requests() {
+		if r.Method == http.MethodGet && r.Route == detailRoute {
+			times = append(times, r.Time)
+		}
+	}
+	return times
+}
+
+// gaps are the seconds between looks.
+func gaps(times []time.Time) []float64 {
+	var between []float64
+	for i := 1; i < len(times); i++ {
+		between = append(between, times[i].Sub(times[i-1]).Seconds())
+	}
+	return between
+}
+
+// TestOutcomes has every kind of outcome with what it is concluded from. Each row runs twice: with
+// its evidence, which appears at the third look, and without it.
+func TestOutcomes(t *testing.T) {
+	for _, row := range []struct {
+		name     string
+		kind     coder.OutcomeKind
+		before   step // what is no evidence
+		away     []string
+		evidence step
+		want     []string
+	}{
+		{
+			name: "deleted", kind: coder.OutcomeDeleted,
+			evidence: nil, // see below
+			want:     []string{"the Hub no longer knows the session"},
+		},
+		{
+			name: "archived", kind: coder.OutcomeArchived,
+			evidence: (*codertest.SessionControl).Archive,
+			want:     []string{"status is archived", "historyOnly is set"},
+		},
+		{
+			name: "archived, by status alone", kind: coder.OutcomeArchived,
+			evidence: set("status", "archived"), want: []string{"status is archived"},
+		},
+		{
+			name: "history only", kind: coder.OutcomeArchived,
+			evidence: set("historyOnly", true), want: []string{"historyOnly is set"},
+		},
+		{
+			name: "status failed", kind: coder.OutcomeFailed,
+			evidence: set("status", "failed"), want: []string{"status is failed"},
+		},
+		{
+			name: "status error", kind: coder.OutcomeFailed,
+			evidence: set("status", "error"), want: []string{"status is error"},
+		},
+		{
+			name: "session_error", kind: coder.OutcomeFailed,
+			evidence: emit("session_error"), want: []string{"event #+1 session_error is the newest"},
+		},
+		{
+			name: "status failed and session_error", kind: coder.OutcomeFailed,
+			evidence: inOrder(set("status", "failed"), emit("session_error")),
+			want:     []string{"status is failed", "event #+1 session_error is the newest"},
+		},
+		{
+			name: "loop failed", kind: coder.OutcomeFailed, before: loopAt("running"),
+			evidence: loopAt("failed"),
+			want:     []string{"loop status is failed", "loopStatus of the session is failed"},
+		},
+		{
+			name: "loop completed", kind: coder.OutcomeCompleted, before: loopAt("running"),
+			evidence: loopAt("completed"),
+			want: []string{
+				"loop status is completed", "loopStatus of the session is completed",
+				"event #+2 loop_completed, and no work began after it",
+			},
+		},
+		{
+			name: "loop completed, by its state alone", kind: coder.OutcomeCompleted, away: []string{historyRoute},
+			before:   inOrder(loopAt("running"), set("loopStatus", "running")),
+			evidence: loopAt("completed"), want: []string{"loop status is completed"},
+		},
+		{
+			name: "loop completed, by the session alone", kind: coder.OutcomeCompleted, away: []string{historyRoute, loopRoute},
+			before:   loopAt("running"),
+			evidence: loopAt("completed"), want: []string{"loopStatus of the session is completed"},
+		},
+		{
+			name: "loop completed, by the history alone", kind: coder.OutcomeCompleted, away: []string{loopRoute},
+			before:   inOrder(loopAt("running"), set("loopStatus", "running")),
+			evidence: loopAt("completed"), want: []string{"event #+2 loop_completed, and no work began after it"},
+		},
+		{
+			name: "session_complete", kind: coder.OutcomeCompleted,
+			evidence: emit("turn_end", "session_complete"), want: []string{"event #+2 session_complete, and no work began after it"},
+		},
+		{
+			name: "session_complete, then goodbyes", kind: coder.OutcomeCompleted,
+			evidence: emit("session_complete", "message_end", "agent_end", "session_leave", "session_shutdown"),
+			want:     []string{"event #+1 session_complete, and no work began after it"},
+		},
+		{
+			name: "loop cancelled", kind: coder.OutcomeCancelled, before: loopAt("running"),
+			evidence: loopAt("cancelled"),
+			want: []string{
+				"loop status is cancelled", "loopStatus of the session is cancelled",
+				"event #+2 loop_cancelled, and no work began after it",
+			},
+		},
+		{
+			name: "loop blocked", kind: coder.OutcomeBlocked, before: loopAt("running"),
+			evidence: loopAt("blocked"),
+			want: []string{
+				"loop status is blocked", "loopStatus of the session is blocked",
+				"event #+2 loop_blocked, and no work began after it",
+			},
+		},
+		{
+			name: "loop blocked, by the session alone", kind: coder.OutcomeBlocked, away: []string{historyRoute, loopRoute},
+			before:   loopAt("running"),
+			evidence: loopAt("blocked"), want: []string{"loopStatus of the session is blocked"},
+		},
+		{
+			name: "loop awaits input", kind: coder.OutcomeNeedsInput, before: loopAt("running"),
+			evidence: loopAt("awaiting_input"),
+			want:     []string{"loop status is awaiting_input", "loopStatus of the session is awaiting_input"},
+		},
+		{
+			name: "turn ended", kind: coder.OutcomeNeedsInput,
+			evidence: emit("message_end", "turn_end", "agent_end"),
+			want:     []string{"event #+2 turn_end is the newest of a turn", "nothing began after it, and no task or agent is busy"},
+		},
+		{
+			name: "turn ended, tasks and agents too", kind: coder.OutcomeNeedsInput,
+			before: inOrder(
+				func(s *codertest.SessionControl) { s.Emit(codertest.Event{Event: "task_start", TaskID: "t1"}) },
+				set("tasks", []any{map[string]any{"taskId": "t1", "agent": "a", "status": "completed", "prompt": "p"}}),
+				set("agentActivity", map[string]any{"lead": map[string]any{"status": "idle"}, "a": map[string]any{"status": "completed"}}),
+			),
+			evidence: emit("turn_end"),
+			want:     []string{"event #+2 turn_end is the newest of a turn", "nothing began after it, and no task or agent is busy"},
+		},
+		{
+			name: "shut down, by the history alone", kind: coder.OutcomeArchived,
+			evidence: emit("turn_end", "session_shutdown"), want: []string{"event #+2 session_shutdown is the newest"},
+		},
+		{
+			name: "shut down, by status alone", kind: coder.OutcomeArchived,
+			evidence: set("status", "shutdown"), want: []string{"status is shutdown"},
+		},
+		{
+			name: "stopped", kind: coder.OutcomeArchived,
+			evidence: set("status", "stopped"), want: []string{"status is stopped"},
+		},
+		{
+			name: "paused", kind: coder.OutcomePaused,
+			evidence: (*codertest.SessionControl).Pause,
+			want:     []string{"status is paused", "bucket is paused", "there is no runtime, and none is expected"},
+		},
+		{
+			name: "paused, by bucket alone", kind: coder.OutcomePaused,
+			before:   inOrder(set("runtimeAvailable", false), set("liveExpected", false)),
+			evidence: set("bucket", "paused"),
+			want:     []string{"bucket is paused", "there is no runtime, and none is expected"},
+		},
+		{
+			name: "runtime gone while paused", kind: coder.OutcomePaused,
+			before:   inOrder(set("status", "paused"), set("bucket", "paused")),
+			evidence: inOrder(set("runtimeAvailable", false), set("liveExpected", false)),
+			want:     []string{"status is paused", "bucket is paused", "there is no runtime, and none is expected"},
+		},
+	} {
+		run := func(t *testing.T, evidence bool) *coder.SessionOutcome {
+			var outcome *coder.SessionOutcome
+			bubble(t, func(t *testing.T, hub *codertest.Hub) {
+				c := hubClient(t, hub)
+				id, turn := sessionInTurn(t, hub)
+				inOrder(row.before)(hub.Session(id))
+				away(hub, row.away...)
+				happens := row.evidence
+				if row.kind == coder.OutcomeDeleted {
+					happens = func(s *codertest.SessionControl) { assert.NoError(t, c.DeleteSession(context.Background(), s.ID())) }
+				}
+				if !evidence {
+					happens = nil
+				}
+				hub.Session(id).Script(nil, nil, happens)
+				var err error
+				outcome, err = c.WaitForSession(t.Context(), id, &coder.WaitOptions{StallTimeout: time.Minute})
+				require.NoError(t, err)
+				require.Equal(t, id, outcome.Session.SessionID)
+				outcome.Evidence = relative(outcome.Evidence, turn)
+				if evidence {
+					between := gaps(looks(hub))
+					assert.Equal(t, []float64{2, 3, 2}, between, "the third look shows it, and the fourth, soon after, confirms it")
+				}
+			})
+			return outcome
+		}
+		t.Run(row.name, func(t *testing.T) {
+			outcome := run(t, true)
+			assert.Equal(t, row.kind, outcome.Kind)
+			assert.Equal(t, row.want, outcome.Evidence)
+		})
+		t.Run(row.name+", without the evidence", func(t *testing.T) {
+			outcome := run(t, false)
+			assert.Equal(t, coder.OutcomeStalled, outcome.Kind, "from %q", outcome.Evidence)
+		})
+	}
+}
+
+// TestNoEvidence has what looks like the evidence for something, and is not.
+func TestNoEvidence(t *testing.T) {
+	rows := map[string]struct {
+		state step
+		away  []string
+	}{
+		"an error that it recovered from":    {state: emit("session_error", "message_end")},
+		"a shutdown that was not the last":   {state: emit("session_shutdown", "session_join")},
+		"completed by a stale history":       {state: inOrder(loopAt("completed"), loopAt("running"))},
+		"completed, then at work again":      {state: inOrder(loopAt("completed"), emit("turn_start"), set("loopStatus", "running")), away: []string{loopRoute}},
+		"blocked no longer":                  {state: inOrder(loopAt("running"), set("loopStatus", "blocked"))},
+		"has its input":                      {state: inOrder(loopAt("running"), set("loopStatus", "awaiting_input"))},
+		"the end of a turn of a loop":        {state: inOrder(loopAt("running"), emit("turn_end"))},
+		"the end of a turn, loop not known":  {state: inOrder(set("workflowMode", "loop"), emit("turn_end")), away: []string{loopRoute}},
+		"the end of a turn of a task":        {state: func(s *codertest.SessionControl) { s.Emit(codertest.Event{Event: "turn_end", TaskID: "t1"}) }},
+		"a task that goes on, by history":    {state: inOrder(func(s *codertest.SessionControl) { s.Emit(codertest.Event{Event: "task_start", TaskID: "t1"}) }, emit("turn_end"))},
+		"a task that goes on, by the detail": {state: inOrder(emit("turn_end"), set("tasks", []any{map[string]any{"taskId": "t1", "status": "running"}}))},
+		"an agent that is busy":              {state: inOrder(emit("turn_end"), set("agentActivity", map[string]any{"lead": map[string]any{"status": "tool_end"}}))},
+		"waking up for a prompt":             {state: inOrder(emit("turn_end"), set("status", "resuming"), set("runtimeAvailable", false))},
+		"being provisioned":                  {state: inOrder(emit("turn_end"), set("bucket", "provisioning"), set("runtimeAvailable", false))},
+		"paused with its runtime":            {state: set("bucket", "paused")},
+		"paused, somebody is coming":         {state: inOrder((*codertest.SessionControl).Pause, set("liveExpected", true))},
+		"resuming":                           {state: inOrder((*codertest.SessionControl).Pause, set("status", "resuming"))},
+		"paused loop with its runtime":       {state: loopAt("paused")},
+	}
+	for _, event := range []string{
+		"session_start", "turn_start", "before_agent_start", "agent_start", "task_start", "user_prompt", "input", "loop_started", "loop_resumed",
+	} {
+		rows["session_complete, then "+event] = struct {
+			state step
+			away  []string
+		}{state: emit("session_complete", event)}
+		rows["turn_end, then "+event] = struct {
+			state step
+			away  []string
+		}{state: emit("turn_end", event)}
+	}
+	for _, event := range []string{"tool_call", "tool_execution_start", "message_start", "thinking_start"} {
+		rows["turn_end, then "+event] = struct {
+			state step
+			away  []string
+		}{state: emit("turn_end", event)}
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, hub *codertest.Hub) {
+				id := workingSession(t, hub)
+				row.state(hub.Session(id))
+				hub.Session(id).Script(make([]func(*codertest.SessionControl), 100)...)
+				away(hub, row.away...)
+				outcome, err := hubClient(t, hub).WaitForSession(t.Context(), id, &coder.WaitOptions{StallTimeout: time.Minute})
+				require.NoError(t, err)
+				assert.Equal(t, coder.OutcomeStalled, outcome.Kind, "from %q", outcome.Evidence)
+			})
+		})
+	}
+}
+
+// TestOutcomeOrder: of several outcomes the first counts.
+func TestOutcomeOrder(t *testing.T) {
+	ranked := []struct {
+		kind  coder.OutcomeKind
+		state step
+	}{
+		{coder.OutcomeArchived, set("historyOnly", true)},
+		{coder.OutcomeFailed, set("status", "failed")},
+		{coder.OutcomeCompleted, emit("session_complete", "turn_end")},
+		{coder.OutcomeBlocked, set("loopStatus", "blocked")},
+		{coder.OutcomeArchived, emit("session_shutdown")},
+		{coder.OutcomeNeedsInput, emit("turn_end")},
+		{coder.OutcomePaused, (*codertest.SessionControl).Pause},
+	}
+	for i, first := range ranked {
+		for _, second := range ranked[i+1:] {
+			t.Run(string(first.kind+" before "+second.kind), func(t *testing.T) {
+				bubble(t, func(t *testing.T, hub *codertest.Hub) {
+					id := workingSession(t, hub)
+					inOrder(second.state, first.state)(hub.Session(id))
+					outcome, err := hubClient(t, hub).WaitForSession(t.Context(), id, nil)
+					require.NoError(t, err)
+					assert.Equal(t, first.kind, outcome.Kind, "from %q", outcome.Evidence)
+				})
+			})
+		}
+	}
+}
+
+// TestStalled, without a change for StallTimeout; and the same session with a sign of life.
+func TestStalled(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		c := hubClient(t, hub)
+		id, turn := sessionInTurn(t, hub)
+		loopAt("running")(hub.Session(id))
+		began := time.Now()
+		outcome, err := c.WaitForSession(t.Context(), id, nil)
+		require.NoError(t, err)
+		assert.Equal(t, coder.OutcomeStalled, outcome.Kind)
+		require.NotNil(t, outcome.Loop)
+		assert.Equal(t, coder.LoopRunning, outcome.Loop.Status)
+		took := time.Since(began)
+		assert.GreaterOrEqual(t, took, 10*time.Minute)
+		assert.Less(t, took, 10*time.Minute+15*time.Second)
+		assert.Equal(t, []string{
+			"nothing has changed for " + took.Round(time.Second).String(), "status is active", "loop status is running",
+			"loopStatus of the session is running", "event #+1 loop_state_updated is the newest",
+		}, relative(outcome.Evidence, turn))
+	})
+	signs := map[string]func(s *codertest.SessionControl, n int){
+		"event": func(s *codertest.SessionControl, _ int) {
+			s.Emit(codertest.Event{Event: "message_update"})
+		},
+		"activity":   func(s *codertest.SessionControl, n int) { s.Set("lastActivityAt", time.Unix(int64(n), 0)) },
+		"update":     func(s *codertest.SessionControl, n int) { s.Set("updatedAt", time.Unix(int64(n), 0)) },
+		"status":     func(s *codertest.SessionControl, n int) { s.Set("status", []string{"active", "running"}[n%2]) },
+		"flag":       func(s *codertest.SessionControl, n int) { s.Set("controlAvailable", n%2 == 0) },
+		"loop state": func(s *codertest.SessionControl, n int) { s.SetLoop(codertest.Loop{Status: "running", Iteration: n}) },
+	}
+	for name, sign := range signs {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, hub *codertest.Hub) {
+				id := workingSession(t, hub)
+				n := 0
+				again := func(s *codertest.SessionControl) { n++; sign(s, n) }
+				hub.Session(id).Script(slices.Repeat([]func(*codertest.SessionControl){nil, again}, 100)...)
+				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+				defer cancel()
+				_, err := hubClient(t, hub).WaitForSession(ctx, id, &coder.WaitOptions{StallTimeout: 20 * time.Second})
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+			})
+		})
+	}
+	t.Run("never", func(t *testing.T) {
+		bubble(t, func(t *testing.T, hub *codertest.Hub) {
+			id := workingSession(t, hub)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			defer cancel()
+			_, err := hubClient(t, hub).WaitForSession(ctx, id, &coder.WaitOptions{StallTimeout: -1})
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		})
+	})
+	t.Run("a source that comes and goes is no sign of life", func(t *testing.T) {
+		bubble(t, func(t *testing.T, hub *codertest.Hub) {
+			id := workingSession(t, hub)
+			loopAt("running")(hub.Session(id))
+			for n := range 40 {
+				hub.Inject(codertest.Fault{Route: []string{historyRoute, loopRoute}[n%2], Skip: n, Status: 500})
+			}
+			began := time.Now()
+			outcome, err := hubClient(t, hub).WaitForSession(t.Context(), id, &coder.WaitOptions{StallTimeout: time.Minute})
+			require.NoError(t, err)
+			assert.Equal(t, coder.OutcomeStalled, outcome.Kind)
+			assert.InDelta(t, 68, time.Since(began).Seconds(), 8)
+		})
+	})
+}
+
+// TestConfirmation: what one look shows and the next does not is not believed, and what could not
+// be read refutes nothing.
+func TestConfirmation(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		c := hubClient(t, hub)
+		id := workingSession(t, hub)
+		hub.Session(id).Script(
+			nil, emit("turn_end"), emit("turn_start"), // at once the next turn
+			nil, set("status", "failed"), inOrder(set("status", nil), emit("turn_end")), // another kind
+			emit("turn_start"), nil,
+			set("historyOnly", true),
+		)
+		outcome, err := c.WaitForSession(t.Context(), id, nil)
+		require.NoError(t, err)
+		assert.Equal(t, coder.OutcomeArchived, outcome.Kind)
+		assert.Len(t, looks(hub), 10)
+	})
+	t.Run("a deleted session that is there again", func(t *testing.T) {
+		bubble(t, func(t *testing.T, hub *codertest.Hub) {
+			id := workingSession(t, hub)
+			hub.Inject(codertest.Fault{Route: detailRoute, Skip: 1, Status: 404, Body: []byte(`{"code":"CODER_SESSION_NOT_FOUND"}`)})
+			hub.Session(id).Script(nil, set("status", "failed"))
+			outcome, err := hubClient(t, hub).WaitForSession(t.Context(), id, nil)
+			require.NoError(t, err)
+			assert.Equal(t, coder.OutcomeFailed, outcome.Kind)
+		})
+	})
+	t.Run("a failure between", func(t *testing.T) {
+		bubble(t, func(t *testing.T, hub *codertest.Hub) {
+			id := workingSession(t, hub)
+			hub.Session(id).Emit(codertest.Event{Event: "session_complete"})
+			hub.Inject(codertest.Fault{Route: historyRoute, Skip: 1, Status: 500})
+			hub.Inject(codertest.Fault{Route: detailRoute, Skip: 2, Status: 500})
+			outcome, err := hubClient(t, hub).WaitForSession(t.Context(), id, nil)
+			require.NoError(t, err)
+			assert.Equal(t, coder.OutcomeCompleted, outcome.Kind)
+			assert.Len(t, looks(hub), 4)
+		})
+	})
+}
+
+// TestWaitSpacing: looks are never closer than PollInterval, and become rarer while nothing
+// changes.
+func TestWaitSpacing(t *testing.T) {
+	for name, test := range map[string]struct {
+		options *coder.WaitOptions
+		faults  []codertest.Fault
+		want    []float64
+	}{
+		"defaults": {nil, nil, []float64{2, 3, 4.5, 6.75, 10.125, 2, 3, 4.5, 6.75, 10.125, 15, 15}},
+		"own": {
+			&coder.WaitOptions{PollInterval: time.Second, MaxPollInterval: 2 * time.Second}, nil,
+			[]float64{1, 1.5, 2, 2, 2, 1, 1.5, 2, 2, 2, 2, 2},
+		},
+		"a maximum below the least": {
+			&coder.WaitOptions{PollInterval: 20 * time.Second}, nil,
+			[]float64{20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20},
+		},
+		"each failure is a look": {
+			nil, []codertest.Fault{{Route: detailRoute, Skip: 1, Count: 3, Status: 503}, {Route: historyRoute, Count: -1, Status: 502}},
+			[]float64{2, 3, 4.5, 6.75, 10.125, 15, 15, 15, 2, 3, 4.5, 6.75},
+		},
+		"a wait the Hub asks for": {
+			nil, []codertest.Fault{{Route: detailRoute, Skip: 1, Count: 1, Status: 429, Header: http.Header{"Retry-After": {"60"}}}},
+			[]float64{2, 60, 4.5, 6.75, 10.125, 15, 2, 3, 4.5, 6.75, 10.125, 15},
+		},
+		"and one that is shorter": {
+			nil, []codertest.Fault{{Route: detailRoute, Skip: 1, Count: 1, Status: 503, Header: http.Header{"Retry-After": {"0"}}}},
+			[]float64{2, 3, 4.5, 6.75, 10.125, 15, 2, 3, 4.5, 6.75, 10.125, 15},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, hub *codertest.Hub) {
+				id := workingSession(t, hub)
+				hub.Session(id).Script(nil, nil, nil, nil, nil, emit("message_update"))
+				for _, fault := range test.faults {
+					hub.Inject(fault)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+				defer cancel()
+				_, err := hubClient(t, hub).WaitForSession(ctx, id, test.options)
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				assert.Equal(t, test.want, gaps(looks(hub))[:len(test.want)])
+				for _, r := range hub.Requests() {
+					if r.Route == historyRoute {
+						assert.Equal(t, "limit=50", r.RawQuery)
+					}
+					assert.NotEqual(t, loopRoute, r.Route, "a standard session has no loop")
+				}
+			})
+		})
+	}
+	t.Run("history and loop have waits of their own", func(t *testing.T) {
+		bubble(t, func(t *testing.T, hub *codertest.Hub) {
+			id := workingSession(t, hub)
+			loopAt("running")(hub.Session(id))
+			hub.Inject(codertest.Fault{Route: historyRoute, Status: 429, Header: http.Header{"Retry-After": {"25"}}})
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			_, err := hubClient(t, hub).WaitForSession(ctx, id, nil)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			count := map[string]int{}
+			for _, r := range hub.Requests() {
+				count[r.Route]++
+			}
+			assert.Equal(t, map[string]int{"/hub/session": 1, detailRoute: 7, historyRoute: 3, loopRoute: 7}, count)
+		})
+	})
+}
+
+// TestWaitRidesOut: failures that pass do not end a wait, and none is repeated within a look.
+func TestWaitRidesOut(t *testing.T) {
+	html := http.Header{"Content-Type": {"text/html"}}
+	for name, fault := range map[string]codertest.Fault{
+		"408":             {Status: 408},
+		"429":             {Status: 429},
+		"409 of rates":    {Status: 409, Header: http.Header{"Retry-After": {"7"}}},
+		"500":             {Status: 500},
+		"501":             {Status: 501},
+		"502 with HTML":   {Status: 502, Header: html, Body: []byte("<html>")},
+		"503":             {Status: 503},
+		"504":             {Status: 504},
+		"login page":      {Status: 200, Header: html, Body: []byte("<html>log in</html>")},
+		"empty answer":    {Status: 200, Body: []byte{}},
+		"another answer":  {Status: 200, Body: []byte(`{"ok":true}`)},
+		"cut answer":      {Cut: codertest.CutMidBody},
+		"no answer":       {Stall: true},
+		"half an answer":  {Cut: codertest.CutMidBody, Stall: true},
+		"dropped":         {Cut: codertest.CutBeforeEffect},
+		"a slow answer":   {Delay: 50 * time.Second},
+		"answer says no":  {Status: 200, Body: []byte(`{"ok":false,"sessionId":"x"}`)},
+		"no JSON in JSON": {Status: 200, Body: []byte(`{"sessionId":`)},
+	} {
+		for _, route := range []string{detailRoute, historyRoute, loopRoute} {
+			t.Run(name+" "+route, func(t *testing.T) {
+				bubble(t, func(t *testing.T, hub *codertest.Hub) {
+					c := hubClient(t, hub)
+					id := workingSession(t, hub)
+					loopAt("running")(hub.Session(id))
+					fault.Route, fault.Skip, fault.Count = route, 1, 3
+					in := hub.Inject(fault)
+					hub.Session(id).Script(nil, nil, nil, nil, nil, nil, loopAt("completed"))
+					polls := 0
+					outcome, err := c.WaitForSession(t.Context(), id, &coder.WaitOptions{OnPoll: func(s *coder.Session) {
+						polls++
+						assert.Equal(t, id, s.SessionID)
+					}})
+					require.NoError(t, err)
+					assert.Equal(t, coder.OutcomeCompleted, outcome.Kind)
+					assert.Equal(t, 3, in.Hits())
+					for _, gap := range gaps(looks(hub)) {
+						if fault.Cut == codertest.CutNone { // net/http repeats a GET on a used connection by itself
+							assert.GreaterOrEqual(t, gap, 2.0)
+						}
+					}
+					answered := 0
+					for _, r := range hub.Requests() {
+						if r.Route == detailRoute && r.Status == 200 {
+							answered++
+						}
+					}
+					if fault.Status != 200 && fault.Cut != codertest.CutMidBody || route != detailRoute {
+						assert.Equal(t, answered, polls, "OnPoll is called for every look that saw the session")
+					}
+					c.CloseIdleConnections()
+				})
+			})
+		}
+	}
+}
+
+// restarting is a client of a Hub that nobody can reach for a while: connections are refused, and
+// those there are end.
+func restarting(t *testing.T, hub *codertest.Hub, after, down time.Duration) (c *coder.Client, refusals *atomic.Int32) {
+	t.Helper()
+	base := hub.HTTPClient().Transport.(*http.Transport).Clone()
+	dial := base.DialContext
+	began := time.Now()
+	refusals = new(atomic.Int32)
+	base.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if since := time.Since(began); since >= after && since < after+down {
+			refusals.Add(1)
+			return nil, &net.OpError{Op: "dial", Net: network, Err: refused}
+		}
+		return dial(ctx, network, address)
+	}
+	time.AfterFunc(after, base.CloseIdleConnections)
+	t.Cleanup(base.CloseIdleConnections)
+	return hubClient(t, hub, coder.WithHTTPClient(&http.Client{Transport: base})), refusals
+}
+
+func TestWaitThroughARestart(t *testing.T) {
+	for name, after := range map[string]time.Duration{"at first": 0, "later": 10 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, hub *codertest.Hub) {
+				id := workingSession(t, hub)
+				began := time.Now()
+				time.AfterFunc(after+15*time.Second, func() { hub.Session(id).Emit(codertest.Event{Event: "session_complete"}) })
+				c, refusals := restarting(t, hub, after, 15*time.Second)
+				outcome, err := c.WaitForSession(t.Context(), id, &coder.WaitOptions{MaxPollInterval: 4 * time.Second})
+				require.NoError(t, err)
+				assert.Equal(t, coder.OutcomeCompleted, outcome.Kind)
+				assert.Less(t, time.Since(began), after+35*time.Second)
+				assert.GreaterOrEqual(t, refusals.Load(), int32(2), "it was away")
+				c.CloseIdleConnections()
+			})
+		})
+	}
+	t.Run("away is not stalled", func(t *testing.T) {
+		bubble(t, func(t *testing.T, hub *codertest.Hub) {
+			id := workingSession(t, hub)
+			began := time.Now()
+			c, refusals := restarting(t, hub, 5*time.Minute, 9*time.Minute)
+			outcome, err := c.WaitForSession(t.Context(), id, nil)
+			require.NoError(t, err)
+			assert.Equal(t, coder.OutcomeStalled, outcome.Kind)
+			assert.InDelta(t, 19*60, time.Since(began).Seconds(), 30, "ten minutes of what was seen")
+			assert.GreaterOrEqual(t, refusals.Load(), int32(30), "it was away")
+			c.CloseIdleConnections()
+		})
+	})
+}
+
+// TestWaitGivesUp when the Hub has given no answer for StallTimeout, or says that it will not.
+func TestWaitGivesUp(t *testing.T) {
+	for name, test := range map[string]struct {
+		stall time.Duration
+		fault codertest.Fault
+		took  [2]time.Duration
+	}{
+		"503":                 {time.Minute, codertest.Fault{Status: 503}, [2]time.Duration{62 * time.Second, 80 * time.Second}},
+		"a wait too long":     {time.Minute, codertest.Fault{Status: 503, Header: http.Header{"Retry-After": {"3600"}}}, [2]time.Duration{5 * time.Second, 5 * time.Second}},
+		"a wait within it":    {time.Minute, codertest.Fault{Status: 503, Header: http.Header{"Retry-After": {"50"}}}, [2]time.Duration{55 * time.Second, 55 * time.Second}},
+		"a wait, with a time": {0, codertest.Fault{Status: 503, Header: http.Header{"Retry-After": {"590"}}}, [2]time.Duration{595 * time.Second, 595 * time.Second}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, hub *codertest.Hub) {
+				id := workingSession(t, hub)
+				test.fault.Route, test.fault.Skip, test.fault.Count = detailRoute, 2, -1
+				hub.Inject(test.fault)
+				began := time.Now()
+				_, err := hubClient(t, hub).WaitForSession(t.Context(), id, &coder.WaitOptions{StallTimeout: test.stall})
+				require.ErrorIs(t, err, coder.ErrUnavailable)
+				var failed *coder.WaitError
+				require.ErrorAs(t, err, &failed)
+				assert.Equal(t, id, failed.Session.SessionID)
+				assert.GreaterOrEqual(t, time.Since(began), test.took[0])
+				assert.LessOrEqual(t, time.Since(began), test.took[1])
+			})
+		})
+	}
+	t.Run("never", func(t *testing.T) {
+		bubble(t, func(t *testing.T, hub *codertest.Hub) {
+			id := workingSession(t, hub)
+			hub.Inject(codertest.Fault{Route: detailRoute, Status: 503, Header: http.Header{"Retry-After": {"7200"}}})
+			hub.Session(id).SetStatus("failed")
+			began := time.Now()
+			outcome, err := hubClient(t, hub).WaitForSession(t.Context(), id, &coder.WaitOptions{StallTimeout: -1})
+			require.NoError(t, err)
+			assert.Equal(t, coder.OutcomeFailed, outcome.Kind)
+			assert.GreaterOrEqual(t, time.Since(began), 2*time.Hour)
+		})
+	})
+}
+
+// TestWaitIsRefused: what the next look would meet again ends the wait.
+func TestWaitIsRefused(t *testing.T) {
+	text := http.Header{"Content-Type": {"text/plain"}}
+	for name, test := range map[string]struct {
+		fault codertest.Fault
+		is    error
+	}{
+		"400":            {codertest.Fault{Status: 400}, coder.ErrInvalidRequest},
+		"401":            {codertest.Fault{Status: 401}, coder.ErrUnauthorized},
+		"402":            {codertest.Fault{Status: 402}, coder.ErrPaymentRequired},
+		"403":            {codertest.Fault{Status: 403}, coder.ErrForbidden},
+		"404 of no Hub":  {codertest.Fault{Status: 404, Header: text, Body: []byte("default backend")}, coder.ErrNotFound},
+		"409":            {codertest.Fault{Status: 409}, coder.ErrConflict},
+		"418":            {codertest.Fault{Status: 418}, nil},
+		"426":            {codertest.Fault{Status: 426}, coder.ErrUpgradeRequired},
+		"302 to nowhere": {codertest.Fault{Status: 302, Header: http.Header{"Location": {"https://elsewhere.invalid"}}}, nil},
+	} {
+		for skip, seen := range []bool{false, true} {
+			t.Run(name, func(t *testing.T) {
+				bubble(t, func(t *testing.T, hub *codertest.Hub) {
+					id := workingSession(t, hub)
+					loopAt("running")(hub.Session(id))
+					test.fault.Route, test.fault.Skip = detailRoute, skip
+					hub.Inject(test.fault)
+					outcome, err := hubClient(t, hub).WaitForSession(t.Context(), id, nil)
+					assert.Nil(t, outcome)
+					var failed *coder.WaitError
+					require.ErrorAs(t, err, &failed)
+					assert.Equal(t, seen, failed.Session != nil)
+					assert.Equal(t, seen, failed.Loop != nil)
+					assert.Equal(t, seen, strings.HasSuffix(err.Error(), "; last seen: status active, loop running"), err.Error())
+					assert.Len(t, looks(hub), skip+1)
+					var api *coder.APIError
+					require.ErrorAs(t, err, &api)
+					assert.Equal(t, "WaitForSession", api.Operation)
+					assert.Equal(t, test.fault.Status, api.StatusCode)
+					if test.is != nil {
+						require.ErrorIs(t, err, test.is)
+					}
+				})
+			})
+		}
+	}
+	t.Run("no such session", func(t *testing.T) {
+		bubble(t, func(t *testing.T, hub *codertest.Hub) {
+			hub.Inject(codertest.Fault{Status: 503})
+			_, err := hubClient(t, hub).WaitForSession(t.Context(), "codesess_unknown", nil)
+			require.ErrorIs(t, err, coder.ErrSessionNotFound)
+			var wrapped *coder.WaitError
+			require.NotErrorAs(t, err, &wrapped, "it is the error itself")
+			assert.Len(t, looks(hub), 2)
+		})
+	})
+}
+
+func TestWaitEndsWithTheContext(t *testing.T) {
+	for name, fault := range map[string]*codertest.Fault{
+		"between looks": nil,
+		"in a look":     {Route: detailRoute, Skip: 2, Stall: true},
+		"in a history":  {Route: historyRoute, Skip: 2, Stall: true},
+		"while away":    {Route: detailRoute, Skip: 1, Count: -1, Status: 503},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, hub *codertest.Hub) {
+				c := hubClient(t, hub)
+				id := workingSession(t, hub)
+				if fault != nil {
+					hub.Inject(*fault)
+				}
+				why := errors.New("the shift is over")
+				ctx, cancel := context.WithTimeoutCause(t.Context(), 8*time.Second, why)
+				defer cancel()
+				began := time.Now()
+				outcome, err := c.WaitForSession(ctx, id, nil)
+				assert.Nil(t, outcome)
+				assert.Equal(t, 8*time.Second, time.Since(began))
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				require.ErrorIs(t, err, why)
+				assert.Equal(t, name == "while away", errors.Is(err, coder.ErrUnavailable), "what came before")
+				var failed *coder.WaitError
+				require.ErrorAs(t, err, &failed)
+				assert.Equal(t, id, failed.Session.SessionID)
+				assert.Equal(t, "active", failed.Session.Status)
+				assert.Regexp(t, `^coder: WaitForSession: context deadline exceeded: the shift is over.*; last seen: status active$`, err.Error())
+				assert.Equal(t, 1, strings.Count(err.Error(), "deadline"), err.Error())
+				c.CloseIdleConnections()
+			})
+		})
+	}
+	t.Run("before it began", func(t *testing.T) {
+		bubble(t, func(t *testing.T, hub *codertest.Hub) {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			_, err := hubClient(t, hub).WaitForSession(ctx, "x", nil)
+			require.ErrorIs(t, err, context.Canceled)
+			var failed *coder.WaitError
+			require.ErrorAs(t, err, &failed)
+			assert.Nil(t, failed.Session)
+			assert.Empty(t, hub.Requests())
+		})
+	})
+}
+
+func TestWaitArguments(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		c := hubClient(t, hub)
+		for field, options := range map[string]coder.WaitOptions{
+			"PollInterval": {PollInterval: -1}, "MaxPollInterval": {MaxPollInterval: -1},
+		} {
+			_, err := c.WaitForSession(t.Context(), "x", &options)
+			var invalid *coder.ValidationError
+			require.ErrorAs(t, err, &invalid)
+			assert.Equal(t, "WaitForSession", invalid.Method)
+			assert.Equal(t, field, invalid.Field)
+		}
+		for _, id := range []string{"", ".", ".."} {
+			_, err := c.WaitForSession(t.Context(), id, nil)
+			var invalid *coder.ValidationError
+			require.ErrorAs(t, err, &invalid)
+			var wrapped *coder.WaitError
+			require.NotErrorAs(t, err, &wrapped)
+		}
+		assert.Empty(t, hub.Requests())
+
+		_, err := c.WaitForSession(t.Context(), "a/../b c", nil)
+		require.ErrorIs(t, err, coder.ErrSessionNotFound)
+		assert.Equal(t, "/api/hub/session/a%2F..%2Fb%20c", hub.Requests()[0].Path)
+	})
+}
+
+// TestHistoryInAnyOrder: the Hub promises none.
+func TestHistoryInAnyOrder(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		id := workingSession(t, hub)
+		hub.Inject(codertest.Fault{Route: historyRoute, Count: -1, Body: []byte(`{"sessionId":"x","events":[
+			{"id":7,"event":"session_error"},{"id":11,"event":"turn_end"},{"id":9,"event":"turn_start"},{"id":3,"event":"session_shutdown"}]}`)})
+		outcome, err := hubClient(t, hub).WaitForSession(t.Context(), id, nil)
+		require.NoError(t, err)
+		assert.Equal(t, coder.OutcomeNeedsInput, outcome.Kind)
+		assert.Contains(t, outcome.Evidence, "event #11 turn_end is the newest of a turn")
+	})
+}
