@@ -2,7 +2,6 @@ package coder_test
 
 import (
 	"context"
-
 	"fmt"
 	"math/rand/v2"
 	"net/http"

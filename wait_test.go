@@ -93,6 +93,14 @@ func away(hub *codertest.Hub, routes ...string) {
 	}
 }
 
+// anHour bounds a wait that is expected to end by itself.
+func anHour(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 // looks are the times at which a session was looked at.
 func looks(hub *codertest.Hub) []time.Time {
 	var times []time.Time
@@ -283,7 +291,7 @@ func TestOutcomes(t *testing.T) {
 				}
 				hub.Session(id).Script(nil, nil, happens)
 				var err error
-				outcome, err = c.WaitForSession(t.Context(), id, &coder.WaitOptions{StallTimeout: time.Minute})
+				outcome, err = c.WaitForSession(anHour(t), id, &coder.WaitOptions{StallTimeout: time.Minute})
 				require.NoError(t, err)
 				require.Equal(t, id, outcome.Session.SessionID)
 				outcome.Evidence = relative(outcome.Evidence, turn)
@@ -356,7 +364,7 @@ func TestNoEvidence(t *testing.T) {
 				row.state(hub.Session(id))
 				hub.Session(id).Script(make([]func(*codertest.SessionControl), 100)...)
 				away(hub, row.away...)
-				outcome, err := hubClient(t, hub).WaitForSession(t.Context(), id, &coder.WaitOptions{StallTimeout: time.Minute})
+				outcome, err := hubClient(t, hub).WaitForSession(anHour(t), id, &coder.WaitOptions{StallTimeout: time.Minute})
 				require.NoError(t, err)
 				assert.Equal(t, coder.OutcomeStalled, outcome.Kind, "from %q", outcome.Evidence)
 			})
@@ -384,7 +392,7 @@ func TestOutcomeOrder(t *testing.T) {
 				bubble(t, func(t *testing.T, hub *codertest.Hub) {
 					id := workingSession(t, hub)
 					inOrder(second.state, first.state)(hub.Session(id))
-					outcome, err := hubClient(t, hub).WaitForSession(t.Context(), id, nil)
+					outcome, err := hubClient(t, hub).WaitForSession(anHour(t), id, nil)
 					require.NoError(t, err)
 					assert.Equal(t, first.kind, outcome.Kind, "from %q", outcome.Evidence)
 				})
@@ -400,7 +408,7 @@ func TestStalled(t *testing.T) {
 		id, turn := sessionInTurn(t, hub)
 		loopAt("running")(hub.Session(id))
 		began := time.Now()
-		outcome, err := c.WaitForSession(t.Context(), id, nil)
+		outcome, err := c.WaitForSession(anHour(t), id, nil)
 		require.NoError(t, err)
 		assert.Equal(t, coder.OutcomeStalled, outcome.Kind)
 		require.NotNil(t, outcome.Loop)
@@ -454,7 +462,7 @@ func TestStalled(t *testing.T) {
 				hub.Inject(codertest.Fault{Route: []string{historyRoute, loopRoute}[n%2], Skip: n, Status: 500})
 			}
 			began := time.Now()
-			outcome, err := hubClient(t, hub).WaitForSession(t.Context(), id, &coder.WaitOptions{StallTimeout: time.Minute})
+			outcome, err := hubClient(t, hub).WaitForSession(anHour(t), id, &coder.WaitOptions{StallTimeout: time.Minute})
 			require.NoError(t, err)
 			assert.Equal(t, coder.OutcomeStalled, outcome.Kind)
 			assert.InDelta(t, 68, time.Since(began).Seconds(), 8)
@@ -474,7 +482,7 @@ func TestConfirmation(t *testing.T) {
 			emit("turn_start"), nil,
 			set("historyOnly", true),
 		)
-		outcome, err := c.WaitForSession(t.Context(), id, nil)
+		outcome, err := c.WaitForSession(anHour(t), id, nil)
 		require.NoError(t, err)
 		assert.Equal(t, coder.OutcomeArchived, outcome.Kind)
 		assert.Len(t, looks(hub), 10)
@@ -484,7 +492,7 @@ func TestConfirmation(t *testing.T) {
 			id := workingSession(t, hub)
 			hub.Inject(codertest.Fault{Route: detailRoute, Skip: 1, Status: 404, Body: []byte(`{"code":"CODER_SESSION_NOT_FOUND"}`)})
 			hub.Session(id).Script(nil, set("status", "failed"))
-			outcome, err := hubClient(t, hub).WaitForSession(t.Context(), id, nil)
+			outcome, err := hubClient(t, hub).WaitForSession(anHour(t), id, nil)
 			require.NoError(t, err)
 			assert.Equal(t, coder.OutcomeFailed, outcome.Kind)
 		})
@@ -495,7 +503,7 @@ func TestConfirmation(t *testing.T) {
 			hub.Session(id).Emit(codertest.Event{Event: "session_complete"})
 			hub.Inject(codertest.Fault{Route: historyRoute, Skip: 1, Status: 500})
 			hub.Inject(codertest.Fault{Route: detailRoute, Skip: 2, Status: 500})
-			outcome, err := hubClient(t, hub).WaitForSession(t.Context(), id, nil)
+			outcome, err := hubClient(t, hub).WaitForSession(anHour(t), id, nil)
 			require.NoError(t, err)
 			assert.Equal(t, coder.OutcomeCompleted, outcome.Kind)
 			assert.Len(t, looks(hub), 4)
@@ -605,7 +613,7 @@ func TestWaitRidesOut(t *testing.T) {
 					in := hub.Inject(fault)
 					hub.Session(id).Script(nil, nil, nil, nil, nil, nil, loopAt("completed"))
 					polls := 0
-					outcome, err := c.WaitForSession(t.Context(), id, &coder.WaitOptions{OnPoll: func(s *coder.Session) {
+					outcome, err := c.WaitForSession(anHour(t), id, &coder.WaitOptions{OnPoll: func(s *coder.Session) {
 						polls++
 						assert.Equal(t, id, s.SessionID)
 					}})
@@ -661,7 +669,7 @@ func TestWaitThroughARestart(t *testing.T) {
 				began := time.Now()
 				time.AfterFunc(after+15*time.Second, func() { hub.Session(id).Emit(codertest.Event{Event: "session_complete"}) })
 				c, refusals := restarting(t, hub, after, 15*time.Second)
-				outcome, err := c.WaitForSession(t.Context(), id, &coder.WaitOptions{MaxPollInterval: 4 * time.Second})
+				outcome, err := c.WaitForSession(anHour(t), id, &coder.WaitOptions{MaxPollInterval: 4 * time.Second})
 				require.NoError(t, err)
 				assert.Equal(t, coder.OutcomeCompleted, outcome.Kind)
 				assert.Less(t, time.Since(began), after+35*time.Second)
@@ -675,7 +683,7 @@ func TestWaitThroughARestart(t *testing.T) {
 			id := workingSession(t, hub)
 			began := time.Now()
 			c, refusals := restarting(t, hub, 5*time.Minute, 9*time.Minute)
-			outcome, err := c.WaitForSession(t.Context(), id, nil)
+			outcome, err := c.WaitForSession(anHour(t), id, nil)
 			require.NoError(t, err)
 			assert.Equal(t, coder.OutcomeStalled, outcome.Kind)
 			assert.InDelta(t, 19*60, time.Since(began).Seconds(), 30, "ten minutes of what was seen")
@@ -703,7 +711,7 @@ func TestWaitGivesUp(t *testing.T) {
 				test.fault.Route, test.fault.Skip, test.fault.Count = detailRoute, 2, -1
 				hub.Inject(test.fault)
 				began := time.Now()
-				_, err := hubClient(t, hub).WaitForSession(t.Context(), id, &coder.WaitOptions{StallTimeout: test.stall})
+				_, err := hubClient(t, hub).WaitForSession(anHour(t), id, &coder.WaitOptions{StallTimeout: test.stall})
 				require.ErrorIs(t, err, coder.ErrUnavailable)
 				var failed *coder.WaitError
 				require.ErrorAs(t, err, &failed)
@@ -719,7 +727,9 @@ func TestWaitGivesUp(t *testing.T) {
 			hub.Inject(codertest.Fault{Route: detailRoute, Status: 503, Header: http.Header{"Retry-After": {"7200"}}})
 			hub.Session(id).SetStatus("failed")
 			began := time.Now()
-			outcome, err := hubClient(t, hub).WaitForSession(t.Context(), id, &coder.WaitOptions{StallTimeout: -1})
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Hour)
+			defer cancel()
+			outcome, err := hubClient(t, hub).WaitForSession(ctx, id, &coder.WaitOptions{StallTimeout: -1})
 			require.NoError(t, err)
 			assert.Equal(t, coder.OutcomeFailed, outcome.Kind)
 			assert.GreaterOrEqual(t, time.Since(began), 2*time.Hour)
@@ -751,7 +761,7 @@ func TestWaitIsRefused(t *testing.T) {
 					loopAt("running")(hub.Session(id))
 					test.fault.Route, test.fault.Skip = detailRoute, skip
 					hub.Inject(test.fault)
-					outcome, err := hubClient(t, hub).WaitForSession(t.Context(), id, nil)
+					outcome, err := hubClient(t, hub).WaitForSession(anHour(t), id, nil)
 					assert.Nil(t, outcome)
 					var failed *coder.WaitError
 					require.ErrorAs(t, err, &failed)
@@ -773,7 +783,7 @@ func TestWaitIsRefused(t *testing.T) {
 	t.Run("no such session", func(t *testing.T) {
 		bubble(t, func(t *testing.T, hub *codertest.Hub) {
 			hub.Inject(codertest.Fault{Status: 503})
-			_, err := hubClient(t, hub).WaitForSession(t.Context(), "codesess_unknown", nil)
+			_, err := hubClient(t, hub).WaitForSession(anHour(t), "codesess_unknown", nil)
 			require.ErrorIs(t, err, coder.ErrSessionNotFound)
 			var wrapped *coder.WaitError
 			require.NotErrorAs(t, err, &wrapped, "it is the error itself")
@@ -836,14 +846,14 @@ func TestWaitArguments(t *testing.T) {
 		for field, options := range map[string]coder.WaitOptions{
 			"PollInterval": {PollInterval: -1}, "MaxPollInterval": {MaxPollInterval: -1},
 		} {
-			_, err := c.WaitForSession(t.Context(), "x", &options)
+			_, err := c.WaitForSession(anHour(t), "x", &options)
 			var invalid *coder.ValidationError
 			require.ErrorAs(t, err, &invalid)
 			assert.Equal(t, "WaitForSession", invalid.Method)
 			assert.Equal(t, field, invalid.Field)
 		}
 		for _, id := range []string{"", ".", ".."} {
-			_, err := c.WaitForSession(t.Context(), id, nil)
+			_, err := c.WaitForSession(anHour(t), id, nil)
 			var invalid *coder.ValidationError
 			require.ErrorAs(t, err, &invalid)
 			var wrapped *coder.WaitError
@@ -851,7 +861,7 @@ func TestWaitArguments(t *testing.T) {
 		}
 		assert.Empty(t, hub.Requests())
 
-		_, err := c.WaitForSession(t.Context(), "a/../b c", nil)
+		_, err := c.WaitForSession(anHour(t), "a/../b c", nil)
 		require.ErrorIs(t, err, coder.ErrSessionNotFound)
 		assert.Equal(t, "/api/hub/session/a%2F..%2Fb%20c", hub.Requests()[0].Path)
 	})
@@ -863,7 +873,7 @@ func TestHistoryInAnyOrder(t *testing.T) {
 		id := workingSession(t, hub)
 		hub.Inject(codertest.Fault{Route: historyRoute, Count: -1, Body: []byte(`{"sessionId":"x","events":[
 			{"id":7,"event":"session_error"},{"id":11,"event":"turn_end"},{"id":9,"event":"turn_start"},{"id":3,"event":"session_shutdown"}]}`)})
-		outcome, err := hubClient(t, hub).WaitForSession(t.Context(), id, nil)
+		outcome, err := hubClient(t, hub).WaitForSession(anHour(t), id, nil)
 		require.NoError(t, err)
 		assert.Equal(t, coder.OutcomeNeedsInput, outcome.Kind)
 		assert.Contains(t, outcome.Evidence, "event #11 turn_end is the newest of a turn")

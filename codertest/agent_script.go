@@ -92,14 +92,14 @@ func (a *agent) stop() {
 }
 
 // prompt makes the agent answer, now or after what it is about.
-func (a *agent) prompt(s *session, text string, by *connection) {
+func (a *agent) prompt(text string, by *connection) {
 	a.queue = append(a.queue, utterance{text, by})
 }
 
 // steer makes the agent change its course in the middle of a turn.
 func (a *agent) steer(s *session, text string, by *connection, now time.Time) {
 	if !a.running {
-		a.prompt(s, text, by)
+		a.prompt(text, by)
 		return
 	}
 	a.interrupt(s, "stop", now)
@@ -272,7 +272,7 @@ func (a *agent) question(text string) agentStep {
 
 // answered lets the agent go on with the answer to its question, and reports
 // whether it was one.
-func (a *agent) answered(s *session, id string, result jsontext.Value, now time.Time) bool {
+func (a *agent) answered(id string, result jsontext.Value) bool {
 	if a.asking == nil || a.asking.ID != id {
 		return false
 	}

@@ -91,7 +91,7 @@ func (s *socket) obey(c rpcCommand, now time.Time) {
 	do := func() {}
 	switch c.Type {
 	case "prompt", "follow_up":
-		do = func() { agent.prompt(s.session, c.Message, s.connection) }
+		do = func() { agent.prompt(c.Message, s.connection) }
 	case "steer":
 		do = func() { agent.steer(s.session, c.Message, s.connection, now) }
 	case "abort":
@@ -198,12 +198,12 @@ func (s *session) said(text string, by *connection, now time.Time) {
 
 // answerUI takes the answer to a question of the agent: the lead's, or the
 // Hub's own, which takes the first one.
-func (h *Hub) answerUI(s *session, f clientFrame, data []byte, now time.Time) {
+func (h *Hub) answerUI(s *session, f clientFrame, data []byte) {
 	if s.lead != nil {
 		s.lead.out.put(message{kind: *f.Type, body: data})
 		return
 	}
-	if s.agent.answered(s, f.ID, f.Result, now) {
+	if s.agent.answered(f.ID, f.Result) {
 		h.runAgent(s)
 	}
 }

@@ -164,7 +164,7 @@ func TestManySockets(t *testing.T) {
 			if !assert.NoError(t, err) {
 				return
 			}
-			defer conn.CloseNow()
+			defer func() { _ = conn.CloseNow() }()
 			conn.SetReadLimit(-1)
 			assert.NoError(t, conn.Write(t.Context(), websocket.MessageText, []byte(`{"type":"bootstrap_ready"}`)))
 			sent := make(chan struct{})

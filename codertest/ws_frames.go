@@ -116,7 +116,7 @@ func (s *socket) handle(f clientFrame, data []byte, now time.Time) (answer func(
 	case "rpc_command":
 		s.command(f.Command, now)
 	case "rpc_ui_response":
-		s.hub.answerUI(s.session, f, data, now)
+		s.hub.answerUI(s.session, f, data)
 	case "rename_session":
 		if s.role == "observer" {
 			s.protest("forbidden", "Observers may not rename a session", now)

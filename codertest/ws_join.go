@@ -160,7 +160,8 @@ func (h *Hub) placeFor(a applicant) (*session, *turnedAway) {
 		away.notice.ExpiredAt = s.updatedAt.UnixMilli()
 		return nil, away
 	case a.role == "lead":
-		return s, s.leadConflict(a.instance)
+		away := s.leadConflict(a.instance)
+		return s, away
 	}
 	return s, nil
 }

@@ -24,7 +24,7 @@ func TestOneLeadASession(t *testing.T) {
 	init := first.expect("init", "session_hydration")
 	assert.Equal(t, true, init["leadConnected"])
 	assert.Equal(t, []any{"lead"}, f.roles(id), "the Hub's own lead makes room")
-	who := at(t, f.get("/hub/session/" + id + "/participants"), "participants", 0)
+	who := at(t, f.get("/hub/session/"+id+"/participants"), "participants", 0)
 	assert.Equal(t, "p_000002 ws lead map[driverInstanceId:drv_1 driverVersion:2 origin:sdk]",
 		text(who, "id", "transport", "agentRole", "metadata"))
 
