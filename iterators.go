@@ -107,20 +107,6 @@ func (c *Client) AllUsers(ctx context.Context, params *ListUsersParams) iter.Seq
 	})
 }
 
-func (c *Client) listUsers(ctx context.Context, op string, p ListUsersParams) (*ListUsersResponse, error) {
-	var q route.Query
-	q.String("search", p.Search).Int("limit", p.Limit).Int("offset", p.Offset)
-	a := c.send(ctx, get(op, "/hub/users").with(&q))
-	if !a.isList() {
-		return decode[ListUsersResponse](a)
-	}
-	list, err := decode[userList](a)
-	if err != nil {
-		return nil, err
-	}
-	return &ListUsersResponse{Users: *list, Total: len(*list)}, nil
-}
-
 // AllEvents returns the events of a session from the newest to the oldest, page by page. It starts
 // below params.BeforeID; 0 means with the newest. Limit is the size of a page, not a maximum; 0
 // means 100. Events that happen after the first page was read do not appear. No event comes twice,

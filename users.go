@@ -68,11 +68,17 @@ func missingUser(users []User) error {
 //
 // GET /hub/users
 func (c *Client) ListUsers(ctx context.Context, params *ListUsersParams) (*ListUsersResponse, error) {
-	var q route.Query
+	var p ListUsersParams
 	if params != nil {
-		q.String("search", params.Search).Int("limit", params.Limit).Int("offset", params.Offset)
+		p = *params
 	}
-	a := c.send(ctx, get("ListUsers", "/hub/users").with(&q))
+	return c.listUsers(ctx, "ListUsers", p)
+}
+
+func (c *Client) listUsers(ctx context.Context, op string, p ListUsersParams) (*ListUsersResponse, error) {
+	var q route.Query
+	q.String("search", p.Search).Int("limit", p.Limit).Int("offset", p.Offset)
+	a := c.send(ctx, get(op, "/hub/users").with(&q))
 	if !a.isList() {
 		return decode[ListUsersResponse](a)
 	}

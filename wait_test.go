@@ -246,6 +246,16 @@ func TestOutcomes(t *testing.T) {
 			want:     []string{"event #+2 turn_end is the newest of a turn", "nothing began after it, and no task or agent is busy"},
 		},
 		{
+			name: "turn ended, tasks too, by the history", kind: coder.OutcomeNeedsInput,
+			before: func(s *codertest.SessionControl) {
+				for _, event := range []string{"task_start", "task_complete", "task_start", "task_error"} {
+					s.Emit(codertest.Event{Event: event, TaskID: "t1"})
+				}
+			},
+			evidence: emit("turn_end"),
+			want:     []string{"event #+5 turn_end is the newest of a turn", "nothing began after it, and no task or agent is busy"},
+		},
+		{
 			name: "shut down, by the history alone", kind: coder.OutcomeArchived,
 			evidence: emit("turn_end", "session_shutdown"), want: []string{"event #+2 session_shutdown is the newest"},
 		},
@@ -334,7 +344,8 @@ func TestNoEvidence(t *testing.T) {
 		"an agent that is busy":              {state: inOrder(emit("turn_end"), set("agentActivity", map[string]any{"lead": map[string]any{"status": "tool_end"}}))},
 		"waking up for a prompt":             {state: inOrder(emit("turn_end"), set("status", "resuming"), set("runtimeAvailable", false))},
 		"being provisioned":                  {state: inOrder(emit("turn_end"), set("bucket", "provisioning"), set("runtimeAvailable", false))},
-		"paused with its runtime":            {state: set("bucket", "paused")},
+		"paused with its runtime":            {state: inOrder(set("bucket", "paused"), set("liveExpected", false))},
+		"resuming, nobody expected":          {state: inOrder(emit("turn_end"), set("status", "resuming"), set("liveExpected", false))},
 		"paused, somebody is coming":         {state: inOrder((*codertest.SessionControl).Pause, set("liveExpected", true))},
 		"resuming":                           {state: inOrder((*codertest.SessionControl).Pause, set("status", "resuming"))},
 		"paused loop with its runtime":       {state: loopAt("paused")},

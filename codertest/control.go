@@ -42,7 +42,8 @@ func (h *Hub) SessionIDs() []string {
 func (c *SessionControl) ID() string { return c.session.id }
 
 // Pause puts the session to sleep, as the Hub does with one that idles. It can
-// be resumed.
+// be resumed. Observers and controllers that are connected stay; the socket of
+// a lead is closed with 4408.
 func (c *SessionControl) Pause() { c.SetStatus(statusPaused) }
 
 // Shutdown ends the session, as its agent does when it is done. Only its
@@ -83,7 +84,8 @@ func (c *SessionControl) Set(member string, value any) {
 	})
 }
 
-// Emit appends an event to the history of the session and returns its id.
+// Emit appends an event to the history of the session, tells those who follow
+// it, and returns the event's id.
 func (c *SessionControl) Emit(e Event) int {
 	var id int
 	c.change(func(s *session, now time.Time) { id = s.record(e, now) })
@@ -106,7 +108,8 @@ func (c *SessionControl) AddParticipant(p Participant) string {
 	return id
 }
 
-// DisconnectParticipant ends the connections of the participant with this id.
+// DisconnectParticipant ends the connections of the participant with this id;
+// a socket is closed with 1001.
 func (c *SessionControl) DisconnectParticipant(id string) {
 	c.change(func(s *session, now time.Time) {
 		s.leaveAll(func(p participant) bool { return p.ID == id }, now)

@@ -40,6 +40,8 @@ func WithKeepAlive(silence time.Duration) Option {
 // does not read as fast as they come. At the next one the Hub cuts the
 // connection, so that a slow reader costs nobody else anything. The default is
 // 4096; besides, no more than 64 MiB wait, whatever one message adds to them.
+// A connection begins with up to 4 messages at once, and the Hub's agent says
+// some 30 at once if it does not rest.
 func WithStreamQueue(messages int) Option {
 	return func(c *config) { c.queue = messages }
 }

@@ -112,7 +112,11 @@ func (s *session) leadEvent(name string, data jsontext.Value, now time.Time) {
 			s.toControllers(s.wrapped(name, data, now.UnixMilli()))
 		}
 	default:
-		s.happen(Event{Event: name, Agent: about.AgentRole, Payload: data}, now)
+		e := Event{Event: name, Agent: about.AgentRole}
+		if len(data) > 0 {
+			e.Payload = data
+		}
+		s.happen(e, now)
 	}
 }
 
