@@ -203,6 +203,9 @@ func (*RPCCommandMessage) serverMessage() {}
 
 // requestID is the id a message has, and whether it is one that is answered with a HubResponse.
 func requestID(m ClientMessage) (id string, answered bool) {
+	if noMessage(m) {
+		return "", false
+	}
 	switch m := m.(type) {
 	case *EventRequest:
 		return m.ID, true
@@ -214,9 +217,11 @@ func requestID(m ClientMessage) (id string, answered bool) {
 	return "", false
 }
 
+func noMessage(m ClientMessage) bool { return m == nil || reflect.ValueOf(m).IsNil() }
+
 // encodeMessage returns the frame of a message.
 func encodeMessage(op string, m ClientMessage, id string) ([]byte, error) {
-	if m == nil || reflect.ValueOf(m).IsNil() {
+	if noMessage(m) {
 		return nil, invalid(op, "message", "must not be nil")
 	}
 	data, err := wire.Marshal(m.frame(id))

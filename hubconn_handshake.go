@@ -217,9 +217,7 @@ func (h *HubConn) refusal(raw []byte) *HubConnError {
 		Code    string          `json:"code"`
 		Message string          `json:"message"`
 	}
-	if wire.Unmarshal(raw, &frame) != nil {
-		return nil
-	}
+	_ = wire.Unmarshal(raw, &frame) // what is no JSON refuses nothing
 	e := &HubConnError{Operation: h.op, Code: ConnRefused, SessionID: h.SessionID()}
 	switch text := string(frame.Error); {
 	case text != "" && text != "null" && text != "false" && text != "0" && text != `""`:

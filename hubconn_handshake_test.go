@@ -115,8 +115,8 @@ func TestRejections(t *testing.T) {
 			live(t, func(p *peer) {
 				_, _ = p.hear()
 				_ = p.say(string(r.Frame))
-				closed := p.listen()
-				assert.Equal(t, websocket.CloseError{Code: 4401, Reason: "Auth failed"}, closed)
+				p.listen()
+				assert.Equal(t, websocket.CloseError{Code: 4401, Reason: "Auth failed"}, p.closed)
 			}, func(t *testing.T, hub *liveHub) {
 				_, err := hub.client().Connect(t.Context(), coder.HubConnectOptions{SessionID: id, Role: coder.RoleLead})
 				e := connError(t, err)
@@ -297,14 +297,14 @@ func TestNeverSentIsTriedAgain(t *testing.T) {
 
 			hub.setRefuse(syscall.ECONNREFUSED)
 			_, err = hub.client().Connect(t.Context(), coder.HubConnectOptions{SessionID: id, Role: coder.RoleLead})
-			connError(t, err)
+			_ = connError(t, err)
 			require.ErrorIs(t, err, coder.ErrReconnectsExceeded)
 			require.ErrorIs(t, err, syscall.ECONNREFUSED)
 			require.NotErrorIs(t, err, coder.ErrOutcomeUnknown)
 
 			began := time.Now()
 			_, err = hub.client().Connect(t.Context(), coder.HubConnectOptions{SessionID: id, MaxReconnectAttempts: -1})
-			connError(t, err)
+			_ = connError(t, err)
 			require.ErrorIs(t, err, syscall.ECONNREFUSED)
 			require.NotErrorIs(t, err, coder.ErrReconnectsExceeded)
 			assert.Zero(t, time.Since(began))
@@ -338,7 +338,7 @@ func TestTheContextEndsConnect(t *testing.T) {
 					defer cancel()
 					began := time.Now()
 					_, err := hub.client(opts...).Connect(ctx, coder.HubConnectOptions{SessionID: id, Role: coder.RoleLead})
-					connError(t, err)
+					_ = connError(t, err)
 					require.ErrorIs(t, err, context.DeadlineExceeded)
 					require.ErrorIs(t, err, why)
 					if test.refuse != nil {

@@ -48,7 +48,7 @@ func (b *inbox) put(item inboxItem) {
 		return
 	}
 	b.items = append(b.items, item)
-	b.bytes += cap(item.raw)
+	b.bytes += len(item.raw)
 	signal(b.more)
 }
 
@@ -63,7 +63,7 @@ func (b *inbox) take() (inboxItem, bool) {
 	if b.items = b.items[1:]; len(b.items) == 0 {
 		b.items = nil
 	}
-	b.bytes -= cap(item.raw)
+	b.bytes -= len(item.raw)
 	signal(b.room)
 	return item, true
 }

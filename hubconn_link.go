@@ -171,12 +171,16 @@ func (l *link) read() ([]byte, error) {
 	if _, err := l.scratch.ReadFrom(r); err != nil {
 		return nil, err
 	}
-	if l.scratch.Len() > 64<<10 {
-		whole := l.scratch.Bytes()
+	frame := l.scratch.Bytes()
+	if len(frame) > 64<<10 && cap(frame) <= len(frame)+len(frame)/4 {
 		l.scratch = bytes.Buffer{}
-		return whole, nil
+		return frame, nil
 	}
-	return bytes.Clone(l.scratch.Bytes()), nil
+	frame = bytes.Clone(frame)
+	if l.scratch.Cap() > 1<<20 {
+		l.scratch = bytes.Buffer{}
+	}
+	return frame, nil
 }
 
 // write puts a frame on the socket. If it fails, gone tells whether some of it may have gone out.

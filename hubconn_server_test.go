@@ -146,6 +146,8 @@ type peer struct {
 	t       testing.TB
 	request *http.Request
 	n       int
+	pings   bool                 // hear returns them too
+	closed  websocket.CloseError // set by listen
 }
 
 // say sends a frame.
@@ -153,7 +155,7 @@ func (p *peer) say(frame string) error {
 	return p.Write(context.Background(), websocket.MessageText, []byte(frame))
 }
 
-// hear returns the next frame that is not a ping.
+// hear returns the next frame, but for pings.
 func (p *peer) hear() (map[string]any, error) {
 	for {
 		_, data, err := p.Read(context.Background())
@@ -164,7 +166,7 @@ func (p *peer) hear() (map[string]any, error) {
 		if err := json.Unmarshal(data, &frame); err != nil {
 			return nil, err
 		}
-		if frame["type"] != "ping" {
+		if frame["type"] != "ping" || p.pings {
 			return frame, nil
 		}
 	}
@@ -191,13 +193,12 @@ func (p *peer) admit() bool {
 	return true
 }
 
-// listen reads until the connection is closed, and returns with what.
-func (p *peer) listen() websocket.CloseError {
+// listen reads until the connection is closed.
+func (p *peer) listen() {
 	for {
 		if _, err := p.hear(); err != nil {
-			var closed websocket.CloseError
-			_ = errors.As(err, &closed)
-			return closed
+			_ = errors.As(err, &p.closed)
+			return
 		}
 	}
 }

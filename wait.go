@@ -36,7 +36,7 @@ func (o *WaitOptions) complete() error {
 		return invalid(waitOp, "MaxPollInterval", "must not be negative")
 	}
 	o.PollInterval = cmp.Or(o.PollInterval, 2*time.Second)
-	o.MaxPollInterval = max(cmp.Or(o.MaxPollInterval, 15*time.Second), o.PollInterval)
+	o.MaxPollInterval = cmp.Or(o.MaxPollInterval, 15*time.Second)
 	o.StallTimeout = cmp.Or(o.StallTimeout, 10*time.Minute)
 	return nil
 }
@@ -235,7 +235,7 @@ func (w *waiter) missed(err error) (poll.Sight, error) {
 	w.failure = err
 	asked := retryAfter(err)
 	left := w.options.StallTimeout - time.Since(w.answered)
-	if !passing(err) || w.options.StallTimeout > 0 && (left <= 0 || asked > left) {
+	if !passing(err) || w.options.StallTimeout > 0 && asked >= left {
 		return poll.Sight{}, err
 	}
 	return poll.Sight{Wait: asked}, nil

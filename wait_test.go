@@ -503,9 +503,12 @@ func TestConfirmation(t *testing.T) {
 			id := workingSession(t, hub)
 			hub.Inject(codertest.Fault{Route: detailRoute, Skip: 1, Status: 404, Body: []byte(`{"code":"CODER_SESSION_NOT_FOUND"}`)})
 			hub.Session(id).Script(nil, set("status", "failed"))
-			outcome, err := hubClient(t, hub).WaitForSession(anHour(t), id, nil)
+			polls := 0
+			outcome, err := hubClient(t, hub).WaitForSession(anHour(t), id, &coder.WaitOptions{OnPoll: func(*coder.Session) { polls++ }})
 			require.NoError(t, err)
 			assert.Equal(t, coder.OutcomeFailed, outcome.Kind)
+			assert.Len(t, looks(hub), 4)
+			assert.Equal(t, 3, polls, "one look saw no session")
 		})
 	})
 	t.Run("a failure between", func(t *testing.T) {
@@ -650,6 +653,22 @@ func TestWaitRidesOut(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestWaitWithoutHistory: one that hangs for good holds nothing up for long.
+func TestWaitWithoutHistory(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		c := hubClient(t, hub)
+		id := workingSession(t, hub)
+		hub.Session(id).SetStatus("failed")
+		hub.Inject(codertest.Fault{Route: historyRoute, Count: -1, Stall: true})
+		began := time.Now()
+		outcome, err := c.WaitForSession(anHour(t), id, nil)
+		require.NoError(t, err)
+		assert.Equal(t, coder.OutcomeFailed, outcome.Kind)
+		assert.Equal(t, 62*time.Second, time.Since(began))
+		c.CloseIdleConnections()
+	})
 }
 
 // restarting is a client of a Hub that nobody can reach for a while: connections are refused, and

@@ -249,6 +249,8 @@ func TestRecordedLead(t *testing.T) {
 			assert.Equal(t, frame, lead.next(), i)
 		}
 	}
+	lead.send(`{"type":"ping"}`)
+	lead.expect("pong")
 	assert.Equal(t, "{\"type\":\"session\"}\n{\"type\":\"message\"}\n", f.Session(id).Files()["/workspace/session.jsonl"])
 	f.Session(id).EndStreams(s.Close.Code, s.Close.Reason)
 	lead.closed(s.Close.Code, s.Close.Reason)

@@ -292,8 +292,9 @@ func TestEndStreams(t *testing.T) {
 	f.Session(id).Broadcast(eventNamed("turn_end"))
 	c.expect("broadcast turn_end")
 	c.closed(4410, "Newer driver connected")
-	f.control(id)
+	c = f.control(id)
 	f.Session(id).DisconnectParticipant("p_000003")
+	c.closed(1001, "Disconnected")
 	for _, code := range []int{0, 999, 1005, 1006, 1015, 2999, 5000} {
 		assert.Panics(t, func() { f.Session(id).EndStreams(code, "") }, code)
 	}

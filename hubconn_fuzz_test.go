@@ -1,0 +1,66 @@
+package coder
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/agentuity/coder-go/internal/wire"
+)
+
+// FuzzServerMessage: whatever a Hub sends is a message, and nothing that was not understood is lost.
+func FuzzServerMessage(f *testing.F) {
+	files, err := filepath.Glob("testdata/stream/ws-*.json")
+	require.NoError(f, err)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(f, err)
+		var transcript struct {
+			Frames []struct {
+				Frame json.RawMessage `json:"frame"`
+			} `json:"frames"`
+		}
+		if wire.Unmarshal(text, &transcript) != nil || transcript.Frames == nil { // a list of rejections
+			require.NoError(f, wire.Unmarshal(text, &transcript.Frames))
+		}
+		require.NotEmpty(f, transcript.Frames)
+		for _, frame := range transcript.Frames {
+			f.Add([]byte(frame.Frame))
+		}
+	}
+	for _, frame := range []string{
+		``, `{`, `null`, `[]`, `{"type":null}`, `{"type":"broadcast","data":[]}`, `{"id":"1","actions":[null,{"action":7}]}`,
+		`{"type":"broadcast","event":"rpc_event","data":{"event":{"type":[]}}}`, `{"type":"broadcast","type":"pong"}`,
+	} {
+		f.Add([]byte(frame))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		m := decodeServerMessage(raw)
+		require.NotNil(t, m)
+		switch m := m.(type) {
+		case *UnknownMessage:
+			assert.Equal(t, string(raw), string(m.Raw))
+		case *HubResponse:
+			assert.NotEmpty(t, m.ID)
+			for _, a := range m.Actions {
+				assert.NotNil(t, a)
+			}
+		case *BroadcastEventMessage:
+			assert.NotEmpty(t, m.Event)
+			assert.NoError(t, m.Decode(new(map[string]any)))
+		case *RPCEventMessage:
+			assert.NoError(t, m.Decode(new(map[string]any)))
+		case *RPCResponseMessage:
+			_ = wire.Unmarshal(m.Response.Data, new([]RPCMessage))
+		}
+		h := &HubConn{client: &Client{redact: redactor("")}, sessionID: "s", calls: map[callID]*hubCall{}}
+		call := &hubCall{callID: callID{false, "1"}, answer: make(chan callAnswer, 1)}
+		h.await(call)
+		h.settle(raw)
+		_ = h.refusal(raw)
+	})
+}
