@@ -83,7 +83,7 @@ func (c *Client) Connect(ctx context.Context, options HubConnectOptions) (*HubCo
 }
 
 // Attach makes sure that a controller can attach to a session, as PrepareSessionForRemoteAttach
-// does, and connects as one. If the session is over, or has no runtime even after the wait, the
+// does, and connects as one. It also waits for a session that was just created. If the session is over, or has no runtime even after the wait, the
 // error matches [ErrNotAttachable] and no connection was tried.
 //
 // GET /hub/session/{sessionId}, POST /hub/session/{sessionId}/resume, GET /ws
@@ -100,7 +100,7 @@ func (c *Client) Attach(ctx context.Context, sessionID string, options *AttachOp
 	if _, err := o.Connection.complete(op); err != nil {
 		return nil, err
 	}
-	session, err := c.PrepareSessionForRemoteAttach(ctx, sessionID, &o.Preparation)
+	session, err := c.prepare(ctx, op, sessionID, o.Preparation, true)
 	if err != nil {
 		return nil, err
 	}

@@ -96,11 +96,15 @@ type RemoteAttachPreparationOptions struct {
 //
 // GET /hub/session/{sessionId}, POST /hub/session/{sessionId}/resume
 func (c *Client) PrepareSessionForRemoteAttach(ctx context.Context, sessionID string, options *RemoteAttachPreparationOptions) (*Session, error) {
-	const op = "PrepareSessionForRemoteAttach"
 	var o RemoteAttachPreparationOptions
 	if options != nil {
 		o = *options
 	}
+	return c.prepare(ctx, "PrepareSessionForRemoteAttach", sessionID, o, false)
+}
+
+// prepare waits for a session that sleeps and, where newborn says so, for one that is being made.
+func (c *Client) prepare(ctx context.Context, op, sessionID string, o RemoteAttachPreparationOptions, newborn bool) (*Session, error) {
 	switch {
 	case o.Timeout < 0:
 		return nil, invalid(op, "Timeout", "must not be negative")
@@ -111,11 +115,15 @@ func (c *Client) PrepareSessionForRemoteAttach(ctx context.Context, sessionID st
 
 	look := get(op, "/hub/session/{sessionID}", sessionID)
 	session, err := call[Session](ctx, c, look)
-	if err != nil || session.HistoryOnly || !session.WakeAvailable || session.RuntimeAvailable {
+	switch {
+	case err != nil || session.HistoryOnly || session.RuntimeAvailable:
 		return session, err
-	}
-	if _, err := c.resume(ctx, op, sessionID); err != nil {
-		return nil, err
+	case session.WakeAvailable:
+		if _, err := c.resume(ctx, op, sessionID); err != nil {
+			return nil, err
+		}
+	case !newborn || session.Bucket != BucketProvisioning:
+		return session, nil
 	}
 	var last error
 	err = wait.Run(ctx, func(ctx context.Context) (poll.Sight, error) {
