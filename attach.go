@@ -83,8 +83,9 @@ func (c *Client) Connect(ctx context.Context, options HubConnectOptions) (*HubCo
 }
 
 // Attach makes sure that a controller can attach to a session, as PrepareSessionForRemoteAttach
-// does, and connects as one. It also waits for a session that was just created. If the session is over, or has no runtime even after the wait, the
-// error matches [ErrNotAttachable] and no connection was tried.
+// does, and connects as one. It also waits for a session that was just created. If the session is
+// over, or has no runtime even after the wait, the error matches [ErrNotAttachable] and no
+// connection was tried.
 //
 // GET /hub/session/{sessionId}, POST /hub/session/{sessionId}/resume, GET /ws
 func (c *Client) Attach(ctx context.Context, sessionID string, options *AttachOptions) (*HubConn, error) {
@@ -173,14 +174,11 @@ func (c *Client) connect(ctx context.Context, op string, options HubConnectOptio
 	h.goroutines.Go(h.write)
 	select {
 	case <-h.admitted:
-		return h, nil
 	case <-h.over:
 	case <-ctx.Done():
-		select {
-		case <-h.admitted:
-			return h, nil
-		default:
-		}
+	}
+	if h.wasAdmitted() { // whatever happened since, Messages tells
+		return h, nil
 	}
 	_ = h.Close()
 	failed := h.err.as(op)

@@ -1,10 +1,7 @@
 package coder
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,15 +10,10 @@ import (
 	"os"
 	"reflect"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
 
-	jsonv2 "github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/agentuity/coder-go/internal/flight"
-	"github.com/agentuity/coder-go/internal/route"
 	"github.com/agentuity/coder-go/internal/transport"
 	"github.com/agentuity/coder-go/internal/wire"
 )
@@ -185,79 +177,6 @@ func (c *Client) describe() string {
 	}
 }
 
-// request is one call on the Hub, before it has a URL.
-type request struct {
-	op         string // the method of Client
-	method     string
-	path       string // escaped, below /api
-	query      string
-	in         any    // encoded as the body; nil: none
-	repeatable bool   // the same effect once or twice
-	attempts   int    // 0: as many as the retry policy says
-	stream     bool   // the body is read while it arrives
-	accept     string // the media type wanted; "": JSON
-	err        error
-}
-
-// The methods build their requests with these. A route is a template: {names} stand for the ids.
-
-func newRequest(op, method, template string, repeatable bool, ids []string) *request {
-	r := &request{op: op, method: method, repeatable: repeatable}
-	r.path, r.err = route.Path(template, ids...)
-	return r
-}
-
-func get(op, template string, ids ...string) *request {
-	return newRequest(op, http.MethodGet, template, true, ids)
-}
-
-func patch(op, template string, in any, ids ...string) *request {
-	r := newRequest(op, http.MethodPatch, template, true, ids)
-	r.in = in
-	return r
-}
-
-func del(op, template string, ids ...string) *request {
-	return newRequest(op, http.MethodDelete, template, true, ids)
-}
-
-// create is a POST that must not be repeated once it may have arrived.
-func create(op, template string, in any, ids ...string) *request {
-	r := newRequest(op, http.MethodPost, template, false, ids)
-	r.in = in
-	return r
-}
-
-// act is a POST whose effect is the same once or twice.
-func act(op, template string, ids ...string) *request {
-	return newRequest(op, http.MethodPost, template, true, ids)
-}
-
-func (r *request) with(q *route.Query) *request {
-	query, err := q.Encode()
-	if r.err == nil {
-		r.err = err
-	}
-	r.query = query
-	return r
-}
-
-// require refuses a text that is empty or blank.
-func (r *request) require(field, value string) *request {
-	if r.err == nil && strings.TrimSpace(value) == "" {
-		r.err = &route.Error{Field: field, Reason: "must not be empty"}
-	}
-	return r
-}
-
-// answer is what came of a request, with all that its errors name.
-type answer struct {
-	*request
-	outcome *transport.Outcome
-	redact  func(string) string // of what the Hub says
-	err     error
-}
-
 // send makes the call. Whatever is wrong with the arguments is found before anything is sent.
 func (c *Client) send(ctx context.Context, r *request) *answer {
 	if ctx == nil {
@@ -280,54 +199,6 @@ func (c *Client) send(ctx context.Context, r *request) *answer {
 		c.hub.forget(base)
 	}
 	return a
-}
-
-// check returns what is wrong with the arguments.
-func (r *request) check() error {
-	var bad *route.Error
-	if errors.As(r.err, &bad) {
-		return invalid(r.op, bad.Field, bad.Reason)
-	}
-	return r.err
-}
-
-func (r *request) encode() ([]byte, error) {
-	switch in := r.in.(type) {
-	case nil:
-		return nil, nil
-	case []byte: // net/http may still read it when the call has returned
-		return bytes.Clone(in), nil
-	case json.RawMessage:
-		return bytes.Clone(in), nil
-	}
-	body, err := wire.Marshal(r.in)
-	if err != nil {
-		return nil, unencodable(r.op, err)
-	}
-	return body, nil
-}
-
-// unencodable says which member of a request has no JSON form, without repeating its value.
-func unencodable(op string, err error) *ValidationError {
-	v := &ValidationError{Method: op, Field: "the request", Reason: "has no JSON form", Err: err}
-	var (
-		pointer   jsontext.Pointer
-		semantic  *jsonv2.SemanticError
-		syntactic *jsontext.SyntacticError
-	)
-	switch {
-	case errors.As(err, &syntactic):
-		pointer, v.Reason = syntactic.JSONPointer, "is not valid UTF-8 or not valid JSON"
-	case errors.As(err, &semantic):
-		pointer = semantic.JSONPointer
-		if semantic.GoType != nil {
-			v.Reason = "has no JSON form (" + semantic.GoType.String() + ")"
-		}
-	}
-	if pointer != "" {
-		v.Field = strings.Join(slices.Collect(pointer.Tokens()), ".")
-	}
-	return v
 }
 
 func (c *Client) exchange(ctx context.Context, r *request, url string) *answer {
@@ -354,194 +225,9 @@ func (c *Client) exchangeBody(ctx context.Context, r *request, url string, body 
 	return a
 }
 
-// failure is the error of an answer that is not 2xx, or of none.
-func (a *answer) failure(ctx context.Context) error {
-	o := a.outcome
-	var err error
-	switch {
-	case o.Err == nil && o.Status/100 == 2:
-		return nil
-	case errors.Is(o.Err, transport.ErrTooLarge):
-		return a.unusable(o.Err.Error(), errors.Join(ErrResponseTooLarge, o.Err))
-	case o.Err == nil:
-		err = a.apiError()
-	default:
-		err = o.Err
-	}
-	if o.Ended != nil {
-		if errors.Is(err, o.Ended) {
-			err = nil
-		}
-		err = contextError(ctx, o.Ended, err)
-	} else if o.Err == nil {
-		return err
-	}
-	return &RequestError{
-		Operation: a.op, Method: a.method, Path: a.path, Attempts: o.Attempts,
-		Sent: Sent(o.Sent), Err: err, outcomeUnknown: o.Unknown,
-	}
-}
-
-// contextError is the error of a context that ended a call, with what the last attempt said.
-func contextError(ctx context.Context, ended, last error) error {
-	e := &endedError{ended: ended, last: last}
-	if cause := context.Cause(ctx); !errors.Is(cause, ended) {
-		e.cause = cause
-	}
-	return e
-}
-
-func (a *answer) apiError() *APIError {
-	o := a.outcome
-	text := []byte(a.redact(string(o.Text)))
-	said := wire.DecodeError(text)
-	e := &APIError{
-		Operation:      a.op,
-		StatusCode:     o.Status,
-		Code:           ErrorCode(said.Code),
-		Message:        said.Message,
-		Method:         a.method,
-		Path:           a.path,
-		RequestID:      a.redact(o.Header.Get(transport.RequestIDHeader)),
-		SessionID:      sessionOf(a.path),
-		Details:        said.Details,
-		UpgradeURL:     a.redact(o.Header.Get("X-Upgrade-Url")),
-		Attempts:       o.Attempts,
-		Body:           text,
-		json:           transport.IsJSON(o.Header),
-		region:         o.Header.Get(regionHeader),
-		outcomeUnknown: o.Unknown,
-	}
-	for _, issue := range said.Issues {
-		e.Issues = append(e.Issues, Issue(issue))
-	}
-	if e.Message == "" {
-		e.Message = describe(e.StatusCode, e.json)
-	}
-	e.RetryAfter, _ = transport.RetryAfter(o.Status, o.Header, time.Now())
-	return e
-}
-
-// unusable is the error of a 2xx answer. After a call that must not be repeated nobody can tell
-// what it did.
-func (a *answer) unusable(reason string, cause error) *ResponseError {
-	o := a.outcome
-	return &ResponseError{
-		Operation: a.op, Method: a.method, Path: a.path, StatusCode: o.Status,
-		RequestID: a.redact(o.Header.Get(transport.RequestIDHeader)), Reason: a.redact(reason), Err: cause,
-		Body: []byte(a.redact(string(o.Body.Prefix(transport.ErrorBodyLimit)))), outcomeUnknown: !a.repeatable,
-	}
-}
-
-// errRefused is the cause of a 2xx answer that says ok:false or success:false.
-var errRefused = errors.New("the Hub refused")
-
-// checked is an answer that can tell what makes it useless, above all the lack of what identifies
-// it. The error's text is the reason, what it wraps the cause.
-type checked[T any] interface {
-	*T
-	problem() error
-}
-
-// flaw is a reason with a cause.
-type flaw struct {
-	text  string
-	cause error
-}
-
-func (f *flaw) Error() string { return f.text }
-func (f *flaw) Unwrap() error { return f.cause }
-
-// missingText reports a member that is missing.
-func missingText(name, value string) error {
-	if value == "" {
-		return &flaw{text: fmt.Sprintf("the member %q is missing", name)}
-	}
-	return nil
-}
-
-// missingIn reports a list that is missing, or its first element without the text that identifies it.
-func missingIn[T any](name string, list []T, member string, identity func(*T) string) error {
-	if list == nil {
-		return &flaw{text: fmt.Sprintf("the list %q is missing", name)}
-	}
-	for i := range list {
-		if identity(&list[i]) == "" {
-			return missingText(fmt.Sprintf("%s[%d].%s", name, i, member), "")
-		}
-	}
-	return nil
-}
-
-// call makes a request and decodes the answer: every method that returns something is one call.
-func call[T any, P checked[T]](ctx context.Context, c *Client, r *request) (*T, error) {
-	return decode[T, P](c.send(ctx, r))
-}
-
-// decode turns a 2xx answer into a value. It never returns a value that lacks what identifies it.
-func decode[T any, P checked[T]](a *answer) (*T, error) {
-	if a.err != nil {
-		return nil, a.err
-	}
-	defer a.outcome.Body.Release()
-	out := new(T)
-	if err := a.decodeInto(out); err != nil {
-		return nil, err
-	}
-	if err := P(out).problem(); err != nil {
-		return nil, a.unusable(err.Error(), errors.Unwrap(err))
-	}
-	return out, nil
-}
-
-func (a *answer) decodeInto(out any) error {
-	body, whole := a.outcome.Body.Bytes()
-	var err error
-	if whole {
-		switch text := bytes.TrimSpace(body); {
-		case len(text) == 0:
-			return a.unusable("it is empty", nil)
-		case string(text) == "null":
-			return a.unusable("it is null", nil)
-		case wire.Refused(text):
-			return a.unusable("it says that the request failed", errRefused)
-		}
-		err = wire.Unmarshal(body, out)
-	} else {
-		err = wire.UnmarshalRead(a.outcome.Body.Reader, out)
-	}
-	if err != nil {
-		return a.unusable("it is not valid JSON", err)
-	}
-	return nil
-}
-
-// done makes a request whose answer says nothing but that it worked.
-func (c *Client) done(ctx context.Context, r *request) error {
-	a := c.send(ctx, r)
-	if a.err != nil {
-		if a.method == http.MethodDelete && a.repeatedOn(ErrNotFound) {
-			return nil
-		}
-		return a.err
-	}
-	defer a.outcome.Body.Release()
-	if body, whole := a.outcome.Body.Bytes(); whole && wire.Refused(body) {
-		return a.unusable("it says that the request failed", errRefused)
-	}
-	return nil
-}
-
-// repeatedOn tells that a call failed with this error only because an earlier attempt, whose
-// answer was lost, had succeeded. A 404 that is not the Hub's own proves nothing.
-func (a *answer) repeatedOn(target error) bool {
-	var api *APIError
-	return a.outcome != nil && a.outcome.Doubtful && errors.As(a.err, &api) && api.json && errors.Is(api, target)
-}
-
 // Do makes a request that this package has no method for. The path is escaped and below /api, as
-// "/hub/skills?x=1". A nil in means no body; []byte and [json.RawMessage] are sent as they are,
-// anything else is encoded. A nil out ignores the answer, a [*json.RawMessage] gets it as it came,
+// "/hub/skills?x=1". A nil in means no body; []byte and json.RawMessage are sent as they are,
+// anything else is encoded. A nil out ignores the answer, a *json.RawMessage gets it as it came,
 // anything else is decoded into, by the rules of JSON v2 save that names match in any case. GET, HEAD, PUT, PATCH, DELETE and OPTIONS are repeated as calls
 // that have the same effect twice, all other methods as creates (see the table of the package
 // documentation). A POST without a body cannot be kept from being repeated by package net/http
@@ -602,27 +288,3 @@ func rawRequest(method, path string) (*request, error) {
 }
 
 func notEscaped(r rune) bool { return r <= ' ' || r > '~' }
-
-// decodeRaw is decodeInto for answers whose shape only the caller knows.
-func (a *answer) decodeRaw(out any) error {
-	if raw, ok := out.(*json.RawMessage); ok {
-		text, err := io.ReadAll(a.outcome.Body.Reader())
-		if err == nil && !wire.Valid(text) {
-			return a.unusable("it is not valid JSON", nil)
-		}
-		*raw = text
-		return err
-	}
-	if body, whole := a.outcome.Body.Bytes(); whole && string(bytes.TrimSpace(body)) == "null" {
-		return a.unusable("it is null", nil)
-	}
-	err := wire.UnmarshalCallers(a.outcome.Body.Reader(), out)
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, new(*jsontext.SyntacticError)) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF):
-		return a.unusable("it is not valid JSON", err)
-	default:
-		return a.unusable("it does not fit what it is decoded into", err)
-	}
-}

@@ -231,7 +231,7 @@ func (h *HubConn) refusal(raw []byte) *HubConnError {
 	default:
 		return nil
 	}
-	e.ServerMessage = h.client.redact(e.ServerMessage)
+	e.ServerCode, e.ServerMessage = h.client.redact(e.ServerCode), h.client.redact(e.ServerMessage)
 	return e
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
@@ -57,6 +58,7 @@ func TestConnectWithoutCredentials(t *testing.T) {
 		require.NoError(t, err)
 		conn, err := c.Connect(t.Context(), coder.HubConnectOptions{SessionID: "codesess_1", Role: coder.RoleController})
 		require.NoError(t, err, "the Timeout of the http.Client is for no stream")
+		synctest.Wait() // until bootstrap_ready is out
 		require.NoError(t, conn.Close())
 		assert.Empty(t, hub.seen()[0].Header["Authorization"])
 	})

@@ -288,3 +288,34 @@ func TestCommands(t *testing.T) {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 	})
 }
+
+// TestClientMessages is how each message goes out.
+func TestClientMessages(t *testing.T) {
+	var sent []map[string]any
+	live(t, func(p *peer) {
+		p.pings = true
+		p.admit()
+		for {
+			frame, err := p.hear()
+			if err != nil {
+				return
+			}
+			sent = append(sent, frame)
+		}
+	}, func(t *testing.T, hub *liveHub) {
+		conn := connected(t, hub)
+		for _, m := range []coder.ClientMessage{
+			&coder.RenameSessionMessage{Label: "new"}, &coder.BootstrapReadyMessage{}, &coder.RPCUIResponseMessage{ID: "1"},
+			&coder.PingMessage{Timestamp: coder.UnixMilli{Time: time.UnixMilli(7)}}, &coder.ToolRequest{ID: "1", Name: "n", ToolCallID: "c"},
+			&coder.RPCCommandMessage{Command: coder.RPCCommand{Type: coder.CommandPrompt, Message: "m", Images: []string{"i"}}},
+		} {
+			require.NoError(t, conn.Send(t.Context(), m))
+		}
+		synctest.Wait()
+		assert.Equal(t, []map[string]any{
+			{"type": "rename_session", "label": "new"}, {"type": "bootstrap_ready"}, {"type": "rpc_ui_response", "id": "1", "result": nil},
+			{"type": "ping", "timestamp": 7.0}, {"type": "tool", "id": "1", "name": "n", "toolCallId": "c", "params": map[string]any{}},
+			{"type": "rpc_command", "command": map[string]any{"type": "prompt", "message": "m", "images": []any{"i"}}},
+		}, sent)
+	})
+}

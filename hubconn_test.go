@@ -319,8 +319,10 @@ func TestCloseSaysGoodbye(t *testing.T) {
 		p.listen()
 		assert.Equal(t, websocket.CloseError{Code: 1000, Reason: "Client closed"}, p.closed)
 	}, func(t *testing.T, hub *liveHub) {
+		conn := connected(t, hub)
+		synctest.Wait()
 		began := time.Now()
-		require.NoError(t, connected(t, hub).Close())
+		require.NoError(t, conn.Close())
 		assert.Zero(t, time.Since(began))
 	})
 }

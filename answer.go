@@ -1,0 +1,234 @@
+package coder
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/agentuity/coder-go/internal/transport"
+	"github.com/agentuity/coder-go/internal/wire"
+)
+
+// answer is what came of a request, with all that its errors name.
+type answer struct {
+	*request
+	outcome *transport.Outcome
+	redact  func(string) string // of what the Hub says
+	err     error
+}
+
+// failure is the error of an answer that is not 2xx, or of none.
+func (a *answer) failure(ctx context.Context) error {
+	o := a.outcome
+	var err error
+	switch {
+	case o.Err == nil && o.Status/100 == 2:
+		return nil
+	case errors.Is(o.Err, transport.ErrTooLarge):
+		return a.unusable(o.Err.Error(), errors.Join(ErrResponseTooLarge, o.Err))
+	case o.Err == nil:
+		err = a.apiError()
+	default:
+		err = o.Err
+	}
+	if o.Ended != nil {
+		if errors.Is(err, o.Ended) {
+			err = nil
+		}
+		err = contextError(ctx, o.Ended, err)
+	} else if o.Err == nil {
+		return err
+	}
+	return &RequestError{
+		Operation: a.op, Method: a.method, Path: a.path, Attempts: o.Attempts,
+		Sent: Sent(o.Sent), Err: err, outcomeUnknown: o.Unknown,
+	}
+}
+
+// contextError is the error of a context that ended a call, with what the last attempt said.
+func contextError(ctx context.Context, ended, last error) error {
+	e := &endedError{ended: ended, last: last}
+	if cause := context.Cause(ctx); !errors.Is(cause, ended) {
+		e.cause = cause
+	}
+	return e
+}
+
+func (a *answer) apiError() *APIError {
+	o := a.outcome
+	text := []byte(a.redact(string(o.Text)))
+	said := wire.DecodeError(text)
+	e := &APIError{
+		Operation:      a.op,
+		StatusCode:     o.Status,
+		Code:           ErrorCode(said.Code),
+		Message:        said.Message,
+		Method:         a.method,
+		Path:           a.path,
+		RequestID:      a.redact(o.Header.Get(transport.RequestIDHeader)),
+		SessionID:      sessionOf(a.path),
+		Details:        said.Details,
+		UpgradeURL:     a.redact(o.Header.Get("X-Upgrade-Url")),
+		Attempts:       o.Attempts,
+		Body:           text,
+		json:           transport.IsJSON(o.Header),
+		region:         o.Header.Get(regionHeader),
+		outcomeUnknown: o.Unknown,
+	}
+	for _, issue := range said.Issues {
+		e.Issues = append(e.Issues, Issue(issue))
+	}
+	if e.Message == "" {
+		e.Message = describe(e.StatusCode, e.json)
+	}
+	e.RetryAfter, _ = transport.RetryAfter(o.Status, o.Header, time.Now())
+	return e
+}
+
+// unusable is the error of a 2xx answer. After a call that must not be repeated nobody can tell
+// what it did.
+func (a *answer) unusable(reason string, cause error) *ResponseError {
+	o := a.outcome
+	return &ResponseError{
+		Operation: a.op, Method: a.method, Path: a.path, StatusCode: o.Status,
+		RequestID: a.redact(o.Header.Get(transport.RequestIDHeader)), Reason: a.redact(reason), Err: cause,
+		Body: []byte(a.redact(string(o.Body.Prefix(transport.ErrorBodyLimit)))), outcomeUnknown: !a.repeatable,
+	}
+}
+
+// errRefused is the cause of a 2xx answer that says ok:false or success:false.
+var errRefused = errors.New("the Hub refused")
+
+// checked is an answer that can tell what makes it useless, above all the lack of what identifies
+// it. The error's text is the reason, what it wraps the cause.
+type checked[T any] interface {
+	*T
+	problem() error
+}
+
+// flaw is a reason with a cause.
+type flaw struct {
+	text  string
+	cause error
+}
+
+func (f *flaw) Error() string { return f.text }
+func (f *flaw) Unwrap() error { return f.cause }
+
+// missingText reports a member that is missing.
+func missingText(name, value string) error {
+	if value == "" {
+		return &flaw{text: fmt.Sprintf("the member %q is missing", name)}
+	}
+	return nil
+}
+
+// missingIn reports a list that is missing, or its first element without the text that identifies it.
+func missingIn[T any](name string, list []T, member string, identity func(*T) string) error {
+	if list == nil {
+		return &flaw{text: fmt.Sprintf("the list %q is missing", name)}
+	}
+	for i := range list {
+		if identity(&list[i]) == "" {
+			return missingText(fmt.Sprintf("%s[%d].%s", name, i, member), "")
+		}
+	}
+	return nil
+}
+
+// call makes a request and decodes the answer: every method that returns something is one call.
+func call[T any, P checked[T]](ctx context.Context, c *Client, r *request) (*T, error) {
+	return decode[T, P](c.send(ctx, r))
+}
+
+// decode turns a 2xx answer into a value. It never returns a value that lacks what identifies it.
+func decode[T any, P checked[T]](a *answer) (*T, error) {
+	if a.err != nil {
+		return nil, a.err
+	}
+	defer a.outcome.Body.Release()
+	out := new(T)
+	if err := a.decodeInto(out); err != nil {
+		return nil, err
+	}
+	if err := P(out).problem(); err != nil {
+		return nil, a.unusable(err.Error(), errors.Unwrap(err))
+	}
+	return out, nil
+}
+
+func (a *answer) decodeInto(out any) error {
+	body, whole := a.outcome.Body.Bytes()
+	var err error
+	if whole {
+		switch text := bytes.TrimSpace(body); {
+		case len(text) == 0:
+			return a.unusable("it is empty", nil)
+		case string(text) == "null":
+			return a.unusable("it is null", nil)
+		case wire.Refused(text):
+			return a.unusable("it says that the request failed", errRefused)
+		}
+		err = wire.Unmarshal(body, out)
+	} else {
+		err = wire.UnmarshalRead(a.outcome.Body.Reader, out)
+	}
+	if err != nil {
+		return a.unusable("it is not valid JSON", err)
+	}
+	return nil
+}
+
+// done makes a request whose answer says nothing but that it worked.
+func (c *Client) done(ctx context.Context, r *request) error {
+	a := c.send(ctx, r)
+	if a.err != nil {
+		if a.method == http.MethodDelete && a.repeatedOn(ErrNotFound) {
+			return nil
+		}
+		return a.err
+	}
+	defer a.outcome.Body.Release()
+	if body, whole := a.outcome.Body.Bytes(); whole && wire.Refused(body) {
+		return a.unusable("it says that the request failed", errRefused)
+	}
+	return nil
+}
+
+// repeatedOn tells that a call failed with this error only because an earlier attempt, whose
+// answer was lost, had succeeded. A 404 that is not the Hub's own proves nothing.
+func (a *answer) repeatedOn(target error) bool {
+	var api *APIError
+	return a.outcome != nil && a.outcome.Doubtful && errors.As(a.err, &api) && api.json && errors.Is(api, target)
+}
+
+// decodeRaw is decodeInto for answers whose shape only the caller knows.
+func (a *answer) decodeRaw(out any) error {
+	if raw, ok := out.(*json.RawMessage); ok {
+		text, err := io.ReadAll(a.outcome.Body.Reader())
+		if err == nil && !wire.Valid(text) {
+			return a.unusable("it is not valid JSON", nil)
+		}
+		*raw = text
+		return err
+	}
+	if body, whole := a.outcome.Body.Bytes(); whole && string(bytes.TrimSpace(body)) == "null" {
+		return a.unusable("it is null", nil)
+	}
+	err := wire.UnmarshalCallers(a.outcome.Body.Reader(), out)
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, new(*jsontext.SyntacticError)) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF):
+		return a.unusable("it is not valid JSON", err)
+	default:
+		return a.unusable("it does not fit what it is decoded into", err)
+	}
+}

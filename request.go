@@ -1,0 +1,129 @@
+package coder
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/agentuity/coder-go/internal/route"
+	"github.com/agentuity/coder-go/internal/wire"
+)
+
+// request is one call on the Hub, before it has a URL.
+type request struct {
+	op         string // the method of Client
+	method     string
+	path       string // escaped, below /api
+	query      string
+	in         any    // encoded as the body; nil: none
+	repeatable bool   // the same effect once or twice
+	attempts   int    // 0: as many as the retry policy says
+	stream     bool   // the body is read while it arrives
+	accept     string // the media type wanted; "": JSON
+	err        error
+}
+
+// The methods build their requests with these. A route is a template: {names} stand for the ids.
+
+func newRequest(op, method, template string, repeatable bool, ids []string) *request {
+	r := &request{op: op, method: method, repeatable: repeatable}
+	r.path, r.err = route.Path(template, ids...)
+	return r
+}
+
+func get(op, template string, ids ...string) *request {
+	return newRequest(op, http.MethodGet, template, true, ids)
+}
+
+func patch(op, template string, in any, ids ...string) *request {
+	r := newRequest(op, http.MethodPatch, template, true, ids)
+	r.in = in
+	return r
+}
+
+func del(op, template string, ids ...string) *request {
+	return newRequest(op, http.MethodDelete, template, true, ids)
+}
+
+// create is a POST that must not be repeated once it may have arrived.
+func create(op, template string, in any, ids ...string) *request {
+	r := newRequest(op, http.MethodPost, template, false, ids)
+	r.in = in
+	return r
+}
+
+// act is a POST whose effect is the same once or twice.
+func act(op, template string, ids ...string) *request {
+	return newRequest(op, http.MethodPost, template, true, ids)
+}
+
+func (r *request) with(q *route.Query) *request {
+	query, err := q.Encode()
+	if r.err == nil {
+		r.err = err
+	}
+	r.query = query
+	return r
+}
+
+// require refuses a text that is empty or blank.
+func (r *request) require(field, value string) *request {
+	if r.err == nil && strings.TrimSpace(value) == "" {
+		r.err = &route.Error{Field: field, Reason: "must not be empty"}
+	}
+	return r
+}
+
+// check returns what is wrong with the arguments.
+func (r *request) check() error {
+	var bad *route.Error
+	if errors.As(r.err, &bad) {
+		return invalid(r.op, bad.Field, bad.Reason)
+	}
+	return r.err
+}
+
+func (r *request) encode() ([]byte, error) {
+	switch in := r.in.(type) {
+	case nil:
+		return nil, nil
+	case []byte: // net/http may still read it when the call has returned
+		return bytes.Clone(in), nil
+	case json.RawMessage:
+		return bytes.Clone(in), nil
+	}
+	body, err := wire.Marshal(r.in)
+	if err != nil {
+		return nil, unencodable(r.op, err)
+	}
+	return body, nil
+}
+
+// unencodable says which member of a request has no JSON form, without repeating its value.
+func unencodable(op string, err error) *ValidationError {
+	v := &ValidationError{Method: op, Field: "the request", Reason: "has no JSON form", Err: err}
+	var (
+		pointer   jsontext.Pointer
+		semantic  *jsonv2.SemanticError
+		syntactic *jsontext.SyntacticError
+	)
+	switch {
+	case errors.As(err, &syntactic):
+		pointer, v.Reason = syntactic.JSONPointer, "is not valid UTF-8 or not valid JSON"
+	case errors.As(err, &semantic):
+		pointer = semantic.JSONPointer
+		if semantic.GoType != nil {
+			v.Reason = "has no JSON form (" + semantic.GoType.String() + ")"
+		}
+	}
+	if pointer != "" {
+		v.Field = strings.Join(slices.Collect(pointer.Tokens()), ".")
+	}
+	return v
+}
