@@ -101,7 +101,7 @@ func TestNobodyRanges(t *testing.T) {
 			const total = 3000
 			count := total * 1024 / test.most
 			if test.size > 10 {
-				count = 100
+				count = 70
 			}
 			var sent atomic.Int32
 			live(t, func(p *peer) {
@@ -109,9 +109,9 @@ func TestNobodyRanges(t *testing.T) {
 				if test.reads {
 					go p.listen()
 				}
-				pad := strings.Repeat("x", test.size)
+				pad := `,"pad":"` + strings.Repeat("x", test.size) + `"}`
 				for i := range count {
-					if p.say(fmt.Sprintf(`{"type":"pong","timestamp":%d,"pad":%q}`, i, pad)) != nil {
+					if p.say(fmt.Sprintf(`{"type":"pong","timestamp":%d`, i)+pad) != nil {
 						break
 					}
 					sent.Add(1)
