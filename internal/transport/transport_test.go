@@ -53,6 +53,10 @@ func TestSentOfACreate(t *testing.T) {
 	drops := roundTripper(func(r *http.Request) (*http.Response, error) {
 		return http.DefaultTransport.RoundTrip(r.WithContext(context.Background()))
 	})
+	// As a resolver answers, without asking one.
+	nowhere := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", IsNotFound: true}}
+	}}
 	for name, test := range map[string]struct {
 		url     string
 		base    http.RoundTripper
@@ -63,7 +67,7 @@ func TestSentOfACreate(t *testing.T) {
 		"answered":                         {answering.URL, nil, SentYes, false, http.StatusConflict},
 		"lost after sending":               {lost.URL, nil, SentYes, true, 0},
 		"refused":                          {closed.URL, nil, SentNo, false, 0},
-		"no such host":                     {"http://host.invalid", nil, SentNo, false, 0},
+		"no such host":                     {"http://host.invalid", nowhere, SentNo, false, 0},
 		"bad certificate":                  {encrypted.URL, nil, SentNo, false, 0},
 		"plain HTTP on the TLS port":       {strings.Replace(answering.URL, "http", "https", 1), nil, SentNo, false, 0},
 		"lost, transport without hooks":    {lost.URL, drops, SentUnknown, true, 0},
