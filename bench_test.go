@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -294,15 +295,32 @@ func BenchmarkReplayHandwritten(b *testing.B) {
 	}
 }
 
-// BenchmarkStreamEvents is one typed event of 250 bytes.
-func BenchmarkStreamEvents(b *testing.B) {
-	block := `event: broadcast
-data: {"type":"broadcast","event":"message_update","category":"message","data":{"assistantMessageEvent":{"type":"text_delta","delta":"Adding the callback route."},"agent":"lead"},"sessionId":"codesess_7f3a9c21b4e0","timestamp":1768473737522}
+const benchEvent = `event: broadcast
+data: {"type":"broadcast","event":"message_update","category":"message","data":{"assistantMessageEvent":{"type":"text_delta","delta":"%s"},"agent":"lead"},"sessionId":"codesess_7f3a9c21b4e0","timestamp":1768473737522}
 
 `
+
+// BenchmarkStreamEvents is one typed event of 250 bytes.
+func BenchmarkStreamEvents(b *testing.B) {
+	benchEvents(b, fmt.Sprintf(benchEvent, "Adding the callback route."), 256)
+}
+
+// BenchmarkStreamEventsLarge is one typed event of the size of a long hydration. The cost is to grow
+// with the size, and not faster.
+func BenchmarkStreamEventsLarge(b *testing.B) {
+	for _, size := range []int{1 << 20, 10 << 20} {
+		b.Run(fmt.Sprintf("%dMB", size>>20), func(b *testing.B) {
+			benchEvents(b, fmt.Sprintf(benchEvent, strings.Repeat("x", size)), 1)
+		})
+	}
+}
+
+// benchEvents reads b.N events from a Hub that sends the same block without end, so many at once.
+func benchEvents(b *testing.B, block string, atOnce int) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(b, err)
 	b.Cleanup(func() { _ = listener.Close() })
+	many := bytes.Repeat([]byte(block), atOnce)
 	go func() {
 		for {
 			conn, err := listener.Accept()
@@ -311,7 +329,6 @@ data: {"type":"broadcast","event":"message_update","category":"message","data":{
 			}
 			go func() {
 				defer conn.Close()
-				many := bytes.Repeat([]byte(block), 256)
 				_, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
 				for err == nil {
 					_, err = conn.Write(many)
@@ -323,9 +340,12 @@ data: {"type":"broadcast","event":"message_update","category":"message","data":{
 	b.SetBytes(int64(len(block)))
 	b.ReportAllocs()
 	n := 0
-	for _, err := range c.StreamEvents(b.Context(), "x", nil) {
+	for event, err := range c.StreamEvents(b.Context(), "x", nil) {
 		if err != nil {
 			b.Fatal(err)
+		}
+		if _, ok := event.Data.(*coder.BroadcastEventMessage); !ok {
+			b.Fatalf("%T", event.Data)
 		}
 		if n++; n >= b.N {
 			break

@@ -174,16 +174,23 @@ func (r *Reader) line() ([]byte, error) {
 
 var byteOrderMark = []byte("\xEF\xBB\xBF")
 
-// lineEnd returns the index of the first LF or CR, or -1.
+// lineEnd returns the index of the first LF or CR, or -1. It looks at growing parts of the text: of a
+// text of many short lines that all end in CR, most would be searched for an LF once a line.
 func lineEnd(text []byte) int {
-	lf := bytes.IndexByte(text, '\n')
-	if lf >= 0 {
-		text = text[:lf]
+	for from, size := 0, 128; from < len(text); from, size = from+size, 2*size {
+		part := text[from:min(from+size, len(text))]
+		lf := bytes.IndexByte(part, '\n')
+		if lf >= 0 {
+			part = part[:lf]
+		}
+		if cr := bytes.IndexByte(part, '\r'); cr >= 0 {
+			return from + cr
+		}
+		if lf >= 0 {
+			return from + lf
+		}
 	}
-	if cr := bytes.IndexByte(text, '\r'); cr >= 0 {
-		return cr
-	}
-	return lf
+	return -1
 }
 
 const (

@@ -187,23 +187,42 @@ type chunked struct {
 
 func (c *chunked) Read(p []byte) (int, error) { return c.Reader.Read(p[:min(len(p), c.size)]) }
 
+// BenchmarkReader reads blocks of one line as a network delivers them.
 func BenchmarkReader(b *testing.B) {
 	for _, size := range []int{250, 1 << 20, 10 << 20} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			block := "event: broadcast\ndata: " + strings.Repeat("x", size) + "\n\n"
-			b.SetBytes(int64(len(block)))
-			b.ReportAllocs()
 			blocks := max(1, 100_000/size)
-			stream := strings.Repeat(block, blocks)
-			for b.Loop() {
-				// As a network delivers it.
-				r := NewReader(&chunked{strings.NewReader(stream), 32 << 10}, 0)
-				for range blocks {
-					if _, err := r.Next(); err != nil {
-						b.Fatal(err)
-					}
-				}
-			}
+			benchReader(b, strings.Repeat(block, blocks), 32<<10)
 		})
+	}
+}
+
+// BenchmarkReaderShortLines reads a block of many lines from a buffer that holds most of them. To
+// look for the one kind of line end that is not there costs time, but not for each line.
+func BenchmarkReaderShortLines(b *testing.B) {
+	for name, end := range map[string]string{"LF": "\n", "CR": "\r", "CRLF": "\r\n"} {
+		for _, size := range []int{1 << 20, 10 << 20} {
+			b.Run(fmt.Sprint(name, "/", size), func(b *testing.B) {
+				large := "data: " + strings.Repeat("x", size) + end + end // so that the buffer is
+				lines := strings.Repeat("data: 0123456789"+end, size/16) + end
+				benchReader(b, large+lines, 1<<30)
+			})
+		}
+	}
+}
+
+func benchReader(b *testing.B, stream string, chunk int) {
+	b.SetBytes(int64(len(stream)))
+	b.ReportAllocs()
+	for b.Loop() {
+		r := NewReader(&chunked{strings.NewReader(stream), chunk}, 0)
+		for {
+			if _, err := r.Next(); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				b.Fatal(err)
+			}
+		}
 	}
 }
