@@ -185,9 +185,12 @@ func (o *observation) newest(match func(*SessionEvent) bool) int {
 	return -1
 }
 
-// newestIs returns the newest of all events if it is this one.
+// newestIs returns the newest of all events if it is this one. Those who leave may say so after it.
 func (o *observation) newestIs(name EventName) (r readings) {
-	r.add(len(o.events) > 0 && o.events[0].Event == name, "%s is the newest", o.event(0))
+	i := o.newest(func(e *SessionEvent) bool { return e.Event != EventSessionLeave && e.Event != EventAgentEnd })
+	said := i >= 0 && o.events[i].Event == name
+	r.add(said && i == 0, "%s is the newest", o.event(i))
+	r.add(said && i > 0, "%s, and only goodbyes after it", o.event(i))
 	return r
 }
 

@@ -163,6 +163,11 @@ func TestOutcomes(t *testing.T) {
 			evidence: emit("session_error"), want: []string{"event #+1 session_error is the newest"},
 		},
 		{
+			name: "session_error, then goodbyes", kind: coder.OutcomeFailed,
+			evidence: emit("session_error", "agent_end", "session_leave"),
+			want:     []string{"event #+1 session_error, and only goodbyes after it"},
+		},
+		{
 			name: "status failed and session_error", kind: coder.OutcomeFailed,
 			evidence: inOrder(set("status", "failed"), emit("session_error")),
 			want:     []string{"status is failed", "event #+1 session_error is the newest"},
@@ -260,6 +265,11 @@ func TestOutcomes(t *testing.T) {
 			evidence: emit("turn_end", "session_shutdown"), want: []string{"event #+2 session_shutdown is the newest"},
 		},
 		{
+			name: "shut down, then a goodbye", kind: coder.OutcomeArchived,
+			evidence: emit("turn_end", "session_shutdown", "session_leave"),
+			want:     []string{"event #+2 session_shutdown, and only goodbyes after it"},
+		},
+		{
 			name: "shut down, by status alone", kind: coder.OutcomeArchived,
 			evidence: set("status", "shutdown"), want: []string{"status is shutdown"},
 		},
@@ -331,6 +341,7 @@ func TestNoEvidence(t *testing.T) {
 		away  []string
 	}{
 		"an error that it recovered from":    {state: emit("session_error", "message_end")},
+		"an error, and somebody who came":    {state: emit("session_error", "session_leave", "session_join")},
 		"a shutdown that was not the last":   {state: emit("session_shutdown", "session_join")},
 		"completed by a stale history":       {state: inOrder(loopAt("completed"), loopAt("running"))},
 		"completed, then at work again":      {state: inOrder(loopAt("completed"), emit("turn_start"), set("loopStatus", "running")), away: []string{loopRoute}},
