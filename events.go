@@ -63,8 +63,8 @@ const (
 //
 // The stream ends without an error when the session is over: after a session_shutdown, or when the
 // Hub says that the session is deleted, archived or can only be replayed. It ends with an error,
-// the last thing it yields, when the Hub refuses (401, 403, 404 and other 4xx but 408 and 429), and
-// with the context. Leaving the loop closes the connection; ranging again starts over. A slow loop
+// the last thing it yields, when the Hub refuses (401, 403, 404 and other 4xx but 408 and 429) or its
+// certificate is not trusted, and with the context. Leaving the loop closes the connection; ranging again starts over. A slow loop
 // slows the Hub down and loses nothing: one event is held at a time, of at most 64 MiB.
 //
 // GET /hub/session/{sessionId}/events, GET /hub/session/{sessionId}
@@ -240,7 +240,7 @@ func (o *eventObserver) sessionIsOver(ctx context.Context) (bool, error) {
 func fatalToStream(err error) bool {
 	var api *APIError
 	if !errors.As(err, &api) {
-		return errors.As(err, new(*ValidationError)) || errors.As(err, new(*ResponseError))
+		return errors.As(err, new(*ValidationError)) || errors.As(err, new(*ResponseError)) || err != nil && transport.Permanent(err)
 	}
 	return api.StatusCode/100 == 4 && api.StatusCode != 408 && api.StatusCode != 429
 }

@@ -2,7 +2,6 @@ package coder
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -132,7 +131,7 @@ func (h *HubConn) dial(l *link, address string) *HubConnError {
 	}
 	e.notSent = asked.Load() > 0 && had.Load() == 0
 	e.outcomeUnknown = creating && !e.notSent
-	e.passing = !e.outcomeUnknown && !permanentFailure(err)
+	e.passing = !e.outcomeUnknown && !transport.Permanent(err)
 	return e
 }
 
@@ -163,15 +162,6 @@ func (h *HubConn) refusedDial(e *HubConnError, resp *http.Response, creating boo
 	if e.retryAfter > maxRetryAfter {
 		e.passing = false
 	}
-}
-
-// permanentFailure tells failures that the next attempt meets again.
-func permanentFailure(err error) bool {
-	var (
-		certificate *tls.CertificateVerificationError
-		record      tls.RecordHeaderError
-	)
-	return errors.As(err, &certificate) || errors.As(err, &record) || errors.Is(err, http.ErrSchemeMismatch)
 }
 
 // handshake reads until the Hub has admitted or refused the link.

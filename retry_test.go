@@ -2,6 +2,8 @@ package coder_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
 	"net/http"
@@ -443,4 +445,42 @@ func TestTheTimeoutOfTheHTTPClientIsForEachAttempt(t *testing.T) {
 		require.NoError(t, err)
 		assert.InDelta(t, 4.2, time.Since(began).Seconds(), 0.2)
 	})
+}
+
+// distrusted is a network in which no certificate can be verified.
+type distrusted struct{ requests atomic.Int32 }
+
+func (d *distrusted) RoundTrip(*http.Request) (*http.Response, error) {
+	d.requests.Add(1)
+	return nil, &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}
+}
+
+// TestDistrustEndsWhatWaits: what rides out a Hub that is away does not wait for a certificate.
+func TestDistrustEndsWhatWaits(t *testing.T) {
+	for name, wait := range map[string]func(context.Context, *coder.Client) error{
+		"WaitForSession": func(ctx context.Context, c *coder.Client) error {
+			_, err := c.WaitForSession(ctx, "x", nil)
+			return err
+		},
+		"StreamEvents": func(ctx context.Context, c *coder.Client) (last error) {
+			for _, err := range c.StreamEvents(ctx, "x", nil) {
+				last = err
+			}
+			return last
+		},
+		"Connect": func(ctx context.Context, c *coder.Client) error {
+			_, err := c.Connect(ctx, coder.HubConnectOptions{SessionID: "x"})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, hub *codertest.Hub) {
+				network := new(distrusted)
+				err := wait(t.Context(), hubClient(t, hub, coder.WithURL("https://hub.test"), coder.WithHTTPClient(&http.Client{Transport: network})))
+				require.ErrorAs(t, err, new(*tls.CertificateVerificationError))
+				require.NotErrorIs(t, err, coder.ErrReconnectsExceeded)
+				assert.EqualValues(t, 1, network.requests.Load())
+			})
+		})
+	}
 }

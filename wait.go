@@ -11,6 +11,7 @@ import (
 
 	"github.com/agentuity/coder-go/internal/poll"
 	"github.com/agentuity/coder-go/internal/route"
+	"github.com/agentuity/coder-go/internal/transport"
 )
 
 // WaitOptions says how often [Client.WaitForSession] looks, and how long it has patience.
@@ -121,8 +122,8 @@ const (
 // Errors: [*ValidationError] for the arguments; one that matches [ErrSessionNotFound] if the first
 // answer is that there is no such session; otherwise a [*WaitError], which holds the session as
 // last seen: for the end of the context, which ends the wait at once; for every other answer than
-// 2xx, such as 401 or 403; and for a Hub that gives no answer for StallTimeout, or asks for a
-// longer time than is left of that.
+// 2xx, such as 401 or 403; for a certificate that is not trusted; and for a Hub that gives no
+// answer for StallTimeout, or asks for a longer time than is left of that.
 //
 // GET /hub/session/{sessionId}, GET /hub/session/{sessionId}/events/history,
 // GET /hub/session/{sessionId}/loop
@@ -338,7 +339,7 @@ func (o *observation) stalled(quiet time.Duration) (r readings) {
 func passing(err error) bool {
 	var api *APIError
 	if !errors.As(err, &api) {
-		return !errors.As(err, new(*ValidationError))
+		return !errors.As(err, new(*ValidationError)) && !transport.Permanent(err)
 	}
 	switch api.StatusCode {
 	case http.StatusRequestTimeout, http.StatusTooManyRequests:

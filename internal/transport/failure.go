@@ -84,7 +84,7 @@ func (c *call) classifyError(resp *http.Response, err error) failure {
 		return lost
 	}
 	switch dns := (*net.DNSError)(nil); {
-	case permanent(err):
+	case Permanent(err):
 		return insecure
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return unknownHost
@@ -103,11 +103,12 @@ func (c *call) neverSent(err error) bool {
 		return false
 	}
 	var op *net.OpError
-	return errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") || permanent(err)
+	return errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") || Permanent(err)
 }
 
-// permanent tells failures that the next attempt meets again.
-func permanent(err error) bool {
+// Permanent tells failures to connect that the next attempt meets again: a certificate that is not
+// trusted, another protocol on the port.
+func Permanent(err error) bool {
 	var (
 		verification *tls.CertificateVerificationError
 		authority    x509.UnknownAuthorityError
