@@ -73,7 +73,7 @@ type AttachOptions struct {
 // Without a SessionID Connect creates a session. Nothing is tried again that may have reached the
 // Hub: the error then matches [ErrOutcomeUnknown]. If the session has an id by then, the error has it.
 //
-// The API key and the organization go into headers and into the first message, not into the URL.
+// The API key goes into a header and into the first message, never into the URL.
 //
 // Errors: [*ValidationError] and [*HubConnError].
 //
