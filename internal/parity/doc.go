@@ -5,7 +5,9 @@
 // the package from npm, which nobody should need to run `go test ./...`; a test that skips itself
 // when Node is missing would pass for ever on a machine that lost it. The original is installed
 // from the lock file in node/, for development only. A driver there runs it in one process for all
-// scenarios; both clients talk to one recording server, or to a Hub of package codertest.
+// scenarios; both clients talk to one recording server, or to a Hub of package codertest. Another
+// driver follows sessions of such Hubs over streams of events and WebSockets: what it does there, a
+// client of this module does after it, and a tap between client and Hub has what they said.
 //
 // What differs on purpose is listed in docs/differences.md. Each of those differences is asserted,
 // and any other fails the suite; so does a difference that is listed and no longer there. The

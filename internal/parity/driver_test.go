@@ -14,7 +14,8 @@ import (
 	"sync"
 )
 
-// driver is the Node process that runs the original client. See node/driver.mjs.
+// driver is a Node process that runs the original's clients: see node/driver.mjs and
+// node/streams.mjs.
 type driver struct {
 	mu    sync.Mutex
 	cmd   *exec.Cmd
@@ -22,7 +23,7 @@ type driver struct {
 	lines *bufio.Reader
 }
 
-// order is what the driver is told to do.
+// order is what node/driver.mjs is told to do.
 type order struct {
 	Op      string            `json:"op"`
 	Method  string            `json:"method,omitempty"`
@@ -53,11 +54,11 @@ type issue struct {
 
 func (e *originalError) Error() string { return e.Name + ": " + e.Message }
 
-func startDriver() (*driver, error) {
+func startDriver(args ...string) (*driver, error) {
 	if _, err := os.Stat("node/node_modules/@agentuity/core/package.json"); err != nil {
 		return nil, errors.New("the original client is not installed: run `make parity`, or `npm ci` in internal/parity/node")
 	}
-	cmd := exec.Command("node", "driver.mjs")
+	cmd := exec.Command("node", args...)
 	cmd.Dir = "node"
 	cmd.Stderr = os.Stderr
 	for _, v := range os.Environ() {
@@ -85,7 +86,7 @@ func (d *driver) stop() error {
 
 // do runs one order. The result is nil where the original returned undefined; what it threw is an
 // *originalError.
-func (d *driver) do(o order) (json.RawMessage, error) {
+func (d *driver) do(o any) (json.RawMessage, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	line, err := json.Marshal(o)

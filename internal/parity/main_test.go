@@ -11,19 +11,24 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 var seed = flag.Uint64("seed", 1, "from which scenarios are generated")
 
-// fewest is how many scenarios a whole run must play.
-const fewest = 500
+// fewest is how many scenarios a whole run must play, and fewestLive on live channels.
+const (
+	fewest     = 500
+	fewestLive = 75
+)
 
 // What all tests share: both clients talk to one server, one call after the other.
 var (
-	original *driver
-	known    *knowledge
-	server   *recorder
-	tally    = tallies{methods: make(map[string]bool), differences: make(map[string]bool)}
+	original  *driver
+	followers *driver // of the original's, over live channels
+	known     *knowledge
+	server    *recorder
+	tally     = tallies{methods: make(map[string]bool), channels: make(map[string]bool), differences: make(map[string]bool)}
 )
 
 // tallies count what the summary says.
@@ -31,6 +36,9 @@ type tallies struct {
 	mu          sync.Mutex
 	scenarios   int
 	methods     map[string]bool
+	channels    map[string]bool // scenarios of live channels, by name
+	messages    int             // generated ones, sent over live channels
+	vainly      int             // waits for what did not come
 	differences map[string]bool // on purpose, and asserted
 	others      int
 }
@@ -40,6 +48,38 @@ func (t *tallies) add(m *method) {
 	defer t.mu.Unlock()
 	t.scenarios++
 	t.methods[m.name] = true
+}
+
+func (t *tallies) followed(scenario string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.scenarios++
+	t.channels[scenario] = true
+}
+
+// vain counts a wait for what did not come.
+func (t *tallies) vain() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.vainly++
+	t.others++
+}
+
+// patience is how long to wait for what must come. Where much is broken, nobody should wait long.
+func (t *tallies) patience() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.vainly > 3 {
+		return patience / 20
+	}
+	return patience
+}
+
+// generated counts a message that one side was sent.
+func (t *tallies) generated() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.messages++
 }
 
 func (t *tallies) met(difference string) {
@@ -72,7 +112,10 @@ func run(m *testing.M) (code int, err error) {
 			}
 		}
 	}
-	if original, err = startDriver(); err != nil {
+	if original, err = startDriver("driver.mjs"); err != nil {
+		return 0, err
+	}
+	if followers, err = startDriver("--no-warnings", "--experimental-websocket", "streams.mjs"); err != nil {
 		return 0, err
 	}
 	if known, err = describeOriginal(original); err != nil {
@@ -83,14 +126,14 @@ func run(m *testing.M) (code int, err error) {
 	defer httpClient.CloseIdleConnections()
 
 	code = m.Run()
-	if err := original.stop(); err != nil {
+	if err := errors.Join(original.stop(), followers.stop()); err != nil {
 		return 0, err
 	}
 	if code != 0 {
 		tally.others = max(tally.others, 1) // assertions that are not counted
 	}
-	fmt.Printf("parity: %d scenarios, %d methods, %d differences on purpose, %d others\n",
-		tally.scenarios, len(tally.methods), len(tally.differences), tally.others)
+	fmt.Printf("parity: %d scenarios, %d methods, %d on live channels, %d messages there, %d differences on purpose, %d others\n",
+		tally.scenarios, len(tally.methods), len(tally.channels), tally.messages, len(tally.differences), tally.others)
 	if code == 0 && flag.Lookup("test.run").Value.String() == "" {
 		return 0, complete()
 	}
@@ -102,6 +145,8 @@ func complete() error {
 	switch {
 	case tally.scenarios < fewest:
 		return fmt.Errorf("only %d scenarios were played, at least %d are wanted", tally.scenarios, fewest)
+	case len(tally.channels) < fewestLive:
+		return fmt.Errorf("only %d scenarios were played on live channels, at least %d are wanted", len(tally.channels), fewestLive)
 	case len(tally.methods) != len(known.Methods):
 		return fmt.Errorf("%d of %d methods were called", len(tally.methods), len(known.Methods))
 	}

@@ -1,30 +1,18 @@
-// Runs the original client for the Go tests: one JSON object a line in, one out, in the same order.
+// Runs the original client for the Go tests, as lines.mjs says:
 //
 //   {"op":"call","method":"getSession","args":["id"],"options":{"url":…},"env":{…},"keep":"name"}
 //
-// answers {"result":…}, without the member for undefined, or {"error":{"name":…,"message":…,…}}.
 // An argument {"$bytes":"aGk="}, at any depth, stands for a Uint8Array, given as base64. Clients
 // live for one call unless "keep" gives them a name. The other operations are "function" (a
 // function that the package exports) and "describe" (see shapes.mjs).
-import { createInterface } from 'node:readline';
 import * as coder from '@agentuity/core/coder';
 import { skipWaits } from './clock.mjs';
+import { serve } from './lines.mjs';
 import { describe } from './shapes.mjs';
 
 skipWaits('@agentuity/core');
 
 const kept = new Map();
-
-const operations = {
-	async call({ method, args = [], options, env = {}, keep }) {
-		setEnvironment(env);
-		const client = kept.get(keep) ?? new coder.CoderClient(options);
-		if (keep) kept.set(keep, client);
-		return client[method](...args.map(revive));
-	},
-	function: ({ method, args = [] }) => coder[method](...args),
-	describe,
-};
 
 function setEnvironment(env) {
 	for (const name of Object.keys(process.env)) {
@@ -40,18 +28,13 @@ function revive(value) {
 	return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, revive(member)]));
 }
 
-function failure(err) {
-	const { name, message, status, url, issues, sessionId, upgradeUrl, region } = err;
-	return { name, message, status, url, issues, sessionId, upgradeUrl, region };
-}
-
-for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
-	const request = JSON.parse(line);
-	let answer;
-	try {
-		answer = { result: await operations[request.op](request) };
-	} catch (err) {
-		answer = { error: failure(err) };
-	}
-	process.stdout.write(`${JSON.stringify(answer)}\n`);
-}
+await serve({
+	async call({ method, args = [], options, env = {}, keep }) {
+		setEnvironment(env);
+		const client = kept.get(keep) ?? new coder.CoderClient(options);
+		if (keep) kept.set(keep, client);
+		return client[method](...args.map(revive));
+	},
+	function: ({ method, args = [] }) => coder[method](...args),
+	describe,
+});
