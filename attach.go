@@ -36,8 +36,8 @@ type HubConnectOptions struct {
 	DriverInstanceID string
 	// DriverVersion is the version of a driver, for the Hub's records.
 	DriverVersion string
-	// MaxReconnectAttempts is the largest number of attempts in a row to connect again. Negative:
-	// none. Default: 10.
+	// MaxReconnectAttempts is the largest number of attempts in a row to connect again. The count
+	// begins anew whenever the Hub admits the connection. Negative: none. Default: 10.
 	MaxReconnectAttempts int
 	// ReconnectDelay is the wait before the first of them. It doubles with each, and up to half of
 	// it is taken off at random. Default: 1 s.
@@ -46,8 +46,8 @@ type HubConnectOptions struct {
 	MaxReconnectDelay time.Duration
 	// HeartbeatInterval is the time between two pings. Default: 10 s.
 	HeartbeatInterval time.Duration
-	// HeartbeatTimeout is how long the Hub may send nothing before the connection counts as lost.
-	// Default: 30 s.
+	// HeartbeatTimeout is how long the Hub may send nothing before the connection counts as lost. It
+	// must be longer than HeartbeatInterval. Default: 30 s, and at least 3 times HeartbeatInterval.
 	HeartbeatTimeout time.Duration
 	// HandshakeTimeout bounds each attempt, until the Hub has said init. Default: 30 s.
 	HandshakeTimeout time.Duration
@@ -86,6 +86,8 @@ func (c *Client) Connect(ctx context.Context, options HubConnectOptions) (*HubCo
 // does, and connects as one. It also waits for a session that was just created. If the session is
 // over, or has no runtime even after the wait, the error matches [ErrNotAttachable] and no
 // connection was tried.
+//
+// Errors: those of PrepareSessionForRemoteAttach and of Connect.
 //
 // GET /hub/session/{sessionId}, POST /hub/session/{sessionId}/resume, GET /ws
 func (c *Client) Attach(ctx context.Context, sessionID string, options *AttachOptions) (*HubConn, error) {
@@ -128,13 +130,16 @@ func (o HubConnectOptions) complete(op string) (HubConnectOptions, error) {
 		{"ReconnectDelay", &o.ReconnectDelay, time.Second},
 		{"MaxReconnectDelay", &o.MaxReconnectDelay, 30 * time.Second},
 		{"HeartbeatInterval", &o.HeartbeatInterval, 10 * time.Second},
-		{"HeartbeatTimeout", &o.HeartbeatTimeout, 30 * time.Second},
+		{"HeartbeatTimeout", &o.HeartbeatTimeout, max(30*time.Second, 3*o.HeartbeatInterval)},
 		{"HandshakeTimeout", &o.HandshakeTimeout, 30 * time.Second},
 	} {
 		if *d.value < 0 {
 			return o, invalid(op, d.field, "must not be negative")
 		}
 		*d.value = cmp.Or(*d.value, d.def)
+	}
+	if o.HeartbeatTimeout <= o.HeartbeatInterval {
+		return o, invalid(op, "HeartbeatTimeout", "must be longer than HeartbeatInterval, which it is to see answered")
 	}
 	o.MaxReconnectAttempts = max(0, cmp.Or(o.MaxReconnectAttempts, 10))
 	o.Role = cmp.Or(o.Role, RoleObserver)
@@ -166,6 +171,9 @@ func (c *Client) connect(ctx context.Context, op string, options HubConnectOptio
 	if err != nil {
 		return nil, err
 	}
+	if ctx == nil {
+		return nil, noContext(op)
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, &HubConnError{Operation: op, SessionID: options.SessionID, Err: contextError(ctx, err, nil)}
 	}
@@ -182,6 +190,9 @@ func (c *Client) connect(ctx context.Context, op string, options HubConnectOptio
 	}
 	_ = h.Close()
 	failed := h.err.as(op)
+	if options.SessionID == "" && failed.SessionID != "" { // the Hub has created it
+		failed.outcomeUnknown = true
+	}
 	if err := ctx.Err(); err != nil {
 		var last error
 		if failed.Code != "" {

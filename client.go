@@ -33,6 +33,7 @@ type Client struct {
 	// maxResponseSize bounds what is held of an answer at a time.
 	maxResponseSize int64
 	sockets         *http.Client // opens live connections
+	logger          *slog.Logger
 	// Functions, so that nothing that prints a client finds the key in it.
 	header func(body bool) http.Header
 	redact func(text string) string
@@ -84,6 +85,7 @@ func NewClient(opts ...Option) (*Client, error) {
 		redact:          redactor(cfg.apiKey),
 		hello:           hello(cfg.apiKey, cfg.orgID),
 		orgID:           func() string { return cfg.orgID },
+		logger:          cfg.logger,
 		sockets: &http.Client{
 			Transport: httpClient.Transport, Jar: httpClient.Jar,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -177,10 +179,13 @@ func (c *Client) describe() string {
 	}
 }
 
+// noContext is the error of a call that was given nil for its context.
+func noContext(op string) error { return invalid(op, "ctx", "must not be nil") }
+
 // send makes the call. Whatever is wrong with the arguments is found before anything is sent.
 func (c *Client) send(ctx context.Context, r *request) *answer {
 	if ctx == nil {
-		return &answer{request: r, err: invalid(r.op, "ctx", "must not be nil")}
+		return &answer{request: r, err: noContext(r.op)}
 	}
 	if err := r.check(); err != nil {
 		return &answer{request: r, err: err}

@@ -1,7 +1,9 @@
 package coder
 
 import (
+	"fmt"
 	"reflect"
+	"time"
 
 	"github.com/agentuity/coder-go/internal/wire"
 )
@@ -131,7 +133,7 @@ type RenameSessionMessage struct {
 
 // PingMessage asks for a [PongMessage]. A [HubConn] sends pings by itself.
 type PingMessage struct {
-	// Timestamp is when it is sent.
+	// Timestamp is when it is sent. Sending fills it in if it is zero.
 	Timestamp UnixMilli `json:"timestamp"`
 }
 
@@ -197,13 +199,18 @@ func (m *RenameSessionMessage) frame(string) any {
 	return typed[RenameSessionMessage]{"rename_session", m}
 }
 
-func (m *PingMessage) frame(string) any { return typed[PingMessage]{"ping", m} }
+func (m *PingMessage) frame(string) any {
+	if m.Timestamp.IsZero() {
+		m = &PingMessage{UnixMilli{time.Now()}}
+	}
+	return typed[PingMessage]{"ping", m}
+}
 
 func (*RPCCommandMessage) serverMessage() {}
 
 // requestID is the id a message has, and whether it is one that is answered with a HubResponse.
 func requestID(m ClientMessage) (id string, answered bool) {
-	if noMessage(m) {
+	if refuseMessage("", m) != nil {
 		return "", false
 	}
 	switch m := m.(type) {
@@ -217,12 +224,26 @@ func requestID(m ClientMessage) (id string, answered bool) {
 	return "", false
 }
 
-func noMessage(m ClientMessage) bool { return m == nil || reflect.ValueOf(m).IsNil() }
+// refuseMessage returns an error for what is no message of this package: nil, a nil pointer, a type
+// that embeds one.
+func refuseMessage(op string, m ClientMessage) error {
+	switch m.(type) {
+	case *EventRequest, *ToolRequest, *CommandRequest, *SessionEntryMessage, *SessionWriteMessage, *BootstrapReadyMessage,
+		*ObserverSubscribeMessage, *RPCCommandMessage, *RPCUIResponseMessage, *RenameSessionMessage, *PingMessage:
+		if !reflect.ValueOf(m).IsNil() {
+			return nil
+		}
+	case nil:
+	default:
+		return invalid(op, "message", fmt.Sprintf("must be one of the messages of this package, not a %T", m))
+	}
+	return invalid(op, "message", "must not be nil")
+}
 
 // encodeMessage returns the frame of a message.
 func encodeMessage(op string, m ClientMessage, id string) ([]byte, error) {
-	if noMessage(m) {
-		return nil, invalid(op, "message", "must not be nil")
+	if err := refuseMessage(op, m); err != nil {
+		return nil, err
 	}
 	data, err := wire.Marshal(m.frame(id))
 	if err != nil {

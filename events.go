@@ -85,6 +85,9 @@ func (c *Client) StreamEvents(ctx context.Context, sessionID string, options *St
 	look := get(op, "/hub/session/{sessionID}", sessionID)
 	look.attempts = 1
 	return func(yield func(*SSEEvent, error) bool) {
+		if err == nil && ctx == nil {
+			err = noContext(op)
+		}
 		if err != nil {
 			yield(nil, err)
 			return

@@ -50,7 +50,7 @@ func decodeObserverMessage(kind string, data []byte) ObserverSSEMessage {
 		}
 	case typeHydration:
 		var m SSEHydrationMessage
-		if wire.Unmarshal(data, &m) == nil && m.SessionID != "" {
+		if wire.Unmarshal(data, &m) == nil && m.SessionID != "" && m.Entries != nil {
 			return &m
 		}
 	case typePresence:

@@ -56,7 +56,11 @@ func decodeKnown(kind string, raw []byte) ServerMessage {
 	case typeInit:
 		return decodeAs[HubInitMessage](raw)
 	case "session_hydration":
-		return decodeAs[HubHydrationMessage](raw)
+		var m HubHydrationMessage
+		if wire.Unmarshal(raw, &m) == nil && m.SessionID != "" && m.Entries != nil {
+			return &m
+		}
+		return nil
 	case "session_stream_ready":
 		return decodeAs[HubStreamReadyMessage](raw)
 	case "session_resume":

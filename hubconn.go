@@ -25,11 +25,13 @@ const (
 // it has learned; [HubConn.Messages] says so. Close it: it has two goroutines.
 //
 // A program that neither ranges over Messages nor calls DiscardMessages stops the connection from
-// being read once 1,024 messages, or 64 MiB of them, wait. Nothing is lost by that, and it is not
-// taken for a dead connection, but responses are not seen either until somebody ranges.
+// being read once 1,024 messages, or 64 MiB of them, wait. That is not taken for a dead connection,
+// and what was read is kept, but responses are not seen until somebody ranges. For the same reason
+// a call that waits for a response in the body of a loop over Messages needs a context with a
+// deadline, or a goroutine of its own: the response can be behind more messages than may wait.
 type HubConn struct {
 	client  *Client
-	op      string // that of errors that belong to no later call
+	op      string // that of the reader's errors: the call that connects, "HubConn" once it has
 	options HubConnectOptions
 
 	ctx        context.Context // ends with Close
@@ -144,11 +146,15 @@ func (h *HubConn) ctxError(ctx context.Context, op string) *HubConnError {
 //
 // There is one consumer at a time: for a second one the error matches [ErrMessagesInUse]. To range
 // again goes on where the last one stopped. It ends without an error when the program closes the
-// connection, and with an error, the last it yields, when the context ends or the connection has
-// ended for good: a [*HubConnError].
+// connection, whatever still waits then, and with an error, the last it yields, when the context
+// ends or the connection has ended for good: a [*HubConnError].
 func (h *HubConn) Messages(ctx context.Context) iter.Seq2[ServerMessage, error] {
 	const op = "Messages"
 	return func(yield func(ServerMessage, error) bool) {
+		if ctx == nil {
+			yield(nil, noContext(op))
+			return
+		}
 		if !h.inbox.consume() {
 			yield(nil, &HubConnError{Operation: op, SessionID: h.SessionID(), Err: ErrMessagesInUse})
 			return

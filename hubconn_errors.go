@@ -14,7 +14,7 @@ type HubConnErrorCode string
 // The kinds of errors of connections.
 const (
 	ConnFailed             HubConnErrorCode = "connection_failed"       // no connection came about
-	ConnRefused            HubConnErrorCode = "auth_failed"             // the Hub refused it in words
+	ConnRefused            HubConnErrorCode = "auth_failed"             // the Hub refused it in words, credentials or not
 	ConnLost               HubConnErrorCode = "connection_error"        // it was closed or broke
 	ConnReconnectsExceeded HubConnErrorCode = "max_reconnects_exceeded" // too many attempts
 	ConnInvalidResponse    HubConnErrorCode = "invalid_response"        // a response that is of no use
@@ -62,9 +62,10 @@ func (e *HubConnError) Error() string {
 	if text := connErrorTexts[e.Code]; text != "" {
 		b.WriteString(": " + text)
 	}
-	if e.ServerMessageType != "" || e.ServerMessage != "" {
-		b.WriteString(": " + shorten(strings.Join(slices.DeleteFunc(
-			[]string{e.ServerCode, e.ServerMessage}, func(s string) bool { return s == "" }), ": ")))
+	for _, said := range []string{e.ServerCode, e.ServerMessage} {
+		if said != "" {
+			b.WriteString(": " + shorten(said))
+		}
 	}
 	switch {
 	case e.Err != nil:

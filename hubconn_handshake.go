@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -55,14 +56,16 @@ func (h *HubConn) establish() (*link, *HubConnError) {
 		return l, nil
 	}
 	l.kill()
+	if failure.notSent && h.ctx.Err() == nil {
+		h.client.hub.forget(base)
+	}
 	switch {
+	case failure.Code == ConnRefused: // and whatever ended then, it was not to be
 	case h.ctx.Err() != nil:
 		failure.Code, failure.Err = "", ErrConnClosed
 	case bound.Err() != nil:
 		failure.Err = errHandshakeTimeout
 		failure.passing = failure.passing && h.wasAdmitted()
-	case failure.notSent:
-		h.client.hub.forget(base)
 	}
 	return nil, failure
 }
@@ -120,8 +123,8 @@ func (h *HubConn) dial(l *link, address string) *HubConnError {
 	e := &HubConnError{Operation: h.op, Code: ConnFailed, SessionID: h.SessionID()}
 	if resp != nil {
 		h.refusedDial(e, resp, creating)
-		if e.Err == nil {
-			e.Err = err
+		if e.Err == nil { // the library quotes headers
+			e.Err = errors.New(h.client.redact(err.Error()))
 		}
 		return e
 	}
@@ -132,6 +135,9 @@ func (h *HubConn) dial(l *link, address string) *HubConnError {
 	e.notSent = asked.Load() > 0 && had.Load() == 0
 	e.outcomeUnknown = creating && !e.notSent
 	e.passing = !e.outcomeUnknown && !transport.Permanent(err)
+	if dns := (*net.DNSError)(nil); errors.As(err, &dns) && dns.IsNotFound { // an outage, or a slip of the pen
+		e.passing = e.passing && h.wasAdmitted()
+	}
 	return e
 }
 
@@ -177,6 +183,10 @@ func (h *HubConn) handshake(l *link) *HubConnError {
 				_, err = l.read()
 			}
 			_ = l.end(err)
+			var closed websocket.CloseError
+			if errors.As(err, &closed) && closed.Code != websocket.StatusCode(CloseAuthRequired) { // no echo of ours
+				e.CloseCode, e.CloseReason = CloseCode(closed.Code), h.client.redact(closed.Reason)
+			}
 			return e
 		}
 		switch m := decodeServerMessage(raw).(type) {
@@ -192,6 +202,9 @@ func (h *HubConn) handshake(l *link) *HubConnError {
 		case *UnknownMessage:
 		default:
 			if h.options.Role == RoleObserver {
+				h.mu.Lock()
+				h.init = nil
+				h.mu.Unlock()
 				l.first = raw
 				return nil
 			}

@@ -74,7 +74,7 @@ func TestTheCallersContextEndsWithTheHandshake(t *testing.T) {
 	}, func(t *testing.T, hub *liveHub) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		conn, err := hub.client().Connect(ctx, coder.HubConnectOptions{SessionID: "codesess_1", HeartbeatTimeout: 2 * time.Hour, HeartbeatInterval: 2 * time.Hour})
+		conn, err := hub.client().Connect(ctx, coder.HubConnectOptions{SessionID: "codesess_1", HeartbeatTimeout: 3 * time.Hour, HeartbeatInterval: 2 * time.Hour})
 		require.NoError(t, err)
 		cancel()
 		assert.IsType(t, &coder.PongMessage{}, next(t, conn))

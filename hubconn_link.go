@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,6 +32,7 @@ type link struct {
 	ready chan struct{} // closed by the reader: the handshake is over
 	dying chan struct{} // closed by shut
 	lost  chan struct{} // closed by the reader: it reads no more
+	hurt  chan struct{} // closed by the writer: a write has failed
 	left  chan struct{} // closed by the writer: it writes no more
 
 	sent    atomic.Int64 // bytes that went out
@@ -44,7 +46,7 @@ type link struct {
 	why      error // why it was shut
 	broken   error // why a write failed
 	code     websocket.StatusCode
-	reason   string
+	words    string // the reason that goes with the code
 	ended    bool
 	killer   *time.Timer
 	watchdog *time.Timer
@@ -52,7 +54,8 @@ type link struct {
 
 func newLink(ctx context.Context) *link {
 	l := &link{
-		ready: make(chan struct{}), dying: make(chan struct{}), lost: make(chan struct{}), left: make(chan struct{}),
+		ready: make(chan struct{}), dying: make(chan struct{}), lost: make(chan struct{}),
+		hurt: make(chan struct{}), left: make(chan struct{}),
 		began: time.Now(),
 	}
 	l.ctx, l.cancel = context.WithCancel(ctx)
@@ -67,7 +70,7 @@ func (l *link) shut(code websocket.StatusCode, reason string, why error) {
 	if l.why != nil || l.ended {
 		return
 	}
-	l.why, l.code, l.reason = why, code, reason
+	l.why, l.code, l.words = why, code, reason
 	l.killSoon()
 	close(l.dying)
 }
@@ -79,6 +82,7 @@ func (l *link) fail(err error) {
 	defer l.mu.Unlock()
 	if l.broken == nil {
 		l.broken = err
+		close(l.hurt)
 	}
 	if !l.ended {
 		l.killSoon()
@@ -104,6 +108,7 @@ func (l *link) kill() {
 
 // end is the last that the reader does with an open link. It returns why the link ended.
 func (l *link) end(err error) error {
+	err = l.reason(err)
 	l.kill()
 	close(l.lost)
 	<-l.left
@@ -137,7 +142,7 @@ func (l *link) await(event <-chan struct{}) bool {
 		return true
 	case <-l.lost:
 	case <-l.dying:
-		_ = l.ws.Close(l.code, l.reason)
+		_ = l.ws.Close(l.code, l.words)
 	}
 	return false
 }
@@ -186,11 +191,50 @@ func (l *link) read() ([]byte, error) {
 // write puts a frame on the socket. If it fails, gone tells whether some of it may have gone out.
 func (l *link) write(frame []byte) (gone bool, err error) {
 	before := l.sent.Load()
-	if err := l.ws.Write(l.ctx, websocket.MessageText, frame); err != nil {
+	if err := l.writeParts(frame); err != nil {
+		err = l.reason(err)
 		l.fail(err)
 		return l.sent.Load() != before, err
 	}
 	return true, nil
+}
+
+// largestPart is the largest part of a message that goes out in one piece. Between the parts of a
+// large one there is a place for the answer to a ping, which the library waits 5 s for.
+const largestPart = 16 << 10
+
+func (l *link) writeParts(frame []byte) error {
+	if len(frame) <= largestPart {
+		return l.ws.Write(l.ctx, websocket.MessageText, frame)
+	}
+	w, err := l.ws.Writer(l.ctx, websocket.MessageText)
+	if err != nil {
+		return err
+	}
+	for part := range slices.Chunk(frame, largestPart) {
+		if _, err := w.Write(part); err != nil {
+			return err
+		}
+	}
+	return w.Close()
+}
+
+var errCut = errors.New("the connection was cut")
+
+// reason says in our words what the library says of its context, which is no caller's, and of a
+// connection that just ended.
+func (l *link) reason(err error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case errors.Is(err, context.Canceled) && l.why != nil:
+		return l.why
+	case errors.Is(err, context.Canceled):
+		return errCut
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return &flaw{"the Hub ended it without a word", io.ErrUnexpectedEOF}
+	}
+	return err
 }
 
 var errHeartbeat = errors.New("the Hub has sent nothing for too long")

@@ -1,6 +1,7 @@
 package coder
 
 import (
+	"log/slog"
 	"time"
 
 	"github.com/agentuity/coder-go/internal/transport"
@@ -25,14 +26,18 @@ func (h *HubConn) live() *HubConnError {
 		cause    error
 		lost     time.Time
 		last     *HubConnError
+		logger   = h.client.logger
 	)
 	for {
+		began := time.Now()
 		l, err := h.establish()
+		logger.LogAttrs(h.ctx, slog.LevelDebug, "coder hub connection", append(h.logged(began, err), slog.Int("attempt", attempts+1))...)
 		if err == nil {
 			h.admit(l, attempts, cause, lost)
-			attempts, last = 0, nil
+			attempts, last, began = 0, nil, time.Now()
 			err = h.receive(l)
 			cause, lost = err, time.Now()
+			logger.LogAttrs(h.ctx, slog.LevelDebug, "coder hub connection ended", h.logged(began, err)...)
 		}
 		switch most := h.options.MaxReconnectAttempts; {
 		case h.ctx.Err() != nil:
@@ -59,8 +64,22 @@ func (h *HubConn) live() *HubConnError {
 	}
 }
 
+// logged describes an attempt to connect, or a connection that is lost.
+func (h *HubConn) logged(began time.Time, err *HubConnError) []slog.Attr {
+	attrs := []slog.Attr{
+		slog.String("operation", h.op),
+		slog.String("session_id", h.SessionID()),
+		slog.Duration("duration", time.Since(began)),
+	}
+	if err != nil {
+		attrs = append(attrs, slog.String("error", err.Error()))
+	}
+	return attrs
+}
+
 // admit begins the life of a link whose handshake is over.
 func (h *HubConn) admit(l *link, attempt int, cause error, lost time.Time) {
+	h.op = "HubConn" // the call that made it is past
 	h.setState(StateConnected)
 	if cause != nil {
 		h.inbox.put(inboxItem{message: &ReconnectedMessage{Attempt: attempt, Cause: cause, Down: time.Since(lost)}})
@@ -80,9 +99,10 @@ func (h *HubConn) admit(l *link, attempt int, cause error, lost time.Time) {
 func (h *HubConn) receive(l *link) *HubConnError {
 	var err error
 	for err == nil {
-		h.waitForRoom(l)
 		var raw []byte
-		if raw, err = l.read(); err == nil {
+		if !h.waitForRoom(l) {
+			err = errCut // end knows better
+		} else if raw, err = l.read(); err == nil {
 			h.accept(raw)
 		}
 	}
@@ -91,21 +111,25 @@ func (h *HubConn) receive(l *link) *HubConnError {
 	return e
 }
 
-// waitForRoom does not read while nobody takes what was read. When the connection is closed there
-// is nothing to wait for: what comes then is dropped.
-func (h *HubConn) waitForRoom(l *link) {
+// waitForRoom does not read while nobody takes what was read. It returns false if a write has
+// failed meanwhile: the connection is lost, and nobody else would say so. When the connection is
+// closed there is nothing to wait for: what comes then is dropped.
+func (h *HubConn) waitForRoom(l *link) bool {
 	if !h.inbox.full() || h.ctx.Err() != nil {
-		return
+		return true
 	}
 	l.pause()
 	defer l.resume()
 	for h.inbox.full() {
 		select {
 		case <-h.inbox.room:
+		case <-l.hurt:
+			return false
 		case <-h.ctx.Done():
-			return
+			return true
 		}
 	}
+	return true
 }
 
 // accept settles what a frame answers, and keeps the frame.
@@ -137,14 +161,14 @@ type frameHead struct {
 // settle gives a frame to the call it answers, and learns the id of the session.
 func (h *HubConn) settle(raw []byte) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.calls) == 0 && h.sessionID != "" {
-		return
-	}
+	idle := len(h.calls) == 0 && h.sessionID != ""
+	h.mu.Unlock()
 	var head frameHead
-	if wire.Unmarshal(raw, &head) != nil {
+	if idle || wire.Unmarshal(raw, &head) != nil {
 		return
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.sessionID == "" {
 		h.sessionID = head.SessionID
 	}

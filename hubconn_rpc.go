@@ -75,6 +75,8 @@ func (h *HubConn) failCommands(id, why string) {
 //
 // If the connection is lost, or the context ends, before the response came, the error matches
 // [ErrOutcomeUnknown]. It does not wait for another connection then: responses do not come twice.
+// For a Hub that does not answer there is no limit but the context's. See [HubConn] for calls in a
+// loop over Messages.
 //
 // Errors: [*ValidationError] and [*HubConnError].
 func (h *HubConn) SendAndWait(ctx context.Context, message ClientMessage) (*HubResponse, error) {
@@ -120,6 +122,13 @@ func (h *HubConn) request(ctx context.Context, op string, message ClientMessage,
 	case <-h.ctx.Done():
 		e = h.closedError(op)
 	case <-ctx.Done():
+		select {
+		case answer := <-call.answer:
+			if answer.err == nil {
+				return answer.raw, nil
+			}
+		default:
+		}
 		e = h.ctxError(ctx, op)
 	}
 	e.outcomeUnknown = true
@@ -128,7 +137,8 @@ func (h *HubConn) request(ctx context.Context, op string, message ClientMessage,
 
 // Prompt gives the agent a task. It returns when the command is on the socket, as do Steer,
 // FollowUp, Abort and Compact: what comes of it comes as messages, an [*RPCCommandErrorMessage] if
-// nothing does. Errors are those of Send.
+// nothing does. A prompt may take several turns; the agent is done with [EventAgentEnd]. Errors are
+// those of Send.
 func (h *HubConn) Prompt(ctx context.Context, text string) error {
 	return h.command(ctx, "Prompt", CommandPrompt, text)
 }
@@ -160,23 +170,24 @@ func (h *HubConn) command(ctx context.Context, op string, kind RPCCommandType, t
 	return h.send(ctx, op, &RPCCommandMessage{RPCCommand{Type: kind, Message: text}})
 }
 
-// GetState asks the agent what it is at. Errors are those of SendAndWait; if the Hub or the agent
-// cannot carry out the command, the error's Code is [ConnCommandFailed].
+// GetState asks the agent what it is at. It waits, and its errors are, as those of SendAndWait; if
+// the Hub or the agent cannot carry out the command, the error's Code is [ConnCommandFailed]. The
+// Hub may not say which command failed: then all that wait fail.
 func (h *HubConn) GetState(ctx context.Context) (*RPCState, error) {
-	return ask[RPCState](ctx, h, "GetState", CommandGetState)
+	return ask[RPCState](ctx, h, "GetState", CommandGetState, '{')
 }
 
 // GetMessages asks the agent for the conversation. Errors are those of GetState.
 func (h *HubConn) GetMessages(ctx context.Context) ([]RPCMessage, error) {
-	messages, err := ask[[]RPCMessage](ctx, h, "GetMessages", CommandGetMessages)
+	messages, err := ask[[]RPCMessage](ctx, h, "GetMessages", CommandGetMessages, '[')
 	if err != nil {
 		return nil, err
 	}
 	return *messages, nil
 }
 
-// ask sends a command and decodes the data of its response.
-func ask[T any](ctx context.Context, h *HubConn, op string, kind RPCCommandType) (*T, error) {
+// ask sends a command and decodes the data of its response, which begins with a byte.
+func ask[T any](ctx context.Context, h *HubConn, op string, kind RPCCommandType, first byte) (*T, error) {
 	raw, err := h.request(ctx, op, &RPCCommandMessage{RPCCommand{Type: kind}}, true)
 	if err != nil {
 		return nil, err
@@ -190,11 +201,12 @@ func ask[T any](ctx context.Context, h *HubConn, op string, kind RPCCommandType)
 			Operation: op, Code: ConnCommandFailed, SessionID: h.SessionID(), ServerMessage: h.client.redact(m.Response.Error),
 		}
 	}
-	out := new(T)
-	if len(m.Response.Data) == 0 || string(m.Response.Data) == "null" {
+	data := m.Response.Data
+	if len(data) == 0 || string(data) == "null" {
 		return nil, h.invalidResponse(op, "it has no data")
 	}
-	if err := wire.Unmarshal(m.Response.Data, out); err != nil {
+	out := new(T)
+	if data[0] != first || wire.Unmarshal(data, out) != nil {
 		return nil, h.invalidResponse(op, "its data cannot be decoded")
 	}
 	return out, nil

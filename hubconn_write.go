@@ -3,6 +3,7 @@ package coder
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -12,6 +13,7 @@ import (
 type outgoing struct {
 	frame []byte
 	call  *hubCall // awaits the answer, if it is not nil
+	sent  func()   // called by the writer when it is on the socket, if it is not nil
 	state atomic.Int32
 	done  chan outcome // has room for one
 }
@@ -53,21 +55,24 @@ func (h *HubConn) send(ctx context.Context, op string, message ClientMessage) er
 	if err != nil {
 		return err
 	}
-	if err := h.put(ctx, op, &outgoing{frame: frame}); err != nil {
-		return err
-	}
+	out := &outgoing{frame: frame}
 	if m, ok := message.(*ObserverSubscribeMessage); ok {
-		h.mu.Lock()
-		h.subscribe = slices.Clone(m.Patterns)
-		h.mu.Unlock()
+		patterns := slices.Clone(m.Patterns)
+		out.sent = func() {
+			h.mu.Lock()
+			h.subscribe = patterns
+			h.mu.Unlock()
+		}
 	}
-	return nil
+	return h.put(ctx, op, out)
 }
 
 // put gives a frame to the writer and waits until it is on the socket.
 func (h *HubConn) put(ctx context.Context, op string, out *outgoing) error {
 	out.done = make(chan outcome, 1)
 	switch {
+	case ctx == nil:
+		return noContext(op)
 	case h.ctx.Err() != nil:
 		return h.closedError(op)
 	case ctx.Err() != nil:
@@ -110,9 +115,12 @@ func (h *HubConn) outcomeError(op string, done outcome) error {
 	if done.err == nil {
 		return nil
 	}
-	return &HubConnError{
-		Operation: op, Code: ConnLost, SessionID: h.SessionID(), Err: done.err, outcomeUnknown: done.gone,
+	e := &HubConnError{Operation: op, Code: ConnLost, SessionID: h.SessionID(), Err: done.err}
+	if errors.Is(done.err, ErrConnClosed) {
+		e = h.closedError(op)
 	}
+	e.outcomeUnknown = done.gone
+	return e
 }
 
 // write is the writer: it serves one link after the other.
@@ -142,11 +150,12 @@ func (h *HubConn) serve(l *link, held *outgoing) *outgoing {
 			held = h.deliver(l, held)
 		}
 		if l.failed() {
-			if l.waiting.Load() { // the reader would notice when there is room again
-				h.cancelCalls(h.closeError(ConnLost, l.broken))
-			}
 			l.await(nil)
 			return held
+		}
+		writes := h.writes
+		if held != nil { // one at a time, or the first would be forgotten
+			writes = nil
 		}
 		select {
 		case <-l.dying:
@@ -156,7 +165,7 @@ func (h *HubConn) serve(l *link, held *outgoing) *outgoing {
 			return held
 		case <-ticker.C:
 			_, _ = l.write(ownFrame(&PingMessage{Timestamp: UnixMilli{time.Now()}}))
-		case held = <-h.writes:
+		case held = <-writes:
 		}
 	}
 }
@@ -180,6 +189,9 @@ func (h *HubConn) deliver(l *link, out *outgoing) *outgoing {
 		h.await(out.call)
 	}
 	gone, err := l.write(out.frame)
+	if err == nil && out.sent != nil {
+		out.sent()
+	}
 	if err != nil && !gone {
 		if out.call != nil {
 			h.forget(out.call)
@@ -187,6 +199,9 @@ func (h *HubConn) deliver(l *link, out *outgoing) *outgoing {
 		if out.state.CompareAndSwap(outgoingTaken, outgoingWaits) {
 			return out
 		}
+	}
+	if out.call != nil && out.state.Load() == outgoingAbandoned {
+		h.forget(out.call) // its sender may have done so before it was awaited
 	}
 	out.done <- outcome{gone, err}
 	return nil

@@ -67,8 +67,13 @@ type RPCUIRequestMessage struct {
 }
 
 // Decode decodes Params into a value, such as an [RPCUIParams], as lenient as the answers of the
-// Hub are decoded.
-func (m *RPCUIRequestMessage) Decode(v any) error { return wire.Unmarshal(m.Params, v) }
+// Hub are decoded. Without Params it changes nothing.
+func (m *RPCUIRequestMessage) Decode(v any) error {
+	if len(m.Params) == 0 {
+		return nil
+	}
+	return wire.Unmarshal(m.Params, v)
+}
 
 // RPCUIMethod is what an [RPCUIRequestMessage] asks for. Unknown values are kept as they came.
 type RPCUIMethod string
@@ -124,8 +129,10 @@ type RPCUIParams struct {
 	Text string `json:"text,omitzero"`
 }
 
-// RPCCommandErrorMessage says that a command could not be carried out. It does not say which.
+// RPCCommandErrorMessage says that a command could not be carried out.
 type RPCCommandErrorMessage struct {
+	// ID is the id of the command, if it had one and the Hub says so.
+	ID string `json:"id,omitzero"`
 	// Error is why.
 	Error string `json:"error"`
 	// Raw is all of the message.
