@@ -1,0 +1,122 @@
+// Attach talks to the agent of a session, in a terminal: what is typed is a prompt, and the answer
+// appears while it is produced. The questions of the agent are answered with the next line.
+//
+//	go run ./examples/attach -session codesess_…
+//	echo "Say hello" | go run ./examples/attach
+//
+// It talks to the Hub that AGENTUITY_SDK_KEY or AGENTUITY_CODER_URL names. Without either it starts
+// a Hub of its own in memory, with an agent that repeats what it is told and asks if the prompt has
+// the word confirm, select or input.
+//
+// Ctrl-C aborts what the agent does, and ends the program if it does nothing. Ctrl-D ends the
+// program. If the input is no terminal, each line waits until the agent is done with the one before
+// or asks something, and so does the end.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/agentuity/coder-go"
+	"github.com/agentuity/coder-go/codertest"
+)
+
+// errInterrupted is how it ends with Ctrl-C.
+var errInterrupted = errors.New("interrupted")
+
+// terminal is where the user is.
+type terminal struct {
+	in          io.Reader
+	out         io.Writer
+	interrupts  <-chan os.Signal
+	interactive bool // somebody types; otherwise the input is a file or a pipe
+}
+
+func main() {
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt)
+	stdin, err := os.Stdin.Stat()
+	interactive := err == nil && stdin.Mode()&os.ModeCharDevice != 0
+	err = run(context.Background(), os.Args[1:], terminal{os.Stdin, os.Stdout, interrupts, interactive})
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, errInterrupted):
+		fmt.Fprintln(os.Stderr, "attach: interrupted")
+		os.Exit(130)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "attach:", clean(err.Error())) // it may quote the Hub
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, t terminal) error {
+	flags := flag.NewFlagSet("attach", flag.ContinueOnError)
+	flags.SetOutput(t.out)
+	id := flags.String("session", "", "the `id` of the session to attach to")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if os.Getenv("AGENTUITY_SDK_KEY") == "" && os.Getenv("AGENTUITY_CODER_URL") == "" {
+		if *id != "" {
+			return errors.New("set AGENTUITY_SDK_KEY or AGENTUITY_CODER_URL to attach to a session of yours, " +
+				"or leave -session out for a demonstration")
+		}
+		return demonstrate(ctx, t)
+	}
+	if *id == "" {
+		return errors.New("which session? name it with -session")
+	}
+	client, err := coder.NewClient()
+	if err != nil {
+		return err
+	}
+	defer client.CloseIdleConnections()
+	return attach(ctx, client, *id, t)
+}
+
+// demonstrate attaches to a session on an embedded Hub.
+func demonstrate(ctx context.Context, t terminal) error {
+	fmt.Fprintln(t.out, "no AGENTUITY_SDK_KEY and no AGENTUITY_CODER_URL: attaching to a session on an embedded Hub")
+	hub := codertest.NewHub(codertest.WithAgentPace(60 * time.Millisecond)) // slow enough to see it work
+	defer hub.Close()
+	client, err := hub.NewClient()
+	if err != nil {
+		return err
+	}
+	created, err := client.CreateSession(ctx, coder.CreateSessionRequest{Task: "Be there for questions", Label: "Demonstration"})
+	if err != nil {
+		return err
+	}
+	hub.Session(created.SessionID).SetStatus("active") // nobody has to wait for it
+	return attach(ctx, client, created.SessionID, t)
+}
+
+// attach connects to a session and lets the user talk to its agent.
+func attach(ctx context.Context, client *coder.Client, id string, t terminal) error {
+	conn, err := connect(ctx, client, id, t.interrupts)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return converse(ctx, conn, t)
+}
+
+// connect can take a while: the session may have to wake up. Ctrl-C ends that, and the error says so.
+func connect(ctx context.Context, client *coder.Client, id string, interrupts <-chan os.Signal) (*coder.HubConn, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-interrupts:
+			cancel(errInterrupted)
+		case <-ctx.Done():
+		}
+	}()
+	return client.Attach(ctx, id, nil)
+}

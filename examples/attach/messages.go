@@ -1,0 +1,149 @@
+package main
+
+import (
+	"cmp"
+	"strings"
+	"time"
+
+	"github.com/agentuity/coder-go"
+)
+
+// receive takes what the Hub sends, and reports whether the session is over.
+func (c *conversation) receive(message coder.ServerMessage) (over bool) {
+	switch m := message.(type) {
+	case *coder.HubHydrationMessage:
+		c.hydrate(m)
+	case *coder.RPCEventMessage:
+		if !m.Replay { // the hydration has the history
+			c.event(m)
+		}
+	case *coder.RPCUIRequestMessage:
+		c.request(m)
+	case *coder.RPCCommandErrorMessage:
+		c.asked = false
+		c.line("! %s", m.Error)
+	case *coder.BroadcastEventMessage:
+		c.broadcast(m)
+		return m.Event == coder.EventSessionShutdown
+	case *coder.PresenceEventMessage:
+		if m.Participant != nil {
+			c.line("* %s: %s", strings.TrimPrefix(m.Event, "session_"), m.Participant.Role)
+		}
+	case *coder.ReconnectedMessage:
+		c.line("* the connection was lost (%v) and is back after %v", m.Cause, m.Down.Round(100*time.Millisecond))
+		c.connected()
+	case *coder.ProtocolErrorMessage:
+		c.line("! %s: %s", m.Code, m.Message)
+	case *coder.ConnectionRejectedMessage:
+		c.line("! %s: %s", m.Code, m.Message)
+	case *coder.UnknownMessage:
+		c.line("? %s %.200q", m.Type, m.Raw)
+	}
+	return false
+}
+
+// hydrate begins with the conversation so far, or its end, and with what the agent is at. If the Hub
+// does not say the latter, it is nothing. But a prompt that was sent when the connection was lost, or
+// just now, may be on its way: there is some time left for the agent to begin.
+func (c *conversation) hydrate(m *coder.HubHydrationMessage) {
+	const shown = 10
+	state := m.StreamingState
+	c.running = state != nil && state.IsStreaming != nil && *state.IsStreaming
+	if c.running {
+		c.began()
+	} else {
+		c.finished()
+	}
+	if !c.asked {
+		c.unclear = nil
+	}
+	c.line("* %s: %d entries so far", cmp.Or(m.Label, m.SessionID), len(m.Entries))
+	for _, entry := range m.Entries[max(0, len(m.Entries)-shown):] {
+		if entry.Content != "" {
+			c.line("  %s: %s", entry.Type, entry.Content)
+		}
+	}
+	if m.Stream != nil {
+		c.text(m.Stream.Output)
+	}
+}
+
+// event takes what the agent does. An agent may need several turns for one prompt: not turn_end but
+// agent_end says that it is done.
+func (c *conversation) event(m *coder.RPCEventMessage) {
+	var data struct {
+		Update struct {
+			Type  string `json:"type"`
+			Delta string `json:"delta"`
+		} `json:"assistantMessageEvent"`
+		Message struct {
+			StopReason   string `json:"stopReason"`
+			ErrorMessage string `json:"errorMessage"`
+		} `json:"message"`
+		Name     string `json:"name"`
+		ToolName string `json:"toolName"`
+		IsError  bool   `json:"isError"`
+		Error    string `json:"error"`
+	}
+	_ = m.Decode(&data) // what cannot be read is not shown
+	switch m.EventType {
+	case coder.EventAgentStart, coder.EventTurnStart:
+		c.began()
+	case coder.EventMessageUpdate:
+		if data.Update.Type == "text_delta" {
+			c.text(data.Update.Delta)
+		}
+	case coder.EventMessageEnd:
+		if reason := data.Message.StopReason; reason == "aborted" || reason == "error" {
+			c.line("! %s %s", reason, data.Message.ErrorMessage)
+		}
+		if c.inText() {
+			c.endLine()
+		}
+	case coder.EventToolCall, coder.EventToolExecutionStart:
+		c.line("- %s %s", m.EventType, cmp.Or(data.ToolName, data.Name))
+	case coder.EventToolResult, coder.EventToolExecutionEnd:
+		if data.IsError {
+			c.line("- %s %s: failed", m.EventType, cmp.Or(data.ToolName, data.Name))
+		}
+	case coder.EventTurnEnd:
+		c.line("- turn_end")
+	case coder.EventAgentEnd:
+		c.finished()
+	case coder.EventSessionError, coder.EventTaskError:
+		c.line("! %s %s", m.EventType, data.Error)
+	}
+}
+
+// began notes that the agent works, on what it was told or will be before it is done.
+func (c *conversation) began() { c.running, c.asked, c.unclear = true, false, nil }
+
+// finished notes that the agent does nothing any more. What it was told meanwhile it begins now,
+// unless it was told to stop.
+func (c *conversation) finished() {
+	c.asked = c.asked && !c.aborting
+	c.running, c.aborting = false, false
+	c.forget()
+}
+
+// broadcast takes what happens around the agent.
+func (c *conversation) broadcast(m *coder.BroadcastEventMessage) {
+	var data struct {
+		Content string `json:"content"`
+		Text    string `json:"text"`
+		Label   string `json:"label"`
+		Error   string `json:"error"`
+		Reason  string `json:"reason"`
+	}
+	_ = m.Decode(&data) // what cannot be read is not shown
+	switch m.Event {
+	case "user_prompt":
+		c.line("* somebody else says: %s", cmp.Or(data.Content, data.Text))
+	case coder.EventAgentEnd: // with the sandbox, which has fallen asleep
+		c.finished()
+	case coder.EventSessionLabelUpdated:
+		c.line("* the session is now called %s", data.Label)
+	case coder.EventSessionError, coder.EventSessionShutdown:
+		c.line("- %s %s", m.Event, cmp.Or(data.Error, data.Reason))
+	}
+}
