@@ -199,8 +199,7 @@ func (c *Client) send(ctx context.Context, r *request) *answer {
 		return &answer{request: r, err: err}
 	}
 	a := c.exchangeBody(ctx, r, base+"/api"+r.path+r.query, body)
-	// A single attempt, as of those who poll, is not enough to give a URL up.
-	if a.outcome.Err != nil && a.outcome.Sent == transport.SentNo && a.outcome.Ended == nil && r.attempts == 0 {
+	if a.outcome.Err != nil && a.outcome.Sent == transport.SentNo && a.outcome.Ended == nil {
 		c.hub.forget(base)
 	}
 	return a

@@ -235,3 +235,38 @@ func TestADiscoveredHubThatIsGoneIsDiscoveredAgain(t *testing.T) {
 		assert.Equal(t, 2, discoveries)
 	})
 }
+
+// TestStreamsAndWaitsFollowTheHub: what lives longer than a Hub finds the next one by itself.
+func TestStreamsAndWaitsFollowTheHub(t *testing.T) {
+	for name, live := range map[string]func(context.Context, *coder.Client) error{
+		"StreamEvents": func(ctx context.Context, c *coder.Client) (last error) {
+			for _, err := range c.StreamEvents(ctx, "x", nil) {
+				last = err
+			}
+			return last
+		},
+		"WaitForSession": func(ctx context.Context, c *coder.Client) error {
+			_, err := c.WaitForSession(ctx, "x", nil)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clearEnv(t)
+			synctest.Test(t, func(t *testing.T) {
+				discoveries := 0
+				c := newClient(t, coder.WithAPIKey(testKey), over(func(url string, _ *http.Request) (int, http.Header, string) {
+					switch {
+					case strings.HasSuffix(url, "/coder"):
+						discoveries++
+						return 200, nil, []string{`{"url":"https://old.example"}`, `{"url":"https://new.example"}`}[discoveries-1]
+					case strings.HasPrefix(url, "https://old.example/"):
+						return 0, nil, ""
+					}
+					return 401, nil, `{}`
+				}))
+				require.ErrorIs(t, live(t.Context(), c), coder.ErrUnauthorized, "the new one has been asked")
+				assert.Equal(t, 2, discoveries)
+			})
+		})
+	}
+}

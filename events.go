@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"mime"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -28,20 +30,23 @@ type SSEEvent struct {
 type StreamEventsOptions struct {
 	// Subscribe selects broadcasts: by category ("task"), by name ("turn_end"), by prefix
 	// ("task_*") or all ("*"). Default: what the Hub sends observers. Snapshots, hydrations and
-	// presence always come.
+	// presence always come, and session_shutdown, by which the end is told from a loss.
 	Subscribe []string
-	// NoReconnect ends the stream when the connection is lost.
+	// NoReconnect ends the stream with an error when the connection is lost and the session is not
+	// over.
 	NoReconnect bool
 	// MaxReconnectAttempts is the largest number of attempts in a row, without a connection that
-	// proved healthy. Default: 10.
+	// proved healthy. Default: 10, which with the delays below are about 2 min. For a stream that
+	// is to go on for ever: math.MaxInt.
 	MaxReconnectAttempts int
 	// ReconnectDelay is the wait before the first attempt. It doubles with each, and up to half of
 	// it is taken off at random. Default: 1 s.
 	ReconnectDelay time.Duration
 	// MaxReconnectDelay is what the waits grow to. Default: 30 s.
 	MaxReconnectDelay time.Duration
-	// IdleTimeout is how long the Hub may send nothing, not even a keep-alive comment, before the
-	// connection counts as lost. Default: 60 s once such a comment came, 5 min before.
+	// IdleTimeout is how long the Hub may send nothing, not even its first answer or a keep-alive
+	// comment, before the connection counts as lost. Default: 60 s once such a comment came, 5 min
+	// before.
 	IdleTimeout time.Duration
 }
 
@@ -50,6 +55,7 @@ const (
 	idleBeforeComment = 5 * time.Minute
 	idleAfterComment  = time.Minute
 	healthyAfter      = 30 * time.Second
+	lookFor           = 10 * time.Second // at a session whose connection has ended
 )
 
 // StreamEvents observes a session: it yields what happens in it, as it happens. First comes a
@@ -58,14 +64,20 @@ const (
 //
 // When the connection is lost it connects again, and yields a [*ReconnectedMessage] before anything
 // of the new connection: what was sent in between is lost, and the hydration that follows replaces
-// what was known. A connection has proved healthy after a presence or broadcast event, or 30 s; too
-// many attempts without one end the stream with an error that matches [ErrReconnectsExceeded].
+// what was known. The first connection is tried again in the same way. A connection has proved
+// healthy after a presence or broadcast event, or 30 s; too many attempts without one end the
+// stream with an error that matches [ErrReconnectsExceeded]. A Retry-After of up to 60 s is
+// respected, a longer one ends the stream.
 //
 // The stream ends without an error when the session is over: after a session_shutdown, or when the
-// Hub says that the session is deleted, archived or can only be replayed. It ends with an error,
-// the last thing it yields, when the Hub refuses (401, 403, 404 and other 4xx but 408 and 429) or its
-// certificate is not trusted, and with the context. Leaving the loop closes the connection; ranging again starts over. A slow loop
-// slows the Hub down and loses nothing: one event is held at a time, of at most 64 MiB.
+// Hub says, after a loss, that the session is deleted, archived or can only be replayed. It ends
+// with an error, the last thing it yields, when the Hub refuses (501, redirects, 401, 403, 404 and
+// other 4xx but 408 and 429), its certificate is not trusted, its first answer is no stream of
+// events, or an event is larger than 64 MiB ([ErrResponseTooLarge]); and with the context.
+//
+// Leaving the loop closes the connection; ranging again starts over. Nothing is dropped here for a
+// loop that is slow: it slows the Hub down, which may close the connection. One event is held at a
+// time; reading one takes up to three times its size.
 //
 // GET /hub/session/{sessionId}/events, GET /hub/session/{sessionId}
 func (c *Client) StreamEvents(ctx context.Context, sessionID string, options *StreamEventsOptions) iter.Seq2[*SSEEvent, error] {
@@ -73,7 +85,7 @@ func (c *Client) StreamEvents(ctx context.Context, sessionID string, options *St
 	if options != nil {
 		o = *options
 	}
-	err := o.validate()
+	invalid := o.validate()
 	subscribe := slices.Clone(o.Subscribe)
 	if len(subscribe) > 0 && !slices.ContainsFunc(subscribe, selectsShutdown) {
 		subscribe = append(subscribe, EventSessionShutdown) // by which the end is told from a loss
@@ -85,11 +97,12 @@ func (c *Client) StreamEvents(ctx context.Context, sessionID string, options *St
 	look := get(op, "/hub/session/{sessionID}", sessionID)
 	look.attempts = 1
 	return func(yield func(*SSEEvent, error) bool) {
-		if err == nil && ctx == nil {
-			err = noContext(op)
-		}
-		if err != nil {
-			yield(nil, err)
+		switch {
+		case invalid != nil:
+			yield(nil, invalid)
+			return
+		case ctx == nil:
+			yield(nil, noContext(op))
 			return
 		}
 		o := eventObserver{client: c, options: o, open: open, look: look, yield: yield}
@@ -102,8 +115,8 @@ func (c *Client) StreamEvents(ctx context.Context, sessionID string, options *St
 func (o *StreamEventsOptions) validate() error {
 	const op = "StreamEvents"
 	for i, filter := range o.Subscribe {
-		if filter == "" || strings.Contains(filter, ",") {
-			return invalid(op, fmt.Sprintf("Subscribe[%d]", i), "must be a filter, and not hold a comma")
+		if filter == "" || strings.ContainsAny(filter, ", \t\r\n") {
+			return invalid(op, fmt.Sprintf("Subscribe[%d]", i), "must be a filter, without a comma or a blank")
 		}
 	}
 	switch {
@@ -137,9 +150,10 @@ type eventObserver struct {
 
 	connected bool // at least once
 	attempts  int  // since a connection was healthy
+	tries     int  // since the last connection
 	lost      time.Time
 	cause     error
-	over      bool // session_shutdown was seen
+	over      bool // session_shutdown was the last that happened
 	left      bool // the loop was left
 }
 
@@ -152,108 +166,198 @@ func (o *eventObserver) run(ctx context.Context) error {
 			return nil
 		case ctx.Err() != nil:
 			return o.failed(contextError(ctx, ctx.Err(), nil))
-		case fatalToStream(err):
-			return err
 		case o.over && errors.Is(err, io.EOF):
 			return nil
-		}
-		if errors.Is(err, io.EOF) {
-			err = &flaw{"the Hub ended the stream", io.ErrUnexpectedEOF}
+		case o.connected && sessionIsGone(err): // meanwhile
+			if over, _ := o.sessionIsOver(ctx); over {
+				return nil
+			}
+			return err
+		case o.fatal(err):
+			return err
 		}
 		if connected {
-			o.lost, o.cause = time.Now(), err
-			if over, err := o.sessionIsOver(ctx); over || err != nil {
-				return err
+			if errors.Is(err, io.EOF) {
+				err = &flaw{"the Hub ended the stream", io.ErrUnexpectedEOF}
+			}
+			o.lost, o.cause, o.tries = time.Now(), err, 0
+			err = o.failed(err)
+			if over, refused := o.sessionIsOver(ctx); over || refused != nil {
+				return refused
+			}
+			if ctx.Err() != nil {
+				return o.failed(contextError(ctx, ctx.Err(), nil))
 			}
 		}
-		if o.options.NoReconnect {
-			return o.failed(err)
+		asked := retryAfter(err)
+		if o.options.NoReconnect || asked > maxRetryAfter {
+			return err
 		}
+		o.tries++
 		if o.attempts++; o.attempts > o.options.MaxReconnectAttempts {
-			return o.failed(&flaw{fmt.Sprintf("gave up after %d attempts to reconnect: %v", o.options.MaxReconnectAttempts, err), errors.Join(ErrReconnectsExceeded, err)})
+			return o.failed(&flaw{
+				fmt.Sprintf("too many attempts to reconnect (%d): %s", o.options.MaxReconnectAttempts, o.bare(err)),
+				errors.Join(ErrReconnectsExceeded, err),
+			})
 		}
 		wait := transport.Backoff(o.attempts-1, o.options.ReconnectDelay, o.options.MaxReconnectDelay)
-		if !sleep(ctx, wait) {
+		if !sleep(ctx, max(wait, asked)) {
 			return o.failed(contextError(ctx, ctx.Err(), nil))
 		}
 	}
 }
 
+// connect opens a stream. What has not answered within the limit on silence is lost. The function
+// that it returns ends the connection.
+func (o *eventObserver) connect(ctx context.Context) (*answer, func(), error) {
+	attempt, cancel := context.WithCancel(ctx)
+	limit := cmp.Or(o.options.IdleTimeout, idleBeforeComment)
+	timer := time.AfterFunc(limit, cancel)
+	a := o.client.send(attempt, o.open)
+	inTime := timer.Stop()
+	end := func() {
+		cancel()
+		if a.err == nil {
+			_ = a.outcome.Stream.Close()
+		}
+	}
+	err := a.err
+	if !inTime && ctx.Err() == nil {
+		err = o.failed(fmt.Errorf("the Hub has not answered for %v", limit))
+	}
+	if err == nil {
+		err = a.noEvents()
+	}
+	if err != nil {
+		end()
+		return nil, nil, err
+	}
+	return a, end, nil
+}
+
+// noEvents returns an error for an answer that says that it is no stream of events. One that says
+// nothing, or something unheard of, may be one.
+func (a *answer) noEvents() error {
+	kind, _, _ := mime.ParseMediaType(a.outcome.Header.Get("Content-Type"))
+	switch {
+	case a.outcome.Status == http.StatusNoContent:
+		return a.unusable("it has no content", nil)
+	case kind == "text/html", transport.IsJSON(a.outcome.Header):
+		return a.unusable(fmt.Sprintf("it is %s and no stream of events", kind), nil)
+	}
+	return nil
+}
+
 // observe yields what one connection brings. It returns whether there was one, and why it ended:
 // io.EOF if the Hub ended it.
 func (o *eventObserver) observe(ctx context.Context) (connected bool, err error) {
-	a := o.client.send(ctx, o.open)
-	if a.err != nil {
-		return false, a.err
+	o.over = false
+	a, end, err := o.connect(ctx)
+	if err != nil {
+		return false, err
 	}
-	stream := a.outcome.Stream
-	defer func() { _ = stream.Close() }()
-	began := time.Now()
+	defer end()
 	if o.connected {
-		again := &ReconnectedMessage{Attempt: o.attempts, Cause: o.cause, Down: time.Since(o.lost)}
+		again := &ReconnectedMessage{Attempt: o.tries, Cause: o.cause, Down: time.Since(o.lost)}
 		if o.left = !o.yield(&SSEEvent{Event: "reconnected", Data: again}, nil); o.left {
 			return true, nil
 		}
 	}
 	o.connected = true
 
-	source := &idleSource{stream: stream, fixed: o.options.IdleTimeout}
+	source := &idleSource{stream: a.outcome.Stream, fixed: o.options.IdleTimeout}
 	source.reader = sse.NewReader(source, 0)
+	var read time.Duration // the time in which the loop was not busy with an event
 	for {
+		began := time.Now()
 		block, err := source.reader.Next()
-		if time.Since(began) >= healthyAfter {
+		if read += time.Since(began); read >= healthyAfter {
 			o.attempts = 0
 		}
-		if errors.Is(err, sse.ErrTooLarge) {
+		switch {
+		case errors.Is(err, sse.ErrTooLarge):
 			return true, a.unusable("an event is larger than 64 MiB", ErrResponseTooLarge)
-		}
-		if err != nil {
+		case err != nil:
 			return true, err
+		case ctx.Err() != nil:
+			return true, ctx.Err()
 		}
 		event := decodeObserverEvent(block)
-		switch m := event.Data.(type) {
-		case *PresenceEventMessage:
-			o.attempts = 0
-		case *BroadcastEventMessage:
-			o.attempts = 0
-			o.over = o.over || m.Event == EventSessionShutdown
-		}
+		o.note(event.Data)
 		if o.left = !o.yield(event, nil); o.left {
 			return true, nil
 		}
 	}
 }
 
-// sessionIsOver asks the Hub after a connection has ended without a word.
+// note takes what a message says about the connection and the session. After a shutdown there may
+// be goodbyes; whatever else comes, the session is alive.
+func (o *eventObserver) note(message ObserverSSEMessage) {
+	switch m := message.(type) {
+	case *PresenceEventMessage:
+		o.attempts = 0
+	case *BroadcastEventMessage:
+		o.attempts = 0
+		goodbye := m.Event == EventSessionLeave || m.Event == EventAgentEnd
+		o.over = m.Event == EventSessionShutdown || o.over && goodbye
+	}
+}
+
+// sessionIsOver asks the Hub after a connection has ended without a word. The error is one that the
+// next connection would meet.
 func (o *eventObserver) sessionIsOver(ctx context.Context) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookFor)
+	defer cancel()
 	session, err := call[Session](ctx, o.client, o.look)
+	var api *APIError
 	switch {
 	case err == nil:
 		return session.HistoryOnly || session.Status == statusArchived, nil
-	case errors.Is(err, ErrSessionNotFound):
+	case sessionIsGone(err):
 		return true, nil
-	case fatalToStream(err):
+	case errors.As(err, &api) && o.fatal(err):
 		return false, err
 	default:
 		return false, nil // the Hub may be away, as the stream is
 	}
 }
 
-// fatalToStream: the next attempt would be answered the same.
-func fatalToStream(err error) bool {
-	var api *APIError
-	if !errors.As(err, &api) {
-		return errors.As(err, new(*ValidationError)) || errors.As(err, new(*ResponseError)) || err != nil && transport.Permanent(err)
-	}
-	return api.StatusCode/100 == 4 && api.StatusCode != 408 && api.StatusCode != 429
+func sessionIsGone(err error) bool {
+	return errors.Is(err, ErrSessionNotFound) || errors.Is(err, ErrSessionArchived)
 }
 
-func (o *eventObserver) failed(err error) error {
-	var known *RequestError
-	if errors.As(err, &known) {
-		return err
+// fatal tells errors that the next attempt would meet again. A page in the place of a stream is one
+// at first; later somebody may have put it there for the time of a restart.
+func (o *eventObserver) fatal(err error) bool {
+	var api *APIError
+	switch {
+	case errors.As(err, &api):
+		switch status := api.StatusCode; status {
+		case http.StatusRequestTimeout, http.StatusTooManyRequests:
+			return false
+		default:
+			return status < 500 || status == http.StatusNotImplemented
+		}
+	case errors.As(err, new(*ResponseError)):
+		return !o.connected || errors.Is(err, ErrResponseTooLarge)
+	default:
+		return errors.As(err, new(*ValidationError)) || err != nil && transport.Permanent(err)
 	}
-	return &RequestError{Operation: o.open.op, Method: o.open.method, Path: o.open.path, Sent: SentYes, Err: err}
+}
+
+// bare is the text of an error of the same request, without what says of which it is.
+func (o *eventObserver) bare(err error) string {
+	text := strings.TrimPrefix(err.Error(), "coder: "+o.open.op+": ")
+	return strings.TrimSuffix(text, " ("+o.open.method+" "+o.open.path+")")
+}
+
+// failed is the error of a stream that has ended with err.
+func (o *eventObserver) failed(err error) error {
+	sent := SentYes
+	if known := (*RequestError)(nil); errors.As(err, &known) {
+		sent = known.Sent
+	}
+	return &RequestError{Operation: o.open.op, Method: o.open.method, Path: o.open.path, Sent: sent, Err: err}
 }
 
 // idleSource is a stream whose limit on silence depends on what the Hub has shown so far.

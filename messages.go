@@ -135,13 +135,14 @@ type UnknownMessage struct {
 }
 
 // ReconnectedMessage says that the connection was lost and that another one stands. What was sent
-// in between is lost; the hydration that follows replaces what was known.
+// in between is lost; the hydration that follows replaces what was known. While there is none, there
+// is no message: [HubConn.State] says so.
 type ReconnectedMessage struct {
 	// Attempt counts the attempts it took, from 1.
 	Attempt int
 	// Cause is why the connection was lost.
 	Cause error
-	// Down is how long there was none.
+	// Down is how long there was none. The silence after which it counted as lost came before.
 	Down time.Duration
 }
 

@@ -18,6 +18,7 @@ import (
 	"os/signal"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
@@ -49,7 +50,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	options := &coder.StreamEventsOptions{}
 	if *subscribe != "" {
-		options.Subscribe = strings.Split(*subscribe, ",")
+		for filter := range strings.SplitSeq(*subscribe, ",") {
+			options.Subscribe = append(options.Subscribe, strings.TrimSpace(filter))
+		}
 	}
 
 	p := &printer{out: out}
@@ -96,7 +99,18 @@ func (p *printer) line(format string, args ...any) {
 		_, _ = fmt.Fprintln(p.out)
 		p.inText = false
 	}
-	_, _ = fmt.Fprintf(p.out, format+"\n", args...)
+	p.write(fmt.Sprintf(format, args...) + "\n")
+}
+
+// write drops what is neither visible nor a blank: the text is that of others, and control
+// characters could do anything to a terminal.
+func (p *printer) write(text string) {
+	_, _ = fmt.Fprint(p.out, strings.Map(func(r rune) rune {
+		if unicode.IsGraphic(r) || r == '\n' || r == '\t' {
+			return r
+		}
+		return -1
+	}, text))
 }
 
 func (p *printer) print(message coder.ObserverSSEMessage) {
@@ -141,7 +155,7 @@ func (p *printer) broadcast(m *coder.BroadcastEventMessage) {
 	}
 	if m.Event == coder.EventMessageUpdate {
 		p.inText = true
-		_, _ = io.WriteString(p.out, data.Update.Delta)
+		p.write(data.Update.Delta)
 		return
 	}
 	line := m.Event

@@ -31,6 +31,15 @@ func TestDemonstration(t *testing.T) {
 	})
 }
 
+// TestTextOfOthers does nothing to the terminal.
+func TestTextOfOthers(t *testing.T) {
+	var out bytes.Buffer
+	p := &printer{out: &out}
+	p.line("%s", "a\x1b[2Jb\rc\td\u202ee\u00e9")
+	p.print(&coder.BroadcastEventMessage{Event: coder.EventMessageUpdate, Data: []byte(`{"assistantMessageEvent":{"delta":"x\u001b]0;y\u0007z"}}`)})
+	assert.Equal(t, "a[2Jbc\tde\u00e9\nx]0;yz", out.String())
+}
+
 func TestInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub := codertest.NewHub(codertest.WithInMemoryNetwork())
@@ -60,7 +69,7 @@ func TestASessionOfOnesOwn(t *testing.T) {
 	require.NoError(t, err)
 	control := hub.Session(created.SessionID)
 	out := &shutsDown{control: control}
-	require.NoError(t, run(t.Context(), []string{"-session", created.SessionID, "-subscribe", "turn,task_*"}, out))
+	require.NoError(t, run(t.Context(), []string{"-session", created.SessionID, "-subscribe", "turn, task_*"}, out))
 	assert.Contains(t, out.String(), "- session_shutdown")
 	assert.Contains(t, out.String(), "the session is over")
 }

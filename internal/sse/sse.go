@@ -128,7 +128,7 @@ func (r *Reader) intern(text []byte) string {
 		return s
 	}
 	s := string(text)
-	if len(r.names) < 256 {
+	if len(s) <= 64 && len(r.names) < 256 {
 		r.names[s] = s
 	}
 	return s

@@ -146,6 +146,25 @@ func TestLimit(t *testing.T) {
 	assert.Len(t, events, 50, "the limit is for each block")
 }
 
+// TestNamesAreNotKept: they are remembered to save allocations, not to fill the memory.
+func TestNamesAreNotKept(t *testing.T) {
+	var stream strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&stream, "event: %d%s\ndata\n\n", i, strings.Repeat("x", i))
+	}
+	r := NewReader(strings.NewReader(stream.String()), 0)
+	for range 1000 {
+		_, err := r.Next()
+		require.NoError(t, err)
+	}
+	kept := 0
+	for name := range r.names {
+		kept += len(name)
+	}
+	assert.LessOrEqual(t, kept, 256*64)
+	assert.NotEmpty(t, r.names)
+}
+
 func TestErrorsStay(t *testing.T) {
 	failed := errors.New("connection reset")
 	r := NewReader(io.MultiReader(strings.NewReader("data: a\n\ndata: b\n"), iotest.ErrReader(failed)), 0)

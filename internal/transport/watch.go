@@ -27,6 +27,7 @@ type watch struct {
 	timer   *time.Timer
 	reading bool
 	silent  bool
+	until   time.Time // of the Read under way
 }
 
 // over begins to watch the body of another attempt.
@@ -38,7 +39,7 @@ func (w *watch) over(body io.ReadCloser, cancel context.CancelFunc, silence time
 // Read reads the body. It fails with ErrSilent when nothing comes for too long.
 func (w *watch) Read(p []byte) (int, error) {
 	w.mu.Lock()
-	w.reading = true
+	w.reading, w.until = true, time.Now().Add(w.silence)
 	if w.timer == nil {
 		w.timer = time.AfterFunc(w.silence, w.giveUp)
 	} else {
@@ -66,6 +67,7 @@ func (w *watch) giveUp() {
 	case !w.reading: // it was too late
 	case w.silent:
 		_ = w.body.Close()
+	case time.Now().Before(w.until): // it was too late, and another Read has begun
 	default:
 		w.silent = true
 		w.cancel()

@@ -1,0 +1,589 @@
+package coder_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/agentuity/coder-go"
+)
+
+// eventHub is a network with a Hub of one session, whose every answer a test decides.
+type eventHub struct {
+	stream func(n int, r *http.Request) (*http.Response, error) // n counts from 1
+	look   func(n int, r *http.Request) (*http.Response, error) // nil: the session is alive
+
+	mu      sync.Mutex
+	streams []time.Time // when a stream was asked for
+	looks   []time.Time
+}
+
+func (h *eventHub) RoundTrip(r *http.Request) (*http.Response, error) {
+	play, times := h.look, &h.looks
+	if strings.HasSuffix(r.URL.Path, "/events") {
+		play, times = h.stream, &h.streams
+	}
+	h.mu.Lock()
+	*times = append(*times, time.Now())
+	n := len(*times)
+	h.mu.Unlock()
+	if play == nil {
+		return reply(200, `{"sessionId":"x","status":"active"}`), nil
+	}
+	return play(n, r)
+}
+
+func (h *eventHub) gaps() []float64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return gaps(h.streams)
+}
+
+func reply(status int, body string, header ...string) *http.Response {
+	r := &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body))}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	return r
+}
+
+// events is a stream of some blocks that then ends, or stays silent until it is closed.
+func events(r *http.Request, stays bool, blocks ...string) *http.Response {
+	body := io.Reader(strings.NewReader(strings.Join(blocks, "")))
+	if stays {
+		body = io.MultiReader(body, &silence{r.Context()})
+	}
+	return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: io.NopCloser(body)}
+}
+
+// silence is a body that says nothing until its request ends.
+type silence struct{ ctx context.Context }
+
+func (s *silence) Read([]byte) (int, error) {
+	<-s.ctx.Done()
+	return 0, s.ctx.Err()
+}
+
+const (
+	snapshotBlock = `event: snapshot
+data: {"sessionId":"x","label":"l","status":"active","createdAt":"2026-01-01T00:00:00Z","mode":"sandbox","participants":[],"taskCount":0,"agentActivity":{}}
+
+`
+	hydrationBlock = "event: hydration\ndata: {\"sessionId\":\"x\",\"entries\":[]}\n\n"
+	presenceBlock  = "event: presence\ndata: {\"event\":\"presence_update\",\"sessionId\":\"x\",\"timestamp\":1}\n\n"
+)
+
+func broadcastBlock(event string) string {
+	return "event: broadcast\ndata: {\"event\":\"" + event + "\",\"data\":{},\"category\":\"c\",\"sessionId\":\"x\",\"timestamp\":1}\n\n"
+}
+
+// observing runs a test in fake time with a function that ranges over all there is.
+func observing(t *testing.T, hub *eventHub, test func(t *testing.T, all func(ctx context.Context, o *coder.StreamEventsOptions) ([]coder.ObserverSSEMessage, error))) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		c, err := coder.NewClient(coder.WithURL("https://hub.test"), coder.WithAPIKey(testKey), coder.WithHTTPClient(&http.Client{Transport: hub}))
+		require.NoError(t, err)
+		test(t, func(ctx context.Context, o *coder.StreamEventsOptions) (messages []coder.ObserverSSEMessage, last error) {
+			for event, err := range c.StreamEvents(ctx, "x", o) {
+				if err != nil {
+					require.NoError(t, last, "an error is the last")
+					last = err
+					continue
+				}
+				messages = append(messages, event.Data)
+			}
+			return messages, last
+		})
+	})
+}
+
+type observeAll = func(ctx context.Context, o *coder.StreamEventsOptions) ([]coder.ObserverSSEMessage, error)
+
+// reconnected are the messages about losses.
+func reconnected(messages []coder.ObserverSSEMessage) (all []*coder.ReconnectedMessage) {
+	for _, m := range messages {
+		if r, ok := m.(*coder.ReconnectedMessage); ok {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// TestShutdownIsTheEndOnlyOfWhatItEnds: a session that lived on after it can lose its connection.
+func TestShutdownIsTheEndOnlyOfWhatItEnds(t *testing.T) {
+	for name, test := range map[string]struct {
+		blocks []string
+		over   bool
+	}{
+		"the last":             {[]string{broadcastBlock("session_shutdown")}, true},
+		"and goodbyes":         {[]string{broadcastBlock("session_shutdown"), broadcastBlock("session_leave"), broadcastBlock("agent_end")}, true},
+		"and then it lived on": {[]string{broadcastBlock("session_shutdown"), broadcastBlock("session_start")}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			hub := &eventHub{stream: func(n int, r *http.Request) (*http.Response, error) {
+				if n == 1 {
+					return events(r, false, test.blocks...), nil
+				}
+				return reply(401, `{}`), nil
+			}}
+			observing(t, hub, func(t *testing.T, all observeAll) {
+				_, err := all(t.Context(), nil)
+				if test.over {
+					require.NoError(t, err)
+					assert.Len(t, hub.streams, 1)
+				} else {
+					require.ErrorIs(t, err, coder.ErrUnauthorized)
+					assert.Len(t, hub.streams, 2)
+				}
+			})
+		})
+	}
+	t.Run("of a connection before", func(t *testing.T) {
+		hub := &eventHub{stream: func(n int, r *http.Request) (*http.Response, error) {
+			switch n {
+			case 1:
+				return cutAfter(broadcastBlock("session_shutdown")), nil
+			case 2:
+				return events(r, false, presenceBlock), nil
+			}
+			return reply(401, `{}`), nil
+		}}
+		observing(t, hub, func(t *testing.T, all observeAll) {
+			messages, err := all(t.Context(), nil)
+			require.ErrorIs(t, err, coder.ErrUnauthorized)
+			assert.Len(t, reconnected(messages), 1)
+		})
+	})
+}
+
+// cutAfter is a stream that breaks.
+func cutAfter(blocks ...string) *http.Response {
+	return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: io.NopCloser(io.MultiReader(
+		strings.NewReader(strings.Join(blocks, "")), brokenReader{}))}
+}
+
+type brokenReader struct{}
+
+var errReset = errors.New("connection reset by peer")
+
+func (brokenReader) Read([]byte) (int, error) { return 0, errReset }
+
+// TestIdleLimitBeforeTheAnswer: a Hub that accepts and then says nothing is a lost connection.
+func TestIdleLimitBeforeTheAnswer(t *testing.T) {
+	for name, test := range map[string]struct {
+		options coder.StreamEventsOptions
+		limit   time.Duration
+	}{
+		"by default": {coder.StreamEventsOptions{NoReconnect: true}, 5 * time.Minute},
+		"as set":     {coder.StreamEventsOptions{NoReconnect: true, IdleTimeout: 5 * time.Second}, 5 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			hub := &eventHub{stream: func(_ int, r *http.Request) (*http.Response, error) {
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			}}
+			observing(t, hub, func(t *testing.T, all observeAll) {
+				began := time.Now()
+				_, err := all(t.Context(), &test.options)
+				require.ErrorContains(t, err, "the Hub has not answered for "+test.limit.String())
+				require.ErrorAs(t, err, new(*coder.RequestError))
+				require.NotErrorIs(t, err, context.Canceled, "nobody has cancelled")
+				assert.Equal(t, test.limit, time.Since(began))
+			})
+		})
+	}
+}
+
+// TestHubThatDoesNotSayWhetherTheSessionIsOver does not keep the stream from coming back.
+func TestHubThatDoesNotSayWhetherTheSessionIsOver(t *testing.T) {
+	for name, look := range map[string]func(int, *http.Request) (*http.Response, error){
+		"silent": func(_ int, r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		},
+		"a page": func(int, *http.Request) (*http.Response, error) {
+			return reply(200, "<html>restarting</html>", "Content-Type", "text/html"), nil
+		},
+		"500": func(int, *http.Request) (*http.Response, error) { return reply(500, `{}`), nil },
+		"429": func(int, *http.Request) (*http.Response, error) { return reply(429, `{}`), nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			hub := &eventHub{look: look, stream: func(n int, r *http.Request) (*http.Response, error) {
+				if n == 1 {
+					return events(r, false, presenceBlock), nil
+				}
+				return events(r, false, broadcastBlock("session_shutdown")), nil
+			}}
+			observing(t, hub, func(t *testing.T, all observeAll) {
+				began := time.Now()
+				messages, err := all(t.Context(), nil)
+				require.NoError(t, err)
+				require.Len(t, reconnected(messages), 1)
+				assert.LessOrEqual(t, time.Since(began), 11*time.Second)
+			})
+		})
+	}
+}
+
+// TestSessionThatIsOver: it does not matter when the Hub says so.
+func TestSessionThatIsOver(t *testing.T) {
+	archived := `{"code":"CODER_SESSION_ARCHIVED","message":"archived"}`
+	unknown := `{"code":"CODER_SESSION_NOT_FOUND","message":"no such session"}`
+	for name, test := range map[string]struct {
+		streamed, looked string
+		status           int
+		over             bool
+	}{
+		"deleted, by the look":      {looked: unknown, status: 404, over: true},
+		"archived, by the look":     {looked: archived, status: 410, over: true},
+		"status of the session":     {looked: `{"sessionId":"x","status":"archived"}`, status: 200, over: true},
+		"history only":              {looked: `{"sessionId":"x","status":"active","historyOnly":true}`, status: 200, over: true},
+		"deleted, by both":          {streamed: unknown, looked: unknown, status: 404, over: true},
+		"archived, by both":         {streamed: archived, looked: archived, status: 410, over: true},
+		"deleted, by the stream":    {streamed: unknown, looked: `{"sessionId":"x","status":"active"}`, status: 200},
+		"forbidden, by the look":    {looked: `{}`, status: 403},
+		"no such route by the look": {looked: `{}`, status: 501},
+	} {
+		t.Run(name, func(t *testing.T) {
+			hub := &eventHub{
+				stream: func(n int, r *http.Request) (*http.Response, error) {
+					if n == 1 {
+						return events(r, false, presenceBlock), nil
+					}
+					return reply(404, test.streamed), nil
+				},
+				look: func(n int, _ *http.Request) (*http.Response, error) {
+					if n == 1 && test.streamed != "" {
+						return reply(200, `{"sessionId":"x","status":"active"}`), nil
+					}
+					return reply(test.status, test.looked), nil
+				},
+			}
+			observing(t, hub, func(t *testing.T, all observeAll) {
+				_, err := all(t.Context(), nil)
+				if test.over {
+					require.NoError(t, err)
+				} else {
+					require.ErrorAs(t, err, new(*coder.APIError))
+				}
+			})
+		})
+	}
+}
+
+// TestRetryAfterOfStreams is a minimum of the wait, and one that is too long ends the stream.
+func TestRetryAfterOfStreams(t *testing.T) {
+	for asked, respected := range map[int]bool{45: true, 60: true, 61: false} {
+		for _, status := range []int{429, 503} {
+			hub := &eventHub{stream: func(n int, r *http.Request) (*http.Response, error) {
+				if n < 3 {
+					return reply(status, `{}`, "Retry-After", strconv.Itoa(asked)), nil
+				}
+				return events(r, false, broadcastBlock("session_shutdown")), nil
+			}}
+			observing(t, hub, func(t *testing.T, all observeAll) {
+				_, err := all(t.Context(), nil)
+				if respected {
+					require.NoError(t, err)
+					assert.Equal(t, []float64{float64(asked), float64(asked)}, hub.gaps())
+					return
+				}
+				var api *coder.APIError
+				require.ErrorAs(t, err, &api)
+				assert.Equal(t, time.Duration(asked)*time.Second, api.RetryAfter)
+				assert.Len(t, hub.streams, 1)
+			})
+		}
+	}
+}
+
+// TestNoStreamOfEvents: an answer that says that it is something else.
+func TestNoStreamOfEvents(t *testing.T) {
+	for name, answer := range map[string]func() *http.Response{
+		"text/html": func() *http.Response {
+			return reply(200, "<html>log in</html>", "Content-Type", "text/html; charset=utf-8")
+		},
+		"application/json":  func() *http.Response { return reply(200, `{"success":false}`) },
+		"it has no content": func() *http.Response { return reply(204, "") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			hub := &eventHub{stream: func(int, *http.Request) (*http.Response, error) { return answer(), nil }}
+			observing(t, hub, func(t *testing.T, all observeAll) {
+				messages, err := all(t.Context(), nil)
+				assert.Empty(t, messages)
+				require.ErrorAs(t, err, new(*coder.ResponseError))
+				require.ErrorContains(t, err, name)
+				assert.Len(t, hub.streams, 1, "that is a wrong URL")
+			})
+			hub = &eventHub{stream: func(n int, r *http.Request) (*http.Response, error) {
+				switch {
+				case n == 1:
+					return events(r, false, presenceBlock), nil
+				case n < 4:
+					return answer(), nil
+				}
+				return events(r, false, broadcastBlock("session_shutdown")), nil
+			}}
+			observing(t, hub, func(t *testing.T, all observeAll) {
+				messages, err := all(t.Context(), nil)
+				require.NoError(t, err, "later that passes")
+				lost := reconnected(messages)
+				require.Len(t, lost, 1)
+				assert.Equal(t, 3, lost[0].Attempt)
+			})
+		})
+	}
+	t.Run("a type of its own", func(t *testing.T) {
+		hub := &eventHub{stream: func(_ int, r *http.Request) (*http.Response, error) {
+			answer := events(r, false, broadcastBlock("session_shutdown"))
+			answer.Header = http.Header{"Content-Type": {"application/octet-stream"}}
+			return answer, nil
+		}}
+		observing(t, hub, func(t *testing.T, all observeAll) {
+			_, err := all(t.Context(), nil)
+			require.NoError(t, err)
+		})
+	})
+}
+
+// TestAnswersThatStay are not asked for again; those that may pass are.
+func TestAnswersThatStay(t *testing.T) {
+	for status, stays := range map[int]bool{302: true, 307: true, 409: true, 501: true, 408: false, 429: false, 500: false, 502: false} {
+		hub := &eventHub{stream: func(int, *http.Request) (*http.Response, error) {
+			return reply(status, `{}`, "Location", "https://elsewhere.test/"), nil
+		}}
+		observing(t, hub, func(t *testing.T, all observeAll) {
+			_, err := all(t.Context(), nil)
+			require.ErrorAs(t, err, new(*coder.APIError))
+			if stays {
+				assert.Len(t, hub.streams, 1, status)
+				require.NotErrorIs(t, err, coder.ErrReconnectsExceeded)
+			} else {
+				assert.Len(t, hub.streams, 11, "the first, and 10 more by default")
+				require.ErrorIs(t, err, coder.ErrReconnectsExceeded)
+				require.ErrorContains(t, err, "coder: StreamEvents: too many attempts to reconnect (10): "+strconv.Itoa(status))
+			}
+		})
+	}
+}
+
+// TestGivingUpIsSaidOnce: the error that ends the stream is one of this package, with the last cause.
+func TestGivingUpIsSaidOnce(t *testing.T) {
+	for name, test := range map[string]struct {
+		stream func(int, *http.Request) (*http.Response, error)
+		want   string
+	}{
+		"no answer": {
+			func(int, *http.Request) (*http.Response, error) { return nil, errReset },
+			"coder: StreamEvents: too many attempts to reconnect (1): connection reset by peer (GET /hub/session/x/events)",
+		},
+		"a status": {
+			func(int, *http.Request) (*http.Response, error) { return reply(503, `{"message":"away"}`), nil },
+			"coder: StreamEvents: too many attempts to reconnect (1): 503 Service Unavailable: away (GET /hub/session/x/events)",
+		},
+		"the end": {
+			func(_ int, r *http.Request) (*http.Response, error) { return events(r, false), nil },
+			"coder: StreamEvents: too many attempts to reconnect (1): the Hub ended the stream (GET /hub/session/x/events)",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			observing(t, &eventHub{stream: test.stream}, func(t *testing.T, all observeAll) {
+				_, err := all(t.Context(), &coder.StreamEventsOptions{MaxReconnectAttempts: 1})
+				require.EqualError(t, err, test.want)
+				require.ErrorIs(t, err, coder.ErrReconnectsExceeded)
+				_, direct := err.(*coder.RequestError) //nolint:errorlint // not what it wraps
+				assert.True(t, direct)
+			})
+		})
+	}
+}
+
+// TestHealth: what brings the count of attempts back to 0, and what does not.
+func TestHealth(t *testing.T) {
+	for name, test := range map[string]struct {
+		blocks  []string
+		stays   time.Duration // after them
+		healthy bool
+	}{
+		"nothing":                  {nil, 0, false},
+		"what comes at once":       {[]string{snapshotBlock, hydrationBlock}, 0, false},
+		"what is unknown":          {[]string{"data: {}\n\n"}, 0, false},
+		"presence":                 {[]string{presenceBlock}, 0, true},
+		"a broadcast":              {[]string{broadcastBlock("turn_start")}, 0, true},
+		"29 seconds":               {[]string{snapshotBlock}, 29 * time.Second, false},
+		"30 seconds":               {[]string{snapshotBlock}, 30 * time.Second, true},
+		"30 seconds without words": {nil, 30 * time.Second, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			hub := &eventHub{stream: func(n int, r *http.Request) (*http.Response, error) {
+				if n == 20 {
+					return events(r, false, broadcastBlock("session_shutdown")), nil
+				}
+				answer := events(r, false, test.blocks...)
+				answer.Body = io.NopCloser(io.MultiReader(answer.Body, pause(test.stays)))
+				return answer, nil
+			}}
+			observing(t, hub, func(t *testing.T, all observeAll) {
+				_, err := all(t.Context(), &coder.StreamEventsOptions{MaxReconnectAttempts: 2})
+				if test.healthy {
+					require.NoError(t, err)
+				} else {
+					require.ErrorIs(t, err, coder.ErrReconnectsExceeded)
+					assert.Len(t, hub.streams, 3)
+				}
+			})
+		})
+	}
+}
+
+// pause is a body that ends after some time.
+type pause time.Duration
+
+func (p pause) Read([]byte) (int, error) {
+	time.Sleep(time.Duration(p))
+	return 0, io.EOF
+}
+
+// TestTheLoopsTimeIsNoHealth: what the loop takes for an event says nothing about the connection.
+func TestTheLoopsTimeIsNoHealth(t *testing.T) {
+	hub := &eventHub{stream: func(_ int, r *http.Request) (*http.Response, error) {
+		return events(r, false, snapshotBlock, hydrationBlock, hydrationBlock), nil
+	}}
+	synctest.Test(t, func(t *testing.T) {
+		c, err := coder.NewClient(coder.WithURL("https://hub.test"), coder.WithHTTPClient(&http.Client{Transport: hub}))
+		require.NoError(t, err)
+		var last error
+		for _, err := range c.StreamEvents(t.Context(), "x", &coder.StreamEventsOptions{MaxReconnectAttempts: 2, IdleTimeout: time.Second}) {
+			last = err
+			time.Sleep(20 * time.Second)
+		}
+		require.ErrorIs(t, last, coder.ErrReconnectsExceeded)
+		assert.Len(t, hub.streams, 3)
+	})
+}
+
+// TestWhatReconnectedSays is about this loss alone.
+func TestWhatReconnectedSays(t *testing.T) {
+	hub := &eventHub{stream: func(n int, r *http.Request) (*http.Response, error) {
+		switch n {
+		case 1:
+			return events(r, false, snapshotBlock), nil
+		case 2:
+			return cutAfter(snapshotBlock), nil
+		case 3, 4:
+			return reply(503, `{}`), nil
+		}
+		return events(r, false, broadcastBlock("session_shutdown")), nil
+	}}
+	observing(t, hub, func(t *testing.T, all observeAll) {
+		messages, err := all(t.Context(), &coder.StreamEventsOptions{ReconnectDelay: 10 * time.Second, MaxReconnectDelay: 10 * time.Second})
+		require.NoError(t, err)
+		lost := reconnected(messages)
+		require.Len(t, lost, 2)
+		assert.Equal(t, []int{1, 3}, []int{lost[0].Attempt, lost[1].Attempt})
+		require.ErrorIs(t, lost[0].Cause, io.ErrUnexpectedEOF)
+		require.ErrorContains(t, lost[0].Cause, "the Hub ended the stream")
+		require.ErrorIs(t, lost[1].Cause, errReset)
+		between := hub.gaps()
+		assert.InDelta(t, between[0], lost[0].Down.Seconds(), 0.001)
+		assert.InDelta(t, between[1]+between[2]+between[3], lost[1].Down.Seconds(), 0.001)
+	})
+}
+
+// TestTheContextEndsWhatLooks: also between two connections it is the context that the error names.
+func TestTheContextEndsWhatLooks(t *testing.T) {
+	for name, o := range map[string]*coder.StreamEventsOptions{"reconnecting": nil, "not": {NoReconnect: true}, "the last attempt": {MaxReconnectAttempts: 1}} {
+		t.Run(name, func(t *testing.T) {
+			hub := &eventHub{
+				stream: func(_ int, r *http.Request) (*http.Response, error) { return events(r, false, snapshotBlock), nil },
+				look: func(_ int, r *http.Request) (*http.Response, error) {
+					<-r.Context().Done()
+					return nil, r.Context().Err()
+				},
+			}
+			observing(t, hub, func(t *testing.T, all observeAll) {
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+				defer cancel()
+				_, err := all(ctx, o)
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				require.NotErrorIs(t, err, coder.ErrReconnectsExceeded)
+			})
+		})
+	}
+}
+
+// TestNothingAfterTheContext: what is in the buffer when the context ends is not yielded.
+func TestNothingAfterTheContext(t *testing.T) {
+	hub := &eventHub{stream: func(_ int, r *http.Request) (*http.Response, error) {
+		return events(r, true, strings.Repeat(broadcastBlock("turn_start"), 100)), nil
+	}}
+	synctest.Test(t, func(t *testing.T) {
+		c, err := coder.NewClient(coder.WithURL("https://hub.test"), coder.WithHTTPClient(&http.Client{Transport: hub}))
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		count := 0
+		for _, err := range c.StreamEvents(ctx, "x", nil) {
+			if count++; count > 1 {
+				require.ErrorIs(t, err, context.Canceled)
+			}
+			cancel()
+		}
+		assert.Equal(t, 2, count)
+	})
+}
+
+// TestEventTooLarge ends the stream: the next connection would bring it again.
+func TestEventTooLarge(t *testing.T) {
+	hub := &eventHub{stream: func(_ int, r *http.Request) (*http.Response, error) {
+		large := io.MultiReader(strings.NewReader(presenceBlock+"data: "), io.LimitReader(forever('x'), 64<<20))
+		return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: io.NopCloser(large)}, nil
+	}}
+	observing(t, hub, func(t *testing.T, all observeAll) {
+		messages, err := all(t.Context(), nil)
+		assert.Len(t, messages, 1)
+		require.ErrorIs(t, err, coder.ErrResponseTooLarge)
+		require.ErrorAs(t, err, new(*coder.ResponseError))
+		assert.Len(t, hub.streams, 1)
+	})
+}
+
+type forever byte
+
+func (e forever) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = byte(e)
+	}
+	return len(p), nil
+}
+
+// TestStreamForEver goes on through an outage of a day.
+func TestStreamForEver(t *testing.T) {
+	hub := &eventHub{}
+	began := time.Time{}
+	hub.stream = func(_ int, r *http.Request) (*http.Response, error) {
+		if time.Since(began) < 24*time.Hour {
+			return nil, errReset
+		}
+		return events(r, false, broadcastBlock("session_shutdown")), nil
+	}
+	observing(t, hub, func(t *testing.T, all observeAll) {
+		began = time.Now()
+		_, err := all(t.Context(), &coder.StreamEventsOptions{MaxReconnectAttempts: math.MaxInt})
+		require.NoError(t, err)
+		between := hub.gaps()
+		assert.LessOrEqual(t, between[len(between)-1], 30.0)
+		assert.GreaterOrEqual(t, between[len(between)-1], 15.0)
+	})
+}
