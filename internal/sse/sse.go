@@ -32,23 +32,28 @@ type Event struct {
 type Reader struct {
 	source   io.Reader
 	limit    int
+	first    int // size of the buffer to begin with
 	comments int
 
-	buffer []byte // buffer[start:end] is unread
-	start  int
-	end    int
-	seen   int  // so much of it has no line end
-	afterR bool // the last line ended in CR: an LF that follows belongs to it
-	begun  bool // the byte order mark is past
-	err    error
+	buffer  []byte // buffer[start:end] is unread
+	start   int
+	end     int
+	seen    int  // so much of it has no line end
+	lineEnd int  // where the last line ends, without its end
+	afterR  bool // the last line ended in CR: an LF that follows belongs to it
+	begun   bool // the byte order mark is past
+	err     error
 
 	names map[string]string // so that a name costs no allocation
 
-	// The block under way.
+	// The block under way. Its data is data, or, as long as it is a single line, where that line is
+	// in the buffer: buffer[held:heldEnd].
 	size    int
 	name    string
 	data    []byte
 	hasData bool
+	held    int // -1: nothing is
+	heldEnd int
 	id      string
 	retry   time.Duration
 }
@@ -58,7 +63,7 @@ func NewReader(source io.Reader, limit int) *Reader {
 	if limit == 0 {
 		limit = DefaultLimit
 	}
-	return &Reader{source: source, limit: limit, names: make(map[string]string)}
+	return &Reader{source: source, limit: limit, first: firstBuffer, names: make(map[string]string), held: -1}
 }
 
 // Comments counts the comment lines so far. Servers send them to show that they are there.
@@ -70,6 +75,7 @@ func (r *Reader) Next() (Event, error) {
 	if r.data = r.data[:0]; cap(r.data) > largestKept {
 		r.data = nil
 	}
+	r.held = -1
 	for {
 		line, err := r.line()
 		if err != nil {
@@ -84,6 +90,9 @@ func (r *Reader) Next() (Event, error) {
 			continue
 		}
 		event, ok := Event{Name: r.name, Data: r.data, ID: r.id, Retry: r.retry}, r.hasData
+		if r.held >= 0 {
+			event.Data = r.buffer[r.held:r.heldEnd:r.heldEnd]
+		}
 		r.size, r.name, r.hasData, r.retry = 0, "", false, 0
 		if ok {
 			if event.Name == "" {
@@ -104,11 +113,17 @@ func (r *Reader) field(line []byte) {
 	value = bytes.TrimPrefix(value, []byte(" "))
 	switch string(name) {
 	case "data":
-		if r.hasData {
-			r.data = append(r.data, '\n')
+		if !r.hasData {
+			r.held, r.heldEnd = r.lineEnd-len(value), r.lineEnd
+			r.hasData = true
+			return
 		}
+		if r.held >= 0 {
+			r.data = append(r.data, r.buffer[r.held:r.heldEnd]...)
+			r.held = -1
+		}
+		r.data = append(r.data, '\n')
 		r.data = append(r.data, value...)
-		r.hasData = true
 	case "event":
 		r.name = r.intern(value)
 	case "id":
@@ -156,6 +171,7 @@ func (r *Reader) line() ([]byte, error) {
 			if at := lineEnd(unread[r.seen:]); at >= 0 {
 				at += r.seen
 				r.afterR = unread[at] == '\r'
+				r.lineEnd = r.start + at
 				r.start += at + 1
 				r.seen = 0
 				return unread[:at], nil
@@ -194,7 +210,7 @@ func lineEnd(text []byte) int {
 }
 
 const (
-	firstBuffer = 4 << 10
+	firstBuffer = 32 << 10
 	// largestKept is the buffer that is kept for the next event.
 	largestKept = 1 << 20
 )
@@ -205,20 +221,27 @@ func (r *Reader) fill() error {
 	if r.err != nil {
 		return r.err
 	}
-	if r.start == r.end {
-		r.start, r.end = 0, 0
+	used := r.start
+	if r.held >= 0 {
+		used = r.held
+	}
+	if used == r.end {
+		r.start, r.end, used = 0, 0, 0
 		if len(r.buffer) > largestKept {
 			r.buffer = nil
 		}
 	}
 	if r.end == len(r.buffer) {
-		if r.start == 0 {
-			larger := make([]byte, max(firstBuffer, 2*len(r.buffer)))
+		if used == 0 {
+			larger := make([]byte, max(r.first, 2*len(r.buffer)))
 			copy(larger, r.buffer[:r.end])
 			r.buffer = larger
 		} else {
-			r.end = copy(r.buffer, r.buffer[r.start:r.end])
-			r.start = 0
+			r.end = copy(r.buffer, r.buffer[used:r.end])
+			r.start -= used
+			if r.held >= 0 {
+				r.held, r.heldEnd = 0, r.heldEnd-used
+			}
 		}
 	}
 	for range 100 {

@@ -153,6 +153,9 @@ func (t *Transport) Do(ctx context.Context, r *Request) *Outcome {
 
 // withoutURL takes the *url.Error of net/http apart: its text holds the query and user info.
 func withoutURL(err error) error {
+	if err == nil { // which spares the variable below
+		return nil
+	}
 	for {
 		var ue *url.Error
 		if !errors.As(err, &ue) || ue.Err == nil {
