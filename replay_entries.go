@@ -73,7 +73,7 @@ func (r *replayReader) read(yield func(ConversationEntry, error) bool) error {
 	var entry ConversationEntry // one for all: the loop gets copies
 	found, err := r.stream.Read("entries", func(raw []byte) bool {
 		entry = ConversationEntry{}
-		if bad = wire.Unmarshal(raw, &entry); bad != nil {
+		if bad = wire.Unmarshal(raw, (*conversationEntryPlain)(&entry)); bad != nil { // plain is faster
 			return false
 		}
 		r.delivered++

@@ -7,6 +7,8 @@ import (
 	"io"
 	"strconv"
 	"time"
+
+	"github.com/agentuity/coder-go/internal/window"
 )
 
 // DefaultLimit is the largest block a Reader takes when it is given no limit.
@@ -30,40 +32,37 @@ type Event struct {
 
 // Reader takes a stream apart. Lines may end in LF, CR or CRLF, in any mix.
 type Reader struct {
-	source   io.Reader
+	window   *window.Window
 	limit    int
-	first    int // size of the buffer to begin with
 	comments int
 
-	buffer  []byte // buffer[start:end] is unread
-	start   int
-	end     int
-	seen    int  // so much of it has no line end
-	lineEnd int  // where the last line ends, without its end
-	afterR  bool // the last line ended in CR: an LF that follows belongs to it
-	begun   bool // the byte order mark is past
-	err     error
+	at     int  // window.Bytes()[at:] is not parsed
+	seen   int  // so much of that has no line end
+	afterR bool // the last line ended in CR: an LF that follows belongs to it
+	begun  bool // the byte order mark is past
+	err    error
 
 	names map[string]string // so that a name costs no allocation
 
-	// The block under way. Its data is data, or, as long as it is a single line, where that line is
-	// in the buffer: buffer[held:heldEnd].
+	// The block under way. Its data is data, or, as long as it is a single line, what the window
+	// begins with.
 	size    int
 	name    string
 	data    []byte
 	hasData bool
-	held    int // -1: nothing is
-	heldEnd int
+	held    int // so much of the window; -1: nothing
 	id      string
 	retry   time.Duration
 }
 
 // NewReader returns a Reader of blocks of at most limit bytes, or DefaultLimit if it is 0.
-func NewReader(source io.Reader, limit int) *Reader {
+func NewReader(source io.Reader, limit int) *Reader { return newReader(source, limit, 0) }
+
+func newReader(source io.Reader, limit, first int) *Reader {
 	if limit == 0 {
 		limit = DefaultLimit
 	}
-	return &Reader{source: source, limit: limit, first: firstBuffer, names: make(map[string]string), held: -1}
+	return &Reader{window: window.New(source, first), limit: limit, names: make(map[string]string), held: -1}
 }
 
 // Comments counts the comment lines so far. Servers send them to show that they are there.
@@ -72,10 +71,10 @@ func (r *Reader) Comments() int { return r.comments }
 // Next returns the next event. At the end of the stream it returns io.EOF, and discards a block
 // that is not finished. Any other error is the source's, or ErrTooLarge, and stays.
 func (r *Reader) Next() (Event, error) {
-	if r.data = r.data[:0]; cap(r.data) > largestKept {
+	if r.data = r.data[:0]; cap(r.data) > 1<<20 {
 		r.data = nil
 	}
-	r.held = -1
+	r.release()
 	for {
 		line, err := r.line()
 		if err != nil {
@@ -91,7 +90,7 @@ func (r *Reader) Next() (Event, error) {
 		}
 		event, ok := Event{Name: r.name, Data: r.data, ID: r.id, Retry: r.retry}, r.hasData
 		if r.held >= 0 {
-			event.Data = r.buffer[r.held:r.heldEnd:r.heldEnd]
+			event.Data = r.window.Bytes()[:r.held:r.held]
 		}
 		r.size, r.name, r.hasData, r.retry = 0, "", false, 0
 		if ok {
@@ -114,12 +113,12 @@ func (r *Reader) field(line []byte) {
 	switch string(name) {
 	case "data":
 		if !r.hasData {
-			r.held, r.heldEnd = r.lineEnd-len(value), r.lineEnd
 			r.hasData = true
+			r.hold(len(value))
 			return
 		}
 		if r.held >= 0 {
-			r.data = append(r.data, r.buffer[r.held:r.heldEnd]...)
+			r.data = append(r.data, r.window.Bytes()[:r.held]...)
 			r.held = -1
 		}
 		r.data = append(r.data, '\n')
@@ -149,32 +148,48 @@ func (r *Reader) intern(text []byte) string {
 	return s
 }
 
+// hold keeps the end of the line that was just read, at the beginning of the window.
+func (r *Reader) hold(size int) {
+	from := r.at - 1 - size // behind the line there is its end
+	r.window.Drop(from)
+	r.at -= from
+	r.held = size
+}
+
+// release drops what was parsed.
+func (r *Reader) release() {
+	r.window.Drop(r.at)
+	r.at, r.held = 0, -1
+}
+
 // line returns the next line without its end. It is valid until the next call.
 func (r *Reader) line() ([]byte, error) {
+	if r.held < 0 {
+		r.release()
+	}
 	for {
-		unread := r.buffer[r.start:r.end]
+		unread := r.window.Bytes()[r.at:]
 		if r.afterR && len(unread) > 0 {
 			r.afterR = false
 			if unread[0] == '\n' {
-				r.start++
+				r.at++
 				continue
 			}
 		}
 		if !r.begun && (r.err != nil || !bytes.HasPrefix(byteOrderMark, unread)) {
 			r.begun = true
 			if bytes.HasPrefix(unread, byteOrderMark) {
-				r.start += len(byteOrderMark)
+				r.at += len(byteOrderMark)
 				continue
 			}
 		}
 		if r.begun {
-			if at := lineEnd(unread[r.seen:]); at >= 0 {
-				at += r.seen
-				r.afterR = unread[at] == '\r'
-				r.lineEnd = r.start + at
-				r.start += at + 1
+			if n := lineEnd(unread[r.seen:]); n >= 0 {
+				n += r.seen
+				r.afterR = unread[n] == '\r'
+				r.at += n + 1
 				r.seen = 0
-				return unread[:at], nil
+				return unread[:n], nil
 			}
 			r.seen = len(unread)
 		}
@@ -182,8 +197,11 @@ func (r *Reader) line() ([]byte, error) {
 			r.err = ErrTooLarge
 			return nil, r.err
 		}
-		if err := r.fill(); err != nil {
-			return nil, err
+		if r.err == nil {
+			r.err = r.window.More()
+		}
+		if r.err != nil && r.begun {
+			return nil, r.err
 		}
 	}
 }
@@ -207,54 +225,4 @@ func lineEnd(text []byte) int {
 		}
 	}
 	return -1
-}
-
-const (
-	firstBuffer = 32 << 10
-	// largestKept is the buffer that is kept for the next event.
-	largestKept = 1 << 20
-)
-
-// fill reads more behind what is unread. The buffer doubles, so that a block costs time in
-// proportion to its size.
-func (r *Reader) fill() error {
-	if r.err != nil {
-		return r.err
-	}
-	used := r.start
-	if r.held >= 0 {
-		used = r.held
-	}
-	if used == r.end {
-		r.start, r.end, used = 0, 0, 0
-		if len(r.buffer) > largestKept {
-			r.buffer = nil
-		}
-	}
-	if r.end == len(r.buffer) {
-		if used == 0 {
-			larger := make([]byte, max(r.first, 2*len(r.buffer)))
-			copy(larger, r.buffer[:r.end])
-			r.buffer = larger
-		} else {
-			r.end = copy(r.buffer, r.buffer[used:r.end])
-			r.start -= used
-			if r.held >= 0 {
-				r.held, r.heldEnd = 0, r.heldEnd-used
-			}
-		}
-	}
-	for range 100 {
-		n, err := r.source.Read(r.buffer[r.end:])
-		r.end += n
-		r.err = err
-		if n > 0 {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-	r.err = io.ErrNoProgress
-	return r.err
 }

@@ -18,8 +18,7 @@ import (
 
 // read returns all events, with data of their own.
 func read(source io.Reader, limit int) (events []Event, comments int, err error) {
-	r := NewReader(source, limit)
-	r.first = 8 // so that the buffer has to grow and to be moved
+	r := newReader(source, limit, 8) // so that the buffer has to grow and to be moved
 	for {
 		e, err := r.Next()
 		if err != nil {
