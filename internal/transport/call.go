@@ -45,7 +45,7 @@ const (
 type call struct {
 	context.Context
 	transport   *Transport
-	request     *Request
+	request     Request
 	conns       connTrace
 	cancel      context.CancelFunc // of the attempt's context, a child of this one
 	loopRequest *retryablehttp.Request

@@ -117,7 +117,7 @@ func (t *Transport) Do(ctx context.Context, r *Request) *Outcome {
 	if err := ctx.Err(); err != nil {
 		return &Outcome{Err: err, Ended: err, Sent: SentNo}
 	}
-	c := &call{Context: ctx, transport: t, request: r}
+	c := &call{Context: ctx, transport: t, request: *r}
 	// A plain read does without the trace, which costs more than it tells, until it has failed.
 	c.traced = r.Method != http.MethodGet
 	var body any // a nil []byte in an interface would not be nil

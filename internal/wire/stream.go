@@ -97,7 +97,7 @@ func (s *Stream) sequence(begin, end byte, item func() error) error {
 		return s.expect(end)
 	}
 	for err == nil {
-		if err = item(); err != nil {
+		if err := item(); err != nil {
 			return err
 		}
 		if next, err = s.peek(); next == end {
