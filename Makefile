@@ -12,14 +12,19 @@ BENCH     = .
 COUNT     = 1
 BASE      =
 COVER_MIN = 90
-EXAMPLES  = quickstart follow
+EXAMPLES  = quickstart follow attach
 SEED      = 1
+ROUNDS    = 5
+SELECT    = .
+
+ORIGINAL   = internal/parity/node
+COMPARISON = internal/bench
 
 .NOTPARALLEL:
-.PHONY: help check static test fmt fmt-check vet lint tidy-check build fuzz bench cover examples parity
+.PHONY: help check static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare cover examples parity
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
 
 check: static test ## Everything that has to pass before a commit
 static: fmt-check vet lint tidy-check build ## What `check` does besides the tests
@@ -35,13 +40,19 @@ fmt-check: ## Fail and show a diff if `make fmt` would change something
 
 vet: ## Run go vet
 	$(GO) vet ./...
+	$(GO) -C $(COMPARISON) vet ./...
 
+# The comparison prints, ends with a status, and replaces the library by what is here: what the last
+# three linters forbid is about the library.
 lint: ## Run the linters listed in .golangci.yml
 	$(TOOL) golangci-lint run
+	cd $(COMPARISON) && $(GO) tool -modfile=../../tools/go.mod golangci-lint run \
+		--config ../../.golangci.yml --disable forbidigo,gomoddirectives,depguard
 
 tidy-check: ## Fail and show a diff if a go.mod or go.sum is not tidy
 	$(GO) mod tidy -diff
 	$(GO) -C tools mod tidy -diff
+	$(GO) -C $(COMPARISON) mod tidy -diff
 
 build: ## Compile everything as a release would be
 	$(GO) build -trimpath ./...
@@ -64,6 +75,10 @@ bench: ## Run the benchmarks matching BENCH, COUNT times; BASE=old.out compares 
 			{ cat bench.out; exit 1; }; \
 		$(TOOL) benchstat $(BASE) bench.out; \
 	fi
+
+# Needs Node and npm as `parity` does. It takes 5 to 6 minutes, and wants a machine with nothing else to do.
+bench-compare: $(ORIGINAL)/node_modules/.package-lock.json ## Measure docs/performance.md in ROUNDS (5) rounds; SELECT=regexp selects
+	$(GO) -C $(COMPARISON) run . -rounds $(ROUNDS) -select '$(SELECT)'
 
 # A statement counts as covered when the tests of any package reach it. Programs (examples, code
 # generators) and the parity suite are no part of the library.
@@ -93,9 +108,8 @@ examples: ## Run the example programs that need nobody, on their embedded Hub
 		$(GO) run ./examples/$$example </dev/null || exit 1; \
 	done
 
-# The only target that needs Node and npm. The original client is installed from its lock file, for
-# the comparison alone. Run inside the folder, go test shows what the suite prints.
-ORIGINAL = internal/parity/node
+# Needs Node and npm. The original client is installed from its lock file, for the comparison alone.
+# Run inside the folder, go test shows what the suite prints.
 parity: $(ORIGINAL)/node_modules/.package-lock.json ## Compare with the TypeScript client, on scenarios made from SEED (1)
 	$(GO) vet -tags parity ./internal/parity
 	$(GO) -C internal/parity test -tags parity -count=1 -timeout 5m -seed $(SEED)

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// order is one measurement of one subject. The driver of the original client takes the same.
+type order struct {
+	Subject string `json:"subject"`
+	Task    string `json:"task"`
+	// N is how often it is done: calls, events or bursts.
+	N int `json:"n"`
+	// Warm is how often it is done before that, uncounted.
+	Warm int `json:"warm"`
+	// Parallel is how many calls are under way at a time.
+	Parallel int `json:"parallel"`
+	// Size is that of an answer: items of a list, megabytes of a replay, bytes of an event.
+	Size int `json:"size"`
+	// Pause is how many milliseconds a slow consumer takes for each event.
+	Pause int `json:"pause"`
+
+	addresses
+}
+
+// measured is what came of an order.
+type measured struct {
+	N           int     `json:"n"`
+	Wall        float64 `json:"wall"`        // seconds
+	CPU         float64 `json:"cpu"`         // seconds, user and system
+	PeakMB      float64 `json:"peakMB"`      // most memory the process ever had, in 10^6 bytes
+	Allocs      float64 `json:"allocs"`      // of each
+	Bytes       float64 `json:"bytes"`       // allocated for each
+	Connections float64 `json:"connections"` // opened over TLS
+	Discoveries float64 `json:"discoveries"`
+	// Seen counts what was read and found to be right: answers, items, entries or events.
+	Seen int `json:"seen"`
+	// Chars is the length of the texts that were read, where they are what counts.
+	Chars int `json:"chars"`
+	// Failure is what a subject that cannot do the task failed with.
+	Failure string `json:"failure"`
+}
+
+// seen is what a task has read.
+type seen struct{ things, chars int }
+
+// task does something n times.
+type task func(ctx context.Context, n int) (seen, error)
+
+// prepare makes the tasks of a subject. The second result ends what it has opened.
+type prepare func(o order) (task, func(), error)
+
+var subjects = map[string]map[string]prepare{"ours": ours, "handwritten": handwritten, "layer": layer, "plain": plain, "bare": bare}
+
+// errCannot marks what a subject cannot do by its nature.
+var errCannot = errors.New("cannot")
+
+// carryOut measures one task of one subject in this process.
+func carryOut(ctx context.Context, o order) (m measured, err error) {
+	prepare := subjects[o.Subject][o.Task]
+	if prepare == nil {
+		return m, errors.New("unknown")
+	}
+	work, end, err := prepare(o)
+	if err != nil {
+		return m, err
+	}
+	defer end()
+	if o.Warm > 0 {
+		if _, err := work(ctx, o.Warm); err != nil {
+			return m, err
+		}
+	}
+	before, err := askCounters(ctx, o.URL)
+	if err != nil {
+		return m, err
+	}
+	var memory, memoryAfter runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&memory)
+	cpu, began := cpuTime(), time.Now()
+	found, err := work(ctx, o.N)
+	m.Wall, m.CPU = time.Since(began).Seconds(), cpuTime()-cpu
+	runtime.ReadMemStats(&memoryAfter)
+	if errors.Is(err, errCannot) {
+		m.Failure = err.Error()
+	} else if err != nil {
+		return m, err
+	}
+	after, err := askCounters(ctx, o.URL)
+	if err != nil {
+		return m, err
+	}
+	m.N, m.Seen, m.Chars = o.N, found.things, found.chars
+	m.Allocs = float64(memoryAfter.Mallocs-memory.Mallocs) / float64(o.N)
+	m.Bytes = float64(memoryAfter.TotalAlloc-memory.TotalAlloc) / float64(o.N)
+	m.Connections = float64(after.TLSConnections - before.TLSConnections)
+	m.Discoveries = float64(after.Discoveries - before.Discoveries)
+	m.PeakMB, err = peakMemory()
+	return m, err
+}
+
+func cpuTime() float64 {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // fails only on arguments it does not know
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
+}
+
+// peakMemory asks Linux for the high-water mark of this process. That of getrusage would be at
+// least that of the process which started this one.
+func peakMemory() (float64, error) {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, err
+	}
+	_, mark, _ := strings.Cut(string(status), "VmHWM:")
+	kilobytes, _, _ := strings.Cut(strings.TrimSpace(mark), " ")
+	n, err := strconv.ParseFloat(kilobytes, 64)
+	return n * 1024 / 1e6, err
+}
+
+// askCounters asks what the server has seen so far, over a connection of its own.
+func askCounters(ctx context.Context, url string) (c counters, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/counters", http.NoBody)
+	if err != nil {
+		return c, err
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		return c, err
+	}
+	defer resp.Body.Close()
+	err = json.NewDecoder(resp.Body).Decode(&c)
+	return c, err
+}
+
+// calls makes a task of a single call that reports what it has read: n calls, so many at a time.
+func calls(parallel int, call func(context.Context) (seen, error)) task {
+	return func(ctx context.Context, n int) (all seen, err error) {
+		if parallel <= 1 {
+			for range n {
+				one, err := call(ctx)
+				if err != nil {
+					return all, err
+				}
+				all.things += one.things
+				all.chars += one.chars
+			}
+			return all, nil
+		}
+		var (
+			left   atomic.Int64
+			things atomic.Int64
+			failed atomic.Pointer[error]
+			group  sync.WaitGroup
+		)
+		left.Store(int64(n))
+		for range parallel {
+			group.Go(func() {
+				for left.Add(-1) >= 0 && failed.Load() == nil {
+					one, err := call(ctx)
+					if err != nil {
+						failed.Store(&err)
+						return
+					}
+					things.Add(int64(one.things))
+				}
+			})
+		}
+		group.Wait()
+		if err := failed.Load(); err != nil {
+			return all, *err
+		}
+		return seen{things: int(things.Load())}, nil
+	}
+}
+
+// bursts makes a task of n bursts, each of so many calls that begin at once.
+func bursts(parallel int, call func(context.Context) (seen, error)) task {
+	burst := calls(parallel, call)
+	return func(ctx context.Context, n int) (all seen, err error) {
+		for range n {
+			one, err := burst(ctx, parallel)
+			if err != nil {
+				return all, err
+			}
+			all.things += one.things
+		}
+		return all, nil
+	}
+}
+
+// right is one thing that was read, if it was what the server had sent.
+func right(ok bool, what any) (seen, error) {
+	if !ok {
+		return seen{}, fmt.Errorf("unexpected content: %v", what)
+	}
+	return seen{things: 1}, nil
+}
