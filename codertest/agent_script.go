@@ -13,6 +13,7 @@ import (
 // flesh and blood. What it says depends on nothing but what it is told.
 type agent struct {
 	running bool        // from agent_start to agent_end
+	inTurn  bool        // from turn_start to turn_end
 	plan    []agentStep // the rest of the turn
 	queue   []utterance // what comes after it
 	asking  *uiRequest  // a question that has no answer yet
@@ -82,13 +83,13 @@ func (a *agent) next(s *session) bool {
 	return true
 }
 
-// stop drops everything without a word.
+// stop drops everything without a word: nobody is there any more to hear one.
 func (a *agent) stop() {
 	if a.timer != nil {
 		a.timer.Stop()
 	}
 	a.timer, a.asking, a.plan, a.queue = nil, nil, nil, nil
-	a.running, a.open, a.said = false, "", ""
+	a.running, a.inTurn, a.open, a.said = false, false, "", ""
 }
 
 // prompt makes the agent answer, now or after what it is about.
@@ -98,7 +99,7 @@ func (a *agent) prompt(text string, by *connection) {
 
 // steer makes the agent change its course in the middle of a turn.
 func (a *agent) steer(s *session, text string, by *connection, now time.Time) {
-	if !a.running {
+	if !a.inTurn {
 		a.prompt(text, by)
 		return
 	}
@@ -109,12 +110,14 @@ func (a *agent) steer(s *session, text string, by *connection, now time.Time) {
 
 // abort ends the turn, and what would have come after it.
 func (a *agent) abort(s *session, now time.Time) {
+	a.queue = nil
 	if !a.running {
 		return
 	}
-	a.queue = nil
 	a.interrupt(s, "aborted", now)
-	a.endTurn(s, now)
+	if a.inTurn {
+		a.endTurn(s, now)
+	}
 	a.finished(s, now)
 }
 
@@ -145,10 +148,12 @@ func (a *agent) turn(u utterance) []agentStep {
 
 func (a *agent) startTurn(s *session, now time.Time) {
 	a.turns++
+	a.inTurn = true
 	s.happen(Event{Event: "turn_start", Payload: map[string]any{"turnId": a.turnID()}}, now)
 }
 
 func (a *agent) endTurn(s *session, now time.Time) {
+	a.inTurn = false
 	s.happen(Event{Event: "turn_end", Payload: map[string]any{"turnId": a.turnID()}}, now)
 }
 
@@ -263,7 +268,7 @@ func (a *agent) question(text string) agentStep {
 		}
 		return func(s *session, now time.Time) {
 			a.asked++
-			a.asking = &uiRequest{ID: fmt.Sprintf("ui_%06d", a.asked), Method: q.word, Params: freeze(q.params)}
+			a.asking = &uiRequest{ID: fmt.Sprintf("ui_%06d", a.asked), Method: q.word, Params: encode(q.params)}
 			s.toControllers(s.wrapped("rpc_ui_request", *a.asking, s.tick(now)))
 		}
 	}
@@ -279,7 +284,7 @@ func (a *agent) answered(id string, result jsontext.Value) bool {
 	method := a.asking.Method
 	a.asking = nil
 	var text string
-	isText := json.Unmarshal(result, &text) == nil && result.Kind() == '"'
+	isText := result.Kind() == '"' && json.Unmarshal(result, &text, wireFormat) == nil
 	switch {
 	case method == "confirm" && result.Kind() == 't':
 		a.plan = a.work("Confirmed. Done.")

@@ -128,6 +128,8 @@ func TestAgentAsks(t *testing.T) {
 		{"please Confirm", "confirm", `,"result":false`, "Then not."},
 		{"select one", "select", `,"result":"green"`, "You chose green. Done."},
 		{"select one", "select", `,"result":null`, "Then not."},
+		{"select one", "select", `,"result":7`, "Then not."},
+		{"please confirm", "confirm", `,"result":"true"`, "Then not."},
 		{"ask for input", "input", `,"result":"Bob"`, "You chose Bob. Done."},
 		{"ask for input", "input", ``, "Then not."},
 	} {
@@ -199,13 +201,13 @@ func TestAgentAtItsPace(t *testing.T) {
 		c.expect("rpc agent_start")
 		f.Session(id).Pause()
 		f.Session(id).SetStatus("active")
-		c.expect("broadcast agent_end", "presence session_leave", "broadcast session_leave",
+		c.expect("rpc agent_end", "broadcast agent_end", "presence session_leave", "broadcast session_leave",
 			"presence session_join", "broadcast session_join", "broadcast agent_start")
 		time.Sleep(time.Hour)
 		c.command("prompt", "fifth")
 		c.expect("rpc agent_start")
 		f.call(200, "DELETE", "/hub/session/"+id, "")
-		c.expect("broadcast session_shutdown")
+		c.expect("rpc agent_end", "broadcast session_shutdown")
 		c.closed(4404, "Session deleted")
 		time.Sleep(time.Hour)
 	})

@@ -20,14 +20,14 @@ type broadcast struct {
 	Timestamp int64          `json:"timestamp"`
 }
 
-func (e sessionEvent) broadcast(sessionID string, at int64) broadcast {
+func (e sessionEvent) broadcast(sessionID string) broadcast {
 	return broadcast{
 		Type:      "broadcast",
 		Event:     e.Event,
 		Category:  e.Category,
 		Data:      e.data(),
 		SessionID: sessionID,
-		Timestamp: at,
+		Timestamp: e.at,
 	}
 }
 
@@ -35,10 +35,10 @@ func (e sessionEvent) broadcast(sessionID string, at int64) broadcast {
 func (e sessionEvent) data() jsontext.Value {
 	members := make(map[string]jsontext.Value)
 	if e.Agent != "" {
-		members["agent"] = freeze(e.Agent)
+		members["agent"] = encode(e.Agent)
 	}
 	if e.TaskID != "" {
-		members["taskId"] = freeze(e.TaskID)
+		members["taskId"] = encode(e.TaskID)
 	}
 	switch e.Payload.Kind() {
 	case 'n':
@@ -54,7 +54,7 @@ func (e sessionEvent) data() jsontext.Value {
 	default:
 		members["value"] = e.Payload
 	}
-	return freeze(members)
+	return encode(members)
 }
 
 // accepts reports whether a filter of a subscription lets an event through.

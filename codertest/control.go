@@ -43,7 +43,8 @@ func (c *SessionControl) ID() string { return c.session.id }
 
 // Pause puts the session to sleep, as the Hub does with one that idles. It can
 // be resumed. Observers and controllers that are connected stay; the socket of
-// a lead is closed with 4408.
+// a lead is closed with 4408. In the middle of a turn the Hub's agent aborts it
+// first, as at the other ends of a session: its agent_end always comes.
 func (c *SessionControl) Pause() { c.SetStatus(statusPaused) }
 
 // Shutdown ends the session, as its agent does when it is done. Only its
@@ -120,7 +121,8 @@ func (c *SessionControl) DisconnectParticipant(id string) {
 // sees: before the Hub answers the first of them it calls the first step, and
 // so on. A step changes the session through the control it is given, and a nil
 // step nothing. While there are steps left the session takes none by itself;
-// a second Script adds to the first.
+// a second Script adds to the first. A step may use the Hub, but not close it:
+// Close waits for it.
 //
 //	hub.Session(id).Script(
 //		nil, // still as it is

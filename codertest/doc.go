@@ -74,8 +74,11 @@
 // asks for a confirmation, a selection or an input if the prompt has the word
 // confirm, select or input, and waits for the answer. It can be steered and
 // aborted, queues what is to follow, and everything it says is in the
-// conversation and the history afterwards. As a rule a whole turn happens at
-// once; [WithAgentPace] gives a test the time to interrupt it:
+// conversation and the history afterwards. If the sandbox or the session ends
+// in the middle of a turn, the turn is aborted first: message_end, turn_end and
+// agent_end come also then. A lead that is a program is not helped in this way:
+// when it leaves, session_leave is all that tells of it. As a rule a whole turn
+// happens at once; [WithAgentPace] gives a test the time to interrupt it:
 //
 //	hub := codertest.NewHub(codertest.WithInMemoryNetwork(), codertest.WithAgentPace(time.Second))
 //	...
@@ -84,12 +87,15 @@
 //	// then an rpc_ui_request that the program under test has to answer
 //
 // Observers see the events of an agent by their names, controllers wrapped as
-// rpc_event. A program that is itself a lead, connected with that role, takes
-// the place of the Hub's agent: the Hub relays commands to it and what it
-// reports to the others. Its requests are answered as [Hub.OnRequest] says,
-// [Hub.SetInit] says what it finds in its init, and [SessionControl.Files]
-// has what it has written. [SessionControl.Frames] has every message that
-// came over a socket, whoever sent it.
+// rpc_event. With [WithEventReplay] controllers that connect hear again what
+// has been, as the Hub may replay it: a program must not take that for news.
+//
+// A program that is itself a lead, connected with that role, takes the place of
+// the Hub's agent: the Hub relays commands to it and what it reports to the
+// others. Its requests are answered as [Hub.OnRequest] says, [Hub.SetInit] says
+// what it finds in its init, and [SessionControl.Files] has what it has written.
+// [SessionControl.Frames] has every message that came over a socket, whoever
+// sent it.
 //
 // # What a test can do to the Hub
 //

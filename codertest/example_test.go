@@ -3,6 +3,7 @@ package codertest_test
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
@@ -41,4 +42,120 @@ func ExampleHub() {
 	// GET /api/hub/session/codesess_000000000001: 200
 	// GET /api/hub/session/codesess_000000000001: 200
 	// GET /api/hub/session/codesess_000000000001: 200
+}
+
+// A program that observes a session, while the network breaks down.
+func ExampleSessionControl() {
+	hub := codertest.NewHub()
+	defer hub.Close()
+	client, err := hub.NewClient()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	created, err := client.CreateSession(ctx, coder.CreateSessionRequest{Task: "Fix the flaky test"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	session := hub.Session(created.SessionID)
+	disturb := []func(){
+		session.CutStreams,
+		func() { session.EndStreams(1000, "") },
+		session.Shutdown,
+	}
+	options := &coder.StreamEventsOptions{Subscribe: []string{"turn"}, ReconnectDelay: time.Millisecond}
+	for event, err := range client.StreamEvents(ctx, created.SessionID, options) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		switch m := event.Data.(type) {
+		case *coder.SSEHydrationMessage:
+			fmt.Println("connected:", m.Entries[0].Content)
+			session.Emit(codertest.Event{Event: "turn_end"})
+		case *coder.BroadcastEventMessage:
+			fmt.Println(m.Event)
+			if m.Event == coder.EventTurnEnd {
+				disturb[0]()
+				disturb = disturb[1:]
+			}
+		}
+	}
+	// Output:
+	// connected: Fix the flaky test
+	// turn_end
+	// connected: Fix the flaky test
+	// turn_end
+	// connected: Fix the flaky test
+	// turn_end
+	// session_shutdown
+}
+
+// A program that talks to the agent of a session.
+func ExampleHub_agent() {
+	hub := codertest.NewHub()
+	defer hub.Close()
+	client, err := hub.NewClient()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	created, err := client.CreateSession(ctx, coder.CreateSessionRequest{Task: "Fix the flaky test"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	hub.Session(created.SessionID).SetStatus("active") // nobody has to wait for it
+	conn, err := client.Attach(ctx, created.SessionID, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.Close()
+	if err := conn.Prompt(ctx, "Rename the package, but confirm it first"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for message, err := range conn.Messages(ctx) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		switch m := message.(type) {
+		case *coder.RPCUIRequestMessage:
+			fmt.Println("asked to", m.Method)
+			if err := conn.RespondUI(ctx, m.ID, true); err != nil {
+				fmt.Println(err)
+				return
+			}
+		case *coder.RPCEventMessage:
+			if m.EventType != coder.EventMessageUpdate {
+				fmt.Println(m.EventType)
+			}
+		}
+		if event, ok := message.(*coder.RPCEventMessage); ok && event.EventType == coder.EventAgentEnd {
+			break
+		}
+	}
+	for _, frame := range hub.Session(created.SessionID).Frames() {
+		fmt.Println(frame.Role, "sent", frame.Type)
+	}
+	// Output:
+	// agent_start
+	// turn_start
+	// message_start
+	// message_end
+	// asked to confirm
+	// tool_call
+	// tool_result
+	// message_start
+	// message_end
+	// turn_end
+	// agent_end
+	// controller sent bootstrap_ready
+	// controller sent rpc_command
+	// controller sent rpc_ui_response
 }

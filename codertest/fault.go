@@ -77,8 +77,9 @@ type Fault struct {
 	Delay time.Duration
 	// Cut is where the connection is aborted.
 	Cut CutPoint
-	// Stall makes the answer hang at Cut instead, until the client leaves or
-	// the Hub is closed. With CutNone it hangs before the effect.
+	// Stall makes the answer hang at Cut instead, until the client leaves, the
+	// Hub is closed or, on a live channel, CutStreams cuts it. With CutNone it
+	// hangs before the effect.
 	Stall bool
 }
 
@@ -240,6 +241,9 @@ func (x *exchange) pass(point CutPoint, f Fault) {
 		return
 	}
 	if f.Stall {
+		if x.out != nil {
+			x.out.silence() // nothing is to pile up
+		}
 		x.wait(nil)
 	}
 	panic(http.ErrAbortHandler)
@@ -256,12 +260,19 @@ func (x *exchange) delay(d time.Duration) {
 	}
 }
 
-// wait reports whether the time came before the end of request or Hub.
+// wait reports whether the time came before the end of request, connection or
+// Hub.
 func (x *exchange) wait(until <-chan time.Time) bool {
+	var cut <-chan struct{}
+	if x.out != nil {
+		cut = x.out.gone
+	}
 	select {
 	case <-until:
 		return true
 	case <-x.r.Context().Done():
+		return false
+	case <-cut:
 		return false
 	case <-x.hub.done:
 		return false

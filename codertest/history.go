@@ -36,6 +36,8 @@ type sessionEvent struct {
 	Payload    jsontext.Value `json:"payload"`
 	OccurredAt string         `json:"occurredAt"`
 	IngestedAt string         `json:"ingestedAt"`
+
+	at int64 // as those who follow the session were told
 }
 
 type eventHistory struct {
@@ -58,19 +60,20 @@ func category(event string) string {
 // record appends an event, tells everybody who follows the session, and
 // returns its id: 1 for the first of a session.
 func (s *session) record(e Event, now time.Time) int {
-	event := s.keep(e, now)
-	s.publish(event.broadcast(s.id, now.UnixMilli()), everybody)
+	event := s.keep(e, now.UnixMilli(), now)
+	s.publish(event.broadcast(s.id), everybody)
 	return event.ID
 }
 
 // keep appends an event and tells nobody.
-func (s *session) keep(e Event, now time.Time) sessionEvent {
+func (s *session) keep(e Event, at int64, now time.Time) sessionEvent {
+	event := newEvent(e, now)
+	event.at = at
+	event.ID = len(s.events) + 1
+	s.activeAt = now
 	if e.Event == "task_start" {
 		s.taskCount++
 	}
-	s.activeAt = now
-	event := newEvent(e, now)
-	event.ID = len(s.events) + 1
 	s.events = append(s.events, event)
 	return event
 }
@@ -87,7 +90,26 @@ func newEvent(e Event, now time.Time) sessionEvent {
 		Payload:    freeze(e.Payload),
 		OccurredAt: iso(now),
 		IngestedAt: iso(now),
+		at:         now.UnixMilli(),
 	}
+}
+
+// ofAgents are the categories of what agents do.
+var ofAgents = []string{"agent", "turn", "message", "thinking", "tool", "task"}
+
+// replayed returns the newest events of agents, the oldest first.
+func (s *session) replayed(most int) []sessionEvent {
+	var events []sessionEvent
+	for _, e := range slices.Backward(s.events) {
+		if len(events) >= most {
+			break
+		}
+		if slices.Contains(ofAgents, e.Category) {
+			events = append(events, e)
+		}
+	}
+	slices.Reverse(events)
+	return events
 }
 
 // listEventHistory answers with the newest events before a cursor, newest

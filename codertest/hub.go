@@ -16,6 +16,7 @@ type Hub struct {
 	keepAlive time.Duration
 	queue     int
 	pace      time.Duration
+	replay    int // events at most
 	network   network
 	server    *http.Server
 	client    *http.Client
@@ -60,6 +61,7 @@ func NewHub(opts ...Option) *Hub {
 		keepAlive: c.keepAlive,
 		queue:     c.queue,
 		pace:      c.pace,
+		replay:    c.replay,
 		served:    make(chan struct{}),
 		done:      make(chan struct{}),
 		open:      make(map[*connection]struct{}),
@@ -103,9 +105,11 @@ func (h *Hub) Handler() http.Handler { return http.HandlerFunc(h.serve) }
 func (h *Hub) HTTPClient() *http.Client { return h.client }
 
 // Close stops the Hub: it ends answers that are delayed or stalled, cuts the
-// connections that are left, streams of events and sockets included, closes the idle connections of the clients the
-// Hub made, and returns when the goroutines that served them are gone. Later
-// requests fail to connect. Calling Close again is harmless.
+// connections that are left, streams of events and sockets included, closes the
+// idle connections of the clients the Hub made, and returns when the goroutines
+// that served them are gone. What a test has these call, for OnRequest or in a
+// Script, it waits for, and must not be called there. Later requests fail to
+// connect. Calling Close again is harmless.
 func (h *Hub) Close() {
 	h.closing.Do(func() {
 		close(h.done)

@@ -100,7 +100,7 @@ func (s *session) standIn(now time.Time) {
 // stopRuntime leaves observers where they are: they may watch a session sleep.
 // So may controllers that are really there, and wake it.
 func (s *session) stopRuntime(now time.Time) {
-	s.agent.stop()
+	s.agent.abort(s, now)
 	s.pauseLoop(now)
 	s.record(Event{Event: "agent_end", Agent: s.leadAgent()}, now)
 	if s.lead != nil {
@@ -114,6 +114,7 @@ func (s *session) stopRuntime(now time.Time) {
 }
 
 func (s *session) end(ran bool, now time.Time) {
+	s.agent.abort(s, now)
 	s.cancelLoop(now)
 	if ran {
 		s.record(Event{Event: "agent_end", Agent: s.leadAgent()}, now)
@@ -124,7 +125,7 @@ func (s *session) end(ran bool, now time.Time) {
 // shutDown tells of the end and parts with everybody: session_shutdown is the
 // last that those who follow the session see of it.
 func (s *session) shutDown(reason string, now time.Time) {
-	s.agent.stop()
+	s.agent.abort(s, now)
 	s.lead = nil
 	s.record(Event{Event: "session_shutdown", Payload: map[string]any{"reason": reason}}, now)
 	s.hangUp(ending{code: closeSessionNotFound, reason: "Session " + reason})

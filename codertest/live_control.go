@@ -41,7 +41,7 @@ func (h *Hub) Streams() int {
 // leaves its history alone.
 func (c *SessionControl) Broadcast(e Event) {
 	c.change(func(s *session, now time.Time) {
-		s.publish(newEvent(e, now).broadcast(s.id, now.UnixMilli()), everybody)
+		s.publish(newEvent(e, now).broadcast(s.id), everybody)
 	})
 }
 
@@ -113,6 +113,9 @@ type Refusal struct {
 	// Status is the HTTP status a stream of events is answered with. 0: 503.
 	// A socket is always opened, and refused afterwards.
 	Status int
+	// Header replaces fields of that answer, such as Retry-After. An empty
+	// slice removes the field. A socket has none.
+	Header http.Header
 	// Code and Message say why, in the error of a stream of events and in the
 	// frame connection_rejected of a socket. With an empty Code a socket is
 	// closed without that frame.
@@ -148,6 +151,7 @@ func (h *Hub) refuse(r Refusal, s *session) {
 	r.Count = cmp.Or(r.Count, 1)
 	r.CloseCode = cmp.Or(r.CloseCode, int(closeUnavailable))
 	checkClose(r.CloseCode, r.Reason)
+	r.Header = r.Header.Clone()
 	h.refusals = append(h.refusals, &refusal{Refusal: r, session: s})
 }
 
@@ -170,5 +174,6 @@ func (r *refusal) problem() *problem {
 		status:  cmp.Or(r.Status, http.StatusServiceUnavailable),
 		code:    r.Code,
 		message: cmp.Or(r.Message, "The session cannot be followed now"),
+		header:  merge(r.Header),
 	}
 }

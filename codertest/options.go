@@ -11,6 +11,7 @@ type config struct {
 	keepAlive time.Duration
 	queue     int
 	pace      time.Duration
+	replay    int
 }
 
 // WithAPIKey makes the Hub check credentials: a request must carry key as
@@ -40,8 +41,8 @@ func WithKeepAlive(silence time.Duration) Option {
 // does not read as fast as they come. At the next one the Hub cuts the
 // connection, so that a slow reader costs nobody else anything. The default is
 // 4096; besides, no more than 64 MiB wait, whatever one message adds to them.
-// A connection begins with up to 4 messages at once, and the Hub's agent says
-// some 30 at once if it does not rest.
+// A connection begins with up to 4 messages at once, those of WithEventReplay
+// not counted, and the Hub's agent says some 30 at once if it does not rest.
 func WithStreamQueue(messages int) Option {
 	return func(c *config) { c.queue = messages }
 }
@@ -51,4 +52,13 @@ func WithStreamQueue(messages int) Option {
 // happens at once, before the next message of anybody is looked at.
 func WithAgentPace(rest time.Duration) Option {
 	return func(c *config) { c.pace = rest }
+}
+
+// WithEventReplay makes a controller that connects hear again what agents have
+// done: after the hydration up to this many events of the history, the newest
+// ones, oldest first, each as a frame rpc_event that no broadcast wraps. They
+// are those of the categories agent, turn, message, thinking, tool and task,
+// whoever has made them happen. The default is to replay none.
+func WithEventReplay(events int) Option {
+	return func(c *config) { c.replay = events }
 }

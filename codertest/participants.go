@@ -78,6 +78,9 @@ func (s *session) leaveAll(chosen func(participant) bool, now time.Time) {
 		if p.DisconnectedAt != "" || !chosen(p) {
 			continue
 		}
+		if p.Role == "lead" && s.lead == nil {
+			s.agent.abort(s, now) // it is the one that leaves
+		}
 		s.participants[i].DisconnectedAt = iso(now)
 		s.participants[i].LastActivityAt = iso(now)
 		if c := s.liveAs(p.ID); c != nil {

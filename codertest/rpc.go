@@ -153,7 +153,7 @@ func textBlocks(text string) []any {
 // wrapped is a message of the agent's protocol as controllers are sent it.
 func (s *session) wrapped(event string, data any, at int64) broadcast {
 	return broadcast{
-		Type: "broadcast", Event: event, Category: "rpc", Data: freeze(data), SessionID: s.id, Timestamp: at,
+		Type: "broadcast", Event: event, Category: "rpc", Data: encode(data), SessionID: s.id, Timestamp: at,
 	}
 }
 
@@ -165,18 +165,27 @@ func (s *session) toControllers(b broadcast) {
 // in the agent's own protocol, observers as of any event. No two such events
 // have the same timestamp: some clients take them for one.
 func (s *session) happen(e Event, now time.Time) {
-	at := s.tick(now)
-	event := s.keep(e, now)
-	plain := event.broadcast(s.id, at)
-	s.publish(plain, func(c *connection) bool { return c.role != "controller" })
+	event := s.keep(e, s.tick(now), now)
+	s.publish(event.broadcast(s.id), func(c *connection) bool { return c.role != "controller" })
+	s.toControllers(s.wrapped("rpc_event", map[string]any{"event": event.inner()}, event.at))
+}
 
-	inner := map[string]jsontext.Value{"type": freeze(e.Event), "timestamp": freeze(at)}
+// inner is an event in the agent's own protocol.
+func (e sessionEvent) inner() map[string]jsontext.Value {
+	inner := map[string]jsontext.Value{"type": encode(e.Event), "timestamp": encode(e.at)}
 	own := make(map[string]jsontext.Value)
-	if err := json.Unmarshal(plain.Data, &own, wireFormat); err != nil {
+	if err := json.Unmarshal(e.data(), &own, wireFormat); err != nil {
 		panic("codertest: " + err.Error())
 	}
 	maps.Copy(inner, own)
-	s.toControllers(s.wrapped("rpc_event", map[string]any{"event": inner}, at))
+	return inner
+}
+
+// rpcEvent is an event that is replayed: live ones are wrapped.
+type rpcEvent struct {
+	Type      string                    `json:"type"`
+	Event     map[string]jsontext.Value `json:"event"`
+	Timestamp int64                     `json:"timestamp"`
 }
 
 // tick returns the time, or what comes after the last time it returned.
@@ -192,8 +201,8 @@ func (s *session) said(text string, by *connection, now time.Time) {
 	s.addEntry(ReplayEntry{Type: "user_prompt", Content: text}, now)
 	event := s.keep(Event{Event: "user_prompt", Category: "message", Payload: map[string]any{
 		"content": text, "timestamp": at,
-	}}, now)
-	s.publish(event.broadcast(s.id, at), func(c *connection) bool { return c != by })
+	}}, at, now)
+	s.publish(event.broadcast(s.id), func(c *connection) bool { return c != by })
 }
 
 // answerUI takes the answer to a question of the agent: the lead's, or the

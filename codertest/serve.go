@@ -22,6 +22,7 @@ type exchange struct {
 	target   target
 	body     []byte
 	oversize bool
+	out      *outbox // of a stream of events that somebody follows, or nil
 	logged   *Request
 }
 

@@ -59,7 +59,7 @@ func (s *session) snapshot() message {
 		Stream:        s.projection(),
 	}
 	if snapshot.AgentActivity == nil {
-		snapshot.AgentActivity = freeze(struct{}{})
+		snapshot.AgentActivity = encode(struct{}{})
 	}
 	for _, p := range s.participants {
 		if p.DisconnectedAt == "" {
@@ -74,7 +74,7 @@ func (s *session) projection() jsontext.Value {
 	if set, ok := s.members["stream"]; ok || s.agent.said == "" {
 		return set
 	}
-	return freeze(map[string]any{"output": s.agent.said, "thinking": "", "tasks": struct{}{}})
+	return encode(map[string]any{"output": s.agent.said, "thinking": "", "tasks": struct{}{}})
 }
 
 func (s *session) conversation(kind string) hydration {

@@ -53,6 +53,7 @@ func (x *exchange) streamEvents(f Fault) {
 	control := http.NewResponseController(x.w)
 	c.out.onCut(func() { _ = control.SetWriteDeadline(time.Unix(1, 0)) })
 	defer c.out.onCut(nil)
+	x.out = c.out
 	x.pass(CutAfterEffect, f)
 	x.sendHeader(answer{status: http.StatusOK, header: merge(http.Header{
 		"Content-Type":      {"text/event-stream"},
@@ -88,7 +89,7 @@ func (h *Hub) watch(c *connection, id string) error {
 	c.out.put(s.hydration())
 	if s.row().historyOnly {
 		over := newEvent(Event{Event: "session_shutdown", Payload: map[string]any{"reason": s.status}}, now)
-		if b := over.broadcast(s.id, now.UnixMilli()); c.wants(b) {
+		if b := over.broadcast(s.id); c.wants(b) {
 			c.out.put(message{kind: b.Type, body: encode(b)})
 		}
 		c.out.finish(ending{})
@@ -136,8 +137,6 @@ func (x *exchange) pump(out *outbox) error {
 		case <-out.gone:
 			return errGone
 		case <-x.r.Context().Done():
-			return errGone
-		case <-x.hub.done:
 			return errGone
 		}
 	}

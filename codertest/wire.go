@@ -31,12 +31,47 @@ func encode(v any) []byte {
 }
 
 // freeze takes a value a test puts in as it is now: a later change of it would
-// be a race, and what cannot be JSON should fail where it comes from.
-func freeze(v any) jsontext.Value { return encode(v) }
+// be a race, and what cannot be JSON, or not be part of a longer message,
+// should fail where it comes from.
+func freeze(v any) jsontext.Value {
+	text := encode(v)
+	if tooDeep(text) {
+		panic("codertest: the value is nested too deeply")
+	}
+	return text
+}
+
+// maxDepth is how deeply nested what comes in may be. What can be encoded ends
+// at 10000, and the Hub wraps what it is told before it passes it on.
+const maxDepth = 9900
+
+// tooDeep expects valid JSON.
+func tooDeep(text []byte) bool {
+	depth, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			if depth++; depth > maxDepth {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
+}
 
 // decode reads a request body, which must be a JSON object, into v.
 func decode(body []byte, v any) error {
 	err := json.Unmarshal(body, v, wireFormat)
+	if err == nil && tooDeep(body) {
+		return invalid("The request body is nested too deeply")
+	}
 	if err == nil {
 		if jsontext.Value(body).Kind() != '{' {
 			return invalid("The request body must be a JSON object")

@@ -59,10 +59,19 @@ type clientFrame struct {
 
 // receive takes a message of the client.
 func (s *socket) receive(data []byte) {
+	if answer := s.takeFrame(data); answer != nil {
+		answer() // without the lock: it may come from a test, which may use the Hub
+	}
+}
+
+// takeFrame lets the message have its effect. What it returns must be called
+// without the lock.
+func (s *socket) takeFrame(data []byte) (answer func()) {
 	now := time.Now()
 	var f clientFrame
 	err := json.Unmarshal(data, &f, wireFormat)
 	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
 	joined := s.session != nil
 	switch {
 	case s.refused:
@@ -72,6 +81,8 @@ func (s *socket) receive(data []byte) {
 		s.refuseKey()
 	case err != nil || jsontext.Value(data).Kind() != '{':
 		s.protest("invalid_message", "The message is no JSON object, or has members of a wrong type", now)
+	case tooDeep(data):
+		s.protest("invalid_message", "The message is nested too deeply", now)
 	case f.Type == nil:
 		if f.Authorization == "" && f.OrgID == "" {
 			s.protest("invalid_message", "The message has no type", now)
@@ -80,17 +91,12 @@ func (s *socket) receive(data []byte) {
 		s.session.frames = append(s.session.frames, ClientFrame{
 			Time: now, Participant: s.participant, Role: s.role, Type: *f.Type, Body: data,
 		})
-		if answer := s.handle(f, data, now); answer != nil {
-			s.hub.mu.Unlock() // the answer may come from a test, which may use the Hub
-			answer()
-			return
-		}
+		return s.handle(f, data, now)
 	}
-	s.hub.mu.Unlock()
+	return nil
 }
 
-// handle does what the message asks for. What it returns must be called
-// without the lock.
+// handle does what the message asks for.
 func (s *socket) handle(f clientFrame, data []byte, now time.Time) (answer func()) {
 	s.session.active(s.participant, now)
 	leads := s.role == "lead" || s.role == "sub_agent"
@@ -98,7 +104,7 @@ func (s *socket) handle(f clientFrame, data []byte, now time.Time) (answer func(
 	case "ping":
 		s.tell(pong{Type: "pong", Timestamp: now.UnixMilli(), Echoed: f.Timestamp})
 	case "bootstrap_ready":
-		if s.role == "controller" {
+		if !s.ready { // which only a controller is at first
 			s.hydrate(now)
 		}
 	case "subscribe":
@@ -116,6 +122,10 @@ func (s *socket) handle(f clientFrame, data []byte, now time.Time) (answer func(
 	case "rpc_command":
 		s.command(f.Command, now)
 	case "rpc_ui_response":
+		if s.role != "controller" {
+			s.protest("forbidden", "Only a controller may answer the agent", now)
+			return nil
+		}
 		s.hub.answerUI(s.session, f, data)
 	case "rename_session":
 		if s.role == "observer" {
@@ -143,11 +153,15 @@ type pong struct {
 	Echoed    *float64 `json:"echoedTimestamp,omitzero"`
 }
 
-// hydrate tells a controller the conversation so far and what the agent wants
-// to know; from then on it hears what happens.
+// hydrate tells a controller the conversation so far, what has been if the Hub
+// replays it, and what the agent wants to know; from then on it hears what
+// happens.
 func (s *socket) hydrate(now time.Time) {
 	s.ready = true
 	s.out.put(s.session.socketHydration(now))
+	for _, event := range s.session.replayed(s.hub.replay) {
+		s.tell(rpcEvent{Type: "rpc_event", Event: event.inner(), Timestamp: event.at})
+	}
 	if question := s.session.agent.asking; question != nil {
 		s.tell(s.session.wrapped("rpc_ui_request", *question, now.UnixMilli()))
 	}

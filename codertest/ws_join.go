@@ -180,9 +180,9 @@ func (r *refusal) turnedAway() *turnedAway {
 func (s *session) leadConflict(instance string) *turnedAway {
 	last := len(s.drivers) - 1
 	switch i := slices.Index(s.drivers, instance); {
-	case instance != "" && i >= 0 && i < last:
+	case i >= 0 && i < last:
 		return closed(closeStaleDriver, "Newer driver connected")
-	case s.lead != nil && (instance == "" || i != last || s.leadInstance != instance):
+	case s.lead != nil && (instance == "" || s.leadInstance != instance):
 		return rejected("session_active", "Another lead is connected", closeSessionActive)
 	}
 	return nil

@@ -30,6 +30,7 @@ func TestSocketCredentials(t *testing.T) {
 			{"", "X-Nothing", "", `{"authorization":"` + key + `","org_id":"org"}`, true},
 			{"api_key=wrong", "X-Nothing", "", "", false},
 			{"", "Authorization", "Bearer wrong", "", false},
+			{"", "x-agentuity-auth-api-key", "wrong", "", false},
 			{"", "X-Nothing", "", `{"authorization":"wrong"}`, false},
 			{"", "X-Nothing", "", `{"type":"ping"}`, false},
 			{"", "X-Nothing", "", `nonsense`, false},
@@ -59,6 +60,49 @@ func TestSocketCredentials(t *testing.T) {
 		synctest.Wait()
 		assert.Equal(t, 0, f.Streams())
 		assert.Len(t, f.SessionIDs(), 7, "who is turned away leaves nothing behind")
+	})
+}
+
+// Who has given the key in time is not shown the door later.
+func TestCredentialsInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, codertest.WithAPIKey("key"))
+		defer f.Close()
+		c := f.dial("role=lead")
+		time.Sleep(4 * time.Second)
+		c.send(`{"authorization":"key"}`)
+		c.expect("init")
+		time.Sleep(time.Minute)
+		c.ping()
+	})
+}
+
+func TestControllersAreNoSubAgents(t *testing.T) {
+	f := start(t)
+	id := f.active()
+	c := f.dial("role=controller&agent=scout&parent=" + id + "&sessionId=" + id)
+	assert.Equal(t, "controller "+id, text(c.expect("init"), "role", "sessionId"))
+	other := f.dial("role=controller&agent=scout&parent=" + id).expect("init")
+	assert.Equal(t, "controller", other["role"])
+	assert.NotEqual(t, id, other["sessionId"], "the parent is only that of a sub-agent")
+}
+
+func TestExpiredAt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t)
+		defer f.Close()
+		id := f.create(newSession)
+		time.Sleep(time.Hour)
+		f.Session(id).Shutdown()
+		ended := time.Now().UnixMilli()
+		time.Sleep(time.Hour)
+		c := f.dial("sessionId=" + id)
+		notice := c.next()
+		assert.InDelta(t, ended, notice["expiredAt"], 0)
+		assert.InDelta(t, time.Now().UnixMilli(), notice["timestamp"], 0)
+		c.closed(4404, "Session has ended")
+		c = f.dial("role=boss")
+		assert.NotContains(t, c.next(), "expiredAt")
 	})
 }
 

@@ -32,8 +32,9 @@ type LeadRequest struct {
 // returns the actions of the answer, and false if there is to be no answer at
 // all. Nil actions are what the Hub does by itself: ACK for events and
 // commands, RETURN of null for tools. It is called by the goroutine that reads
-// the socket, so that nothing else is read meanwhile, and may use the Hub. A
-// nil answer takes the last one back.
+// the socket, so that nothing else is read meanwhile. It may use the Hub, but
+// not close it: Close waits for it. Actions that cannot be JSON end the
+// connection. A nil answer takes the last one back.
 func (h *Hub) OnRequest(answer func(LeadRequest) (actions []Action, answered bool)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -169,7 +170,8 @@ func (s *session) addLine(line string, now time.Time) {
 		Content *string `json:"content"`
 	}
 	body := []byte(line)
-	if json.Unmarshal(body, &members, wireFormat) != nil || json.Unmarshal(body, &entry, wireFormat) != nil {
+	// What is nested too deeply could not be part of a hydration.
+	if json.Unmarshal(body, &members, wireFormat) != nil || json.Unmarshal(body, &entry, wireFormat) != nil || tooDeep(body) {
 		return
 	}
 	if !slices.Contains(entryTypes, entry.Type) || entry.Type == "message" && entry.Content == nil {

@@ -49,6 +49,53 @@ func TestOneLeadASession(t *testing.T) {
 	f.dial("role=lead&driverInstanceId=drv_1&sessionId="+id).closed(4410, "Newer driver connected")
 }
 
+func TestDrivers(t *testing.T) {
+	f := start(t)
+	id := f.active()
+	var lead *client
+	for _, step := range []struct {
+		driver string
+		leaves bool // the lead before
+		code   int  // 0: welcome
+	}{
+		{"", false, 0},
+		{"", false, 4409}, // two without a name are two
+		{"drv_1", false, 4409},
+		{"drv_1", true, 0},
+		{"drv_1", false, 0},
+		{"drv_1", false, 0}, // as often as it likes
+		{"", false, 4409},
+		{"", true, 0},
+		{"drv_1", false, 4409}, // the last driver, but not the lead any more
+		{"drv_1", true, 0},
+		{"drv_2", true, 0},
+		{"drv_1", false, 4410},
+		{"", true, 0},
+		{"drv_1", true, 4410},
+		{"", false, 0}, // without a name nobody is stale
+	} {
+		if step.leaves {
+			require.NoError(t, lead.conn.CloseNow())
+			require.Eventually(t, func() bool { return f.Session(id).Streams() == 0 }, 10*time.Second, time.Millisecond)
+		}
+		c := f.dial("role=lead&driverInstanceId=" + step.driver + "&sessionId=" + id)
+		switch step.code {
+		case 0:
+			c.expect("init", "session_hydration")
+			if lead != nil && !step.leaves {
+				_ = lead.conn.CloseNow()
+			}
+			lead = c
+			require.Eventually(t, func() bool { return f.Session(id).Streams() == 1 }, 10*time.Second, time.Millisecond)
+		case 4409:
+			c.expect("connection_rejected")
+			c.closed(4409, "Another lead is connected")
+		default:
+			c.closed(4410, "Newer driver connected")
+		}
+	}
+}
+
 func TestLeadWakesASession(t *testing.T) {
 	f := start(t)
 	id := f.create(newSession)

@@ -464,7 +464,7 @@ func TestPipedIntoALoss(t *testing.T) {
 	}
 }
 
-// TestPause puts the sandbox to sleep in the middle of a turn, which then has no end.
+// TestPause puts the sandbox to sleep in the middle of a turn, which ends with that.
 func TestPause(t *testing.T) {
 	talk(t, false, time.Second, func(t *testing.T, u *user) {
 		u.types("Say hello")
