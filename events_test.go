@@ -97,18 +97,21 @@ func TestStreamEventsAwkwardFraming(t *testing.T) {
 // TestStreamEventsUnknown: what cannot be decoded is delivered, and ends nothing.
 func TestStreamEventsUnknown(t *testing.T) {
 	blocks := map[string]string{
-		"event: dream\ndata: {\"a\":1}":                         "dream",
-		"data: {\"type\":\"dream\",\"a\":1}":                    "dream",
-		"event: broadcast\ndata: {\"type\":\"dream\"}":          "dream",
-		"event: broadcast\ndata: not JSON":                      "broadcast",
-		"event: broadcast\ndata: {\"event\":\"x\",\"data\":7}":  "broadcast",
-		"event: broadcast\ndata: {\"data\":{}}":                 "broadcast",
-		"event: message_update\ndata: {\"text\":\"payload\"}":   "message_update",
-		"event: presence\ndata: []":                             "presence",
-		"event: snapshot\ndata: {\"label\":\"no id\"}":          "snapshot",
-		"event: hydration\ndata:":                               "hydration",
-		"data: {\"event\":\"turn_end\",\"data\":{}}":            "message",
-		"event: broadcast\ndata: {\"event\":\"x\",\"data\":{},": "broadcast",
+		"event: dream\ndata: {\"a\":1}":                                  "dream",
+		"data: {\"type\":\"dream\",\"a\":1}":                             "dream",
+		"event: broadcast\ndata: {\"type\":\"dream\"}":                   "dream",
+		"event: broadcast\ndata: not JSON":                               "broadcast",
+		"event: broadcast\ndata: {\"event\":\"x\",\"data\":7}":           "broadcast",
+		"event: broadcast\ndata: {\"data\":{}}":                          "broadcast",
+		"event: message_update\ndata: {\"text\":\"payload\"}":            "message_update",
+		"event: presence\ndata: []":                                      "presence",
+		"event: snapshot\ndata: {\"label\":\"no id\"}":                   "snapshot",
+		"event: hydration\ndata:":                                        "hydration",
+		"event: hydration\ndata: {\"sessionId\":\"s\"}":                  "hydration",
+		"event: hydration\ndata: {\"entries\":[]}":                       "hydration",
+		"event: hydration\ndata: {\"sessionId\":\"s\",\"entries\":null}": "hydration",
+		"data: {\"event\":\"turn_end\",\"data\":{}}":                     "message",
+		"event: broadcast\ndata: {\"event\":\"x\",\"data\":{},":          "broadcast",
 	}
 	for block, kind := range blocks {
 		t.Run(block, func(t *testing.T) {

@@ -106,8 +106,9 @@ func TestNobodyRanges(t *testing.T) {
 			var sent atomic.Int32
 			live(t, func(p *peer) {
 				p.admit()
+				var closed <-chan struct{}
 				if test.reads {
-					go p.listen()
+					closed = p.listening()
 				}
 				pad := `,"pad":"` + strings.Repeat("x", test.size) + `"}`
 				for i := range count {
@@ -117,7 +118,7 @@ func TestNobodyRanges(t *testing.T) {
 					sent.Add(1)
 				}
 				if test.reads {
-					<-p.CloseRead(context.Background()).Done()
+					<-closed
 					return
 				}
 				p.listen()

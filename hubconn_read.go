@@ -29,9 +29,12 @@ func (h *HubConn) live() *HubConnError {
 		logger   = h.client.logger
 	)
 	for {
-		began := time.Now()
+		began, attempt := time.Now(), attempts
+		if cause == nil {
+			attempt++ // the first is no reconnect
+		}
 		l, err := h.establish()
-		logger.LogAttrs(h.ctx, slog.LevelDebug, "coder hub connection", append(h.logged(began, err), slog.Int("attempt", attempts+1))...)
+		logger.LogAttrs(h.ctx, slog.LevelDebug, "coder hub connection", append(h.logged(began, err), slog.Int("attempt", attempt))...)
 		if err == nil {
 			h.admit(l, attempts, cause, lost)
 			attempts, last, began = 0, nil, time.Now()

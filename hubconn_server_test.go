@@ -203,6 +203,16 @@ func (p *peer) listen() {
 	}
 }
 
+// listening listens meanwhile. The channel is closed when the connection is.
+func (p *peer) listening() <-chan struct{} {
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		p.listen()
+	}()
+	return closed
+}
+
 // live runs a test against a liveHub in fake time. Goroutines that are left fail it.
 func live(t *testing.T, play func(*peer), test func(t *testing.T, hub *liveHub)) {
 	t.Helper()

@@ -84,6 +84,26 @@ func TestStorm(t *testing.T) {
 						}
 					})
 				}
+				// These would wait for ever: the connection outlives them, so that they must not have to.
+				patient := make(chan struct{})
+				var waiting sync.WaitGroup
+				for s := range 3 {
+					waiting.Go(func() {
+						for i := 0; ctx.Err() == nil; i++ {
+							text := fmt.Sprint("patient ", s, "-", i)
+							if err := conn.Prompt(context.Background(), text); err == nil || errorsIs(err, coder.ErrOutcomeUnknown) {
+								mu.Lock()
+								sent[text] = true
+								mu.Unlock()
+							}
+							time.Sleep(time.Duration(i%11) * time.Second)
+						}
+					})
+				}
+				go func() {
+					waiting.Wait()
+					close(patient)
+				}()
 				connection, message, losses := 1, 0, 0
 				for m, err := range conn.Messages(ctx) {
 					require.NoError(t, err)
@@ -105,7 +125,13 @@ func TestStorm(t *testing.T) {
 					}
 				}
 				senders.Wait()
+				select {
+				case <-patient:
+				case <-time.After(time.Hour):
+					assert.Fail(t, "a sender still waits although there is a connection")
+				}
 				require.NoError(t, conn.Close())
+				<-patient
 				mu.Lock()
 				defer mu.Unlock()
 				assert.Equal(t, admitted-1, losses, "every loss is told")

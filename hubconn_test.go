@@ -213,7 +213,7 @@ func TestAHubThatDoesNotRead(t *testing.T) {
 func TestASlowLargeFrameIsLife(t *testing.T) {
 	live(t, func(p *peer) {
 		p.admit()
-		go p.listen()
+		closed := p.listening()
 		w, _ := p.Writer(context.Background(), websocket.MessageText)
 		_, _ = w.Write([]byte(`{"type":"x","data":"`))
 		for range 100 {
@@ -223,7 +223,7 @@ func TestASlowLargeFrameIsLife(t *testing.T) {
 		_, _ = w.Write([]byte(`"}`))
 		_ = w.Close()
 		_ = p.say(`{"type":"pong","timestamp":1}`)
-		<-p.CloseRead(context.Background()).Done()
+		<-closed
 	}, func(t *testing.T, hub *liveHub) {
 		conn := connected(t, hub)
 		assert.Len(t, next(t, conn).(*coder.UnknownMessage).Raw, 1000022)

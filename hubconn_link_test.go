@@ -1,0 +1,208 @@
+package coder
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// pipeHub is the Hub's side of connections that are made without a network: one end of a pipe each.
+type pipeHub struct {
+	play func(*websocket.Conn)
+	near func(net.Conn) io.ReadWriteCloser // the client's end; nil: as it is
+}
+
+// pipeEnd is what websocket.Accept takes a connection from.
+type pipeEnd struct {
+	*httptest.ResponseRecorder
+	conn net.Conn
+}
+
+func (e pipeEnd) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return e.conn, bufio.NewReadWriter(bufio.NewReader(e.conn), bufio.NewWriter(e.conn)), nil
+}
+
+func (h pipeHub) RoundTrip(r *http.Request) (*http.Response, error) {
+	near, far := net.Pipe()
+	end := pipeEnd{httptest.NewRecorder(), far}
+	conn, err := websocket.Accept(end, r, nil)
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		defer func() { _ = conn.CloseNow() }()
+		h.play(conn)
+	}()
+	answer := end.Result()
+	answer.Body = near
+	if h.near != nil {
+		answer.Body = h.near(near)
+	}
+	return answer, nil
+}
+
+// drain reads until the connection ends.
+func drain(conn *websocket.Conn) {
+	for {
+		if _, _, err := conn.Read(context.Background()); err != nil {
+			return
+		}
+	}
+}
+
+// openLink opens a link that nobody reads or writes yet.
+func openLink(t *testing.T, hub pipeHub) *link {
+	t.Helper()
+	l := newLink(t.Context())
+	client := &http.Client{Transport: &upgrade{base: hub, link: l}}
+	ws, _, err := websocket.Dial(l.ctx, "ws://hub.invalid", &websocket.DialOptions{HTTPClient: client})
+	require.NoError(t, err)
+	ws.SetReadLimit(-1)
+	l.ws = ws
+	t.Cleanup(func() {
+		l.kill()
+		_ = ws.CloseNow()
+	})
+	return l
+}
+
+// TestFramesAreTheCallers: what read returned does not change when it is called again, however large
+// it is and whatever of the buffer it takes up. A buffer that had to grow large is not kept.
+func TestFramesAreTheCallers(t *testing.T) {
+	var sizes []int
+	for size := 50 << 10; size < 2<<20; size += size / 9 {
+		sizes = append(sizes, size, 10)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		l := openLink(t, pipeHub{play: func(conn *websocket.Conn) {
+			for i, size := range sizes {
+				_ = conn.Write(context.Background(), websocket.MessageText, bytes.Repeat([]byte{byte(i)}, size))
+			}
+			drain(conn)
+		}})
+		var frames [][]byte
+		given, copied := 0, 0
+		for _, size := range sizes {
+			frame, err := l.read()
+			require.NoError(t, err)
+			require.Len(t, frame, size)
+			frames = append(frames, frame)
+			assert.LessOrEqual(t, l.scratch.Cap(), 1<<20, "after %d bytes", size)
+			switch {
+			case l.scratch.Cap() > 0:
+			case size < 1<<20:
+				given++
+				assert.LessOrEqual(t, cap(frame), size+size/4)
+			default:
+				copied++
+			}
+		}
+		assert.Positive(t, given, "or the test has lost its case")
+		assert.Positive(t, copied, "or the test has lost its case")
+		for i, frame := range frames {
+			require.Equal(t, bytes.Repeat([]byte{byte(i)}, sizes[i]), frame, "frame %d of %d bytes", i, sizes[i])
+		}
+	})
+}
+
+// onWrite calls a function before each write to the socket.
+type onWrite struct {
+	net.Conn
+	before func()
+}
+
+func (w onWrite) Write(p []byte) (int, error) {
+	w.before()
+	return w.Conn.Write(p)
+}
+
+// connectTo connects to a Hub that admits and answers nothing.
+func connectTo(t *testing.T, hub pipeHub) *HubConn {
+	t.Helper()
+	hub.play = func(conn *websocket.Conn) {
+		_ = conn.Write(context.Background(), websocket.MessageText, []byte(`{"type":"init","role":"lead","sessionId":"codesess_1"}`))
+		drain(conn)
+	}
+	c, err := NewClient(WithURL("http://hub.invalid"), WithAPIKey("key_7f3a90d1"), WithHTTPClient(&http.Client{Transport: hub}))
+	require.NoError(t, err)
+	conn, err := c.Connect(t.Context(), HubConnectOptions{SessionID: "codesess_1", Role: RoleLead})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+func (h *HubConn) waitingCalls() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.calls)
+}
+
+// TestCallsAreForgotten when their callers return, whenever that is.
+func TestCallsAreForgotten(t *testing.T) {
+	t.Run("while they wait for the answer", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			conn := connectTo(t, pipeHub{})
+			for range 3 {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				_, err := conn.SendAndWait(ctx, new(EventRequest))
+				cancel()
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+			}
+			assert.Zero(t, conn.waitingCalls())
+		})
+	})
+	t.Run("while they are written", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			slow := false
+			conn := connectTo(t, pipeHub{near: func(near net.Conn) io.ReadWriteCloser {
+				return onWrite{near, func() {
+					if slow {
+						time.Sleep(3 * time.Second)
+					}
+				}}
+			}})
+			synctest.Wait()
+			slow = true
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			_, err := conn.SendAndWait(ctx, new(EventRequest))
+			require.ErrorIs(t, err, ErrOutcomeUnknown)
+			time.Sleep(5 * time.Second)
+			assert.Zero(t, conn.waitingCalls())
+		})
+	})
+	// The caller returns and forgets after the writer has taken its frame, but before the writer
+	// says that it is awaited. Nothing can be put between these, so the writer's part is played alone.
+	t.Run("before they are awaited", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			out := &outgoing{
+				frame: []byte(`{}`), call: &hubCall{callID: callID{false, "1"}, answer: make(chan callAnswer, 1)}, done: make(chan outcome, 1),
+			}
+			l := openLink(t, pipeHub{play: drain, near: func(near net.Conn) io.ReadWriteCloser {
+				return onWrite{near, func() { assert.False(t, out.abandon(), "the writer has taken it") }}
+			}})
+			h := &HubConn{client: &Client{}, calls: make(map[callID]*hubCall)}
+			assert.Nil(t, h.deliver(l, out))
+			assert.Zero(t, h.waitingCalls())
+			assert.Equal(t, outcome{gone: true}, <-out.done)
+		})
+	})
+	t.Run("when they have given up before", func(t *testing.T) {
+		out := &outgoing{call: &hubCall{callID: callID{false, "1"}}}
+		assert.True(t, out.abandon())
+		h := &HubConn{calls: make(map[callID]*hubCall)}
+		assert.Nil(t, h.deliver(nil, out), "and nothing is written")
+		assert.Zero(t, h.waitingCalls())
+	})
+}

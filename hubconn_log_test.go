@@ -1,0 +1,104 @@
+package coder_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"log"
+	"log/slog"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/agentuity/coder-go"
+)
+
+// TestConnectionsAreLogged: each attempt and each end, and nothing that is secret or said by a user.
+func TestConnectionsAreLogged(t *testing.T) {
+	live(t, func(p *peer) {
+		switch p.n {
+		case 1:
+			p.admit()
+			_, _ = p.hear()
+			_ = p.Close(1001, "restart of "+testKey)
+		case 2:
+			_, _ = p.hear()
+			_ = p.Close(1013, "not yet")
+		case 3:
+			p.admit()
+			_ = p.Close(4404, "gone")
+		}
+	}, func(t *testing.T, hub *liveHub) {
+		hub.setRefuse(syscall.ECONNREFUSED)
+		time.AfterFunc(500*time.Millisecond, func() { hub.setRefuse(nil) })
+		var logged bytes.Buffer
+		logger := slog.New(slog.NewJSONHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		conn, err := hub.client(coder.WithLogger(logger)).Connect(t.Context(), coder.HubConnectOptions{
+			SessionID: "codesess_1", Role: coder.RoleController, Task: "private task", Label: "private label",
+		})
+		require.NoError(t, err)
+		require.NoError(t, conn.Prompt(t.Context(), "private prompt"))
+		_, err = messages(t, conn)
+		require.ErrorIs(t, err, coder.ErrSessionNotFound)
+		require.NoError(t, conn.Close())
+
+		for _, secret := range []string{testKey, "private", "hub.invalid"} {
+			assert.NotContains(t, logged.String(), secret)
+		}
+		const attempted, ended = "coder hub connection", "coder hub connection ended"
+		for _, want := range []struct {
+			msg, operation, reason string
+			attempt                int
+		}{
+			{attempted, "Connect", "refused", 1},
+			{attempted, "Connect", "", 2},
+			{ended, "HubConn", "1001", 0},
+			{attempted, "HubConn", "1013", 1},
+			{attempted, "HubConn", "", 2},
+			{ended, "HubConn", "4404", 0},
+		} {
+			line, err := logged.ReadBytes('\n')
+			require.NoError(t, err, "%+v", want)
+			var got struct {
+				Msg, Level, Operation, Error string
+				SessionID                    string `json:"session_id"`
+				Attempt                      int
+				Duration                     *int64
+			}
+			require.NoError(t, json.Unmarshal(line, &got))
+			assert.Equal(t, want.msg, got.Msg)
+			assert.Equal(t, "DEBUG", got.Level)
+			assert.Equal(t, want.operation, got.Operation)
+			assert.Equal(t, want.attempt, got.Attempt)
+			assert.Equal(t, "codesess_1", got.SessionID)
+			assert.NotNil(t, got.Duration)
+			assert.Contains(t, got.Error, want.reason)
+			assert.Equal(t, want.reason == "", got.Error == "", "%s", line)
+		}
+		assert.Empty(t, logged.String(), "one record each")
+	})
+}
+
+// TestConnectionsAreSilent unless the program wants to hear of them.
+func TestConnectionsAreSilent(t *testing.T) {
+	var logged bytes.Buffer
+	before, out, flags := slog.Default(), log.Writer(), log.Flags()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	defer func() {
+		slog.SetDefault(before)
+		log.SetOutput(out) // which SetDefault has taken too
+		log.SetFlags(flags)
+	}()
+	live(t, func(p *peer) {
+		if p.admit(); p.n > 1 {
+			p.listen()
+		}
+	}, func(t *testing.T, hub *liveHub) {
+		conn := connected(t, hub)
+		assert.IsType(t, &coder.ReconnectedMessage{}, next(t, conn))
+		require.NoError(t, conn.Close())
+	})
+	assert.Empty(t, logged.String())
+}
