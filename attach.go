@@ -68,7 +68,7 @@ type AttachOptions struct {
 // With a SessionID, attempts that fail for a reason that may pass (the network, a status of 5xx or
 // 429, a connection that is closed before the Hub has said init, as during a restart) are followed
 // by others until the context ends or MaxReconnectAttempts is exceeded. A Hub that accepts and is
-// then silent for HandshakeTimeout ends it.
+// then silent for HandshakeTimeout ends it, and so does a host name that does not exist.
 //
 // Without a SessionID Connect creates a session. Nothing is tried again that may have reached the
 // Hub: the error then matches [ErrOutcomeUnknown]. If the session has an id by then, the error has it.
