@@ -72,7 +72,7 @@ const (
 // The stream ends without an error when the session is over: after a session_shutdown, or when the
 // Hub says, after a loss, that the session is deleted, archived or can only be replayed. It ends
 // with an error, the last thing it yields, when the Hub refuses (501, redirects, 401, 403, 404 and
-// other 4xx but 408 and 429), its certificate is not trusted, its first answer is no stream of
+// other 4xx but 408, 429 and a 409 that says when to come back), its certificate is not trusted, its first answer is no stream of
 // events, or an event is larger than 64 MiB ([ErrResponseTooLarge]); and with the context.
 //
 // Leaving the loop closes the connection; ranging again starts over. Nothing is dropped here for a
@@ -85,7 +85,7 @@ func (c *Client) StreamEvents(ctx context.Context, sessionID string, options *St
 	if options != nil {
 		o = *options
 	}
-	invalid := o.validate()
+	refused := o.validate()
 	subscribe := slices.Clone(o.Subscribe)
 	if len(subscribe) > 0 && !slices.ContainsFunc(subscribe, selectsShutdown) {
 		subscribe = append(subscribe, EventSessionShutdown) // by which the end is told from a loss
@@ -98,8 +98,8 @@ func (c *Client) StreamEvents(ctx context.Context, sessionID string, options *St
 	look.attempts = 1
 	return func(yield func(*SSEEvent, error) bool) {
 		switch {
-		case invalid != nil:
-			yield(nil, invalid)
+		case refused != nil:
+			yield(nil, refused)
 			return
 		case ctx == nil:
 			yield(nil, noContext(op))
@@ -331,17 +331,12 @@ func sessionIsGone(err error) bool {
 func (o *eventObserver) fatal(err error) bool {
 	var api *APIError
 	switch {
-	case errors.As(err, &api):
-		switch status := api.StatusCode; status {
-		case http.StatusRequestTimeout, http.StatusTooManyRequests:
-			return false
-		default:
-			return status < 500 || status == http.StatusNotImplemented
-		}
 	case errors.As(err, new(*ResponseError)):
 		return !o.connected || errors.Is(err, ErrResponseTooLarge)
+	case errors.As(err, &api) && api.StatusCode == http.StatusNotImplemented:
+		return true
 	default:
-		return errors.As(err, new(*ValidationError)) || err != nil && transport.Permanent(err)
+		return !passing(err)
 	}
 }
 

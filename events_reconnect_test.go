@@ -409,6 +409,21 @@ func TestGivingUpIsSaidOnce(t *testing.T) {
 	}
 }
 
+// TestTooManyRequests: also a 409 may be about their rate.
+func TestTooManyRequests(t *testing.T) {
+	hub := &eventHub{stream: func(n int, r *http.Request) (*http.Response, error) {
+		if n == 1 {
+			return reply(409, `{}`, "Retry-After", "7"), nil
+		}
+		return events(r, false, broadcastBlock("session_shutdown")), nil
+	}}
+	observing(t, hub, func(t *testing.T, all observeAll) {
+		_, err := all(t.Context(), nil)
+		require.NoError(t, err)
+		assert.Equal(t, []float64{7}, hub.gaps())
+	})
+}
+
 // TestHealth: what brings the count of attempts back to 0, and what does not.
 func TestHealth(t *testing.T) {
 	for name, test := range map[string]struct {

@@ -131,12 +131,7 @@ func TestNothingIsSentForAnEndedContext(t *testing.T) {
 	heard := 0
 	live(t, func(p *peer) {
 		p.admit()
-		for {
-			if _, err := p.hear(); err != nil {
-				return
-			}
-			heard++
-		}
+		p.listenTo(func(map[string]any) { heard++ })
 	}, func(t *testing.T, hub *liveHub) {
 		conn := connected(t, hub)
 		synctest.Wait()

@@ -20,12 +20,7 @@ func TestWhatIsNoMessage(t *testing.T) {
 	heard := 0
 	live(t, func(p *peer) {
 		p.admit()
-		for {
-			if _, err := p.hear(); err != nil {
-				return
-			}
-			heard++
-		}
+		p.listenTo(func(map[string]any) { heard++ })
 	}, func(t *testing.T, hub *liveHub) {
 		conn := connected(t, hub)
 		for name, m := range map[string]coder.ClientMessage{
@@ -60,12 +55,7 @@ func TestNoContext(t *testing.T) {
 	heard := 0
 	live(t, func(p *peer) {
 		p.admit()
-		for {
-			if _, err := p.hear(); err != nil {
-				return
-			}
-			heard++
-		}
+		p.listenTo(func(map[string]any) { heard++ })
 	}, func(t *testing.T, hub *liveHub) {
 		var none context.Context
 		c := hub.client()
@@ -158,13 +148,7 @@ func TestAPingHasATime(t *testing.T) {
 	live(t, func(p *peer) {
 		p.pings = true
 		p.admit()
-		for {
-			frame, err := p.hear()
-			if err != nil {
-				return
-			}
-			sent = append(sent, frame)
-		}
+		p.listenTo(func(frame map[string]any) { sent = append(sent, frame) })
 	}, func(t *testing.T, hub *liveHub) {
 		conn := connected(t, hub)
 		ping := &coder.PingMessage{}

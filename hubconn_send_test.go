@@ -295,13 +295,7 @@ func TestClientMessages(t *testing.T) {
 	live(t, func(p *peer) {
 		p.pings = true
 		p.admit()
-		for {
-			frame, err := p.hear()
-			if err != nil {
-				return
-			}
-			sent = append(sent, frame)
-		}
+		p.listenTo(func(frame map[string]any) { sent = append(sent, frame) })
 	}, func(t *testing.T, hub *liveHub) {
 		conn := connected(t, hub)
 		for _, m := range []coder.ClientMessage{

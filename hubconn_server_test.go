@@ -194,12 +194,17 @@ func (p *peer) admit() bool {
 }
 
 // listen reads until the connection is closed.
-func (p *peer) listen() {
+func (p *peer) listen() { p.listenTo(func(map[string]any) {}) }
+
+// listenTo listens and hands on what it hears.
+func (p *peer) listenTo(each func(frame map[string]any)) {
 	for {
-		if _, err := p.hear(); err != nil {
+		frame, err := p.hear()
+		if err != nil {
 			_ = errors.As(err, &p.closed)
 			return
 		}
+		each(frame)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -46,11 +45,7 @@ func (e sessionEvent) data() jsontext.Value {
 		if len(members) == 0 {
 			return e.Payload
 		}
-		own := make(map[string]jsontext.Value)
-		if err := json.Unmarshal(e.Payload, &own, wireFormat); err != nil {
-			panic("codertest: " + err.Error())
-		}
-		maps.Copy(members, own)
+		maps.Copy(members, membersOf(e.Payload))
 	default:
 		members["value"] = e.Payload
 	}

@@ -173,11 +173,7 @@ func (s *session) happen(e Event, now time.Time) {
 // inner is an event in the agent's own protocol.
 func (e sessionEvent) inner() map[string]jsontext.Value {
 	inner := map[string]jsontext.Value{"type": encode(e.Event), "timestamp": encode(e.at)}
-	own := make(map[string]jsontext.Value)
-	if err := json.Unmarshal(e.data(), &own, wireFormat); err != nil {
-		panic("codertest: " + err.Error())
-	}
-	maps.Copy(inner, own)
+	maps.Copy(inner, membersOf(e.data()))
 	return inner
 }
 

@@ -30,6 +30,15 @@ func encode(v any) []byte {
 	return data
 }
 
+// membersOf takes an object apart that the Hub has encoded itself.
+func membersOf(object jsontext.Value) map[string]jsontext.Value {
+	members := make(map[string]jsontext.Value)
+	if err := json.Unmarshal(object, &members, wireFormat); err != nil {
+		panic("codertest: " + err.Error())
+	}
+	return members
+}
+
 // freeze takes a value a test puts in as it is now: a later change of it would
 // be a race, and what cannot be JSON, or not be part of a longer message,
 // should fail where it comes from.

@@ -14,6 +14,9 @@ import (
 // DefaultLimit is the largest block a Reader takes when it is given no limit.
 const DefaultLimit = 64 << 20
 
+// largestKept is the memory for data that is kept for the next event.
+const largestKept = 1 << 20
+
 // ErrTooLarge says that a block is larger than the limit.
 var ErrTooLarge = errors.New("sse: an event is larger than the limit")
 
@@ -71,7 +74,7 @@ func (r *Reader) Comments() int { return r.comments }
 // Next returns the next event. At the end of the stream it returns io.EOF, and discards a block
 // that is not finished. Any other error is the source's, or ErrTooLarge, and stays.
 func (r *Reader) Next() (Event, error) {
-	if r.data = r.data[:0]; cap(r.data) > 1<<20 {
+	if r.data = r.data[:0]; cap(r.data) > largestKept {
 		r.data = nil
 	}
 	r.release()
