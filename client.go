@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"os"
 	"reflect"
 	"runtime"
@@ -179,9 +178,6 @@ func (c *Client) describe() string {
 	}
 }
 
-// noContext is the error of a call that was given nil for its context.
-func noContext(op string) error { return invalid(op, "ctx", "must not be nil") }
-
 // send makes the call. Whatever is wrong with the arguments is found before anything is sent.
 func (c *Client) send(ctx context.Context, r *request) *answer {
 	if ctx == nil {
@@ -258,37 +254,3 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any) error
 	}
 	return a.decodeRaw(out)
 }
-
-func rawRequest(method, path string) (*request, error) {
-	switch {
-	case method == "" || strings.ContainsFunc(method, func(r rune) bool { return r < 'A' || r > 'Z' }):
-		return nil, invalid("Do", "method", "must be an HTTP method in capital letters")
-	case method == http.MethodConnect || method == http.MethodTrace:
-		return nil, invalid("Do", "method", "must be one that routes have")
-	}
-	u, err := url.Parse(path)
-	switch {
-	case err != nil || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//"):
-		return nil, invalid("Do", "path", `must be an escaped path that starts with one "/"`)
-	case u.Fragment != "" || strings.Contains(path, "#"):
-		return nil, invalid("Do", "path", "must not have a fragment")
-	case path != u.EscapedPath() && path != u.EscapedPath()+"?"+u.RawQuery || strings.ContainsFunc(u.RawQuery, notEscaped):
-		return nil, invalid("Do", "path", "must be escaped")
-	}
-	for element := range strings.SplitSeq(u.EscapedPath(), "/") {
-		if id, _ := url.PathUnescape(element); id == "." || id == ".." {
-			return nil, invalid("Do", "path", `must not have "." or ".." in it`)
-		}
-	}
-	r := &request{op: "Do", method: method, path: u.EscapedPath()}
-	if u.RawQuery != "" {
-		r.query = "?" + u.RawQuery
-	}
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
-		r.repeatable = true
-	}
-	return r, nil
-}
-
-func notEscaped(r rune) bool { return r <= ' ' || r > '~' }

@@ -434,3 +434,27 @@ func describe(status int, json bool) string {
 	}
 	return "the status is unexpected"
 }
+
+func invalid(method, field, reason string) *ValidationError {
+	return &ValidationError{Method: method, Field: field, Reason: reason}
+}
+
+// noContext is the error of a call that was given nil for its context.
+func noContext(op string) error { return invalid(op, "ctx", "must not be nil") }
+
+// checked is an answer that can tell what makes it useless, above all the lack of what identifies
+// it. The error's text is the reason, what it wraps the cause.
+type checked[T any] interface {
+	*T
+	problem() error
+}
+
+// flaw is a reason with a cause.
+type flaw struct {
+	text  string
+	cause error
+}
+
+func (f *flaw) Error() string { return f.text }
+
+func (f *flaw) Unwrap() error { return f.cause }

@@ -1,11 +1,17 @@
 package coder
 
 import (
+	"cmp"
 	"context"
 	"iter"
+	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/agentuity/coder-go/internal/route"
 )
 
 // HubConnState is what a [HubConn] is at.
@@ -68,6 +74,207 @@ func newHubConn(ctx context.Context, c *Client, op string, o HubConnectOptions) 
 	return h
 }
 
+// HubConnectOptions says what to connect to, as what, and how to go on when the connection is
+// lost. The zero value creates a session and observes it.
+type HubConnectOptions struct {
+	// SessionID is the session to join. Without one the Hub creates a session.
+	SessionID string
+	// Role is the part to play: [RoleObserver], [RoleController] or [RoleLead]. Default: RoleObserver.
+	Role HubRole
+	// Agent is the agent that a sub-agent is.
+	Agent string
+	// ParentSessionID is the session of the parent of a sub-agent.
+	ParentSessionID string
+	// Task is the first task of a new session.
+	Task string
+	// Label is the label of a new session.
+	Label string
+	// Subscribe selects broadcasts for an observer: by category ("task"), by name ("turn_end"), by
+	// prefix ("task_*") or all ("*"). Default: what the Hub sends observers.
+	Subscribe []string
+	// Origin is the kind of program: "web", "desktop", "tui" or "sdk". Default: "sdk".
+	Origin string
+	// DriverMode is "rpc" for a driver.
+	DriverMode string
+	// DriverInstanceID tells a driver that connects again from one that should not.
+	DriverInstanceID string
+	// DriverVersion is the version of a driver, for the Hub's records.
+	DriverVersion string
+	// MaxReconnectAttempts is the largest number of attempts in a row to connect again. The count
+	// begins anew whenever the Hub admits the connection. Negative: none. Default: 10.
+	MaxReconnectAttempts int
+	// ReconnectDelay is the wait before the first of them. It doubles with each, and up to half of
+	// it is taken off at random. Default: 1 s.
+	ReconnectDelay time.Duration
+	// MaxReconnectDelay is what the waits grow to. Default: 30 s.
+	MaxReconnectDelay time.Duration
+	// HeartbeatInterval is the time between two pings. Default: 10 s.
+	HeartbeatInterval time.Duration
+	// HeartbeatTimeout is how long the Hub may send nothing before the connection counts as lost. It
+	// must be longer than HeartbeatInterval. Default: 30 s, and at least 3 times HeartbeatInterval.
+	HeartbeatTimeout time.Duration
+	// HandshakeTimeout bounds each attempt, until the Hub has said init. Default: 30 s.
+	HandshakeTimeout time.Duration
+}
+
+// AttachOptions says how to attach to a session.
+type AttachOptions struct {
+	// Preparation says how long to wait for the session to wake.
+	Preparation RemoteAttachPreparationOptions
+	// Connection is as for Connect. Its SessionID and Role are set by Attach.
+	Connection HubConnectOptions
+}
+
+// Connect opens a live connection to the Hub, as an observer, a controller or the lead of a
+// session, and returns when the Hub has admitted it. The context bounds that, and nothing later:
+// end the connection with [HubConn.Close].
+//
+// With a SessionID, attempts that fail for a reason that may pass (the network, a status of 5xx or
+// 429, a connection that is closed before the Hub has said init, as during a restart) are followed
+// by others until the context ends or MaxReconnectAttempts is exceeded. A Hub that accepts and is
+// then silent for HandshakeTimeout ends it, and so does a host name that does not exist.
+//
+// Without a SessionID Connect creates a session. Nothing is tried again that may have reached the
+// Hub: the error then matches [ErrOutcomeUnknown]. If the session has an id by then, the error has it.
+//
+// The API key goes into a header and into the first message, never into the URL.
+//
+// Errors: [*ValidationError] and [*HubConnError].
+//
+// GET /ws, as a WebSocket
+func (c *Client) Connect(ctx context.Context, options HubConnectOptions) (*HubConn, error) {
+	return c.connect(ctx, "Connect", options)
+}
+
+// Attach makes sure that a controller can attach to a session, as PrepareSessionForRemoteAttach
+// does, and connects as one. It also waits for a session that was just created. If the session is
+// over, or has no runtime even after the wait, the error matches [ErrNotAttachable] and no
+// connection was tried.
+//
+// Errors: those of PrepareSessionForRemoteAttach and of Connect.
+//
+// GET /hub/session/{sessionId}, POST /hub/session/{sessionId}/resume, GET /ws
+func (c *Client) Attach(ctx context.Context, sessionID string, options *AttachOptions) (*HubConn, error) {
+	const op = "Attach"
+	var o AttachOptions
+	if options != nil {
+		o = *options
+	}
+	if err := get(op, "/hub/session/{sessionID}", sessionID).check(); err != nil {
+		return nil, err
+	}
+	o.Connection.SessionID, o.Connection.Role = sessionID, RoleController
+	if _, err := o.Connection.complete(op); err != nil {
+		return nil, err
+	}
+	session, err := c.prepare(ctx, op, sessionID, o.Preparation, true)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case session.HistoryOnly:
+		return nil, notAttachable(sessionID, "the session is over and can only be replayed")
+	case !session.RuntimeAvailable:
+		return nil, notAttachable(sessionID, "the session has no runtime")
+	}
+	return c.connect(ctx, op, o.Connection)
+}
+
+func notAttachable(sessionID, why string) error {
+	return &HubConnError{Operation: "Attach", SessionID: sessionID, Code: ConnFailed, Err: &flaw{why, ErrNotAttachable}}
+}
+
+// complete checks the options and returns them with their defaults.
+func (o HubConnectOptions) complete(op string) (HubConnectOptions, error) {
+	for _, d := range []struct {
+		field string
+		value *time.Duration
+		def   time.Duration
+	}{
+		{"ReconnectDelay", &o.ReconnectDelay, time.Second},
+		{"MaxReconnectDelay", &o.MaxReconnectDelay, 30 * time.Second},
+		{"HeartbeatInterval", &o.HeartbeatInterval, 10 * time.Second},
+		{"HeartbeatTimeout", &o.HeartbeatTimeout, max(30*time.Second, 3*o.HeartbeatInterval)},
+		{"HandshakeTimeout", &o.HandshakeTimeout, 30 * time.Second},
+	} {
+		if *d.value < 0 {
+			return o, invalid(op, d.field, "must not be negative")
+		}
+		*d.value = cmp.Or(*d.value, d.def)
+	}
+	if o.HeartbeatTimeout <= o.HeartbeatInterval {
+		return o, invalid(op, "HeartbeatTimeout", "must be longer than HeartbeatInterval, which it is to see answered")
+	}
+	o.MaxReconnectAttempts = max(0, cmp.Or(o.MaxReconnectAttempts, 10))
+	o.Role = cmp.Or(o.Role, RoleObserver)
+	o.Origin = cmp.Or(o.Origin, "sdk")
+	o.Subscribe = slices.Clone(o.Subscribe)
+	return o, nil
+}
+
+// query is the query of the request that opens a connection. No credential is in it.
+func (o *HubConnectOptions) query(sessionID, orgID string, subscribe []string) (string, error) {
+	return new(route.Query).
+		String("sessionId", sessionID).
+		String("role", string(o.Role)).
+		String("agent", o.Agent).
+		String("parent", o.ParentSessionID).
+		String("task", o.Task).
+		String("label", o.Label).
+		String("subscribe", strings.Join(subscribe, ",")).
+		String("orgId", orgID).
+		String("origin", o.Origin).
+		String("driverMode", o.DriverMode).
+		String("driverInstanceId", o.DriverInstanceID).
+		String("driverVersion", o.DriverVersion).
+		Encode()
+}
+
+func (c *Client) connect(ctx context.Context, op string, options HubConnectOptions) (*HubConn, error) {
+	options, err := options.complete(op)
+	if err != nil {
+		return nil, err
+	}
+	if ctx == nil {
+		return nil, noContext(op)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, &HubConnError{Operation: op, SessionID: options.SessionID, Err: contextError(ctx, err, nil)}
+	}
+	h := newHubConn(context.WithoutCancel(ctx), c, op, options)
+	h.goroutines.Go(h.run)
+	h.goroutines.Go(h.write)
+	select {
+	case <-h.admitted:
+	case <-h.over:
+	case <-ctx.Done():
+	}
+	if h.wasAdmitted() { // whatever happened since, Messages tells
+		return h, nil
+	}
+	_ = h.Close()
+	failed := h.err.as(op)
+	if options.SessionID == "" && failed.SessionID != "" { // the Hub has created it
+		failed.outcomeUnknown = true
+	}
+	if err := ctx.Err(); err != nil {
+		var last error
+		if failed.Code != "" {
+			last = h.err
+		}
+		failed = &HubConnError{
+			Operation: op, SessionID: failed.SessionID, Err: contextError(ctx, err, last), outcomeUnknown: failed.outcomeUnknown,
+		}
+	}
+	return nil, failed
+}
+
+// How much waits for somebody to range over it.
+const (
+	inboxFrames = 1024
+	inboxBytes  = 64 << 20
+)
+
 // Init returns what the Hub said when it admitted the current connection, or the last one. It is
 // nil for an observer that was admitted without it.
 func (h *HubConn) Init() *HubInitMessage {
@@ -114,29 +321,6 @@ func (h *HubConn) Close() error {
 	h.cancel()
 	h.goroutines.Wait()
 	return nil
-}
-
-// closedError is the error of every call after the connection was closed by the caller.
-func (h *HubConn) closedError(op string) *HubConnError {
-	return &HubConnError{Operation: op, SessionID: h.SessionID(), Err: ErrConnClosed}
-}
-
-// overError is the error of every call after the connection has ended for good.
-func (h *HubConn) overError(op string) *HubConnError {
-	h.mu.Lock()
-	closed := h.closed
-	h.mu.Unlock()
-	if closed {
-		return h.closedError(op)
-	}
-	e := h.err.as(op)
-	e.outcomeUnknown = false // of what ended the connection, not of this call
-	return e
-}
-
-// ctxError is the error of a call whose context has ended.
-func (h *HubConn) ctxError(ctx context.Context, op string) *HubConnError {
-	return &HubConnError{Operation: op, SessionID: h.SessionID(), Err: contextError(ctx, ctx.Err(), nil)}
 }
 
 // Messages yields everything the Hub sends, in order, beginning with what came after Connect

@@ -2,12 +2,6 @@ package coder
 
 import "sync"
 
-// How much waits for somebody to range over it.
-const (
-	inboxFrames = 1024
-	inboxBytes  = 64 << 20
-)
-
 // inbox holds frames until somebody takes them. One goroutine puts, one takes.
 type inbox struct {
 	mu         sync.Mutex

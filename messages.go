@@ -147,13 +147,21 @@ type ReconnectedMessage struct {
 }
 
 func (*SSESessionSnapshotMessage) observerMessage() {}
-func (*SSEHydrationMessage) observerMessage()       {}
-func (*PresenceEventMessage) observerMessage()      {}
-func (*BroadcastEventMessage) observerMessage()     {}
-func (*UnknownMessage) observerMessage()            {}
-func (*ReconnectedMessage) observerMessage()        {}
 
-func (*PresenceEventMessage) serverMessage()  {}
+func (*SSEHydrationMessage) observerMessage() {}
+
+func (*PresenceEventMessage) observerMessage() {}
+
+func (*BroadcastEventMessage) observerMessage() {}
+
+func (*UnknownMessage) observerMessage() {}
+
+func (*ReconnectedMessage) observerMessage() {}
+
+func (*PresenceEventMessage) serverMessage() {}
+
 func (*BroadcastEventMessage) serverMessage() {}
-func (*UnknownMessage) serverMessage()        {}
-func (*ReconnectedMessage) serverMessage()    {}
+
+func (*UnknownMessage) serverMessage() {}
+
+func (*ReconnectedMessage) serverMessage() {}

@@ -113,10 +113,6 @@ func (c *config) validate() error {
 	return nil
 }
 
-func invalid(method, field, reason string) *ValidationError {
-	return &ValidationError{Method: method, Field: field, Reason: reason}
-}
-
 // NewTransport returns the HTTP transport that a client uses when it is given none, to be adapted
 // and passed on with [WithHTTPClient]: up to 64 idle connections a host kept for 30 s, 10 s to
 // connect and for the TLS handshake, 2 min for the headers of an answer, and HTTP/2 with pings

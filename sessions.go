@@ -2,116 +2,19 @@ package coder
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
+	"iter"
 	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/agentuity/coder-go/internal/paging"
 	"github.com/agentuity/coder-go/internal/route"
 	"github.com/agentuity/coder-go/internal/wire"
 )
-
-// CreateSessionRequest describes a session. Only Task is required.
-type CreateSessionRequest struct {
-	// Task is the first prompt. Required.
-	Task string `json:"task"`
-	// Label is the display name. Default: the beginning of the task.
-	Label string `json:"label,omitzero"`
-	// Agent is the id of the agent that prompts go to by default.
-	Agent string `json:"agent,omitzero"`
-	// DefaultAgent is the same as Agent under its newer name, and wins if both are given.
-	DefaultAgent string `json:"defaultAgent,omitzero"`
-	// Visibility says who may see the session. Default: the Hub's, which is private.
-	Visibility SessionVisibility `json:"visibility,omitzero"`
-	// WorkflowMode says how it works on the task. Default: the Hub's, which is standard.
-	WorkflowMode WorkflowMode `json:"workflowMode,omitzero"`
-	// Loop configures the loop mode.
-	Loop *SessionLoopConfig `json:"loop,omitzero"`
-	// Tags are for filtering.
-	Tags []string `json:"tags,omitzero"`
-	// EnabledAgents are the agents that may take part.
-	EnabledAgents []string `json:"enabledAgents,omitzero"`
-	// SavedSkillIDs are ids of saved skills to attach.
-	SavedSkillIDs []string `json:"savedSkillIds,omitzero"`
-	// SkillBucketIDs are ids of skill buckets to attach.
-	SkillBucketIDs []string `json:"skillBucketIds,omitzero"`
-	// Skills are attached without being saved.
-	Skills []SkillRef `json:"skills,omitzero"`
-	// Repo is the main repository.
-	Repo *SessionRepositoryRef `json:"repo,omitzero"`
-	// Repos are all repositories, where there are several.
-	Repos []SessionRepositoryRef `json:"repos,omitzero"`
-	// WorkspaceID is the workspace to start from.
-	WorkspaceID string `json:"workspaceId,omitzero"`
-	// ProjectID is the project that owns the sandbox.
-	ProjectID string `json:"projectId,omitzero"`
-	// Runtime is the name of the runtime, such as "bun:1" or "python:3.14".
-	Runtime string `json:"runtime,omitzero"`
-	// RuntimeID is the id of the runtime.
-	RuntimeID string `json:"runtimeId,omitzero"`
-	// Name is the name of the sandbox.
-	Name string `json:"name,omitzero"`
-	// Description describes the sandbox.
-	Description string `json:"description,omitzero"`
-	// Resources limits the sandbox.
-	Resources *SandboxResources `json:"resources,omitzero"`
-	// Env are environment variables of the runtime.
-	Env map[string]string `json:"env,omitzero"`
-	// Network is the network of the sandbox.
-	Network *SandboxNetworkConfig `json:"network,omitzero"`
-	// Stream says where its output goes.
-	Stream *SandboxStreamConfig `json:"stream,omitzero"`
-	// Timeout limits how long it lives.
-	Timeout *SandboxTimeoutConfig `json:"timeout,omitzero"`
-	// Command is its first command.
-	Command *SandboxCommand `json:"command,omitzero"`
-	// Files are placed in it.
-	Files []FileToWrite `json:"files,omitzero"`
-	// Snapshot is the id or tag of a snapshot to start from.
-	Snapshot string `json:"snapshot,omitzero"`
-	// Dependencies are APT packages to install.
-	Dependencies []string `json:"dependencies,omitzero"`
-	// Packages are npm packages to install globally.
-	Packages []string `json:"packages,omitzero"`
-	// Metadata is free, and can be searched. Values other than strings may not be supported by
-	// every Hub.
-	Metadata map[string]any `json:"metadata,omitzero"`
-	// Scopes are permissions on services, such as "services:read".
-	Scopes []string `json:"scopes,omitzero"`
-}
-
-// SessionLoopConfig configures the loop mode of a session.
-type SessionLoopConfig struct {
-	// Goal is what the loop works towards.
-	Goal string `json:"goal,omitzero"`
-	// MaxIterations ends the loop at the latest.
-	MaxIterations *int `json:"maxIterations,omitzero"`
-	// AutoContinue starts the next iteration by itself.
-	AutoContinue *bool `json:"autoContinue,omitzero"`
-	// AllowDetached keeps the loop going while nobody is attached.
-	AllowDetached *bool `json:"allowDetached,omitzero"`
-}
-
-// CreateSessionResponse is a session that was just created.
-type CreateSessionResponse struct {
-	// SessionID is the id of the session, as all methods want it.
-	SessionID string `json:"sessionId"`
-	// Status is the first status, usually "creating".
-	Status string `json:"status"`
-	// SandboxID is the id of the sandbox; null while there is none.
-	SandboxID Nullable[string] `json:"sandboxId,omitzero"`
-	// Mode says where the session runs.
-	Mode SessionMode `json:"mode,omitzero"`
-	// Visibility says who may see it.
-	Visibility SessionVisibility `json:"visibility,omitzero"`
-	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
-}
-
-func (r *CreateSessionResponse) problem() error { return missingText("sessionId", r.SessionID) }
 
 // UpdateSessionRequest says what to change. A nil member is left as it is; a list replaces the
 // stored one, and an empty list clears it. What is not here is fixed when a session is created.
@@ -416,24 +319,6 @@ func (p *sessionPage) problem() error {
 		func(s *SessionListItem) string { return s.SessionID })
 }
 
-// CreateSession creates a session and starts it on its task.
-//
-// It is not repeated once it may have reached the Hub. An error that matches [ErrOutcomeUnknown]
-// means that the session may exist. A task that is blank is a [*ValidationError].
-//
-// POST /hub/session
-func (c *Client) CreateSession(ctx context.Context, body CreateSessionRequest) (*CreateSessionResponse, error) {
-	return call[CreateSessionResponse](ctx, c, createSession("CreateSession", &body))
-}
-
-func createSession(op string, body *CreateSessionRequest) *request {
-	r := create(op, "/hub/session", body).require("task", body.Task)
-	for i, file := range body.Files {
-		r.require(fmt.Sprintf("files[%d].path", i), file.Path)
-	}
-	return r
-}
-
 // GetSession returns a session. An unknown id is an error that matches [ErrSessionNotFound].
 //
 // GET /hub/session/{sessionId}
@@ -530,4 +415,77 @@ func (s *SessionListItem) connectable() bool {
 // DELETE /hub/session/{sessionId}
 func (c *Client) DeleteSession(ctx context.Context, sessionID string) error {
 	return c.done(ctx, del("DeleteSession", "/hub/session/{sessionID}", sessionID))
+}
+
+// pageSize is the Limit of an iterator's requests unless its params have one.
+const pageSize = 100
+
+// AllSessions returns all sessions from params.Offset on, page by page. Limit is the size of a
+// page, not a maximum; 0 means 100. Nil params list what the Hub lists by default. Leaving the
+// loop ends the requests; ranging again starts over.
+//
+// No session comes twice, and none that exists all the time is left out, if the list keeps its
+// order, its total is true, and sessions are only created, or only removed, in the meantime. More
+// cannot be promised: if the order changes, if the Hub does not tell the true total, or if sessions
+// are created and removed between the same two pages, one may be left out. After a removal some of
+// those that Offset passed over may appear. The loop ends even if the Hub ignores limit or offset;
+// it then has what the Hub gave.
+//
+// An error is the last thing it yields, and the same as of [Client.ListSessions]. A negative
+// Limit or Offset is a [*ValidationError].
+//
+// GET /hub/sessions
+func (c *Client) AllSessions(ctx context.Context, params *ListSessionsParams) iter.Seq2[SessionListItem, error] {
+	var p ListSessionsParams
+	if params != nil {
+		p = *params
+	}
+	return c.allSessions(ctx, "AllSessions", p)
+}
+
+func (c *Client) allSessions(ctx context.Context, op string, p ListSessionsParams) iter.Seq2[SessionListItem, error] {
+	p.Limit = cmp.Or(p.Limit, pageSize)
+	id := func(s *SessionListItem) string { return s.SessionID }
+	return paging.ByOffset(p.Offset, id, func(offset int) ([]SessionListItem, int, error) {
+		page := p
+		page.Offset = offset
+		list, err := c.listSessions(ctx, op, page)
+		if err != nil {
+			return nil, 0, err
+		}
+		return list.Sessions, list.Total, nil
+	})
+}
+
+// AllConnectableSessions returns all sessions that a controller can connect to, chosen as by
+// [Client.ListConnectableSessions]. That makes one request, and gets what the Hub puts on one
+// page; this looks at every page. Limit is the size of a page of the Hub's list, before anything
+// is filtered out; 0 means 100. Offset is the number of connectable sessions to pass over.
+//
+// What is promised, and the errors, are as of [Client.AllSessions].
+//
+// GET /hub/sessions
+func (c *Client) AllConnectableSessions(ctx context.Context, params *ListConnectableSessionsParams) iter.Seq2[SessionListItem, error] {
+	const op = "AllConnectableSessions"
+	var p ListConnectableSessionsParams
+	if params != nil {
+		p = *params
+	}
+	all := c.allSessions(ctx, op, ListSessionsParams{Search: p.Search, IncludeArchived: true, Limit: p.Limit})
+	return func(yield func(SessionListItem, error) bool) {
+		if err := checkPage(op, p.Limit, p.Offset); err != nil {
+			yield(SessionListItem{}, err)
+			return
+		}
+		pass := p.Offset
+		for s, err := range all {
+			switch {
+			case err == nil && !s.connectable():
+			case err == nil && pass > 0:
+				pass--
+			case !yield(s, err):
+				return
+			}
+		}
+	}
 }

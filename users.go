@@ -1,11 +1,14 @@
 package coder
 
 import (
+	"cmp"
 	"context"
+	"iter"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/agentuity/coder-go/internal/paging"
 	"github.com/agentuity/coder-go/internal/route"
 )
 
@@ -92,4 +95,29 @@ func (c *Client) listUsers(ctx context.Context, op string, p ListUsersParams) (*
 // isList tells whether a 2xx answer is a list rather than an object.
 func (a *answer) isList() bool {
 	return a.err == nil && jsontext.NewDecoder(a.outcome.Body.Reader()).PeekKind() == jsontext.KindBeginArray
+}
+
+// AllUsers returns all users of the Hub from params.Offset on, page by page. Limit is the size of
+// a page, not a maximum; 0 means 100. A Hub that answers with a plain list is asked once, and may
+// ignore Offset. Leaving the loop ends the requests; ranging again starts over.
+//
+// What is promised, and the errors, are as of [Client.AllSessions].
+//
+// GET /hub/users
+func (c *Client) AllUsers(ctx context.Context, params *ListUsersParams) iter.Seq2[User, error] {
+	var p ListUsersParams
+	if params != nil {
+		p = *params
+	}
+	p.Limit = cmp.Or(p.Limit, pageSize)
+	id := func(u *User) string { return u.UserID }
+	return paging.ByOffset(p.Offset, id, func(offset int) ([]User, int, error) {
+		page := p
+		page.Offset = offset
+		list, err := c.listUsers(ctx, "AllUsers", page)
+		if err != nil {
+			return nil, 0, err
+		}
+		return list.Users, list.Total, nil
+	})
 }

@@ -21,7 +21,7 @@ import (
 	"unicode"
 )
 
-const output = "open_json.go"
+const output = "zz_json.go"
 
 func main() {
 	log.SetFlags(0)

@@ -77,9 +77,6 @@ type ObserverSubscribeMessage struct {
 	Patterns []string `json:"patterns"`
 }
 
-// RPCCommandType is what an [RPCCommand] asks for. Unknown values are kept as they came.
-type RPCCommandType string
-
 // The commands.
 const (
 	CommandPrompt      RPCCommandType = "prompt"
@@ -95,26 +92,6 @@ const (
 type RPCCommandMessage struct {
 	// Command is the command.
 	Command RPCCommand `json:"command"`
-}
-
-// RPCCommand is a command to the agent.
-type RPCCommand struct {
-	// Type is what to do.
-	Type RPCCommandType `json:"type"`
-	// ID joins command and [RPCResponse].
-	ID string `json:"id,omitzero"`
-	// Message is the text of a prompt, steer or follow_up.
-	Message string `json:"message,omitzero"`
-	// Text is another name under which Hubs send that text.
-	Text string `json:"text,omitzero"`
-	// Images are the images of a prompt.
-	Images []string `json:"images,omitzero"`
-	// Agent is the agent it is for, if it is not the lead.
-	Agent string `json:"agent,omitzero"`
-	// TargetAgent is another name under which Hubs send that agent.
-	TargetAgent string `json:"targetAgent,omitzero"`
-	// Attachments come with a prompt.
-	Attachments []PromptAttachmentDescriptor `json:"attachments,omitzero"`
 }
 
 // RPCUIResponseMessage answers an [RPCUIRequestMessage].

@@ -106,22 +106,6 @@ func (a *answer) unusable(reason string, cause error) *ResponseError {
 // errRefused is the cause of a 2xx answer that says ok:false or success:false.
 var errRefused = errors.New("the Hub refused")
 
-// checked is an answer that can tell what makes it useless, above all the lack of what identifies
-// it. The error's text is the reason, what it wraps the cause.
-type checked[T any] interface {
-	*T
-	problem() error
-}
-
-// flaw is a reason with a cause.
-type flaw struct {
-	text  string
-	cause error
-}
-
-func (f *flaw) Error() string { return f.text }
-func (f *flaw) Unwrap() error { return f.cause }
-
 // missingText reports a member that is missing.
 func missingText(name, value string) error {
 	if value == "" {

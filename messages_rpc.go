@@ -9,6 +9,29 @@ import (
 	"github.com/agentuity/coder-go/internal/wire"
 )
 
+// RPCCommandType is what an [RPCCommand] asks for. Unknown values are kept as they came.
+type RPCCommandType string
+
+// RPCCommand is a command to the agent.
+type RPCCommand struct {
+	// Type is what to do.
+	Type RPCCommandType `json:"type"`
+	// ID joins command and [RPCResponse].
+	ID string `json:"id,omitzero"`
+	// Message is the text of a prompt, steer or follow_up.
+	Message string `json:"message,omitzero"`
+	// Text is another name under which Hubs send that text.
+	Text string `json:"text,omitzero"`
+	// Images are the images of a prompt.
+	Images []string `json:"images,omitzero"`
+	// Agent is the agent it is for, if it is not the lead.
+	Agent string `json:"agent,omitzero"`
+	// TargetAgent is another name under which Hubs send that agent.
+	TargetAgent string `json:"targetAgent,omitzero"`
+	// Attachments come with a prompt.
+	Attachments []PromptAttachmentDescriptor `json:"attachments,omitzero"`
+}
+
 // RPCEventMessage is something that the agent in the session's sandbox did.
 type RPCEventMessage struct {
 	// EventType is the type of the event, such as "message_update".
@@ -194,7 +217,10 @@ func (c RPCContent) Text() string {
 	return b.String()
 }
 
-func (*RPCEventMessage) serverMessage()        {}
-func (*RPCResponseMessage) serverMessage()     {}
-func (*RPCUIRequestMessage) serverMessage()    {}
+func (*RPCEventMessage) serverMessage() {}
+
+func (*RPCResponseMessage) serverMessage() {}
+
+func (*RPCUIRequestMessage) serverMessage() {}
+
 func (*RPCCommandErrorMessage) serverMessage() {}

@@ -6,140 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"mime"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/agentuity/coder-go/internal/route"
 	"github.com/agentuity/coder-go/internal/sse"
 	"github.com/agentuity/coder-go/internal/transport"
 )
-
-// SSEEvent is one event of an observer's stream.
-type SSEEvent struct {
-	// Event is the name of the event: that of its block, or else the type of the message.
-	Event string
-	// Data is the message.
-	Data ObserverSSEMessage
-}
-
-// StreamEventsOptions says what to observe, and how to go on when the connection is lost.
-type StreamEventsOptions struct {
-	// Subscribe selects broadcasts: by category ("task"), by name ("turn_end"), by prefix
-	// ("task_*") or all ("*"). Default: what the Hub sends observers. Snapshots, hydrations and
-	// presence always come, and session_shutdown, by which the end is told from a loss.
-	Subscribe []string
-	// NoReconnect ends the stream with an error when the connection is lost and the session is not
-	// over.
-	NoReconnect bool
-	// MaxReconnectAttempts is the largest number of attempts in a row, without a connection that
-	// proved healthy. Default: 10, which with the delays below are about 2 min. For a stream that
-	// is to go on for ever: math.MaxInt.
-	MaxReconnectAttempts int
-	// ReconnectDelay is the wait before the first attempt. It doubles with each, and up to half of
-	// it is taken off at random. Default: 1 s.
-	ReconnectDelay time.Duration
-	// MaxReconnectDelay is what the waits grow to. Default: 30 s.
-	MaxReconnectDelay time.Duration
-	// IdleTimeout is how long the Hub may send nothing, not even its first answer or a keep-alive
-	// comment, before the connection counts as lost. Default: 60 s once such a comment came, 5 min
-	// before.
-	IdleTimeout time.Duration
-}
-
-// What StreamEvents takes for a living connection.
-const (
-	idleBeforeComment = 5 * time.Minute
-	idleAfterComment  = time.Minute
-	healthyAfter      = 30 * time.Second
-	lookFor           = 10 * time.Second // at a session whose connection has ended
-)
-
-// StreamEvents observes a session: it yields what happens in it, as it happens. First comes a
-// snapshot, then a hydration with the conversation so far, then presence and broadcasts. A message
-// that cannot be decoded, or is of no known type, comes as an [*UnknownMessage].
-//
-// When the connection is lost it connects again, and yields a [*ReconnectedMessage] before anything
-// of the new connection: what was sent in between is lost, and the hydration that follows replaces
-// what was known. The first connection is tried again in the same way. A connection has proved
-// healthy after a presence or broadcast event, or 30 s; too many attempts without one end the
-// stream with an error that matches [ErrReconnectsExceeded]. A Retry-After of up to 60 s is
-// respected, a longer one ends the stream.
-//
-// The stream ends without an error when the session is over: after a session_shutdown, or when the
-// Hub says, after a loss, that the session is deleted, archived or can only be replayed. It ends
-// with an error, the last thing it yields, when the Hub refuses (501, redirects, 401, 403, 404 and
-// other 4xx but 408, 429 and a 409 that says when to come back), its certificate is not trusted, its first answer is no stream of
-// events, or an event is larger than 64 MiB ([ErrResponseTooLarge]); and with the context.
-//
-// Leaving the loop closes the connection; ranging again starts over. Nothing is dropped here for a
-// loop that is slow: it slows the Hub down, which may close the connection. One event is held at a
-// time; reading one takes up to three times its size.
-//
-// GET /hub/session/{sessionId}/events, GET /hub/session/{sessionId}
-func (c *Client) StreamEvents(ctx context.Context, sessionID string, options *StreamEventsOptions) iter.Seq2[*SSEEvent, error] {
-	var o StreamEventsOptions
-	if options != nil {
-		o = *options
-	}
-	refused := o.validate()
-	subscribe := slices.Clone(o.Subscribe)
-	if len(subscribe) > 0 && !slices.ContainsFunc(subscribe, selectsShutdown) {
-		subscribe = append(subscribe, EventSessionShutdown) // by which the end is told from a loss
-	}
-	const op = "StreamEvents"
-	open := get(op, "/hub/session/{sessionID}/events", sessionID).
-		with(new(route.Query).String("subscribe", strings.Join(subscribe, ",")))
-	open.stream, open.accept, open.attempts = true, "text/event-stream", 1
-	look := get(op, "/hub/session/{sessionID}", sessionID)
-	look.attempts = 1
-	return func(yield func(*SSEEvent, error) bool) {
-		switch {
-		case refused != nil:
-			yield(nil, refused)
-			return
-		case ctx == nil:
-			yield(nil, noContext(op))
-			return
-		}
-		o := eventObserver{client: c, options: o, open: open, look: look, yield: yield}
-		if err := o.run(ctx); err != nil {
-			yield(nil, err)
-		}
-	}
-}
-
-func (o *StreamEventsOptions) validate() error {
-	const op = "StreamEvents"
-	for i, filter := range o.Subscribe {
-		if filter == "" || strings.ContainsAny(filter, ", \t\r\n") {
-			return invalid(op, fmt.Sprintf("Subscribe[%d]", i), "must be a filter, without a comma or a blank")
-		}
-	}
-	switch {
-	case o.MaxReconnectAttempts < 0:
-		return invalid(op, "MaxReconnectAttempts", "must not be negative")
-	case o.ReconnectDelay < 0:
-		return invalid(op, "ReconnectDelay", "must not be negative")
-	case o.MaxReconnectDelay < 0:
-		return invalid(op, "MaxReconnectDelay", "must not be negative")
-	case o.IdleTimeout < 0:
-		return invalid(op, "IdleTimeout", "must not be negative")
-	}
-	o.MaxReconnectAttempts = cmp.Or(o.MaxReconnectAttempts, 10)
-	o.ReconnectDelay = cmp.Or(o.ReconnectDelay, time.Second)
-	o.MaxReconnectDelay = cmp.Or(o.MaxReconnectDelay, 30*time.Second)
-	return nil
-}
-
-// selectsShutdown tells whether a filter lets session_shutdown through.
-func selectsShutdown(filter string) bool {
-	prefix, all := strings.CutSuffix(filter, "*")
-	return filter == EventSessionShutdown || filter == EventCategorySession || all && strings.HasPrefix(EventSessionShutdown, prefix)
-}
 
 // eventObserver is one range over StreamEvents.
 type eventObserver struct {

@@ -1,0 +1,208 @@
+package coder
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/agentuity/coder-go/internal/paging"
+	"github.com/agentuity/coder-go/internal/route"
+)
+
+// SessionEventHistory is a page of the events of a session.
+type SessionEventHistory struct {
+	// SessionID is the id of the session.
+	SessionID string `json:"sessionId"`
+	// Events are the events. The Hub promises no order.
+	Events []SessionEvent `json:"events"`
+	// Total is the number of events there are, where it is said.
+	Total int `json:"total,omitzero"`
+	// Limit is the limit that was applied, where it is said.
+	Limit int `json:"limit,omitzero"`
+	// Offset is the offset that was applied, where it is said.
+	Offset int `json:"offset,omitzero"`
+	// Extra holds the members this package has no field for.
+	Extra map[string]json.RawMessage `json:",embed,unknown"`
+}
+
+func (h *SessionEventHistory) problem() error {
+	if err := missingText("sessionId", h.SessionID); err != nil {
+		return err
+	}
+	for i := range h.Events {
+		if h.Events[i].ID == 0 {
+			return missingText(fmt.Sprintf("events[%d].id", i), "")
+		}
+	}
+	return missingIn("events", h.Events, "event", func(e *SessionEvent) string { return e.Event })
+}
+
+// SessionEvent is something that happened in a session.
+type SessionEvent struct {
+	// ID counts the events of a session upwards. It is what BeforeID takes.
+	ID int `json:"id"`
+	// Event is the name of the event, such as "turn_end".
+	Event string `json:"event"`
+	// Category is the group of the event, such as "turn".
+	Category string `json:"category,omitzero"`
+	// Agent is the agent it is about.
+	Agent string `json:"agent,omitzero"`
+	// TaskID is the task it is about.
+	TaskID string `json:"taskId,omitzero"`
+	// Payload is what the event says; its form depends on the event.
+	Payload json.RawMessage `json:"payload,omitzero"`
+	// OccurredAt is when it happened.
+	OccurredAt time.Time `json:"occurredAt,omitzero"`
+	// IngestedAt is when the Hub stored it.
+	IngestedAt time.Time `json:"ingestedAt,omitzero"`
+	// Extra holds the members this package has no field for.
+	Extra map[string]json.RawMessage `json:",embed,unknown"`
+}
+
+// ListEventHistoryParams selects events. The zero value of a member means that it is not sent.
+type ListEventHistoryParams struct {
+	// Limit is the largest number of events to return.
+	Limit int
+	// BeforeID returns events with a smaller id only. For the next page it is the smallest id of
+	// the page before.
+	BeforeID int
+}
+
+// ListEventHistory returns the newest events of a session, or the newest before a given one. An
+// unknown id is an error that matches [ErrSessionNotFound].
+//
+// GET /hub/session/{sessionId}/events/history
+func (c *Client) ListEventHistory(ctx context.Context, sessionID string, params *ListEventHistoryParams) (*SessionEventHistory, error) {
+	var q route.Query
+	if params != nil {
+		q.Int("limit", params.Limit).Int("beforeId", params.BeforeID)
+	}
+	return call[SessionEventHistory](ctx, c,
+		get("ListEventHistory", "/hub/session/{sessionID}/events/history", sessionID).with(&q))
+}
+
+// AllEvents returns the events of a session from the newest to the oldest, page by page. It starts
+// below params.BeforeID; 0 means with the newest. Limit is the size of a page, not a maximum; 0
+// means 100. Events that happen after the first page was read do not appear. No event comes twice,
+// and if every page has the newest events below the one before, none is left out. The loop ends
+// even if the Hub ignores limit or beforeId. Leaving it ends the requests; ranging again starts
+// over.
+//
+// An error is the last thing it yields, and the same as of [Client.ListEventHistory]: one that
+// matches [ErrSessionNotFound] also if the session is deleted in between.
+//
+// GET /hub/session/{sessionId}/events/history
+func (c *Client) AllEvents(ctx context.Context, sessionID string, params *ListEventHistoryParams) iter.Seq2[SessionEvent, error] {
+	var p ListEventHistoryParams
+	if params != nil {
+		p = *params
+	}
+	id := func(e *SessionEvent) int { return e.ID }
+	return paging.Before(p.BeforeID, id, func(before int) ([]SessionEvent, error) {
+		var q route.Query
+		q.Int("limit", cmp.Or(p.Limit, pageSize)).Int("beforeId", before)
+		history, err := call[SessionEventHistory](ctx, c,
+			get("AllEvents", "/hub/session/{sessionID}/events/history", sessionID).with(&q))
+		if err != nil {
+			return nil, err
+		}
+		return history.Events, nil
+	})
+}
+
+// EventName is the name of an event in a session: what [SessionEvent].Event holds and what a
+// subscription takes. It is a string by another name, so that the constants can be used wherever
+// a string is wanted. Hubs send other names too.
+type EventName = string
+
+// The events of the life of a session.
+const (
+	EventSessionStart         EventName = "session_start"
+	EventSessionComplete      EventName = "session_complete"
+	EventSessionError         EventName = "session_error"
+	EventSessionShutdown      EventName = "session_shutdown"
+	EventSessionBeforeCompact EventName = "session_before_compact"
+	EventSessionCompact       EventName = "session_compact"
+	EventSessionJoin          EventName = "session_join"
+	EventSessionLeave         EventName = "session_leave"
+	EventSessionLabelUpdated  EventName = "session_label_updated"
+
+	EventPresenceUpdate EventName = "presence_update"
+	EventRPCReady       EventName = "rpc_ready"
+
+	EventAgentStart       EventName = "agent_start"
+	EventAgentEnd         EventName = "agent_end"
+	EventAgentProgress    EventName = "agent_progress"
+	EventBeforeAgentStart EventName = "before_agent_start"
+
+	EventTurnStart EventName = "turn_start"
+	EventTurnEnd   EventName = "turn_end"
+
+	EventToolCall            EventName = "tool_call"
+	EventToolResult          EventName = "tool_result"
+	EventToolExecutionStart  EventName = "tool_execution_start"
+	EventToolExecutionEnd    EventName = "tool_execution_end"
+	EventToolExecutionUpdate EventName = "tool_execution_update"
+
+	EventRuntimeProcessStart     EventName = "runtime_process_start"
+	EventRuntimeProcessOutput    EventName = "runtime_process_output"
+	EventRuntimeProcessError     EventName = "runtime_process_error"
+	EventRuntimeProcessStop      EventName = "runtime_process_stop"
+	EventRuntimePreviewAvailable EventName = "runtime_preview_available"
+
+	EventTaskStart    EventName = "task_start"
+	EventTaskComplete EventName = "task_complete"
+	EventTaskError    EventName = "task_error"
+
+	EventMessageStart  EventName = "message_start"
+	EventMessageUpdate EventName = "message_update"
+	EventMessageEnd    EventName = "message_end"
+
+	EventThinkingStart EventName = "thinking_start"
+	EventThinkingEnd   EventName = "thinking_end"
+
+	EventLoopStateUpdated EventName = "loop_state_updated"
+	EventLoopStarted      EventName = "loop_started"
+	EventLoopResumed      EventName = "loop_resumed"
+	EventLoopPaused       EventName = "loop_paused"
+	EventLoopBlocked      EventName = "loop_blocked"
+	EventLoopCompleted    EventName = "loop_completed"
+	EventLoopCancelled    EventName = "loop_cancelled"
+
+	EventCoordJobCreated       EventName = "coord_job_created"
+	EventCoordJobCompleted     EventName = "coord_job_completed"
+	EventCoordJobFailed        EventName = "coord_job_failed"
+	EventCoordTaskReady        EventName = "coord_task_ready"
+	EventCoordTaskClaimed      EventName = "coord_task_claimed"
+	EventCoordTaskCompleted    EventName = "coord_task_completed"
+	EventCoordTaskFailed       EventName = "coord_task_failed"
+	EventCoordTaskDiscovered   EventName = "coord_task_discovered"
+	EventCoordFileReserved     EventName = "coord_file_reserved"
+	EventCoordFileReleased     EventName = "coord_file_released"
+	EventCoordFileConflict     EventName = "coord_file_conflict"
+	EventCoordContractProvided EventName = "coord_contract_provided"
+	EventCoordWorkerJoined     EventName = "coord_worker_joined"
+)
+
+// EventCategory is a group of events: what [SessionEvent].Category holds. It is a string by
+// another name, as [EventName] is. Hubs send other categories too.
+type EventCategory = string
+
+// The categories of events.
+const (
+	EventCategorySession  EventCategory = "session"
+	EventCategoryPresence EventCategory = "presence"
+	EventCategoryRPC      EventCategory = "rpc"
+	EventCategoryAgent    EventCategory = "agent"
+	EventCategoryTurn     EventCategory = "turn"
+	EventCategoryTool     EventCategory = "tool"
+	EventCategoryRuntime  EventCategory = "runtime"
+	EventCategoryTask     EventCategory = "task"
+	EventCategoryMessage  EventCategory = "message"
+	EventCategoryThinking EventCategory = "thinking"
+	EventCategoryLoop     EventCategory = "loop"
+	EventCategoryCoord    EventCategory = "coord"
+)
