@@ -40,10 +40,10 @@ func newHubResolver(cfg *config) (*hubResolver, error) {
 		return &hubResolver{fixed: base}, nil
 	}
 	if cfg.apiKey == "" {
-		return nil, &ValidationError{
-			Method: "NewClient", Field: "the API key", Err: ErrMissingAPIKey,
-			Reason: "is missing: set AGENTUITY_SDK_KEY or use WithAPIKey, or name a Hub with AGENTUITY_CODER_URL or WithURL",
-		}
+		missing := invalid("NewClient", "the API key",
+			"is missing: set AGENTUITY_SDK_KEY or use WithAPIKey, or name a Hub with AGENTUITY_CODER_URL or WithURL")
+		missing.Err = ErrMissingAPIKey
+		return nil, missing
 	}
 	for _, field := range []string{"AGENTUITY_CATALYST_URL", "AGENTUITY_TRANSPORT_URL"} {
 		if value := os.Getenv(field); value != "" {
@@ -85,15 +85,9 @@ func (c *Client) hubURL(ctx context.Context, op string) (string, error) {
 	case err == nil:
 		return base, nil
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
-		return "", &RequestError{
-			Operation: op, Method: http.MethodGet, Path: discoveryPath, Sent: SentNo,
-			Err: contextError(ctx, ctx.Err(), nil),
-		}
+		return "", get(op, discoveryPath).requestError(SentNo, contextError(ctx, ctx.Err(), nil))
 	default:
-		return "", &RequestError{
-			Operation: op, Method: http.MethodGet, Path: discoveryPath, Sent: SentNo,
-			Err: &flaw{"the Hub was not found: " + strings.TrimPrefix(err.Error(), "coder: URL: "), err},
-		}
+		return "", get(op, discoveryPath).requestError(SentNo, &flaw{"the Hub was not found: " + innerText(err), err})
 	}
 }
 
@@ -129,26 +123,24 @@ func (c *Client) discover(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	hub, err := normalizeHubURL(found)
+	return found, nil
+}
+
+// askCatalyst asks one API where the Hub is, and returns the URL in its normal form.
+func (c *Client) askCatalyst(ctx context.Context, base string) (string, error) {
+	a := c.exchange(ctx, get("URL", discoveryPath), base+discoveryPath)
+	found, err := decode[discovery](a)
+	if err != nil {
+		return "", err
+	}
+	hub, err := normalizeHubURL(found.Address)
 	if err == nil && strings.HasPrefix(base, "https:") && strings.HasPrefix(hub, "http:") && !isLoopback(hub) {
 		err = errors.New("is not encrypted, although discovery was")
 	}
 	if err != nil {
-		return "", &ResponseError{
-			Operation: "URL", Method: http.MethodGet, Path: discoveryPath, StatusCode: http.StatusOK,
-			Reason: "the discovered URL " + err.Error(),
-		}
+		return "", a.unusable("the discovered URL "+err.Error(), nil)
 	}
 	return hub, nil
-}
-
-func (c *Client) askCatalyst(ctx context.Context, base string) (string, error) {
-	r := get("URL", discoveryPath)
-	answer, err := decode[discovery](c.exchange(ctx, r, base+discoveryPath))
-	if err != nil {
-		return "", err
-	}
-	return answer.Address, nil
 }
 
 // catalystURL is the address of discovery in a region.

@@ -48,7 +48,8 @@
 //	it was never sent                                       repeated (window)       repeated (window)
 //	429; 409 with a rate-limit header                       repeated                repeated
 //	503 of the Hub itself: with Retry-After or a JSON body  repeated (window)       repeated (window)
-//	any other 503; 502; 504                                 repeated (window)       ErrOutcomeUnknown
+//	any other 503; 502; 504; 520 to 524; 530                repeated (window)       ErrOutcomeUnknown
+//	408; 425                                                repeated                an error
 //	connection lost or timed out after sending; the answer  repeated                ErrOutcomeUnknown
 //	is cut, or silent for 60 s
 //	500 and other 5xx                                       an error                ErrOutcomeUnknown

@@ -1,13 +1,17 @@
 package coder
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/agentuity/coder-go/internal/transport"
 )
 
 // Errors that a call can match with [errors.Is]. The types [APIError], [RequestError],
@@ -140,20 +144,14 @@ type APIError struct {
 
 	json           bool   // the body was announced as JSON
 	region         string // of discovery, where a 421 points
+	failure        transport.Failure
 	outcomeUnknown bool
 }
 
 // Error says what failed, why, and what to do about it where that is known.
 func (e *APIError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "coder: %s: %d", e.Operation, e.StatusCode)
-	if text := http.StatusText(e.StatusCode); text != "" {
-		b.WriteString(" " + text)
-	}
-	if e.Message != "" {
-		b.WriteString(": " + shorten(e.Message))
-	}
-	fmt.Fprintf(&b, " (%s %s", e.Method, e.Path)
+	fmt.Fprintf(&b, "coder: %s: %s (%s %s", e.Operation, e.summary(), e.Method, e.Path)
 	if e.Code != "" {
 		b.WriteString("; " + shorten(string(e.Code)))
 	}
@@ -171,6 +169,28 @@ func (e *APIError) Error() string {
 		b.WriteString("; it may have taken effect")
 	}
 	return b.String()
+}
+
+func (e *APIError) summary() string {
+	text := strconv.Itoa(e.StatusCode)
+	if status := http.StatusText(e.StatusCode); status != "" {
+		text += " " + status
+	}
+	if e.Message != "" {
+		text += ": " + shorten(e.Message)
+	}
+	return text
+}
+
+func (e *APIError) inner() string {
+	text := e.summary()
+	if e.RequestID != "" {
+		text += " (request " + shorten(e.RequestID) + ")"
+	}
+	if advice := e.advice(); advice != "" {
+		text += "; " + advice
+	}
+	return text
 }
 
 func (e *APIError) advice() string {
@@ -260,12 +280,18 @@ type RequestError struct {
 	// Err is the cause.
 	Err error
 
+	failure        transport.Failure
 	outcomeUnknown bool
+}
+
+// requestError is the error of a request that has no answer.
+func (r *request) requestError(sent Sent, err error) *RequestError {
+	return &RequestError{Operation: r.op, Method: r.method, Path: r.path, Sent: sent, Err: err, failure: failureOf(err)}
 }
 
 // Error says what failed and why.
 func (e *RequestError) Error() string {
-	text := fmt.Sprintf("coder: %s: %v (%s %s", e.Operation, e.Err, e.Method, e.Path)
+	text := fmt.Sprintf("coder: %s: %s (%s %s", e.Operation, e.inner(), e.Method, e.Path)
 	if e.Attempts > 1 {
 		text += fmt.Sprintf("; %d attempts", e.Attempts)
 	}
@@ -275,6 +301,8 @@ func (e *RequestError) Error() string {
 	}
 	return text
 }
+
+func (e *RequestError) inner() string { return innerText(e.Err) }
 
 // Unwrap returns the cause.
 func (e *RequestError) Unwrap() error { return e.Err }
@@ -305,7 +333,7 @@ type ResponseError struct {
 
 // Error says what is wrong with the answer.
 func (e *ResponseError) Error() string {
-	text := fmt.Sprintf("coder: %s: unusable answer: %s (%s %s: %d", e.Operation, e.Reason, e.Method, e.Path, e.StatusCode)
+	text := fmt.Sprintf("coder: %s: %s (%s %s: %d", e.Operation, e.inner(), e.Method, e.Path, e.StatusCode)
 	if e.RequestID != "" {
 		text += "; request " + shorten(e.RequestID)
 	}
@@ -315,6 +343,8 @@ func (e *ResponseError) Error() string {
 	}
 	return text
 }
+
+func (e *ResponseError) inner() string { return "unusable answer: " + e.Reason }
 
 // Unwrap returns the cause.
 func (e *ResponseError) Unwrap() error { return e.Err }
@@ -355,7 +385,7 @@ func (e *endedError) Error() string {
 		text += ": " + e.cause.Error()
 	}
 	if e.last != nil {
-		text += "; before that: " + strings.TrimPrefix(e.last.Error(), "coder: ")
+		text += "; before that: " + innerText(e.last)
 	}
 	return text
 }
@@ -369,6 +399,43 @@ func (e *endedError) Unwrap() []error {
 		errs = append(errs, e.last)
 	}
 	return errs
+}
+
+// innerText is the text of an error inside another one, which already names the package, the operation
+// and the route.
+func innerText(err error) string {
+	if e, ours := err.(interface{ inner() string }); ours { //nolint:errorlint // the text of this error, not of what it wraps
+		return e.inner()
+	}
+	return err.Error()
+}
+
+// failureOf returns the verdict on what ended a call, as far as the error tells: that on the Hub's
+// answer, else that on the attempt that had none.
+func failureOf(err error) transport.Failure {
+	var (
+		api     *APIError
+		request *RequestError
+	)
+	switch {
+	case err == nil:
+		return transport.None
+	case errors.As(err, &api):
+		if api.failure == transport.None { // made by somebody else
+			return transport.Classify(api.StatusCode, nil, nil)
+		}
+		return api.failure
+	case errors.As(err, new(*ResponseError)):
+		return transport.Unusable
+	case errors.As(err, new(*ValidationError)):
+		return transport.Rejected
+	case errors.As(err, &request):
+		return request.failure
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return transport.Ended
+	default:
+		return transport.Classify(0, nil, err)
+	}
 }
 
 // shorten makes text from outside fit for one line of an error.

@@ -134,7 +134,7 @@ func (h *HubConn) dial(l *link, address string) *HubConnError {
 	}
 	e.notSent = asked.Load() > 0 && had.Load() == 0
 	e.outcomeUnknown = creating && !e.notSent
-	e.passing = !e.outcomeUnknown && !transport.Permanent(err)
+	e.passing = !e.outcomeUnknown && !failureOf(err).Permanent()
 	if dns := (*net.DNSError)(nil); errors.As(err, &dns) && dns.IsNotFound { // an outage, or a slip of the pen
 		e.passing = e.passing && h.wasAdmitted()
 	}
@@ -156,17 +156,10 @@ func (h *HubConn) refusedDial(e *HubConnError, resp *http.Response, creating boo
 	api := a.apiError()
 	e.Err = api
 	e.retryAfter = api.RetryAfter
-	switch status := resp.StatusCode; {
-	case status == http.StatusTooManyRequests:
-		e.passing = true
-	case status == http.StatusNotImplemented, status < 500:
-	case status == http.StatusServiceUnavailable && (resp.Header.Get("Retry-After") != "" || api.json):
-		e.passing = true
-	default:
-		e.passing, e.outcomeUnknown = !creating, creating
-	}
-	if e.retryAfter > maxRetryAfter {
-		e.passing = false
+	e.passing = api.failure.Transient() && e.retryAfter <= maxRetryAfter
+	if creating {
+		e.passing = e.passing && api.failure.Repeats(false)
+		e.outcomeUnknown = api.failure.Unknown()
 	}
 }
 

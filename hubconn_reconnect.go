@@ -4,7 +4,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/agentuity/coder-go/internal/transport"
+	"github.com/agentuity/coder-go/internal/backoff"
 	"github.com/agentuity/coder-go/internal/wire"
 )
 
@@ -60,8 +60,8 @@ func (h *HubConn) live() *HubConnError {
 		}
 		h.setState(StateReconnecting)
 		last = err
-		wait := transport.Backoff(attempts, h.options.ReconnectDelay, h.options.MaxReconnectDelay)
-		if attempts++; !sleep(h.ctx, max(wait, err.retryAfter)) {
+		wait := backoff.Delay(attempts, h.options.ReconnectDelay, h.options.MaxReconnectDelay)
+		if attempts++; !backoff.Sleep(h.ctx, max(wait, err.retryAfter)) {
 			return err
 		}
 	}

@@ -77,9 +77,9 @@ type RetryPolicy struct {
 	MinBackoff time.Duration
 	// MaxBackoff is what the waits grow to. Default: 5 s.
 	MaxBackoff time.Duration
-	// UnavailableWindow is how long 502, 503, 504 and requests that could not be sent are repeated,
-	// counted from the first such failure of the call: a Hub that restarts is away for 5 to 15
-	// seconds. Negative: no window, MaxAttempts holds for these failures too. Default: 30 s.
+	// UnavailableWindow is how long 502, 503, 504, 520 to 524, 530 and requests that could not be sent
+	// are repeated, counted from the first such failure of the call: a Hub that restarts is away for 5
+	// to 15 seconds. Negative: no window, MaxAttempts holds for these failures too. Default: 30 s.
 	UnavailableWindow time.Duration
 	// MaxRetryAfter is the longest wait the Hub may ask for. If it asks for more, the call ends at
 	// once with an [*APIError] whose RetryAfter is set. Default: 60 s.

@@ -108,7 +108,8 @@ func (r *request) encode() ([]byte, error) {
 
 // unencodable says which member of a request has no JSON form, without repeating its value.
 func unencodable(op string, err error) *ValidationError {
-	v := &ValidationError{Method: op, Field: "the request", Reason: "has no JSON form", Err: err}
+	v := invalid(op, "the request", "has no JSON form")
+	v.Err = err
 	var (
 		pointer   jsontext.Pointer
 		semantic  *jsonv2.SemanticError

@@ -46,10 +46,9 @@ func (a *answer) failure(ctx context.Context) error {
 	} else if o.Err == nil {
 		return err
 	}
-	return &RequestError{
-		Operation: a.op, Method: a.method, Path: a.path, Attempts: o.Attempts,
-		Sent: Sent(o.Sent), Err: err, outcomeUnknown: o.Unknown,
-	}
+	e := a.requestError(Sent(o.Sent), err)
+	e.Attempts, e.failure, e.outcomeUnknown = o.Attempts, o.Failure, o.Unknown
+	return e
 }
 
 // contextError is the error of a context that ended a call, with what the last attempt said.
@@ -80,6 +79,7 @@ func (a *answer) apiError() *APIError {
 		Body:           text,
 		json:           transport.IsJSON(o.Header),
 		region:         o.Header.Get(regionHeader),
+		failure:        transport.Classify(o.Status, o.Header, nil),
 		outcomeUnknown: o.Unknown,
 	}
 	for _, issue := range said.Issues {

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/agentuity/coder-go/internal/backoff"
 	"github.com/agentuity/coder-go/internal/flight"
 )
 
@@ -70,7 +71,7 @@ func (c *Client) EnsureSession(ctx context.Context, key string, body CreateSessi
 		return nil, err
 	}
 	if ctx == nil {
-		return nil, invalid(ensureOp, "ctx", "must not be nil")
+		return nil, noContext(ensureOp)
 	}
 	shared, err := c.ensures.Do(ctx, key, e.run)
 	if err != nil {
@@ -90,11 +91,9 @@ func leftEarly(ctx context.Context, err error) error {
 	if !errors.As(err, &left) {
 		return err
 	}
-	r := create(ensureOp, "/hub/session", nil)
-	return &RequestError{
-		Operation: r.op, Method: r.method, Path: r.path, Err: contextError(ctx, left.Err, left.Flight),
-		outcomeUnknown: left.Flight == nil || errors.Is(left.Flight, ErrOutcomeUnknown),
-	}
+	e := create(ensureOp, "/hub/session", nil).requestError(SentUnknown, contextError(ctx, left.Err, left.Flight))
+	e.outcomeUnknown = left.Flight == nil || errors.Is(left.Flight, ErrOutcomeUnknown)
+	return e
 }
 
 // sharedSession is the result of a flight. The first caller to claim it has created it.
@@ -190,9 +189,7 @@ func (e *ensurer) search(ctx context.Context) *Session {
 		if left <= 0 {
 			return nil
 		}
-		select {
-		case <-time.After(min(wait, left)):
-		case <-ctx.Done():
+		if !backoff.Sleep(ctx, min(wait, left)) {
 			return nil
 		}
 	}

@@ -129,7 +129,7 @@ func (c *Client) prepare(ctx context.Context, op, sessionID string, o RemoteAtta
 	err = wait.Run(ctx, func(ctx context.Context) (poll.Sight, error) {
 		var latest *Session
 		if latest, last = call[Session](ctx, c, look); last != nil {
-			return poll.Sight{}, fatalWhileWaiting(last)
+			return poll.Sight{}, fatalToPrepare(last)
 		}
 		session = latest
 		return poll.Sight{Done: session.HistoryOnly || session.RuntimeAvailable}, nil
@@ -138,20 +138,20 @@ func (c *Client) prepare(ctx context.Context, op, sessionID string, o RemoteAtta
 	case err == nil:
 		return session, nil
 	case errors.Is(err, ctx.Err()):
-		return nil, &RequestError{
-			Operation: op, Method: look.method, Path: look.path, Sent: SentNo, Err: contextError(ctx, ctx.Err(), last),
-		}
+		return nil, look.requestError(SentNo, contextError(ctx, ctx.Err(), last))
 	}
 	return nil, err
 }
 
-// fatalWhileWaiting returns the errors that further looks will meet again. Any other may pass: a
-// session that is waking can be away for a moment.
-func fatalWhileWaiting(err error) error {
-	for _, fatal := range []error{ErrUnauthorized, ErrPaymentRequired, ErrForbidden, ErrUpgradeRequired} {
-		if errors.Is(err, fatal) {
-			return err
-		}
+// fatalToPrepare returns err if further polls will meet it again. Exception: of the answers that the Hub
+// rejects a poll with only these four end it, since a session that is waking can be missing for a moment.
+func fatalToPrepare(err error) error {
+	switch {
+	case errors.Is(err, ErrUnauthorized), errors.Is(err, ErrPaymentRequired),
+		errors.Is(err, ErrForbidden), errors.Is(err, ErrUpgradeRequired):
+		return err
+	case !errors.As(err, new(*APIError)) && failureOf(err).Permanent():
+		return err
 	}
 	return nil
 }

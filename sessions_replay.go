@@ -8,7 +8,6 @@ import (
 	"iter"
 
 	"github.com/agentuity/coder-go/internal/route"
-	"github.com/agentuity/coder-go/internal/transport"
 	"github.com/agentuity/coder-go/internal/wire"
 )
 
@@ -325,8 +324,7 @@ func (a *answer) streamFailure(ctx context.Context, stream *wire.Stream, err err
 	default:
 		err = stream.ReadErr()
 	}
-	return &RequestError{
-		Operation: a.op, Method: a.method, Path: a.path, Attempts: a.outcome.Attempts,
-		Sent: Sent(transport.SentYes), Err: err,
-	}
+	e := a.requestError(SentYes, err)
+	e.Attempts = a.outcome.Attempts
+	return e
 }

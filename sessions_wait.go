@@ -5,13 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"time"
 
 	"github.com/agentuity/coder-go/internal/poll"
 	"github.com/agentuity/coder-go/internal/route"
-	"github.com/agentuity/coder-go/internal/transport"
 )
 
 // WaitOptions says how often [Client.WaitForSession] looks, and how long it has patience.
@@ -115,9 +113,9 @@ const (
 //
 // Nil options wait as [WaitOptions] says. A look is one request each for the session, its history
 // and, in loop mode, its loop. Looks begin PollInterval apart and become rarer while nothing
-// changes. What may pass does not end the wait: a network that fails, the statuses 408, 429 and
-// 5xx, answers that are no use; a Retry-After is respected. Time in which the Hub gave no answer
-// is no stall.
+// changes. Transient failures do not end the wait: a network that fails, the statuses 408, 425, 429
+// and 5xx but 501, answers that are of no use. A Retry-After is respected. Time in which the Hub
+// gave no answer is no stall.
 //
 // Errors: [*ValidationError] for the arguments; one that matches [ErrSessionNotFound] if the first
 // answer is that there is no such session; otherwise a [*WaitError], which holds the session as
@@ -202,9 +200,7 @@ func (w *waiter) run(ctx context.Context) (*SessionOutcome, error) {
 	case err == nil:
 		return w.outcome, nil
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
-		err = &RequestError{
-			Operation: waitOp, Method: w.detail.method, Path: w.detail.path, Err: contextError(ctx, ctx.Err(), w.failure),
-		}
+		err = w.detail.requestError(SentUnknown, contextError(ctx, ctx.Err(), w.failure))
 	case w.session == nil && errors.Is(err, ErrSessionNotFound):
 		return nil, err
 	}
@@ -236,7 +232,9 @@ func (w *waiter) missed(err error) (poll.Sight, error) {
 	w.failure = err
 	asked := retryAfter(err)
 	left := w.options.StallTimeout - time.Since(w.answered)
-	if !passing(err) || w.options.StallTimeout > 0 && asked >= left {
+	// An answer that is of no use may be a gateway's, in the time of a restart.
+	hopeless := failureOf(err).Permanent()
+	if hopeless || w.options.StallTimeout > 0 && asked >= left {
 		return poll.Sight{}, err
 	}
 	return poll.Sight{Wait: asked}, nil
@@ -333,21 +331,6 @@ func (o *observation) stalled(quiet time.Duration) (r readings) {
 	}
 	r.add(len(o.events) > 0, "%s is the newest", o.event(0))
 	return r
-}
-
-// passing tells failures that a later look may not meet any more.
-func passing(err error) bool {
-	var api *APIError
-	if !errors.As(err, &api) {
-		return !errors.As(err, new(*ValidationError)) && !transport.Permanent(err)
-	}
-	switch api.StatusCode {
-	case http.StatusRequestTimeout, http.StatusTooManyRequests:
-		return true
-	case http.StatusConflict: // of rates, not of states
-		return api.RetryAfter > 0
-	}
-	return api.StatusCode/100 == 5
 }
 
 // retryAfter returns how long the Hub asked to wait, 0 if it did not.

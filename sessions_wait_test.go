@@ -613,7 +613,6 @@ func TestWaitRidesOut(t *testing.T) {
 		"429":             {Status: 429},
 		"409 of rates":    {Status: 409, Header: http.Header{"Retry-After": {"7"}}},
 		"500":             {Status: 500},
-		"501":             {Status: 501},
 		"502 with HTML":   {Status: 502, Header: html, Body: []byte("<html>")},
 		"503":             {Status: 503},
 		"504":             {Status: 504},

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/agentuity/coder-go/internal/backoff"
 	"github.com/agentuity/coder-go/internal/route"
 )
 
@@ -66,8 +67,9 @@ const (
 // The stream ends without an error when the session is over: after a session_shutdown, or when the
 // Hub says, after a loss, that the session is deleted, archived or can only be replayed. It ends
 // with an error, the last thing it yields, when the Hub refuses (501, redirects, 401, 403, 404 and
-// other 4xx but 408, 429 and a 409 that says when to come back), its certificate is not trusted, its first answer is no stream of
-// events, or an event is larger than 64 MiB ([ErrResponseTooLarge]); and with the context.
+// other 4xx but 408, 425, 429 and a 409 that says when to come back), its certificate is not trusted,
+// its first answer is no stream of events, or an event is larger than 64 MiB ([ErrResponseTooLarge]);
+// and with the context.
 //
 // Leaving the loop closes the connection; ranging again starts over. Nothing is dropped here for a
 // loop that is slow: it slows the Hub down, which may close the connection. One event is held at a
@@ -99,7 +101,10 @@ func (c *Client) StreamEvents(ctx context.Context, sessionID string, options *St
 			yield(nil, noContext(op))
 			return
 		}
-		o := eventObserver{client: c, options: o, open: open, look: look, yield: yield}
+		o := eventObserver{
+			client: c, options: o, open: open, look: look, yield: yield,
+			attempts: backoff.Attempts{Max: o.MaxReconnectAttempts, Least: o.ReconnectDelay, Most: o.MaxReconnectDelay},
+		}
 		if err := o.run(ctx); err != nil {
 			yield(nil, err)
 		}

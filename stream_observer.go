@@ -8,9 +8,9 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"strings"
 	"time"
 
+	"github.com/agentuity/coder-go/internal/backoff"
 	"github.com/agentuity/coder-go/internal/sse"
 	"github.com/agentuity/coder-go/internal/transport"
 )
@@ -22,9 +22,9 @@ type eventObserver struct {
 	open, look *request
 	yield      func(*SSEEvent, error) bool
 
-	connected bool // at least once
-	attempts  int  // since a connection was healthy
-	tries     int  // since the last connection
+	connected bool             // at least once
+	attempts  backoff.Attempts // since a connection was healthy
+	tries     int              // since the last connection
 	lost      time.Time
 	cause     error
 	over      bool // session_shutdown was the last that happened
@@ -68,14 +68,14 @@ func (o *eventObserver) run(ctx context.Context) error {
 			return err
 		}
 		o.tries++
-		if o.attempts++; o.attempts > o.options.MaxReconnectAttempts {
+		wait, more := o.attempts.Next()
+		if !more {
 			return o.failed(&flaw{
-				fmt.Sprintf("too many attempts to reconnect (%d): %s", o.options.MaxReconnectAttempts, o.bare(err)),
+				fmt.Sprintf("too many attempts to reconnect (%d): %s", o.attempts.Max, innerText(err)),
 				errors.Join(ErrReconnectsExceeded, err),
 			})
 		}
-		wait := transport.Backoff(o.attempts-1, o.options.ReconnectDelay, o.options.MaxReconnectDelay)
-		if !sleep(ctx, max(wait, asked)) {
+		if !backoff.Sleep(ctx, max(wait, asked)) {
 			return o.failed(contextError(ctx, ctx.Err(), nil))
 		}
 	}
@@ -146,7 +146,7 @@ func (o *eventObserver) observe(ctx context.Context) (connected bool, err error)
 		began := time.Now()
 		block, err := source.reader.Next()
 		if read += time.Since(began); read >= healthyAfter {
-			o.attempts = 0
+			o.attempts.Reset()
 		}
 		switch {
 		case errors.Is(err, sse.ErrTooLarge):
@@ -169,9 +169,9 @@ func (o *eventObserver) observe(ctx context.Context) (connected bool, err error)
 func (o *eventObserver) note(message ObserverSSEMessage) {
 	switch m := message.(type) {
 	case *PresenceEventMessage:
-		o.attempts = 0
+		o.attempts.Reset()
 	case *BroadcastEventMessage:
-		o.attempts = 0
+		o.attempts.Reset()
 		goodbye := m.Event == EventSessionLeave || m.Event == EventAgentEnd
 		o.over = m.Event == EventSessionShutdown || o.over && goodbye
 	}
@@ -200,24 +200,15 @@ func sessionIsGone(err error) bool {
 	return errors.Is(err, ErrSessionNotFound) || errors.Is(err, ErrSessionArchived)
 }
 
-// fatal tells errors that the next attempt would meet again. A page in the place of a stream is one
-// at first; later somebody may have put it there for the time of a restart.
+// fatal reports whether the next attempt would fail in the same way. Exception: an answer that is no
+// stream of events is fatal at first, when the URL may be wrong, and transient later, when a gateway may
+// have put a page in its place for the time of a restart.
 func (o *eventObserver) fatal(err error) bool {
-	var api *APIError
-	switch {
-	case errors.As(err, new(*ResponseError)):
+	failure := failureOf(err)
+	if failure == transport.Unusable {
 		return !o.connected || errors.Is(err, ErrResponseTooLarge)
-	case errors.As(err, &api) && api.StatusCode == http.StatusNotImplemented:
-		return true
-	default:
-		return !passing(err)
 	}
-}
-
-// bare is the text of an error of the same request, without what says of which it is.
-func (o *eventObserver) bare(err error) string {
-	text := strings.TrimPrefix(err.Error(), "coder: "+o.open.op+": ")
-	return strings.TrimSuffix(text, " ("+o.open.method+" "+o.open.path+")")
+	return failure.Permanent()
 }
 
 // failed is the error of a stream that has ended with err.
@@ -226,7 +217,7 @@ func (o *eventObserver) failed(err error) error {
 	if known := (*RequestError)(nil); errors.As(err, &known) {
 		sent = known.Sent
 	}
-	return &RequestError{Operation: o.open.op, Method: o.open.method, Path: o.open.path, Sent: sent, Err: err}
+	return o.open.requestError(sent, err)
 }
 
 // idleSource is a stream whose limit on silence depends on what the Hub has shown so far.
@@ -246,16 +237,4 @@ func (s *idleSource) Read(p []byte) (int, error) {
 		s.stream.SetSilence(idleBeforeComment)
 	}
 	return s.stream.Read(p)
-}
-
-// sleep waits, and reports false when the context ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

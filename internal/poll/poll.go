@@ -4,6 +4,8 @@ package poll
 import (
 	"context"
 	"time"
+
+	"github.com/agentuity/coder-go/internal/backoff"
 )
 
 // Poll says how often and how long to look.
@@ -32,7 +34,7 @@ func (p Poll) Run(ctx context.Context, look func(context.Context) (Sight, error)
 	}
 	interval, wait := p.Interval, p.Interval
 	for first := true; ; first = false {
-		if !(first && p.AtOnce) && !sleep(bounded, wait) {
+		if !(first && p.AtOnce) && !backoff.Sleep(bounded, wait) {
 			return ctx.Err()
 		}
 		sight, err := look(bounded)
@@ -56,16 +58,4 @@ func (p Poll) Run(ctx context.Context, look func(context.Context) (Sight, error)
 // longer returns the interval that follows when nothing has changed.
 func (p Poll) longer(interval time.Duration) time.Duration {
 	return max(p.Interval, min(interval+interval/2, p.MaxInterval))
-}
-
-// sleep waits, and reports false when the context ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
+
+	"github.com/agentuity/coder-go/internal/backoff"
 )
 
 // Outcome is what came of a call. Err is nil exactly when the Hub's answer was read; Status is
@@ -22,6 +24,8 @@ type Outcome struct {
 	Err      error   // never a *url.Error
 	Ended    error   // the context's error, when that ended the call
 	Attempts int
+	// Failure is the verdict on the last attempt.
+	Failure Failure
 	// Sent tells whether a request that the Hub has not plainly refused reached it.
 	Sent Sent
 	// Doubtful: an attempt before the last had an unknown outcome, so that the last may have
@@ -134,7 +138,7 @@ func (c *call) next(resp *http.Response, err error) bool {
 	failure := c.classify(resp, err)
 	c.log(err)
 	c.record(failure, err)
-	if failure == none {
+	if failure == None {
 		return false
 	}
 	if err != nil && c.Err() != nil {
@@ -146,7 +150,7 @@ func (c *call) next(resp *http.Response, err error) bool {
 		return false
 	}
 	c.outcome.Doubtful = c.outcome.Doubtful || failure.doubtful()
-	if !sleep(c, wait) {
+	if !backoff.Sleep(c, wait) {
 		c.outcome.Ended = c.Err()
 		return false
 	}
@@ -172,17 +176,18 @@ func (c *call) attempt() context.Context {
 }
 
 // record keeps what the attempt came to.
-func (c *call) record(f failure, err error) {
+func (c *call) record(f Failure, err error) {
 	o := &c.outcome
+	o.Failure = f
 	o.Err = withoutURL(err)
-	o.Unknown = !c.request.Repeatable && f.unknown()
-	if c.handled && err != nil && f != unusable {
+	o.Unknown = !c.request.Repeatable && f.Unknown()
+	if c.handled && err != nil && f != Unusable {
 		o.Status, o.Header = 0, nil // a body that is cut is no answer
 	}
 	// net/http repeats some requests by itself, and then the last may have met the first.
 	o.Doubtful = o.Doubtful || c.conns.wrote.Load() > 1
 	switch {
-	case f == neverSent, f == unknownHost, f == insecure, f == limited, f == refusing:
+	case f.NeverSent(), f == Limited, f == Refusing:
 		if !o.Doubtful || !c.request.Repeatable { // else an earlier attempt went out and was lost
 			o.Sent = SentNo
 		}
@@ -219,18 +224,6 @@ func (c *call) log(err error) {
 
 // RequestIDHeader is the response header that names the trace of a request.
 const RequestIDHeader = "X-Session-Id"
-
-// sleep waits, and reports false when the context ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return ctx.Err() == nil
-	}
-}
 
 // connTrace counts the connections of an attempt. Its hooks run on goroutines of net/http, also
 // after the attempt returned, so its fields are atomics; what comes late can only turn "not

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/agentuity/coder-go/internal/backoff"
 )
 
 // Policy is the retry policy. The coder package documents its fields.
@@ -37,10 +39,10 @@ func orDefault[T comparable](field *T, value T) {
 
 // wait returns the time until the next attempt, or false when there is none. It is called once
 // for every failed attempt.
-func (c *call) wait(f failure) (time.Duration, bool) {
+func (c *call) wait(f Failure) (time.Duration, bool) {
 	p := c.transport.policy
 	p.MaxAttempts = cmp.Or(c.request.Attempts, p.MaxAttempts)
-	if p.MaxAttempts <= 1 || !c.repeats(f) {
+	if p.MaxAttempts <= 1 || !f.Repeats(c.request.Repeatable) {
 		return 0, false
 	}
 	remaining := time.Duration(-1)
@@ -56,7 +58,7 @@ func (c *call) wait(f failure) (time.Duration, bool) {
 		return 0, false
 	}
 
-	own := p.backoff(c.backoffs)
+	own := backoff.Delay(c.backoffs, p.MinBackoff, p.MaxBackoff)
 	c.backoffs++
 	if remaining >= 0 {
 		own = min(own, remaining)
@@ -73,38 +75,9 @@ func (c *call) wait(f failure) (time.Duration, bool) {
 	return max(own, asked+rand.N(p.MinBackoff)), true
 }
 
-// repeats says which failures lead to another attempt at all.
-func (c *call) repeats(f failure) bool {
-	switch f {
-	case neverSent, unknownHost, limited, refusing:
-		return true
-	case lost, unavailable:
-		return c.request.Repeatable
-	}
-	return false
-}
-
-// outlasts: this failure is repeated for UnavailableWindow, however many attempts that takes.
-func (f failure) outlasts() bool { return f == neverSent || f == refusing || f == unavailable }
-
-// Backoff is the n-th of a row of waits that double from least to most, less up to half of it.
-func Backoff(n int, least, most time.Duration) time.Duration {
-	return Policy{MinBackoff: least, MaxBackoff: most}.backoff(n)
-}
-
-// backoff doubles from MinBackoff to MaxBackoff; up to half of it is taken off at random.
-func (p Policy) backoff(n int) time.Duration {
-	d := p.MinBackoff
-	for range n {
-		if d > p.MaxBackoff/2 {
-			d = p.MaxBackoff
-			break
-		}
-		d *= 2
-	}
-	d = min(d, p.MaxBackoff)
-	return d - rand.N(d/2+1)
-}
+// outlasts reports whether this failure is repeated for UnavailableWindow, however many attempts that
+// takes.
+func (f Failure) outlasts() bool { return f == NeverSent || f == Refusing || f == Unavailable }
 
 // hasRateLimit tells whether a 409 is about the rate of requests rather than about state.
 func hasRateLimit(h http.Header) bool {

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"math"
 	"net/http"
 	"testing"
 	"time"
@@ -42,24 +41,6 @@ func TestRetryAfter(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestBackoffDoublesAndIsJittered(t *testing.T) {
-	p := Policy{}.WithDefaults()
-	for n, want := range []time.Duration{100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000} {
-		want *= time.Millisecond
-		different := make(map[time.Duration]bool)
-		for range 50 {
-			d := p.backoff(n)
-			assert.LessOrEqual(t, d, want)
-			assert.GreaterOrEqual(t, d, want/2)
-			different[d] = true
-		}
-		assert.Greater(t, len(different), 10, "waits are spread")
-	}
-	huge := Policy{MinBackoff: 1, MaxBackoff: math.MaxInt64}.WithDefaults()
-	assert.Positive(t, huge.backoff(1000), "no overflow")
-	assert.LessOrEqual(t, Policy{MinBackoff: time.Hour, MaxBackoff: time.Second}.backoff(0), time.Second)
 }
 
 func TestPolicyDefaults(t *testing.T) {

@@ -115,7 +115,7 @@ type Request struct {
 // outcome's body.
 func (t *Transport) Do(ctx context.Context, r *Request) *Outcome {
 	if err := ctx.Err(); err != nil {
-		return &Outcome{Err: err, Ended: err, Sent: SentNo}
+		return &Outcome{Err: err, Ended: err, Sent: SentNo, Failure: Ended}
 	}
 	c := &call{Context: ctx, transport: t, request: *r}
 	// A plain read does without the trace, which costs more than it tells, until it has failed.
@@ -127,7 +127,7 @@ func (t *Transport) Do(ctx context.Context, r *Request) *Outcome {
 	req, err := retryablehttp.NewRequestWithContext(c.attempt(), r.Method, r.URL, body)
 	if err != nil {
 		c.cancel()
-		return &Outcome{Err: withoutURL(err), Sent: SentNo}
+		return &Outcome{Err: withoutURL(err), Sent: SentNo, Failure: Rejected}
 	}
 	if r.Header != nil {
 		req.Header = r.Header
