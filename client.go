@@ -66,8 +66,11 @@ func NewClient(opts ...Option) (*Client, error) {
 	if cfg.logger == nil {
 		cfg.logger = slog.New(slog.DiscardHandler)
 	}
-	if cfg.maxResponseSize == 0 {
+	switch {
+	case cfg.maxResponseSize == 0:
 		cfg.maxResponseSize = defaultMaxResponseSize
+	case cfg.maxResponseSize < 0:
+		cfg.maxResponseSize = unlimited
 	}
 	var httpClient http.Client
 	if cfg.httpClient != nil {

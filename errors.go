@@ -356,8 +356,8 @@ func (e *ResponseError) Is(target error) bool {
 
 // ValidationError is a mistake in what the caller passed. Nothing was sent.
 type ValidationError struct {
-	// Method is the function or method of this package that was called.
-	Method string
+	// Operation is the function or method of this package that was called.
+	Operation string
 	// Field is the parameter, member, option or environment variable at fault.
 	Field string
 	// Reason completes the sentence that the field begins. It never repeats a secret.
@@ -368,7 +368,7 @@ type ValidationError struct {
 
 // Error names the method and the field.
 func (e *ValidationError) Error() string {
-	return fmt.Sprintf("coder: %s: %s %s", e.Method, e.Field, e.Reason)
+	return fmt.Sprintf("coder: %s: %s %s", e.Operation, e.Field, e.Reason)
 }
 
 // Unwrap returns the cause.
@@ -502,8 +502,8 @@ func describe(status int, json bool) string {
 	return "the status is unexpected"
 }
 
-func invalid(method, field, reason string) *ValidationError {
-	return &ValidationError{Method: method, Field: field, Reason: reason}
+func invalid(op, field, reason string) *ValidationError {
+	return &ValidationError{Operation: op, Field: field, Reason: reason}
 }
 
 // noContext is the error of a call that was given nil for its context.

@@ -180,7 +180,7 @@ func ExampleClient_AllUsers() {
 	// 2 requests
 }
 
-func ExampleClient_AllEvents() {
+func ExampleClient_AllEventHistory() {
 	hub, client := exampleHub()
 	defer hub.Close()
 	ctx := context.Background()
@@ -193,7 +193,7 @@ func ExampleClient_AllEvents() {
 	}
 
 	// What happened since the last turn began, newest first?
-	for event, err := range client.AllEvents(ctx, created.SessionID, nil) {
+	for event, err := range client.AllEventHistory(ctx, created.SessionID, nil) {
 		if err != nil {
 			log.Fatal(err)
 		}

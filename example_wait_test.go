@@ -25,7 +25,7 @@ func ExampleClient_WaitForSession() {
 	}
 
 	// A real session takes longer: leave PollInterval out.
-	outcome, err := client.WaitForSession(ctx, created.SessionID, &coder.WaitOptions{PollInterval: 10 * time.Millisecond})
+	outcome, err := client.WaitForSession(ctx, created.SessionID, &coder.WaitForSessionOptions{PollInterval: 10 * time.Millisecond})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func ExampleClient_WaitForSession_turn() {
 		},
 		func(s *codertest.SessionControl) { s.Emit(codertest.Event{Event: "turn_end"}) },
 	)
-	outcome, err := client.WaitForSession(ctx, created.SessionID, &coder.WaitOptions{
+	outcome, err := client.WaitForSession(ctx, created.SessionID, &coder.WaitForSessionOptions{
 		PollInterval: 10 * time.Millisecond,
 		OnPoll:       func(s *coder.Session) { fmt.Println(s.Status) },
 	})

@@ -69,7 +69,7 @@ func (s *server) seen() []seen {
 func (s *server) client(t *testing.T, opts ...coder.Option) *coder.Client {
 	t.Helper()
 	return newClient(t, append([]coder.Option{
-		coder.WithURL(s.URL + prefix), coder.WithAPIKey(testKey), coder.WithRetryPolicy(coder.NoRetry),
+		coder.WithURL(s.URL + prefix), coder.WithAPIKey(testKey), coder.WithRetryPolicy(coder.RetryPolicy{MaxAttempts: 1}),
 	}, opts...)...)
 }
 

@@ -37,11 +37,11 @@ func TestWhatIsNoMessage(t *testing.T) {
 		} {
 			var bad *coder.ValidationError
 			require.ErrorAs(t, conn.Send(t.Context(), m), &bad, name)
-			assert.Equal(t, "Send", bad.Method, name)
+			assert.Equal(t, "Send", bad.Operation, name)
 			assert.Equal(t, "message", bad.Field, name)
 			_, err := conn.SendAndWait(t.Context(), m)
 			require.ErrorAs(t, err, &bad, name)
-			assert.Equal(t, "SendAndWait", bad.Method, name)
+			assert.Equal(t, "SendAndWait", bad.Operation, name)
 			assert.Equal(t, "message", bad.Field, name)
 		}
 		require.NoError(t, conn.Close())
@@ -88,7 +88,7 @@ func TestNoContext(t *testing.T) {
 			for range 2 {
 				var bad *coder.ValidationError
 				require.ErrorAs(t, call(), &bad, method)
-				assert.Equal(t, method, bad.Method)
+				assert.Equal(t, method, bad.Operation)
 				assert.Equal(t, "ctx", bad.Field)
 			}
 		}

@@ -388,6 +388,6 @@ func TestConnectRefusesOptions(t *testing.T) {
 		assert.Equal(t, field, bad.Field)
 		_, err = c.Attach(t.Context(), "x", &coder.AttachOptions{Connection: o})
 		require.ErrorAs(t, err, &bad)
-		assert.Equal(t, "Attach", bad.Method)
+		assert.Equal(t, "Attach", bad.Operation)
 	}
 }

@@ -248,7 +248,7 @@ func TestHeartbeatTimes(t *testing.T) {
 			var bad *coder.ValidationError
 			require.ErrorAs(t, err, &bad)
 			assert.Equal(t, "HeartbeatTimeout", bad.Field)
-			assert.Equal(t, "Connect", bad.Method)
+			assert.Equal(t, "Connect", bad.Operation)
 			assert.Empty(t, hub.seen())
 		})
 	}

@@ -376,7 +376,7 @@ func TestAttach(t *testing.T) {
 				_, err = c.Attach(t.Context(), "..", nil)
 				var bad *coder.ValidationError
 				require.ErrorAs(t, err, &bad)
-				assert.Equal(t, "Attach", bad.Method)
+				assert.Equal(t, "Attach", bad.Operation)
 			})
 		})
 	}

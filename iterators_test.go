@@ -56,11 +56,11 @@ var iteratorMethods = []methodCase{
 		},
 	},
 	{
-		name:   "AllEvents",
+		name:   "AllEventHistory",
 		route:  "GET /api/hub/session/ID/events/history?limit=3&beforeId=1240",
 		sample: "responses/session-events-history.json", wrapper: "events",
 		call: func(ctx context.Context, c *coder.Client, id string) (any, error) {
-			return take(c.AllEvents(ctx, id, &coder.ListEventHistoryParams{Limit: 3, BeforeID: 1240}), 3)
+			return take(c.AllEventHistory(ctx, id, &coder.ListEventHistoryParams{Limit: 3, BeforeID: 1240}), 3)
 		},
 	},
 }
@@ -122,7 +122,7 @@ var pagers = []pager{
 		},
 	},
 	{
-		"AllEvents", "/hub/session/{id}/events/history",
+		"AllEventHistory", "/hub/session/{id}/events/history",
 		func(t *testing.T, hub *codertest.Hub, c *coder.Client) (ids []string) {
 			session := hub.Session(newSession(t, c))
 			events, err := c.ListEventHistory(t.Context(), session.ID(), nil)
@@ -141,7 +141,7 @@ var pagers = []pager{
 			if offset != 0 {
 				params.BeforeID = 9 - offset
 			}
-			return named(c.AllEvents(ctx, session, &params), func(e *coder.SessionEvent) string {
+			return named(c.AllEventHistory(ctx, session, &params), func(e *coder.SessionEvent) string {
 				return fmt.Sprint(session, " ", e.ID)
 			})
 		},
@@ -301,14 +301,14 @@ func TestIteratorValidation(t *testing.T) {
 		{"AllConnectableSessions", "offset", named(c.AllConnectableSessions(ctx, &coder.ListConnectableSessionsParams{Offset: -1}), sessionID)},
 		{"AllUsers", "limit", named(c.AllUsers(ctx, &coder.ListUsersParams{Limit: -1}), user)},
 		{"AllUsers", "offset", named(c.AllUsers(ctx, &coder.ListUsersParams{Offset: -1}), user)},
-		{"AllEvents", "limit", named(c.AllEvents(ctx, "s", &coder.ListEventHistoryParams{Limit: -1}), event)},
-		{"AllEvents", "beforeId", named(c.AllEvents(ctx, "s", &coder.ListEventHistoryParams{BeforeID: -1}), event)},
-		{"AllEvents", "sessionID", named(c.AllEvents(ctx, "", nil), event)},
+		{"AllEventHistory", "limit", named(c.AllEventHistory(ctx, "s", &coder.ListEventHistoryParams{Limit: -1}), event)},
+		{"AllEventHistory", "beforeId", named(c.AllEventHistory(ctx, "s", &coder.ListEventHistoryParams{BeforeID: -1}), event)},
+		{"AllEventHistory", "sessionID", named(c.AllEventHistory(ctx, "", nil), event)},
 	} {
 		got, err := outcome(t, row.all)
 		var invalid *coder.ValidationError
 		require.ErrorAs(t, err, &invalid, "%s %s", row.method, row.field)
-		assert.Equal(t, row.method, invalid.Method)
+		assert.Equal(t, row.method, invalid.Operation)
 		assert.Equal(t, row.field, invalid.Field)
 		assert.Empty(t, got)
 	}
@@ -333,7 +333,7 @@ func TestIteratorsWithoutParams(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, users, 1)
 		assert.Equal(t, user, users[0].UserID)
-		events, err := take(c.AllEvents(t.Context(), id, nil), 99)
+		events, err := take(c.AllEventHistory(t.Context(), id, nil), 99)
 		require.NoError(t, err)
 		assert.NotEmpty(t, events)
 	})
@@ -370,10 +370,10 @@ func TestIteratorsOnAHubThatDoesNotPage(t *testing.T) {
 		{"AllUsers", `{"users":[{"userId":"a"},{"userId":"b"}]}`, 2, []string{"a", "b"}},
 		{"AllUsers", `[]`, 1, nil},
 		{
-			"AllEvents", `{"sessionId":"s","events":[{"id":7,"event":"a"},{"id":9,"event":"a"},{"id":8,"event":"a"},{"id":9,"event":"a"}]}`,
+			"AllEventHistory", `{"sessionId":"s","events":[{"id":7,"event":"a"},{"id":9,"event":"a"},{"id":8,"event":"a"},{"id":9,"event":"a"}]}`,
 			2, []string{"s 9", "s 8", "s 7"},
 		},
-		{"AllEvents", `{"sessionId":"s","events":[]}`, 1, nil},
+		{"AllEventHistory", `{"sessionId":"s","events":[]}`, 1, nil},
 	} {
 		t.Run(row.pager, func(t *testing.T) {
 			bubble(t, func(t *testing.T, hub *codertest.Hub) {
@@ -487,8 +487,8 @@ func TestAllConnectableSessions(t *testing.T) {
 	})
 }
 
-// TestAllEventsWhileTheyHappen: those after the first page do not appear, whenever the loop ends.
-func TestAllEventsWhileTheyHappen(t *testing.T) {
+// TestAllEventHistoryWhileTheyHappen: those after the first page do not appear, whenever the loop ends.
+func TestAllEventHistoryWhileTheyHappen(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
 		c := hubClient(t, hub)
 		session := hub.Session(newSession(t, c))
@@ -497,7 +497,7 @@ func TestAllEventsWhileTheyHappen(t *testing.T) {
 			newest = session.Emit(codertest.Event{Event: "turn_end"})
 		}
 		next := newest
-		for e, err := range c.AllEvents(t.Context(), session.ID(), &coder.ListEventHistoryParams{Limit: 3}) {
+		for e, err := range c.AllEventHistory(t.Context(), session.ID(), &coder.ListEventHistoryParams{Limit: 3}) {
 			require.NoError(t, err)
 			require.Equal(t, next, e.ID)
 			next--
@@ -507,7 +507,7 @@ func TestAllEventsWhileTheyHappen(t *testing.T) {
 
 		got := 0
 		var last error
-		for _, err := range c.AllEvents(t.Context(), session.ID(), &coder.ListEventHistoryParams{Limit: 3}) {
+		for _, err := range c.AllEventHistory(t.Context(), session.ID(), &coder.ListEventHistoryParams{Limit: 3}) {
 			if last = err; err != nil {
 				continue
 			}

@@ -33,7 +33,7 @@ var resourceMethods = []methodCase{
 				Name: "Checkout team", Description: "Checkout and auth repositories", Scope: coder.WorkspaceScopeOrg,
 				Repos: []coder.SessionRepositoryRef{checkoutRepo}, Dependencies: []string{"git", "jq"},
 				SetupScript: "#!/bin/sh\nbun install\n", SystemPrompt: "Prefer small pull requests.",
-				SystemPromptMode: coder.SystemPromptAppend, SavedSkillIDs: []string{"sk_18ab3f"},
+				SystemPromptMode: coder.WorkspacePromptAppend, SavedSkillIDs: []string{"sk_18ab3f"},
 				SkillBucketIDs: []string{"bkt_70c2"}, EnabledAgents: []string{"lead", "builder"},
 			})
 		},
@@ -52,7 +52,7 @@ var resourceMethods = []methodCase{
 		call: func(ctx context.Context, c *coder.Client, id string) (any, error) { return c.GetWorkspace(ctx, id) },
 	},
 	{
-		name: "ListWorkspaces", route: "GET /api/hub/workspaces", sample: "responses/workspaces-list.json",
+		name: "ListWorkspaces", route: "GET /api/hub/workspaces", sample: "responses/workspaces-list.json", want: "workspaces",
 		call: func(ctx context.Context, c *coder.Client, _ string) (any, error) { return c.ListWorkspaces(ctx) },
 	},
 	{

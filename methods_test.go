@@ -198,6 +198,12 @@ func TestMethodSuccess(t *testing.T) {
 			list := got.(*coder.ListUsersResponse)
 			assertSameJSON(t, sample(t, m.sample), list.Users, "nothing the Hub sent may be lost or invented")
 			assert.Len(t, list.Users, list.Total)
+		case "workspaces":
+			list := *got.(*coder.WorkspaceListResponse)
+			list.Workspaces = slices.Clone(list.Workspaces)
+			assert.Equal(t, coder.WorkspacePromptAppend, list.Workspaces[1].SystemPromptMode, "the default is filled in")
+			list.Workspaces[1].SystemPromptMode = ""
+			assertSameJSON(t, sample(t, m.sample), list, "nothing else may be lost or invented")
 		default:
 			assertSameJSON(t, unwrap(t, sample(t, m.sample), m.wrapper), got, "nothing the Hub sent may be lost or invented")
 		}
@@ -218,7 +224,7 @@ func TestMethodIDs(t *testing.T) {
 			_, err := m.call(t.Context(), c, id)
 			var invalid *coder.ValidationError
 			require.ErrorAs(t, err, &invalid, "id %q", id)
-			assert.Equal(t, m.name, invalid.Method)
+			assert.Equal(t, m.name, invalid.Operation)
 			assert.NotEmpty(t, invalid.Field)
 			assert.Regexp(t, `^coder: `+m.name+`: \w+ID\w* must not be `, err.Error())
 		}

@@ -54,23 +54,27 @@ func WithHTTPClient(client *http.Client) Option { return func(c *config) { c.htt
 func WithUserAgent(text string) Option { return func(c *config) { c.userAgent = text } }
 
 // WithRetryPolicy sets how failed requests are repeated. Default: the zero [RetryPolicy], whose
-// fields all have defaults. [NoRetry] turns repeating off.
+// fields all have defaults.
 func WithRetryPolicy(policy RetryPolicy) Option { return func(c *config) { c.retry = policy } }
 
 // WithMaxResponseSize sets the largest answer accepted, in bytes. A larger one is a
-// [*ResponseError] that matches [ErrResponseTooLarge]. Default: 256 MiB.
+// [*ResponseError] that matches [ErrResponseTooLarge]. Default: 256 MiB. Negative: no limit.
 func WithMaxResponseSize(bytes int64) Option {
 	return func(c *config) { c.maxResponseSize = bytes }
 }
 
-const defaultMaxResponseSize = 256 << 20
+const (
+	defaultMaxResponseSize = 256 << 20
+	unlimited              = 1 << 62 // leaves room for one byte more
+)
 
 // RetryPolicy says how often and how fast a request is repeated. What is repeated at all is in the
-// table of the package documentation. A zero field has its default.
+// table of the package documentation. A zero field has its default. The policy
+// RetryPolicy{MaxAttempts: 1} repeats nothing.
 type RetryPolicy struct {
 	// MaxAttempts is the largest number of requests a call makes, the first included, save for
-	// the failures that UnavailableWindow covers. 1 means one request, whatever the window.
-	// Default: 4.
+	// the failures that UnavailableWindow covers. 1, or negative, means one request, whatever the
+	// window. Default: 4.
 	MaxAttempts int
 	// MinBackoff is the wait after the first failure. It doubles with each further one, and up to
 	// half of each wait is taken off at random. Default: 100 ms.
@@ -82,12 +86,9 @@ type RetryPolicy struct {
 	// to 15 seconds. Negative: no window, MaxAttempts holds for these failures too. Default: 30 s.
 	UnavailableWindow time.Duration
 	// MaxRetryAfter is the longest wait the Hub may ask for. If it asks for more, the call ends at
-	// once with an [*APIError] whose RetryAfter is set. Default: 60 s.
+	// once with an [*APIError] whose RetryAfter is set. Negative: no wait is accepted. Default: 60 s.
 	MaxRetryAfter time.Duration
 }
-
-// NoRetry is the policy of one attempt.
-var NoRetry = RetryPolicy{MaxAttempts: 1}
 
 func (c *config) validate() error {
 	for _, text := range []struct{ field, value string }{
@@ -99,16 +100,10 @@ func (c *config) validate() error {
 		}
 	}
 	switch p := c.retry; {
-	case p.MaxAttempts < 0:
-		return invalid("NewClient", "WithRetryPolicy: MaxAttempts", "must not be negative")
 	case p.MinBackoff < 0:
 		return invalid("NewClient", "WithRetryPolicy: MinBackoff", "must not be negative")
 	case p.MaxBackoff < 0:
 		return invalid("NewClient", "WithRetryPolicy: MaxBackoff", "must not be negative")
-	case p.MaxRetryAfter < 0:
-		return invalid("NewClient", "WithRetryPolicy: MaxRetryAfter", "must not be negative")
-	case c.maxResponseSize < 0:
-		return invalid("NewClient", "WithMaxResponseSize", "must not be negative")
 	}
 	return nil
 }

@@ -91,7 +91,7 @@ func TestResourceArguments(t *testing.T) {
 		var bad *coder.ValidationError
 		require.ErrorAs(t, err, &bad, "%s without %s", tc.method, tc.field)
 		assert.Nil(t, got)
-		assert.Equal(t, tc.method, bad.Method)
+		assert.Equal(t, tc.method, bad.Operation)
 		assert.Equal(t, tc.field, bad.Field)
 		assert.Regexp(t, `^coder: `+tc.method+`: `+tc.field+` (or targetAgentSlug )?must `, err.Error())
 	}
@@ -152,7 +152,7 @@ func TestResourceBodies(t *testing.T) {
 		{`{"scope":"user","setupScript":"","systemPrompt":"p","systemPromptMode":"overwrite"}`, func() (any, error) {
 			return c.UpdateWorkspace(ctx, "ws_1", coder.UpdateWorkspaceRequest{
 				Scope: new(coder.WorkspaceScopeUser), SetupScript: new(""), SystemPrompt: new("p"),
-				SystemPromptMode: new(coder.SystemPromptOverwrite),
+				SystemPromptMode: new(coder.WorkspacePromptOverwrite),
 			})
 		}},
 		{`{"enabledAgents":[]}`, func() (any, error) {
@@ -289,7 +289,7 @@ func TestResourcesAreTolerant(t *testing.T) {
 	w, err := c.GetWorkspace(t.Context(), "ws_1")
 	require.NoError(t, err)
 	assert.Equal(t, &coder.WorkspaceDetail{
-		ID: "ws_1", Scope: coder.WorkspaceScopeOrg, Snapshot: &coder.WorkspaceSnapshot{Status: "ready"},
+		ID: "ws_1", Scope: coder.WorkspaceScopeOrg, SystemPromptMode: coder.WorkspacePromptAppend, Snapshot: &coder.WorkspaceSnapshot{Status: "ready"},
 		Extra: map[string]json.RawMessage{"new": json.RawMessage("1")},
 	}, w)
 	list, err := c.ListCustomAgents(t.Context(), nil)

@@ -227,7 +227,7 @@ func TestRetryPolicy(t *testing.T) {
 		requests int
 		took     time.Duration // at most; at least half of it
 	}{
-		"one attempt, window or not": {coder.NoRetry, codertest.Fault{Status: 503}, 1, 0},
+		"one attempt, window or not": {coder.RetryPolicy{MaxAttempts: 1}, codertest.Fault{Status: 503}, 1, 0},
 		"two attempts":               {coder.RetryPolicy{MaxAttempts: 2}, codertest.Fault{Status: 429}, 2, 100 * time.Millisecond},
 		"no window":                  {coder.RetryPolicy{UnavailableWindow: -1}, codertest.Fault{Status: 502}, 4, 700 * time.Millisecond},
 		"own backoff":                {coder.RetryPolicy{MinBackoff: time.Second, MaxBackoff: 2 * time.Second}, codertest.Fault{Status: 429}, 4, 5 * time.Second},

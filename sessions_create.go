@@ -178,8 +178,8 @@ type SandboxCommandMode string
 
 // The command modes.
 const (
-	CommandOneshot     SandboxCommandMode = "oneshot"     // it is destroyed
-	CommandInteractive SandboxCommandMode = "interactive" // it stays
+	SandboxOneshot     SandboxCommandMode = "oneshot"     // it is destroyed
+	SandboxInteractive SandboxCommandMode = "interactive" // it stays
 )
 
 // SandboxCommand is the first command of a sandbox.

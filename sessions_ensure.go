@@ -22,11 +22,12 @@ const defaultLookupWindow = 60 * time.Second
 // EnsureSessionOptions says what [Client.EnsureSession] does when it cannot tell whether a session
 // was created.
 type EnsureSessionOptions struct {
-	// AllowRepost creates again when no session was found within LookupWindow. Two sessions may
-	// then exist, if the Hub finds the first one later.
-	AllowRepost bool
-	// LookupWindow is how long to look, counted from the first look that the Hub answered.
-	// Default: 60 s.
+	// RepostAfter creates the session again when lookups have been answered for so long and have
+	// found none. Two sessions may then exist, if the first create was only slow to show: the longer,
+	// the safer. Default: never.
+	RepostAfter time.Duration
+	// LookupWindow is how long to look for the session and to create it again, counted from the first
+	// lookup that the Hub answered. It is at least RepostAfter. Default: 60 s. Negative: no lookup.
 	LookupWindow time.Duration
 }
 
@@ -48,9 +49,9 @@ type EnsuredSession struct {
 // returned whatever the request says, archived ones included; of several the oldest.
 //
 // When a create has an unknown outcome it looks again, several times within LookupWindow, and
-// adopts what it finds. Only if it finds nothing it returns the error that matches
-// [ErrOutcomeUnknown], or creates again if AllowRepost says so. Concurrent calls with one key in
-// this process share one create.
+// adopts what it finds. If it finds nothing it creates the session again after RepostAfter, where
+// that is set; in the end it returns the error that matches [ErrOutcomeUnknown]. Concurrent calls
+// with one key in this process share one create.
 //
 // What it cannot do: two processes that call at the same moment can both create, since the Hub has
 // no keys of its own. An empty search is no proof that there is no session. A context that ends
@@ -64,7 +65,7 @@ type EnsuredSession struct {
 func (c *Client) EnsureSession(ctx context.Context, key string, body CreateSessionRequest, options *EnsureSessionOptions) (*EnsuredSession, error) {
 	e := ensurer{client: c, key: key, window: defaultLookupWindow, body: body}
 	if options != nil {
-		e.repost = options.AllowRepost
+		e.repostAfter = options.RepostAfter
 		e.window = cmp.Or(options.LookupWindow, e.window)
 	}
 	if err := e.prepare(); err != nil {
@@ -104,11 +105,12 @@ type sharedSession struct {
 
 // ensurer is one flight.
 type ensurer struct {
-	client *Client
-	key    string
-	body   CreateSessionRequest
-	window time.Duration
-	repost bool
+	client      *Client
+	key         string
+	body        CreateSessionRequest
+	window      time.Duration // how long to look after a create of unknown outcome
+	repostAfter time.Duration // 0: never
+	answered    time.Time     // the first lookup after such a create that the Hub answered
 }
 
 // prepare checks the arguments and puts the key into the request.
@@ -117,8 +119,8 @@ func (e *ensurer) prepare() error {
 	switch {
 	case strings.TrimSpace(e.key) == "":
 		return invalid(ensureOp, "key", "must not be empty")
-	case e.window < 0:
-		return invalid(ensureOp, "LookupWindow", "must not be negative")
+	case e.repostAfter < 0:
+		return invalid(ensureOp, "RepostAfter", "must not be negative")
 	case given && other != any(e.key):
 		return invalid(ensureOp, "metadata."+idempotencyKey, "must be the key, or not be there")
 	}
@@ -143,19 +145,21 @@ func (e *ensurer) run(ctx context.Context) (*sharedSession, error) {
 	if found != nil {
 		return &sharedSession{EnsuredSession: EnsuredSession{SessionID: found.SessionID, Session: found}}, nil
 	}
-	made, err := e.create(ctx)
-	if !errors.Is(err, ErrOutcomeUnknown) || ctx.Err() != nil {
-		return made, err
+	for {
+		made, err := e.create(ctx)
+		if !errors.Is(err, ErrOutcomeUnknown) || ctx.Err() != nil {
+			return made, err
+		}
+		found, repost := e.search(ctx)
+		if found != nil {
+			return &sharedSession{EnsuredSession: EnsuredSession{
+				SessionID: found.SessionID, Session: found, Created: true, Recovered: true,
+			}}, nil
+		}
+		if !repost {
+			return nil, err
+		}
 	}
-	if found := e.search(ctx); found != nil {
-		return &sharedSession{EnsuredSession: EnsuredSession{
-			SessionID: found.SessionID, Session: found, Created: true, Recovered: true,
-		}}, nil
-	}
-	if !e.repost || ctx.Err() != nil {
-		return nil, err
-	}
-	return e.create(ctx)
 }
 
 // create creates the session and, if that goes well, reads it.
@@ -171,28 +175,36 @@ func (e *ensurer) create(ctx context.Context) (*sharedSession, error) {
 	return &sharedSession{EnsuredSession: EnsuredSession{SessionID: created.SessionID, Session: session, Created: true}}, nil
 }
 
-// search looks for a session that may have been created, several times.
-func (e *ensurer) search(ctx context.Context) *Session {
-	var answered time.Time
+// search looks for a session that may have been created, several times. It ends with the session, with
+// the window, or when lookups have found nothing for RepostAfter: the session may then be created again.
+func (e *ensurer) search(ctx context.Context) (found *Session, repost bool) {
 	began := time.Now()
-	for wait := time.Second; ; wait = min(2*wait, 10*time.Second) {
+	var answered time.Time // the first lookup of this search that was
+	window := max(e.window, e.repostAfter)
+	for wait := time.Second; e.window >= 0; wait = min(2*wait, 10*time.Second) {
 		found, err := e.find(ctx)
 		if found != nil {
-			return found
+			return found, false
 		}
 		now := time.Now()
-		if err == nil && answered.IsZero() {
-			answered = now
+		if err == nil {
+			answered = cmp.Or(answered, now)
+			e.answered = cmp.Or(e.answered, now)
 		}
-		// A Hub that does not answer at all is given the same time, so that this ends.
-		left := cmp.Or(answered, began).Add(e.window).Sub(now)
-		if left <= 0 {
-			return nil
+		// A Hub that answers no lookup at all is given the same time, so that this ends.
+		left := cmp.Or(e.answered, began).Add(window).Sub(now)
+		if e.repostAfter > 0 && err == nil {
+			untilRepost := answered.Add(e.repostAfter).Sub(now)
+			if untilRepost <= 0 && left >= 0 {
+				return nil, true
+			}
+			wait = min(wait, max(untilRepost, 0))
 		}
-		if !backoff.Sleep(ctx, min(wait, left)) {
-			return nil
+		if left <= 0 || !backoff.Sleep(ctx, min(wait, left)) {
+			return nil, false
 		}
 	}
+	return nil, false
 }
 
 // find returns the oldest session with the key, nil if there is none. The list does not tell the

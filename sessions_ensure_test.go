@@ -131,7 +131,11 @@ func TestEnsureSession(t *testing.T) {
 				c := hubClient(t, hub)
 				hub.Inject(codertest.Fault{Method: http.MethodPost, Cut: codertest.CutBeforeEffect})
 				began := time.Now()
-				got, err := ensure(t, c, "k", &coder.EnsureSessionOptions{AllowRepost: repost, LookupWindow: 20 * time.Second})
+				options := &coder.EnsureSessionOptions{LookupWindow: 20 * time.Second}
+				if repost {
+					options.RepostAfter = 20 * time.Second
+				}
+				got, err := ensure(t, c, "k", options)
 				assert.InDelta(t, 20, time.Since(began).Seconds(), 0.1)
 				if repost {
 					require.NoError(t, err)
@@ -143,6 +147,53 @@ func TestEnsureSession(t *testing.T) {
 				assert.Empty(t, hub.SessionIDs())
 			})
 		}
+	})
+	t.Run("posts again after RepostAfter, within the window", func(t *testing.T) {
+		for name, test := range map[string]struct {
+			lost    int // creates that do not arrive
+			options coder.EnsureSessionOptions
+			posts   int
+			after   time.Duration
+			unknown bool
+		}{
+			"once":                 {1, coder.EnsureSessionOptions{RepostAfter: 5 * time.Second}, 2, 5 * time.Second, false},
+			"three times":          {3, coder.EnsureSessionOptions{RepostAfter: 5 * time.Second}, 4, 15 * time.Second, false},
+			"until the window":     {99, coder.EnsureSessionOptions{RepostAfter: 25 * time.Second}, 3, 60 * time.Second, true},
+			"beyond the window":    {1, coder.EnsureSessionOptions{RepostAfter: 90 * time.Second}, 2, 90 * time.Second, false},
+			"without a lookup":     {1, coder.EnsureSessionOptions{LookupWindow: -1}, 1, 0, true},
+			"never, by default":    {1, coder.EnsureSessionOptions{}, 1, 60 * time.Second, true},
+			"only where it is set": {1, coder.EnsureSessionOptions{LookupWindow: time.Second}, 1, time.Second, true},
+		} {
+			t.Run(name, func(t *testing.T) {
+				bubble(t, func(t *testing.T, hub *codertest.Hub) {
+					c := hubClient(t, hub)
+					hub.Inject(codertest.Fault{Method: http.MethodPost, Cut: codertest.CutBeforeEffect, Count: test.lost})
+					began := time.Now()
+					_, err := ensure(t, c, "k", &test.options)
+					assert.Equal(t, test.unknown, errors.Is(err, coder.ErrOutcomeUnknown), "%v", err)
+					assert.InDelta(t, test.after.Seconds(), time.Since(began).Seconds(), 0.1)
+					posts := 0
+					for _, r := range hub.Requests() {
+						if r.Method == http.MethodPost {
+							posts++
+						}
+					}
+					assert.Equal(t, test.posts, posts)
+				})
+			})
+		}
+	})
+	t.Run("lookups that are not answered do not count for RepostAfter", func(t *testing.T) {
+		bubble(t, func(t *testing.T, hub *codertest.Hub) {
+			c := hubClient(t, hub)
+			hub.Inject(codertest.Fault{Method: http.MethodPost, Cut: codertest.CutAfterEffect})
+			away := hub.Inject(codertest.Fault{Method: http.MethodGet, Skip: 1, Status: 500, Count: -1})
+			time.AfterFunc(20*time.Second, away.Remove)
+			got, err := ensure(t, c, "k", &coder.EnsureSessionOptions{RepostAfter: 5 * time.Second})
+			require.NoError(t, err)
+			assert.True(t, got.Recovered)
+			assert.Len(t, hub.SessionIDs(), 1)
+		})
 	})
 	t.Run("a Hub that does not answer the looks", func(t *testing.T) {
 		bubble(t, func(t *testing.T, hub *codertest.Hub) {
@@ -184,8 +235,8 @@ func TestEnsureSession(t *testing.T) {
 					_, err := c.EnsureSession(t.Context(), "k", coder.CreateSessionRequest{}, nil)
 					return err
 				},
-				"LookupWindow": func() error {
-					_, err := ensure(t, c, "k", &coder.EnsureSessionOptions{LookupWindow: -1})
+				"RepostAfter": func() error {
+					_, err := ensure(t, c, "k", &coder.EnsureSessionOptions{RepostAfter: -1})
 					return err
 				},
 				"metadata.idempotencyKey": func() error {
@@ -196,7 +247,7 @@ func TestEnsureSession(t *testing.T) {
 				var invalid *coder.ValidationError
 				require.ErrorAs(t, call(), &invalid)
 				assert.Equal(t, field, invalid.Field)
-				assert.Equal(t, "EnsureSession", invalid.Method)
+				assert.Equal(t, "EnsureSession", invalid.Operation)
 			}
 			_, err := c.EnsureSession(t.Context(), "k", coder.CreateSessionRequest{Task: "x", Metadata: map[string]any{"idempotencyKey": "k"}}, nil)
 			require.NoError(t, err, "the same key is fine")

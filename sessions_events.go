@@ -84,7 +84,7 @@ func (c *Client) ListEventHistory(ctx context.Context, sessionID string, params 
 		get("ListEventHistory", "/hub/session/{sessionID}/events/history", sessionID).with(&q))
 }
 
-// AllEvents returns the events of a session from the newest to the oldest, page by page. It starts
+// AllEventHistory returns the events of a session from the newest to the oldest, page by page. It starts
 // below params.BeforeID; 0 means with the newest. Limit is the size of a page, not a maximum; 0
 // means 100. Events that happen after the first page was read do not appear. No event comes twice,
 // and if every page has the newest events below the one before, none is left out. The loop ends
@@ -95,7 +95,7 @@ func (c *Client) ListEventHistory(ctx context.Context, sessionID string, params 
 // matches [ErrSessionNotFound] also if the session is deleted in between.
 //
 // GET /hub/session/{sessionId}/events/history
-func (c *Client) AllEvents(ctx context.Context, sessionID string, params *ListEventHistoryParams) iter.Seq2[SessionEvent, error] {
+func (c *Client) AllEventHistory(ctx context.Context, sessionID string, params *ListEventHistoryParams) iter.Seq2[SessionEvent, error] {
 	var p ListEventHistoryParams
 	if params != nil {
 		p = *params
@@ -105,7 +105,7 @@ func (c *Client) AllEvents(ctx context.Context, sessionID string, params *ListEv
 		var q route.Query
 		q.Int("limit", cmp.Or(p.Limit, pageSize)).Int("beforeId", before)
 		history, err := call[SessionEventHistory](ctx, c,
-			get("AllEvents", "/hub/session/{sessionID}/events/history", sessionID).with(&q))
+			get("AllEventHistory", "/hub/session/{sessionID}/events/history", sessionID).with(&q))
 		if err != nil {
 			return nil, err
 		}

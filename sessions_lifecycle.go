@@ -80,7 +80,8 @@ func (c *Client) resume(ctx context.Context, op, sessionID string) (*LifecycleRe
 
 // RemoteAttachPreparationOptions says how long to wait for a session to wake.
 type RemoteAttachPreparationOptions struct {
-	// Timeout is how long to wait after the Hub began to wake it. Default: 30 s.
+	// Timeout is how long to wait after the Hub began to wake it. Default: 30 s. Negative: until the
+	// context ends.
 	Timeout time.Duration
 	// PollInterval is the time between two looks. Default: 1 s.
 	PollInterval time.Duration
@@ -105,13 +106,13 @@ func (c *Client) PrepareSessionForRemoteAttach(ctx context.Context, sessionID st
 
 // prepare waits for a session that sleeps and, where newborn says so, for one that is being made.
 func (c *Client) prepare(ctx context.Context, op, sessionID string, o RemoteAttachPreparationOptions, newborn bool) (*Session, error) {
-	switch {
-	case o.Timeout < 0:
-		return nil, invalid(op, "Timeout", "must not be negative")
-	case o.PollInterval < 0:
+	if o.PollInterval < 0 {
 		return nil, invalid(op, "PollInterval", "must not be negative")
 	}
-	wait := poll.Poll{Interval: cmp.Or(o.PollInterval, time.Second), Timeout: cmp.Or(o.Timeout, 30*time.Second)}
+	wait := poll.Poll{
+		Interval: cmp.Or(o.PollInterval, time.Second),
+		Timeout:  max(0, cmp.Or(o.Timeout, 30*time.Second)), // 0: no limit
+	}
 
 	look := get(op, "/hub/session/{sessionID}", sessionID)
 	session, err := call[Session](ctx, c, look)

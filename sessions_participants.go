@@ -27,8 +27,8 @@ func (p *SessionParticipants) problem() error {
 type Participant struct {
 	// ID is its id.
 	ID string `json:"id"`
-	// Role is "lead", "sub_agent", "observer", "controller" or another. A lead drives the session.
-	Role string `json:"role"`
+	// Role is the part it plays. A lead drives the session.
+	Role HubRole `json:"role"`
 	// Transport is "ws" or "sse".
 	Transport string `json:"transport,omitzero"`
 	// AgentRole is the name of the agent, where it is one.

@@ -12,8 +12,8 @@ import (
 	"github.com/agentuity/coder-go/internal/route"
 )
 
-// WaitOptions says how often [Client.WaitForSession] looks, and how long it has patience.
-type WaitOptions struct {
+// WaitForSessionOptions says how often [Client.WaitForSession] looks, and how long it has patience.
+type WaitForSessionOptions struct {
 	// PollInterval is the least time between two looks. Default: 2 s.
 	PollInterval time.Duration
 	// MaxPollInterval is what that grows to while nothing changes. Default: 15 s. One that is
@@ -27,7 +27,7 @@ type WaitOptions struct {
 }
 
 // complete checks the options and fills in the defaults.
-func (o *WaitOptions) complete() error {
+func (o *WaitForSessionOptions) complete() error {
 	switch {
 	case o.PollInterval < 0:
 		return invalid(waitOp, "PollInterval", "must not be negative")
@@ -111,7 +111,7 @@ const (
 // event history, since no single one of them tells; the outcome has the evidence. Everything but
 // a stall is seen in two looks before it is believed.
 //
-// Nil options wait as [WaitOptions] says. A look is one request each for the session, its history
+// Nil options wait as [WaitForSessionOptions] says. A look is one request each for the session, its history
 // and, in loop mode, its loop. Looks begin PollInterval apart and become rarer while nothing
 // changes. Transient failures do not end the wait: a network that fails, the statuses 408, 425, 429
 // and 5xx but 501, answers that are of no use. A Retry-After is respected. Time in which the Hub
@@ -125,8 +125,8 @@ const (
 //
 // GET /hub/session/{sessionId}, GET /hub/session/{sessionId}/events/history,
 // GET /hub/session/{sessionId}/loop
-func (c *Client) WaitForSession(ctx context.Context, sessionID string, options *WaitOptions) (*SessionOutcome, error) {
-	var o WaitOptions
+func (c *Client) WaitForSession(ctx context.Context, sessionID string, options *WaitForSessionOptions) (*SessionOutcome, error) {
+	var o WaitForSessionOptions
 	if options != nil {
 		o = *options
 	}
@@ -154,7 +154,7 @@ func (c *Client) WaitForSession(ctx context.Context, sessionID string, options *
 // waiter is one call of WaitForSession.
 type waiter struct {
 	client        *Client
-	options       WaitOptions
+	options       WaitForSessionOptions
 	detail        *request
 	history, loop aside
 

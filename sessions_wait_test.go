@@ -311,7 +311,7 @@ func TestOutcomes(t *testing.T) {
 				}
 				hub.Session(id).Script(nil, nil, happens)
 				var err error
-				outcome, err = c.WaitForSession(anHour(t), id, &coder.WaitOptions{StallTimeout: time.Minute})
+				outcome, err = c.WaitForSession(anHour(t), id, &coder.WaitForSessionOptions{StallTimeout: time.Minute})
 				require.NoError(t, err)
 				require.Equal(t, id, outcome.Session.SessionID)
 				outcome.Evidence = relative(outcome.Evidence, turn)
@@ -386,7 +386,7 @@ func TestNoEvidence(t *testing.T) {
 				row.state(hub.Session(id))
 				hub.Session(id).Script(make([]func(*codertest.SessionControl), 100)...)
 				away(hub, row.away...)
-				outcome, err := hubClient(t, hub).WaitForSession(anHour(t), id, &coder.WaitOptions{StallTimeout: time.Minute})
+				outcome, err := hubClient(t, hub).WaitForSession(anHour(t), id, &coder.WaitForSessionOptions{StallTimeout: time.Minute})
 				require.NoError(t, err)
 				assert.Equal(t, coder.OutcomeStalled, outcome.Kind, "from %q", outcome.Evidence)
 			})
@@ -462,7 +462,7 @@ func TestStalled(t *testing.T) {
 				hub.Session(id).Script(slices.Repeat([]func(*codertest.SessionControl){nil, again}, 100)...)
 				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 				defer cancel()
-				_, err := hubClient(t, hub).WaitForSession(ctx, id, &coder.WaitOptions{StallTimeout: 20 * time.Second})
+				_, err := hubClient(t, hub).WaitForSession(ctx, id, &coder.WaitForSessionOptions{StallTimeout: 20 * time.Second})
 				require.ErrorIs(t, err, context.DeadlineExceeded)
 			})
 		})
@@ -472,7 +472,7 @@ func TestStalled(t *testing.T) {
 			id := workingSession(t, hub)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 			defer cancel()
-			_, err := hubClient(t, hub).WaitForSession(ctx, id, &coder.WaitOptions{StallTimeout: -1})
+			_, err := hubClient(t, hub).WaitForSession(ctx, id, &coder.WaitForSessionOptions{StallTimeout: -1})
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 		})
 	})
@@ -484,7 +484,7 @@ func TestStalled(t *testing.T) {
 				hub.Inject(codertest.Fault{Route: []string{historyRoute, loopRoute}[n%2], Skip: n, Status: 500})
 			}
 			began := time.Now()
-			outcome, err := hubClient(t, hub).WaitForSession(anHour(t), id, &coder.WaitOptions{StallTimeout: time.Minute})
+			outcome, err := hubClient(t, hub).WaitForSession(anHour(t), id, &coder.WaitForSessionOptions{StallTimeout: time.Minute})
 			require.NoError(t, err)
 			assert.Equal(t, coder.OutcomeStalled, outcome.Kind)
 			assert.InDelta(t, 68, time.Since(began).Seconds(), 8)
@@ -515,7 +515,7 @@ func TestConfirmation(t *testing.T) {
 			hub.Inject(codertest.Fault{Route: detailRoute, Skip: 1, Status: 404, Body: []byte(`{"code":"CODER_SESSION_NOT_FOUND"}`)})
 			hub.Session(id).Script(nil, set("status", "failed"))
 			polls := 0
-			outcome, err := hubClient(t, hub).WaitForSession(anHour(t), id, &coder.WaitOptions{OnPoll: func(*coder.Session) { polls++ }})
+			outcome, err := hubClient(t, hub).WaitForSession(anHour(t), id, &coder.WaitForSessionOptions{OnPoll: func(*coder.Session) { polls++ }})
 			require.NoError(t, err)
 			assert.Equal(t, coder.OutcomeFailed, outcome.Kind)
 			assert.Len(t, looks(hub), 4)
@@ -540,17 +540,17 @@ func TestConfirmation(t *testing.T) {
 // changes.
 func TestWaitSpacing(t *testing.T) {
 	for name, test := range map[string]struct {
-		options *coder.WaitOptions
+		options *coder.WaitForSessionOptions
 		faults  []codertest.Fault
 		want    []float64
 	}{
 		"defaults": {nil, nil, []float64{2, 3, 4.5, 6.75, 10.125, 2, 3, 4.5, 6.75, 10.125, 15, 15}},
 		"own": {
-			&coder.WaitOptions{PollInterval: time.Second, MaxPollInterval: 2 * time.Second}, nil,
+			&coder.WaitForSessionOptions{PollInterval: time.Second, MaxPollInterval: 2 * time.Second}, nil,
 			[]float64{1, 1.5, 2, 2, 2, 1, 1.5, 2, 2, 2, 2, 2},
 		},
 		"a maximum below the least": {
-			&coder.WaitOptions{PollInterval: 20 * time.Second}, nil,
+			&coder.WaitForSessionOptions{PollInterval: 20 * time.Second}, nil,
 			[]float64{20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20},
 		},
 		"each failure is a look": {
@@ -637,7 +637,7 @@ func TestWaitRidesOut(t *testing.T) {
 					in := hub.Inject(fault)
 					hub.Session(id).Script(nil, nil, nil, nil, nil, nil, loopAt("completed"))
 					polls := 0
-					outcome, err := c.WaitForSession(anHour(t), id, &coder.WaitOptions{OnPoll: func(s *coder.Session) {
+					outcome, err := c.WaitForSession(anHour(t), id, &coder.WaitForSessionOptions{OnPoll: func(s *coder.Session) {
 						polls++
 						assert.Equal(t, id, s.SessionID)
 					}})
@@ -709,7 +709,7 @@ func TestWaitThroughARestart(t *testing.T) {
 				began := time.Now()
 				time.AfterFunc(after+15*time.Second, func() { hub.Session(id).Emit(codertest.Event{Event: "session_complete"}) })
 				c, refusals := restarting(t, hub, after, 15*time.Second)
-				outcome, err := c.WaitForSession(anHour(t), id, &coder.WaitOptions{MaxPollInterval: 4 * time.Second})
+				outcome, err := c.WaitForSession(anHour(t), id, &coder.WaitForSessionOptions{MaxPollInterval: 4 * time.Second})
 				require.NoError(t, err)
 				assert.Equal(t, coder.OutcomeCompleted, outcome.Kind)
 				assert.Less(t, time.Since(began), after+35*time.Second)
@@ -751,7 +751,7 @@ func TestWaitGivesUp(t *testing.T) {
 				test.fault.Route, test.fault.Skip, test.fault.Count = detailRoute, 2, -1
 				hub.Inject(test.fault)
 				began := time.Now()
-				_, err := hubClient(t, hub).WaitForSession(anHour(t), id, &coder.WaitOptions{StallTimeout: test.stall})
+				_, err := hubClient(t, hub).WaitForSession(anHour(t), id, &coder.WaitForSessionOptions{StallTimeout: test.stall})
 				require.ErrorIs(t, err, coder.ErrUnavailable)
 				var failed *coder.WaitError
 				require.ErrorAs(t, err, &failed)
@@ -769,7 +769,7 @@ func TestWaitGivesUp(t *testing.T) {
 			began := time.Now()
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Hour)
 			defer cancel()
-			outcome, err := hubClient(t, hub).WaitForSession(ctx, id, &coder.WaitOptions{StallTimeout: -1})
+			outcome, err := hubClient(t, hub).WaitForSession(ctx, id, &coder.WaitForSessionOptions{StallTimeout: -1})
 			require.NoError(t, err)
 			assert.Equal(t, coder.OutcomeFailed, outcome.Kind)
 			assert.GreaterOrEqual(t, time.Since(began), 2*time.Hour)
@@ -883,13 +883,13 @@ func TestWaitEndsWithTheContext(t *testing.T) {
 func TestWaitArguments(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
 		c := hubClient(t, hub)
-		for field, options := range map[string]coder.WaitOptions{
+		for field, options := range map[string]coder.WaitForSessionOptions{
 			"PollInterval": {PollInterval: -1}, "MaxPollInterval": {MaxPollInterval: -1},
 		} {
 			_, err := c.WaitForSession(anHour(t), "x", &options)
 			var invalid *coder.ValidationError
 			require.ErrorAs(t, err, &invalid)
-			assert.Equal(t, "WaitForSession", invalid.Method)
+			assert.Equal(t, "WaitForSession", invalid.Operation)
 			assert.Equal(t, field, invalid.Field)
 		}
 		for _, id := range []string{"", ".", ".."} {

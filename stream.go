@@ -27,12 +27,10 @@ type StreamEventsOptions struct {
 	// ("task_*") or all ("*"). Default: what the Hub sends observers. Snapshots, hydrations and
 	// presence always come, and session_shutdown, by which the end is told from a loss.
 	Subscribe []string
-	// NoReconnect ends the stream with an error when the connection is lost and the session is not
-	// over.
-	NoReconnect bool
 	// MaxReconnectAttempts is the largest number of attempts in a row, without a connection that
 	// proved healthy. Default: 10, which with the delays below are about 2 min. For a stream that
-	// is to go on for ever: math.MaxInt.
+	// is to go on for ever: math.MaxInt. Negative: none, the stream ends with an error when the
+	// connection is lost and the session is not over.
 	MaxReconnectAttempts int
 	// ReconnectDelay is the wait before the first attempt. It doubles with each, and up to half of
 	// it is taken off at random. Default: 1 s.
@@ -41,7 +39,7 @@ type StreamEventsOptions struct {
 	MaxReconnectDelay time.Duration
 	// IdleTimeout is how long the Hub may send nothing, not even its first answer or a keep-alive
 	// comment, before the connection counts as lost. Default: 60 s once such a comment came, 5 min
-	// before.
+	// before. Negative: for ever.
 	IdleTimeout time.Duration
 }
 
@@ -51,6 +49,7 @@ const (
 	idleAfterComment  = time.Minute
 	healthyAfter      = 30 * time.Second
 	lookFor           = 10 * time.Second // at a session whose connection has ended
+	forever           = 100 * 365 * 24 * time.Hour
 )
 
 // StreamEvents observes a session: it yields what happens in it, as it happens. First comes a
@@ -119,14 +118,13 @@ func (o *StreamEventsOptions) validate() error {
 		}
 	}
 	switch {
-	case o.MaxReconnectAttempts < 0:
-		return invalid(op, "MaxReconnectAttempts", "must not be negative")
 	case o.ReconnectDelay < 0:
 		return invalid(op, "ReconnectDelay", "must not be negative")
 	case o.MaxReconnectDelay < 0:
 		return invalid(op, "MaxReconnectDelay", "must not be negative")
-	case o.IdleTimeout < 0:
-		return invalid(op, "IdleTimeout", "must not be negative")
+	}
+	if o.IdleTimeout < 0 {
+		o.IdleTimeout = forever
 	}
 	o.MaxReconnectAttempts = cmp.Or(o.MaxReconnectAttempts, 10)
 	o.ReconnectDelay = cmp.Or(o.ReconnectDelay, time.Second)

@@ -194,7 +194,7 @@ func TestStreamEventsGivesUp(t *testing.T) {
 		bubble(t, func(t *testing.T, hub *codertest.Hub) {
 			c := hubClient(t, hub)
 			id := newSession(t, c)
-			f := startFollowing(t, c, id, &coder.StreamEventsOptions{NoReconnect: true})
+			f := startFollowing(t, c, id, &coder.StreamEventsOptions{MaxReconnectAttempts: -1})
 			f.greeting(t)
 			hub.Session(id).EndStreams(1001, "")
 			err := f.end()
@@ -202,7 +202,7 @@ func TestStreamEventsGivesUp(t *testing.T) {
 			require.ErrorAs(t, err, &failed)
 			assert.Contains(t, err.Error(), "the Hub ended the stream")
 			hub.Session(id).Archive()
-			require.NoError(t, startFollowing(t, c, id, &coder.StreamEventsOptions{NoReconnect: true}).end(), "the Hub says that it is over")
+			require.NoError(t, startFollowing(t, c, id, &coder.StreamEventsOptions{MaxReconnectAttempts: -1}).end(), "the Hub says that it is over")
 		})
 	})
 }

@@ -64,7 +64,7 @@ func (o *eventObserver) run(ctx context.Context) error {
 			}
 		}
 		asked := retryAfter(err)
-		if o.options.NoReconnect || asked > maxRetryAfter {
+		if o.options.MaxReconnectAttempts < 0 || asked > maxRetryAfter {
 			return err
 		}
 		o.tries++

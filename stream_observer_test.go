@@ -185,8 +185,8 @@ func TestIdleLimitBeforeTheAnswer(t *testing.T) {
 		options coder.StreamEventsOptions
 		limit   time.Duration
 	}{
-		"by default": {coder.StreamEventsOptions{NoReconnect: true}, 5 * time.Minute},
-		"as set":     {coder.StreamEventsOptions{NoReconnect: true, IdleTimeout: 5 * time.Second}, 5 * time.Second},
+		"by default": {coder.StreamEventsOptions{MaxReconnectAttempts: -1}, 5 * time.Minute},
+		"as set":     {coder.StreamEventsOptions{MaxReconnectAttempts: -1, IdleTimeout: 5 * time.Second}, 5 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			hub := &eventHub{stream: func(_ int, r *http.Request) (*http.Response, error) {
@@ -518,7 +518,7 @@ func TestWhatReconnectedSays(t *testing.T) {
 
 // TestTheContextEndsWhatLooks: also between two connections it is the context that the error names.
 func TestTheContextEndsWhatLooks(t *testing.T) {
-	for name, o := range map[string]*coder.StreamEventsOptions{"reconnecting": nil, "not": {NoReconnect: true}, "the last attempt": {MaxReconnectAttempts: 1}} {
+	for name, o := range map[string]*coder.StreamEventsOptions{"reconnecting": nil, "not": {MaxReconnectAttempts: -1}, "the last attempt": {MaxReconnectAttempts: 1}} {
 		t.Run(name, func(t *testing.T) {
 			hub := &eventHub{
 				stream: func(_ int, r *http.Request) (*http.Response, error) { return events(r, false, snapshotBlock), nil },

@@ -145,8 +145,7 @@ func TestStreamEventsRefusals(t *testing.T) {
 	}
 	for field, o := range map[string]*coder.StreamEventsOptions{
 		"Subscribe[1]": {Subscribe: []string{"task", "a,b"}}, "Subscribe[0]": {Subscribe: []string{""}},
-		"MaxReconnectAttempts": {MaxReconnectAttempts: -1}, "ReconnectDelay": {ReconnectDelay: -1},
-		"MaxReconnectDelay": {MaxReconnectDelay: -1}, "IdleTimeout": {IdleTimeout: -1},
+		"ReconnectDelay": {ReconnectDelay: -1}, "MaxReconnectDelay": {MaxReconnectDelay: -1},
 	} {
 		s := newServer(t, answerJSON(200, ""))
 		_, err := observe(t, s.client(t), o)

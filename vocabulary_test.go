@@ -120,7 +120,7 @@ func TestNormalizeVisibility(t *testing.T) {
 		var bad *coder.ValidationError
 		require.ErrorAs(t, err, &bad, "%q", text)
 		assert.Empty(t, got)
-		assert.Equal(t, "NormalizeVisibility", bad.Method)
+		assert.Equal(t, "NormalizeVisibility", bad.Operation)
 		assert.Equal(t, "visibility", bad.Field)
 	}
 }

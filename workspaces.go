@@ -1,6 +1,7 @@
 package coder
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"reflect"
@@ -13,8 +14,8 @@ type WorkspaceSystemPromptMode string
 
 // The system prompt modes.
 const (
-	SystemPromptAppend    WorkspaceSystemPromptMode = "append"    // adds to it
-	SystemPromptOverwrite WorkspaceSystemPromptMode = "overwrite" // replaces it
+	WorkspacePromptAppend    WorkspaceSystemPromptMode = "append"    // adds to it
+	WorkspacePromptOverwrite WorkspaceSystemPromptMode = "overwrite" // replaces it
 )
 
 // CreateWorkspaceRequest describes a workspace. Only Name is required.
@@ -93,7 +94,8 @@ type WorkspaceDetail struct {
 	SetupScript string `json:"setupScript,omitzero"`
 	// SystemPrompt is its prompt for the lead agent.
 	SystemPrompt string `json:"systemPrompt,omitzero"`
-	// SystemPromptMode says what SystemPrompt does to the lead's own. Empty means append.
+	// SystemPromptMode says what SystemPrompt does to the lead's own. Where the Hub does not say, it is
+	// WorkspacePromptAppend.
 	SystemPromptMode WorkspaceSystemPromptMode `json:"systemPromptMode,omitzero"`
 	// Snapshot is its prepared image; nil if there is none.
 	Snapshot *WorkspaceSnapshot `json:"snapshot,omitzero"`
@@ -247,7 +249,14 @@ func (c *Client) GetWorkspace(ctx context.Context, workspaceID string) (*Workspa
 //
 // GET /hub/workspaces
 func (c *Client) ListWorkspaces(ctx context.Context) (*WorkspaceListResponse, error) {
-	return call[WorkspaceListResponse](ctx, c, get("ListWorkspaces", "/hub/workspaces"))
+	list, err := call[WorkspaceListResponse](ctx, c, get("ListWorkspaces", "/hub/workspaces"))
+	if err != nil {
+		return nil, err
+	}
+	for i := range list.Workspaces {
+		list.Workspaces[i].complete()
+	}
+	return list, nil
 }
 
 // DeleteWorkspace deletes a workspace for good. If an attempt of it was lost and the next one
@@ -285,5 +294,11 @@ func (c *Client) workspace(ctx context.Context, r *request) (*WorkspaceDetail, e
 	if err != nil {
 		return nil, err
 	}
+	out.Workspace.complete()
 	return out.Workspace, nil
+}
+
+// complete fills in what the Hub leaves out because it is the default.
+func (w *WorkspaceDetail) complete() {
+	w.SystemPromptMode = cmp.Or(w.SystemPromptMode, WorkspacePromptAppend)
 }

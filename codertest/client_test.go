@@ -39,7 +39,7 @@ func TestNewClient(t *testing.T) {
 func TestNewClientOptionsWin(t *testing.T) {
 	hub := codertest.NewHub(codertest.WithInMemoryNetwork(), codertest.WithAPIKey("secret"))
 	defer hub.Close()
-	client, err := hub.NewClient(coder.WithAPIKey("wrong"), coder.WithRetryPolicy(coder.NoRetry))
+	client, err := hub.NewClient(coder.WithAPIKey("wrong"), coder.WithRetryPolicy(coder.RetryPolicy{MaxAttempts: 1}))
 	require.NoError(t, err)
 	_, err = client.GetSession(t.Context(), "codesess_000000000001")
 	require.ErrorIs(t, err, coder.ErrUnauthorized)

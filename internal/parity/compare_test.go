@@ -116,8 +116,6 @@ func listed(path string, want, got any) string {
 		return "unknown-members-of-list-items"
 	case want == (missing{}) && path == ".sandboxSessions":
 		return "sandbox-sessions"
-	case want == "append" && got == (missing{}) && strings.HasSuffix(path, ".systemPromptMode"):
-		return "defaults-not-filled-in"
 	case want == (missing{}) && strings.HasPrefix(path, "init of ") && strings.HasSuffix(path, ".label"):
 		return "label-of-a-connection"
 	}

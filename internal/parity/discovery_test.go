@@ -133,7 +133,7 @@ func TestFailedDiscoveryIsNotRemembered(t *testing.T) {
 	for name, value := range env {
 		t.Setenv(name, value)
 	}
-	client, err := coder.NewClient(coder.WithAPIKey(testKey), coder.WithHTTPClient(httpClient), coder.WithRetryPolicy(coder.NoRetry))
+	client, err := coder.NewClient(coder.WithAPIKey(testKey), coder.WithHTTPClient(httpClient), coder.WithRetryPolicy(coder.RetryPolicy{MaxAttempts: 1}))
 	require.NoError(t, err)
 	_, err = client.ListSavedSkills(t.Context())
 	var api *coder.APIError

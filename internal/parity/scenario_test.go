@@ -80,7 +80,7 @@ func (s scenario) playOriginal(t *testing.T, m *method) outcome {
 
 func (s scenario) playGo(t *testing.T, m *method) outcome {
 	t.Helper()
-	opts := []coder.Option{coder.WithHTTPClient(httpClient), coder.WithRetryPolicy(coder.NoRetry)}
+	opts := []coder.Option{coder.WithHTTPClient(httpClient), coder.WithRetryPolicy(coder.RetryPolicy{MaxAttempts: 1})}
 	for name, value := range s.options.environment() {
 		t.Setenv(name, value)
 	}

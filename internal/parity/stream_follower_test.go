@@ -67,7 +67,7 @@ type channelOptions struct {
 func (o channelOptions) client(t *testing.T) *coder.Client {
 	t.Helper()
 	client, err := coder.NewClient(coder.WithURL(o.URL), coder.WithAPIKey(o.APIKey), coder.WithOrgID(o.OrgID),
-		coder.WithHTTPClient(httpClient), coder.WithRetryPolicy(coder.NoRetry))
+		coder.WithHTTPClient(httpClient), coder.WithRetryPolicy(coder.RetryPolicy{MaxAttempts: 1}))
 	require.NoError(t, err)
 	return client
 }
@@ -164,8 +164,10 @@ func openEvents(t *testing.T, o channelOptions) *goFollower {
 	client := o.client(t)
 	return newGoFollower(t, func(f *goFollower) {
 		options := &coder.StreamEventsOptions{
-			Subscribe: o.Subscribe, NoReconnect: o.Reconnect != nil && !*o.Reconnect,
-			MaxReconnectAttempts: o.MaxReconnectAttempts, ReconnectDelay: ms(o.ReconnectDelayMs),
+			Subscribe: o.Subscribe, MaxReconnectAttempts: o.MaxReconnectAttempts, ReconnectDelay: ms(o.ReconnectDelayMs),
+		}
+		if o.Reconnect != nil && !*o.Reconnect {
+			options.MaxReconnectAttempts = -1
 		}
 		for event, err := range client.StreamEvents(f.ctx, o.SessionID, options) {
 			if err != nil {
