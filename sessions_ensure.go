@@ -6,8 +6,11 @@ import (
 	"errors"
 	"maps"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/agentuity/coder-go/internal/backoff"
 	"github.com/agentuity/coder-go/internal/flight"
@@ -207,22 +210,41 @@ func (e *ensurer) search(ctx context.Context) (found *Session, repost bool) {
 	return nil, false
 }
 
+// readAtOnce is how many candidates find reads at the same time.
+const readAtOnce = 8
+
 // find returns the oldest session with the key, nil if there is none. The list does not tell the
 // metadata, so that every candidate is read.
 func (e *ensurer) find(ctx context.Context) (*Session, error) {
-	var oldest *Session
-	for candidate, err := range e.client.allSessions(ctx, ensureOp, ListSessionsParams{Search: e.key, IncludeArchived: true}) {
+	var (
+		mu     sync.Mutex
+		oldest *Session
+	)
+	reads, readCtx := errgroup.WithContext(ctx)
+	reads.SetLimit(readAtOnce)
+	for candidate, err := range e.client.allSessions(readCtx, ensureOp, ListSessionsParams{Search: e.key, IncludeArchived: true}) {
 		if err != nil {
-			return nil, err
+			reads.Go(func() error { return err })
+			break
 		}
-		session, err := e.get(ctx, candidate.SessionID)
-		switch {
-		case errors.Is(err, ErrSessionNotFound): // deleted since
-		case err != nil:
-			return nil, err
-		case session.Metadata[idempotencyKey] == e.key && (oldest == nil || session.olderThan(oldest)):
-			oldest = session
-		}
+		reads.Go(func() error {
+			session, err := e.get(readCtx, candidate.SessionID)
+			switch {
+			case errors.Is(err, ErrSessionNotFound): // deleted since
+				return nil
+			case err != nil:
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if session.Metadata[idempotencyKey] == e.key && (oldest == nil || session.olderThan(oldest)) {
+				oldest = session
+			}
+			return nil
+		})
+	}
+	if err := reads.Wait(); err != nil {
+		return nil, err
 	}
 	return oldest, nil
 }

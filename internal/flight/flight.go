@@ -1,27 +1,28 @@
-// Package flight lets concurrent callers share one running call. Unlike a bare singleflight a
-// caller may leave early without disturbing the others, and the call ends with its last caller.
+// Package flight lets concurrent callers share one running call. Unlike with a singleflight.Group a caller
+// may leave early without disturbing the others, the call ends with its last caller, and a panic reaches
+// the callers.
 package flight
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
-
-	"golang.org/x/sync/singleflight"
 )
 
 // Group shares calls by key. The zero Group is ready for use.
 type Group[T any] struct {
 	mu      sync.Mutex
-	flights map[string]*flight
-	results singleflight.Group
+	flights map[string]*flight[T]
 }
 
-type flight struct {
-	ctx     context.Context //nolint:containedctx // the flight's own, not a caller's
-	cancel  context.CancelFunc
-	callers int
+// flight is a running call. Its result is set before done is closed.
+type flight[T any] struct {
+	cancel   context.CancelFunc
+	callers  int // guarded by the mutex of the group
+	done     chan struct{}
+	value    T
+	err      error
+	panicked any
 }
 
 // Left is the error of a caller whose context ended.
@@ -52,95 +53,74 @@ func (g *Group[T]) Do(ctx context.Context, key string, fn func(context.Context) 
 	if err := ctx.Err(); err != nil {
 		return zero, &Left{Err: err, Flight: err}
 	}
-	f, results := g.join(ctx, key, fn)
-	var r singleflight.Result
+	f := g.join(ctx, key, fn)
+	var left error
 	select {
-	case r = <-results:
+	case <-f.done:
 	case <-ctx.Done():
 		if !g.leave(key, f) {
 			return zero, &Left{Err: ctx.Err()}
 		}
-		if r = <-results; r.Err != nil {
-			r.Err = &Left{Err: ctx.Err(), Flight: r.Err}
+		if <-f.done; f.err != nil {
+			left = &Left{Err: ctx.Err(), Flight: f.err}
 		}
 	}
-	var p *panicked
-	if errors.As(r.Err, &p) {
-		panic(p.value)
+	switch {
+	case f.panicked != nil:
+		panic(f.panicked)
+	case left != nil:
+		return zero, left
 	}
-	if r.Err != nil {
-		return zero, r.Err
-	}
-	return r.Val.(T), nil
+	return f.value, f.err
 }
 
-func (g *Group[T]) join(ctx context.Context, key string, fn func(context.Context) (T, error)) (*flight, <-chan singleflight.Result) {
+// join returns the flight with this key, and starts it if there is none.
+func (g *Group[T]) join(ctx context.Context, key string, fn func(context.Context) (T, error)) *flight[T] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	f := g.flights[key]
 	if f == nil {
-		f = &flight{}
-		f.ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
+		f = &flight[T]{done: make(chan struct{}), err: errExited}
+		ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
 		if g.flights == nil {
-			g.flights = make(map[string]*flight)
+			g.flights = make(map[string]*flight[T])
 		}
 		g.flights[key] = f
+		go g.run(ctx, key, f, fn)
 	}
 	f.callers++
-	return f, g.results.DoChan(key, func() (any, error) {
-		v, err := guarded(func() (T, error) { return fn(f.ctx) })
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		g.land(key, f)
-		return v, err
-	})
+	return f
 }
 
-// leave takes one caller off and reports whether it was the last, in which case the flight ends.
-// Nobody can join it any more then.
-func (g *Group[T]) leave(key string, f *flight) bool {
+// errExited is the result of a call that has ended its goroutine with runtime.Goexit.
+var errExited = errors.New("the goroutine of the call exited")
+
+func (g *Group[T]) run(ctx context.Context, key string, f *flight[T], fn func(context.Context) (T, error)) {
+	defer func() {
+		f.panicked = recover()
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.remove(key, f)
+		close(f.done)
+	}()
+	f.value, f.err = fn(ctx)
+}
+
+// leave takes one caller off and reports whether it was the last, in which case the flight is cancelled.
+func (g *Group[T]) leave(key string, f *flight[T]) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if f.callers--; f.callers > 0 {
 		return false
 	}
-	g.land(key, f)
+	g.remove(key, f)
 	return true
 }
 
-// land ends a flight: whoever comes now starts a new one.
-func (g *Group[T]) land(key string, f *flight) {
+// remove cancels a flight and makes room: nobody can join it any more.
+func (g *Group[T]) remove(key string, f *flight[T]) {
 	if g.flights[key] == f {
 		delete(g.flights, key)
-		g.results.Forget(key)
 	}
 	f.cancel()
-}
-
-// panicked is a panic on its way to the callers.
-type panicked struct{ value any }
-
-func (p *panicked) Error() string { return fmt.Sprint("panic: ", p.value) }
-
-var errExited = errors.New("the goroutine of the call exited")
-
-// guarded calls fn where neither a panic nor runtime.Goexit can keep the callers waiting.
-func guarded[T any](fn func() (T, error)) (T, error) {
-	type result struct {
-		value T
-		err   error
-	}
-	done := make(chan result, 1)
-	go func() {
-		r := result{err: errExited}
-		defer func() {
-			if p := recover(); p != nil {
-				r.err = &panicked{p}
-			}
-			done <- r
-		}()
-		r.value, r.err = fn()
-	}()
-	r := <-done
-	return r.value, r.err
 }
