@@ -1,7 +1,7 @@
-# The gate of this module. `make` lists the targets, `make check` is what has to pass.
+# `make` lists the targets, `make check` is what has to pass before a commit.
 #
-# The tools live in tools/go.mod, a module file of their own, and are built by the go command
-# when they are first used (about a minute for golangci-lint, then cached).
+# The tools live in tools/go.mod, a module file of their own. The go command builds them when they are
+# first used, which takes minutes for golangci-lint; then they are cached.
 
 GO        = go
 TOOL      = $(GO) tool -modfile=tools/go.mod
@@ -21,13 +21,17 @@ ORIGINAL   = internal/parity/node
 COMPARISON = internal/bench
 
 .NOTPARALLEL:
-.PHONY: help check static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare cover examples parity
+.PHONY: help check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare cover examples parity
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
 
-check: static test ## Everything that has to pass before a commit
-static: fmt-check vet lint tidy-check build ## What `check` does besides the tests
+check: plan vet build test lint fmt-check tidy-check ## Everything that has to pass before a commit
+static: vet build lint fmt-check tidy-check ## What `check` does besides the tests
+
+plan:
+	@echo 'check: go vet, go build, go test -race (about 2 min), golangci-lint (its first build takes minutes),'
+	@echo '       the format, and tidy go.mod files. Stops at the first that fails.'
 
 test: ## Run the tests with the race detector, in random order
 	$(GO) test -race -shuffle=on -timeout 8m ./... $(TESTFLAGS)
@@ -80,26 +84,12 @@ bench: ## Run the benchmarks matching BENCH, COUNT times; BASE=old.out compares 
 bench-compare: $(ORIGINAL)/node_modules/.package-lock.json ## Measure docs/performance.md in ROUNDS (5) rounds; SELECT=regexp selects
 	$(GO) -C $(COMPARISON) run . -rounds $(ROUNDS) -select '$(SELECT)'
 
-# A statement counts as covered when the tests of any package reach it. Programs (examples, code
-# generators) and the parity suite are no part of the library.
+# A statement counts as covered when the tests of any package reach it. Programs (examples, the code
+# generator) and the parity suite are no part of the library.
 cover: ## Measure the coverage of the library's packages; fail below COVER_MIN (90) percent
-	@library=$$($(GO) list -f '{{if ne .Name "main"}}{{.ImportPath}}{{end}}' ./... | \
-		grep -v '/internal/parity' | paste -sd, -); \
-	$(GO) test -coverpkg="$$library" -coverprofile=cover.out ./... >cover.log || \
-		{ sed 's/coverage: .*//' cover.log; exit 1; }
-	@awk 'NR > 1 { size[$$1] = $$2; if ($$3 > 0) hit[$$1] = $$2 } \
-		END { \
-			for (block in size) { \
-				name = block; sub(/\/[^\/]*$$/, "", name); \
-				all[name] += size[block]; covered[name] += hit[block]; \
-				total += size[block]; reached += hit[block] \
-			} \
-			for (name in all) printf "%6.1f %%  %s\n", 100 * covered[name] / all[name], name | "sort -k3"; \
-			close("sort -k3"); \
-			if (total == 0) { print "no statement was measured"; exit 1 } \
-			printf "%6.1f %%  total, at least $(COVER_MIN) %% wanted\n", 100 * reached / total; \
-			exit 100 * reached < $(COVER_MIN) * total \
-		}' cover.out
+	@library=$$($(GO) list -f '{{if ne .Name "main"}}{{.ImportPath}}{{end}}' ./... | grep -v '/internal/parity' | paste -sd, -); \
+	$(GO) test -coverpkg="$$library" -coverprofile=cover.out ./... >cover.log || { sed 's/coverage: .*//' cover.log; exit 1; }
+	@$(GO) tool cover -func=cover.out | awk '/^total:/ { print "coverage: " $$3 ", at least $(COVER_MIN)% wanted"; exit $$3 + 0 < $(COVER_MIN) }'
 
 examples: ## Run the example programs that need nobody, on their embedded Hub
 	@unset AGENTUITY_SDK_KEY AGENTUITY_CLI_KEY AGENTUITY_CODER_URL AGENTUITY_CATALYST_URL; \

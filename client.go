@@ -33,7 +33,7 @@ type Client struct {
 	maxResponseSize int64
 	sockets         *http.Client // opens live connections
 	logger          *slog.Logger
-	// Functions, so that nothing that prints a client finds the key in it.
+	// These are functions so that printing a Client, with any verb, cannot reach the key.
 	header func(body bool) http.Header
 	redact func(text string) string
 	hello  func() []byte // the first message of a live connection; nil: none
@@ -149,10 +149,12 @@ func hello(key, orgID string) func() []byte {
 	}
 }
 
-// shortestKey is the length from which on a text is taken for a key, not for a word.
+// shortestKey is the shortest API key that redactor replaces. A shorter one would be found inside
+// ordinary words.
 const shortestKey = 8
 
-// redactor returns the function that takes the key out of what the Hub says, should it repeat it.
+// redactor returns a function that replaces the API key in text that comes from outside: a Hub, or a
+// proxy, may repeat it.
 func redactor(key string) func(string) string {
 	if len(key) < shortestKey {
 		return func(text string) string { return text }
@@ -181,7 +183,7 @@ func (c *Client) describe() string {
 	}
 }
 
-// send makes the call. Whatever is wrong with the arguments is found before anything is sent.
+// send makes the call. Invalid arguments are reported before anything is sent.
 func (c *Client) send(ctx context.Context, r *request) *answer {
 	if ctx == nil {
 		return &answer{request: r, err: noContext(r.op)}
@@ -219,7 +221,7 @@ func (c *Client) exchangeBody(ctx context.Context, r *request, url string, body 
 		Path:       r.path,
 		Header:     header,
 		Body:       body,
-		Repeatable: r.repeatable,
+		Idempotent: r.idempotent,
 		Stream:     r.stream,
 		Attempts:   r.attempts,
 	})
@@ -231,10 +233,11 @@ func (c *Client) exchangeBody(ctx context.Context, r *request, url string, body 
 // Do makes a request that this package has no method for. The path is escaped and below /api, as
 // "/hub/skills?x=1". A nil in means no body; []byte and json.RawMessage are sent as they are,
 // anything else is encoded. A nil out ignores the answer, a *json.RawMessage gets it as it came,
-// anything else is decoded into, by the rules of JSON v2 save that names match in any case. GET, HEAD, PUT, PATCH, DELETE and OPTIONS are repeated as calls
-// that have the same effect twice, all other methods as creates (see the table of the package
-// documentation). A POST without a body cannot be kept from being repeated by package net/http
-// itself when an HTTP/2 connection ends: send at least {}.
+// anything else is decoded into by the rules of JSON v2, but names match in any case.
+//
+// GET, HEAD, PUT, PATCH, DELETE and OPTIONS are retried as idempotent, all other methods as creates
+// (see the retry table of the package documentation). Give a POST a body, at least {}: without one
+// package net/http itself may send it again when an HTTP/2 connection ends.
 //
 // Errors: [*ValidationError] for a method, path or body that cannot be sent, [*ResponseError] for
 // an answer that is not JSON when out is given, otherwise as every method.

@@ -24,26 +24,30 @@
 //
 // # Errors
 //
-// Four types and one sentinel say what happened. Match sentinels, such as [ErrSessionNotFound], with
-// [errors.Is], and take the types apart with [errors.As].
+// Match sentinels, such as [ErrSessionNotFound], with [errors.Is], and take the types apart with
+// [errors.As]. Calls return four types:
 //
-//   - [*ValidationError]: what was passed cannot be sent. Nothing was sent.
-//   - [*APIError]: the Hub, or something before it, answered with a status other than 2xx.
+//   - [*ValidationError]: an argument is invalid. Nothing was sent.
+//   - [*APIError]: the Hub, or a gateway before it, answered with a status other than 2xx.
 //   - [*RequestError]: no answer came. Its Sent says whether the request left.
-//   - [*ResponseError]: the answer was 2xx but of no use.
-//   - [ErrOutcomeUnknown], matched by any of the last three: a call that must not be repeated, such
-//     as CreateSession, may have taken effect. Look before you call again.
+//   - [*ResponseError]: the answer was 2xx but cannot be used.
+//
+// Three more say how far something longer came, and wrap one of those: [*WaitError] of
+// [Client.WaitForSession], [*ReplayError] of [Client.ReplayEntries], and [*HubConnError] of everything
+// that a [HubConn] does.
+//
+// [ErrOutcomeUnknown] is matched by any of them but a ValidationError: a call that is not idempotent,
+// such as CreateSession, may have taken effect. Look before you call again.
 //
 // If the context ended the call, the error matches [context.Canceled] or
 // [context.DeadlineExceeded] as well.
 //
 // # Retries
 //
-// Calls that have the same effect twice (reads, updates, deletes, archive, resume, refresh,
-// validate) are repeated more freely than those that have not (creates, saving a skill,
-// publishing, a POST with [Client.Do]):
+// Idempotent calls (reads, updates, deletes, archive, resume, refresh, validate) are repeated more
+// freely than the others (creates, saving a skill, publishing, a POST with [Client.Do]):
 //
-//	what happened                                           the same effect twice   creates
+//	what happened                                           idempotent              creates
 //	-----------------------------------------------------   ---------------------   -------------------
 //	it was never sent                                       repeated (window)       repeated (window)
 //	429; 409 with a rate-limit header                       repeated                repeated

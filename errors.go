@@ -74,8 +74,8 @@ const (
 	CodeUpgradeRequired ErrorCode = "UPGRADE_REQUIRED"
 )
 
-// byCode and byStatus say what an APIError matches. A code also brings the sentinel of the
-// status that belongs to it.
+// byCode and byStatus map the code and the status of an APIError to the sentinels that it matches. A
+// code also matches the sentinel of the status that belongs to it.
 var (
 	byCode = map[ErrorCode][]error{
 		CodeSessionNotFound: {ErrSessionNotFound, ErrNotFound},
@@ -244,12 +244,11 @@ func (e *APIError) LogValue() slog.Value {
 type Sent int
 
 const (
-	// SentUnknown says that it may have been sent.
+	// SentUnknown means that it may have been sent.
 	SentUnknown Sent = iota
-	// SentNo says that nothing of it was sent, or that the Hub refused what was: it certainly had
-	// no effect.
+	// SentNo means that it certainly had no effect: it was not sent, or the Hub refused it.
 	SentNo
-	// SentYes says that it was sent, and may have had an effect.
+	// SentYes means that it was sent, and may have had an effect.
 	SentYes
 )
 
@@ -310,8 +309,8 @@ func (e *RequestError) Unwrap() error { return e.Err }
 // Is matches ErrOutcomeUnknown where that is the case.
 func (e *RequestError) Is(target error) bool { return target == ErrOutcomeUnknown && e.outcomeUnknown }
 
-// ResponseError is a 2xx answer that is of no use: it is not JSON, lacks what must be there, is
-// too large, or says itself that the request failed.
+// ResponseError is a 2xx answer that cannot be used: it is not JSON, lacks a required member, is too
+// large, or says that the request failed.
 type ResponseError struct {
 	// Operation is the method of [Client] that was called.
 	Operation string
@@ -354,7 +353,7 @@ func (e *ResponseError) Is(target error) bool {
 	return target == ErrOutcomeUnknown && e.outcomeUnknown
 }
 
-// ValidationError is a mistake in what the caller passed. Nothing was sent.
+// ValidationError is an invalid argument, option or environment variable. Nothing was sent.
 type ValidationError struct {
 	// Operation is the function or method of this package that was called.
 	Operation string
@@ -374,7 +373,7 @@ func (e *ValidationError) Error() string {
 // Unwrap returns the cause.
 func (e *ValidationError) Unwrap() error { return e.Err }
 
-// endedError is the end of the context, with what came before it.
+// endedError says that the context ended, why, and how the last attempt failed.
 type endedError struct {
 	ended, cause, last error
 }
@@ -438,7 +437,8 @@ func failureOf(err error) transport.Failure {
 	}
 }
 
-// shorten makes text from outside fit for one line of an error.
+// shorten makes text from outside fit into one line of an error: no control characters, at most 300
+// characters.
 func shorten(s string) string {
 	const most = 300
 	s = strings.Map(func(r rune) rune {
@@ -470,7 +470,7 @@ func sessionOf(path string) string {
 	return id
 }
 
-// describe is the message of an answer that has none.
+// describe is the message for an answer whose body has none.
 func describe(status int, json bool) string {
 	switch status {
 	case http.StatusBadRequest:
@@ -509,14 +509,15 @@ func invalid(op, field, reason string) *ValidationError {
 // noContext is the error of a call that was given nil for its context.
 func noContext(op string) error { return invalid(op, "ctx", "must not be nil") }
 
-// checked is an answer that can tell what makes it useless, above all the lack of what identifies
-// it. The error's text is the reason, what it wraps the cause.
+// checked is implemented by every response type. problem reports why valid JSON is unusable, usually
+// because its ID is missing. The text of that error is the Reason of a ResponseError, and what it wraps
+// its Err.
 type checked[T any] interface {
 	*T
 	problem() error
 }
 
-// flaw is a reason with a cause.
+// flaw is a reason with its cause.
 type flaw struct {
 	text  string
 	cause error

@@ -74,3 +74,25 @@ func TestREADMENames(t *testing.T) {
 		assert.Contains(t, string(text), "`"+name+"`")
 	}
 }
+
+// TestErrorTypesAreExplained: README and package documentation name every type of error there is.
+func TestErrorTypesAreExplained(t *testing.T) {
+	var types []string
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, m := range regexp.MustCompile(`(?m)^type ([A-Z]\w*Error) struct`).FindAllStringSubmatch(string(source), -1) {
+			types = append(types, m[1])
+		}
+	}
+	require.Len(t, types, 7)
+	for _, file := range []string{"README.md", "doc.go"} {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, name := range types {
+			assert.Contains(t, string(text), "*"+name, "%s explains it", file)
+		}
+	}
+}

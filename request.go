@@ -22,18 +22,19 @@ type request struct {
 	method     string
 	path       string // escaped, below /api
 	query      string
-	in         any    // encoded as the body; nil: none
-	repeatable bool   // the same effect once or twice
+	in         any // encoded as the body; nil: none
+	idempotent bool
 	attempts   int    // 0: as many as the retry policy says
 	stream     bool   // the body is read while it arrives
 	accept     string // the media type wanted; "": JSON
 	err        error
 }
 
-// The methods build their requests with these. A route is a template: {names} stand for the ids.
+// The methods of Client build their requests with the functions below. In a template {names} stand for
+// ids, which are escaped.
 
-func newRequest(op, method, template string, repeatable bool, ids []string) *request {
-	r := &request{op: op, method: method, repeatable: repeatable}
+func newRequest(op, method, template string, idempotent bool, ids []string) *request {
+	r := &request{op: op, method: method, idempotent: idempotent}
 	r.path, r.err = route.Path(template, ids...)
 	return r
 }
@@ -52,14 +53,14 @@ func del(op, template string, ids ...string) *request {
 	return newRequest(op, http.MethodDelete, template, true, ids)
 }
 
-// create is a POST that must not be repeated once it may have arrived.
+// create is a POST that is not idempotent: it is not sent again once it may have reached the Hub.
 func create(op, template string, in any, ids ...string) *request {
 	r := newRequest(op, http.MethodPost, template, false, ids)
 	r.in = in
 	return r
 }
 
-// act is a POST whose effect is the same once or twice.
+// act is an idempotent POST without a body.
 func act(op, template string, ids ...string) *request {
 	return newRequest(op, http.MethodPost, template, true, ids)
 }
@@ -81,7 +82,7 @@ func (r *request) require(field, value string) *request {
 	return r
 }
 
-// check returns what is wrong with the arguments.
+// check returns the *ValidationError of an invalid argument.
 func (r *request) check() error {
 	var bad *route.Error
 	if errors.As(r.err, &bad) {
@@ -94,7 +95,7 @@ func (r *request) encode() ([]byte, error) {
 	switch in := r.in.(type) {
 	case nil:
 		return nil, nil
-	case []byte: // net/http may still read it when the call has returned
+	case []byte: // copied: net/http may still read the body when the call has returned
 		return bytes.Clone(in), nil
 	case json.RawMessage:
 		return bytes.Clone(in), nil
@@ -106,7 +107,7 @@ func (r *request) encode() ([]byte, error) {
 	return body, nil
 }
 
-// unencodable says which member of a request has no JSON form, without repeating its value.
+// unencodable names the member of a request that cannot be encoded. It does not repeat the value.
 func unencodable(op string, err error) *ValidationError {
 	v := invalid(op, "the request", "has no JSON form")
 	v.Err = err
@@ -157,7 +158,7 @@ func rawRequest(method, path string) (*request, error) {
 	}
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
-		r.repeatable = true
+		r.idempotent = true
 	}
 	return r, nil
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/agentuity/coder-go/internal/wire"
 )
 
-// answer is what came of a request, with all that its errors name.
+// answer is a request with its outcome: what the methods decode, and what their errors quote.
 type answer struct {
 	*request
 	outcome *transport.Outcome
@@ -24,7 +24,7 @@ type answer struct {
 	err     error
 }
 
-// failure is the error of an answer that is not 2xx, or of none.
+// failure returns the error of an answer that is not 2xx, and of a request without an answer.
 func (a *answer) failure(ctx context.Context) error {
 	o := a.outcome
 	var err error
@@ -51,7 +51,7 @@ func (a *answer) failure(ctx context.Context) error {
 	return e
 }
 
-// contextError is the error of a context that ended a call, with what the last attempt said.
+// contextError is the error of a call that its context ended. It keeps the error of the last attempt.
 func contextError(ctx context.Context, ended, last error) error {
 	e := &endedError{ended: ended, last: last}
 	if cause := context.Cause(ctx); !errors.Is(cause, ended) {
@@ -92,21 +92,21 @@ func (a *answer) apiError() *APIError {
 	return e
 }
 
-// unusable is the error of a 2xx answer. After a call that must not be repeated nobody can tell
-// what it did.
+// unusable is the error of a 2xx answer that cannot be used. The outcome of a call that is not
+// idempotent is then unknown.
 func (a *answer) unusable(reason string, cause error) *ResponseError {
 	o := a.outcome
 	return &ResponseError{
 		Operation: a.op, Method: a.method, Path: a.path, StatusCode: o.Status,
 		RequestID: a.redact(o.Header.Get(transport.RequestIDHeader)), Reason: a.redact(reason), Err: cause,
-		Body: []byte(a.redact(string(o.Body.Prefix(transport.ErrorBodyLimit)))), outcomeUnknown: !a.repeatable,
+		Body: []byte(a.redact(string(o.Body.Prefix(transport.ErrorBodyLimit)))), outcomeUnknown: !a.idempotent,
 	}
 }
 
 // errRefused is the cause of a 2xx answer that says ok:false or success:false.
 var errRefused = errors.New("the Hub refused")
 
-// missingText reports a member that is missing.
+// missingText returns an error if the member with this name is empty.
 func missingText(name, value string) error {
 	if value == "" {
 		return &flaw{text: fmt.Sprintf("the member %q is missing", name)}
@@ -114,7 +114,8 @@ func missingText(name, value string) error {
 	return nil
 }
 
-// missingIn reports a list that is missing, or its first element without the text that identifies it.
+// missingIn returns an error if a list is missing, or an element of it lacks the member that
+// identifies it.
 func missingIn[T any](name string, list []T, member string, identity func(*T) string) error {
 	if list == nil {
 		return &flaw{text: fmt.Sprintf("the list %q is missing", name)}
@@ -127,12 +128,12 @@ func missingIn[T any](name string, list []T, member string, identity func(*T) st
 	return nil
 }
 
-// call makes a request and decodes the answer: every method that returns something is one call.
+// call makes a request and decodes the answer. Every method that returns a value uses it.
 func call[T any, P checked[T]](ctx context.Context, c *Client, r *request) (*T, error) {
 	return decode[T, P](c.send(ctx, r))
 }
 
-// decode turns a 2xx answer into a value. It never returns a value that lacks what identifies it.
+// decode turns a 2xx answer into a value, or into an error if problem finds one.
 func decode[T any, P checked[T]](a *answer) (*T, error) {
 	if a.err != nil {
 		return nil, a.err
@@ -170,7 +171,7 @@ func (a *answer) decodeInto(out any) error {
 	return nil
 }
 
-// done makes a request whose answer says nothing but that it worked.
+// done makes a request whose answer has no value.
 func (c *Client) done(ctx context.Context, r *request) error {
 	a := c.send(ctx, r)
 	if a.err != nil {
@@ -186,14 +187,15 @@ func (c *Client) done(ctx context.Context, r *request) error {
 	return nil
 }
 
-// repeatedOn tells that a call failed with this error only because an earlier attempt, whose
-// answer was lost, had succeeded. A 404 that is not the Hub's own proves nothing.
+// repeatedOn reports whether the call failed with target only because an earlier attempt, whose answer
+// was lost, had succeeded: the second DELETE of a session is answered 404. A 404 that is not JSON is
+// not the Hub's, and proves nothing.
 func (a *answer) repeatedOn(target error) bool {
 	var api *APIError
 	return a.outcome != nil && a.outcome.Doubtful && errors.As(a.err, &api) && api.json && errors.Is(api, target)
 }
 
-// decodeRaw is decodeInto for answers whose shape only the caller knows.
+// decodeRaw decodes the answer of Do, whose type is the caller's.
 func (a *answer) decodeRaw(out any) error {
 	if raw, ok := out.(*json.RawMessage); ok {
 		text, err := io.ReadAll(a.outcome.Body.Reader())

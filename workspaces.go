@@ -281,7 +281,7 @@ func (c *Client) RefreshWorkspaceSnapshot(ctx context.Context, workspaceID strin
 // POST /hub/workspaces/dependencies/validate
 func (c *Client) ValidateWorkspaceDependencies(ctx context.Context, dependencies []string) (*WorkspaceDependencyValidationResponse, error) {
 	r := create("ValidateWorkspaceDependencies", "/hub/workspaces/dependencies/validate", &workspaceDependencies{dependencies})
-	r.repeatable = true // it only looks
+	r.idempotent = true // it only looks
 	out, err := call[workspaceDependenciesAnswer](ctx, c, r)
 	if err != nil {
 		return nil, err

@@ -31,7 +31,7 @@ type Outcome struct {
 	// Doubtful: an attempt before the last had an unknown outcome, so that the last may have
 	// met the effect of it.
 	Doubtful bool
-	// Unknown: the call is not repeatable, and may or may not have taken effect.
+	// Unknown: the call is not idempotent, and may or may not have taken effect.
 	Unknown bool
 }
 
@@ -180,7 +180,7 @@ func (c *call) record(f Failure, err error) {
 	o := &c.outcome
 	o.Failure = f
 	o.Err = withoutURL(err)
-	o.Unknown = !c.request.Repeatable && f.Unknown()
+	o.Unknown = !c.request.Idempotent && f.Unknown()
 	if c.handled && err != nil && f != Unusable {
 		o.Status, o.Header = 0, nil // a body that is cut is no answer
 	}
@@ -188,7 +188,7 @@ func (c *call) record(f Failure, err error) {
 	o.Doubtful = o.Doubtful || c.conns.wrote.Load() > 1
 	switch {
 	case f.NeverSent(), f == Limited, f == Refusing:
-		if !o.Doubtful || !c.request.Repeatable { // else an earlier attempt went out and was lost
+		if !o.Doubtful || !c.request.Idempotent { // else an earlier attempt went out and was lost
 			o.Sent = SentNo
 		}
 	case c.handled:

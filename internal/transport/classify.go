@@ -142,7 +142,7 @@ func (c *call) classify(resp *http.Response, err error) Failure {
 		if !failure.NeverSent() {
 			failure = NeverSent
 		}
-	case !c.request.Repeatable:
+	case !c.request.Idempotent:
 		// The text of an error is no evidence for a call that must not be repeated: a RoundTripper
 		// that makes attempts of its own may return that of the last one.
 		failure = Lost

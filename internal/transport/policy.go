@@ -42,7 +42,7 @@ func orDefault[T comparable](field *T, value T) {
 func (c *call) wait(f Failure) (time.Duration, bool) {
 	p := c.transport.policy
 	p.MaxAttempts = cmp.Or(c.request.Attempts, p.MaxAttempts)
-	if p.MaxAttempts <= 1 || !f.Repeats(c.request.Repeatable) {
+	if p.MaxAttempts <= 1 || !f.Repeats(c.request.Idempotent) {
 		return 0, false
 	}
 	remaining := time.Duration(-1)

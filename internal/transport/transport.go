@@ -101,9 +101,9 @@ type Request struct {
 	Path   string      // what logs may show: no query, no host
 	Header http.Header // belongs to the call from here on
 	Body   []byte      // nil: no body
-	// Repeatable says that the call has the same effect once or twice. A call that has not is
+	// Idempotent says that the call has the same effect once or twice. A call that has not is
 	// made again only when the attempt before it certainly had no effect.
-	Repeatable bool
+	Idempotent bool
 	// Stream leaves the body of a 2xx answer unread, as Outcome.Stream. What is lost later is the
 	// reader's to notice: only the way to the headers is repeated.
 	Stream bool
@@ -132,7 +132,7 @@ func (t *Transport) Do(ctx context.Context, r *Request) *Outcome {
 	if r.Header != nil {
 		req.Header = r.Header
 	}
-	if !r.Repeatable {
+	if !r.Idempotent {
 		// With GetBody net/http repeats a POST by itself when an HTTP/2 connection dies, even
 		// one that was sent whole.
 		req.GetBody = nil

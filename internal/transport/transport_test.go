@@ -98,11 +98,11 @@ func TestFailuresThatStay(t *testing.T) {
 		"plain HTTP on the TLS port": strings.Replace(plain.URL, "http", "https", 1),
 		"unsupported scheme":         "gopher://localhost/",
 	} {
-		for _, repeatable := range []bool{true, false} {
-			t.Run(fmt.Sprint(name, ", repeatable ", repeatable), func(t *testing.T) {
+		for _, idempotent := range []bool{true, false} {
+			t.Run(fmt.Sprint(name, ", idempotent ", idempotent), func(t *testing.T) {
 				tr := newTransport(http.Client{}, Policy{})
 				defer tr.CloseIdleConnections()
-				o := tr.Do(t.Context(), &Request{Method: http.MethodPost, URL: url, Repeatable: repeatable})
+				o := tr.Do(t.Context(), &Request{Method: http.MethodPost, URL: url, Idempotent: idempotent})
 				require.Error(t, o.Err)
 				assert.Equal(t, 1, o.Attempts)
 			})
@@ -147,7 +147,7 @@ func TestConnectionsSurviveFailures(t *testing.T) {
 					arrived <- struct{}{}
 					<-release
 				}})
-				o := tr.Do(ctx, &Request{Method: http.MethodGet, URL: server.URL, Repeatable: true})
+				o := tr.Do(ctx, &Request{Method: http.MethodGet, URL: server.URL, Idempotent: true})
 				o.Body.Release()
 				assert.Equal(t, 200, o.Status)
 			})
@@ -163,7 +163,7 @@ func TestConnectionsSurviveFailures(t *testing.T) {
 	require.EqualValues(t, 32, warm)
 
 	fail.Store(1)
-	o := tr.Do(t.Context(), &Request{Method: http.MethodGet, URL: server.URL + "/fail", Repeatable: true})
+	o := tr.Do(t.Context(), &Request{Method: http.MethodGet, URL: server.URL + "/fail", Idempotent: true})
 	require.Equal(t, http.StatusBadGateway, o.Status)
 	require.Equal(t, 2, o.Attempts, "an exhausted retry")
 	burst()
@@ -174,13 +174,13 @@ func TestConnectionsSurviveFailures(t *testing.T) {
 	logged := make(chan struct{}, 1)
 	slow.logger = slog.New(&signal{logged: logged})
 	go func() { <-logged; cancel() }()
-	o = slow.Do(ctx, &Request{Method: http.MethodGet, URL: server.URL + "/fail", Repeatable: true})
+	o = slow.Do(ctx, &Request{Method: http.MethodGet, URL: server.URL + "/fail", Idempotent: true})
 	require.ErrorIs(t, o.Ended, context.Canceled)
 	require.Equal(t, http.StatusBadGateway, o.Status, "what the attempt said is kept")
 	burst()
 	assert.Equal(t, warm, conns.Load(), "after a cancelled wait no connection is opened")
 
-	o = tr.Do(t.Context(), &Request{Method: http.MethodGet, URL: "gopher://localhost", Repeatable: true})
+	o = tr.Do(t.Context(), &Request{Method: http.MethodGet, URL: "gopher://localhost", Idempotent: true})
 	require.Error(t, o.Err)
 	burst()
 	assert.Equal(t, warm, conns.Load(), "after a failed call no connection is opened")
@@ -319,7 +319,7 @@ func TestACreateIsNeverRepeatedOnHTTP1(t *testing.T) {
 			tr := newTransport(http.Client{Transport: wrap(base)}, Policy{})
 			defer base.CloseIdleConnections()
 			// On a connection that was used before net/http is quicker to try again.
-			tr.Do(t.Context(), &Request{Method: http.MethodGet, URL: server.URL, Repeatable: true}).Body.Release()
+			tr.Do(t.Context(), &Request{Method: http.MethodGet, URL: server.URL, Idempotent: true}).Body.Release()
 			o := tr.Do(t.Context(), &Request{Method: http.MethodPost, URL: server.URL, Body: []byte(`{}`)})
 			require.Error(t, o.Err)
 			assert.True(t, o.Unknown)
@@ -373,7 +373,7 @@ func TestRedirects(t *testing.T) {
 			tr := newTransport(http.Client{CheckRedirect: test.rule}, Policy{})
 			defer tr.CloseIdleConnections()
 			o := tr.Do(t.Context(), &Request{
-				Method: test.method, URL: here.URL + test.path, Repeatable: test.method != http.MethodPost,
+				Method: test.method, URL: here.URL + test.path, Idempotent: test.method != http.MethodPost,
 				Header: http.Header{"X-Agentuity-Auth-Api-Key": {"k"}},
 			})
 			assert.Equal(t, test.status, o.Status)
@@ -468,7 +468,7 @@ func TestTLSConnectionsAreReused(t *testing.T) {
 	tr := newTransport(http.Client{Transport: base}, Policy{})
 	defer tr.CloseIdleConnections()
 	for range 20 {
-		o := tr.Do(t.Context(), &Request{Method: http.MethodGet, URL: server.URL, Repeatable: true})
+		o := tr.Do(t.Context(), &Request{Method: http.MethodGet, URL: server.URL, Idempotent: true})
 		require.Equal(t, 200, o.Status)
 		o.Body.Release()
 	}
