@@ -67,9 +67,10 @@
 // and beyond that, or beyond the window, end the call with [APIError].RetryAfter set. The context
 // ends every wait at once.
 //
-// A request is known never to have been sent only if a connection was asked for and none was had.
-// With an [http.RoundTripper] that hides its connections from package net/http/httptrace, a create
-// that fails has an unknown outcome.
+// A request is known never to have been sent if a connection was asked for and none was had, if
+// nothing of its body was read, or if an HTTP/2 peer says that it did not process the stream (a GOAWAY
+// below it, REFUSED_STREAM). A body that was written in part only, over HTTP/1.1, has no effect either,
+// and is sent again up to MaxAttempts times.
 //
 // A DELETE that finds nothing, or an archive that finds the session archived, after an attempt
 // whose answer was lost, has worked.

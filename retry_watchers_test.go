@@ -132,6 +132,9 @@ func (i *interruption) RoundTrip(r *http.Request) (*http.Response, error) {
 	case i.answer != nil:
 		return i.answer(r), nil
 	case i.lost != nil:
+		if r.Body != nil { // or nothing of the request would have gone out
+			_, _ = io.Copy(io.Discard, r.Body)
+		}
 		return nil, i.lost
 	}
 	i.base.CloseIdleConnections()

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptrace"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -51,6 +50,7 @@ type call struct {
 	transport   *Transport
 	request     Request
 	conns       connTrace
+	body        *countedBody       // of the attempt, if the call is not idempotent
 	cancel      context.CancelFunc // of the attempt's context, a child of this one
 	loopRequest *retryablehttp.Request
 	traced      bool
@@ -90,6 +90,11 @@ func (c *call) begin(req *http.Request) {
 	c.began = time.Now()
 	c.handled = false
 	c.conns.reset()
+	if c.request.Body != nil && !c.request.Idempotent {
+		c.body = new(countedBody)
+		c.body.rest.Reset(c.request.Body)
+		req.Body = c.body
+	}
 }
 
 // read is the response handler: it reads the body inside the loop, so that a body that is cut
@@ -187,7 +192,7 @@ func (c *call) record(f Failure, err error) {
 	// net/http repeats some requests by itself, and then the last may have met the first.
 	o.Doubtful = o.Doubtful || c.conns.wrote.Load() > 1
 	switch {
-	case f.NeverSent(), f == Limited, f == Refusing:
+	case f.NeverSent(), f == Unprocessed, f == Limited, f == Refusing:
 		if !o.Doubtful || !c.request.Idempotent { // else an earlier attempt went out and was lost
 			o.Sent = SentNo
 		}
@@ -224,38 +229,3 @@ func (c *call) log(err error) {
 
 // RequestIDHeader is the response header that names the trace of a request.
 const RequestIDHeader = "X-Session-Id"
-
-// connTrace counts the connections of an attempt. Its hooks run on goroutines of net/http, also
-// after the attempt returned, so its fields are atomics; what comes late can only turn "not
-// sent" into "unknown".
-type connTrace struct {
-	get, got, wrote atomic.Int32
-}
-
-func (t *connTrace) getConn(string)                { t.get.Add(1) }
-func (t *connTrace) gotConn(httptrace.GotConnInfo) { t.got.Add(1) }
-
-func (t *connTrace) wroteRequest(info httptrace.WroteRequestInfo) {
-	if info.Err == nil {
-		t.wrote.Add(1)
-	}
-}
-
-func (t *connTrace) reset() {
-	t.get.Store(0)
-	t.got.Store(0)
-	t.wrote.Store(0)
-}
-
-// sent concludes "no" only from evidence: connections were asked for and none was ever had. A
-// RoundTripper that drops the context calls no hook at all, which says nothing.
-func (t *connTrace) sent() Sent {
-	switch {
-	case t.wrote.Load() > 0:
-		return SentYes
-	case t.get.Load() > 0 && t.got.Load() == 0:
-		return SentNo
-	default:
-		return SentUnknown
-	}
-}

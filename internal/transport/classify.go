@@ -19,6 +19,7 @@ const (
 	NeverSent           // no connection came about
 	UnknownHost         // never sent, because the host name does not exist
 	Untrusted           // never sent, for a reason that stays: the certificate, the protocol on the port
+	Unprocessed         // sent in part, or refused by the peer: it had no effect
 	Lost                // the connection failed, or fell silent, when the request may have been sent
 	Limited             // 429, or 409 with a rate-limit header
 	Refusing            // 503 that is the Hub's own refusal
@@ -34,7 +35,7 @@ const (
 // permanent is Unusable: something that is not the Hub may have answered for it.
 func (f Failure) Transient() bool {
 	switch f {
-	case NeverSent, UnknownHost, Lost, Limited, Refusing, Unavailable, TooLate, Broken:
+	case NeverSent, UnknownHost, Unprocessed, Lost, Limited, Refusing, Unavailable, TooLate, Broken:
 		return true
 	}
 	return false
@@ -53,7 +54,7 @@ func (f Failure) doubtful() bool { return f == Refusing || f == Unavailable || f
 // does so only where the attempt certainly had no effect.
 func (f Failure) Repeats(idempotent bool) bool {
 	switch f {
-	case NeverSent, UnknownHost, Limited, Refusing:
+	case NeverSent, UnknownHost, Unprocessed, Limited, Refusing:
 		return true
 	case Broken: // transient, but seldom gone within the seconds of a call
 		return false
@@ -138,14 +139,16 @@ func (c *call) classify(resp *http.Response, err error) Failure {
 		return Unusable
 	case c.handled: // the connection had been there
 		failure = Lost
-	case c.traced && c.conns.sent() == SentNo:
-		if !failure.NeverSent() {
-			failure = NeverSent
+	default:
+		evidence := c.noEffect(err)
+		switch {
+		case evidence == None && !c.request.Idempotent:
+			// What the error says is no evidence: a RoundTripper that makes attempts of its own may
+			// return that of the last one.
+			failure = Lost
+		case evidence != None && !failure.NeverSent(): // which says more
+			failure = evidence
 		}
-	case !c.request.Idempotent:
-		// The text of an error is no evidence for a call that must not be repeated: a RoundTripper
-		// that makes attempts of its own may return that of the last one.
-		failure = Lost
 	}
 	if failure == Lost && c.Err() != nil {
 		return Ended

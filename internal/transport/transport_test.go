@@ -71,7 +71,7 @@ func TestSentOfACreate(t *testing.T) {
 		"bad certificate":                  {encrypted.URL, nil, SentNo, false, 0},
 		"plain HTTP on the TLS port":       {strings.Replace(answering.URL, "http", "https", 1), nil, SentNo, false, 0},
 		"lost, transport without hooks":    {lost.URL, drops, SentUnknown, true, 0},
-		"refused, transport without hooks": {closed.URL, drops, SentUnknown, true, 0},
+		"refused, transport without hooks": {closed.URL, drops, SentNo, false, 0}, // nothing of the body was read
 	} {
 		t.Run(name, func(t *testing.T) {
 			tr := newTransport(http.Client{Transport: test.base}, once)
@@ -201,71 +201,26 @@ func (s *signal) Handle(context.Context, slog.Record) error {
 	return nil
 }
 
-// http2Server speaks just enough HTTP/2 to read whole requests and then say GOAWAY without having
-// processed any, except the last, which it answers 200.
-func http2Server(t *testing.T, refuse int) (url string, requests *atomic.Int32) {
+// failsFirst serves HTTP/2. It ends the stream of the first request, read whole, and answers all others.
+func failsFirst(t *testing.T, end func(c *rawConn, stream uint32)) (url string, client http.Client, requests *atomic.Int32) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = listener.Close() })
 	requests = new(atomic.Int32)
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			serveHTTP2(conn, func() bool { return int(requests.Add(1)) <= refuse })
+	url, client = rawHTTP2(t, func(c *rawConn, n int, stream uint32) bool {
+		requests.Store(int32(n))
+		if n == 1 {
+			end(c, stream)
+		} else {
+			c.answer(stream)
 		}
-	}()
-	return "http://" + listener.Addr().String(), requests
-}
-
-func serveHTTP2(conn net.Conn, refuses func() bool) {
-	defer conn.Close()
-	write := func(kind, flags, stream byte, payload ...byte) {
-		_, _ = conn.Write(append([]byte{0, 0, byte(len(payload)), kind, flags, 0, 0, 0, stream}, payload...))
-	}
-	const data, headers, settings, goAway = 0, 1, 4, 7
-	if _, err := io.CopyN(io.Discard, conn, int64(len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))); err != nil {
-		return
-	}
-	write(settings, 0, 0)
-	for {
-		var head [9]byte
-		if _, err := io.ReadFull(conn, head[:]); err != nil {
-			return
-		}
-		length := int64(head[0])<<16 | int64(head[1])<<8 | int64(head[2])
-		if _, err := io.CopyN(io.Discard, conn, length); err != nil {
-			return
-		}
-		kind, flags, stream := head[3], head[4], head[8]
-		if kind == settings && flags&1 == 0 {
-			write(settings, 1, 0)
-		}
-		if (kind == data || kind == headers) && flags&1 != 0 { // the request is whole
-			if refuses() {
-				write(goAway, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-				return
-			}
-			write(headers, 4|1, stream, 0x88) // :status 200
-		}
-	}
-}
-
-func newHTTP2() *http.Transport {
-	var protocols http.Protocols
-	protocols.SetUnencryptedHTTP2(true)
-	return &http.Transport{Protocols: &protocols}
+		return true
+	})
+	return url, client, requests
 }
 
 // TestNetHTTPRepeatsAPostOnHTTP2 shows what the transport must prevent: given GetBody, net/http
 // sends a POST again that was sent whole, and reports success.
 func TestNetHTTPRepeatsAPostOnHTTP2(t *testing.T) {
-	url, requests := http2Server(t, 1)
-	client := &http.Client{Transport: newHTTP2()}
-	defer client.CloseIdleConnections()
+	url, client, requests := failsFirst(t, func(c *rawConn, _ uint32) { c.goAway(0, noError, "") })
 	resp, err := client.Post(url, "application/json", strings.NewReader(`{}`))
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
@@ -283,10 +238,9 @@ func TestACreateIsNeverRepeatedOnHTTP2(t *testing.T) {
 		"a RoundTripper that drops the context": drops,
 	} {
 		t.Run(name, func(t *testing.T) {
-			url, requests := http2Server(t, 1)
-			base := newHTTP2()
-			defer base.CloseIdleConnections()
-			tr := newTransport(http.Client{Transport: wrap(base)}, Policy{})
+			url, client, requests := failsFirst(t, func(c *rawConn, s uint32) { c.reset(s, protocolError) })
+			client.Transport = wrap(client.Transport)
+			tr := newTransport(client, Policy{})
 			o := tr.Do(t.Context(), &Request{Method: http.MethodPost, URL: url, Body: []byte(`{}`)})
 			require.Error(t, o.Err)
 			assert.True(t, o.Unknown)

@@ -1,0 +1,135 @@
+package transport
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net/http/httptrace"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// What follows is the evidence of what became of an attempt whose answer did not come. A call that is not
+// idempotent is sent again only when the evidence says that the attempt had no effect.
+
+// connTrace watches the connections of an attempt. Its hooks run on goroutines of net/http, also after the
+// attempt returned, so its fields are atomics; what comes late can only turn "not sent" into "unknown".
+type connTrace struct {
+	get, got, wrote atomic.Int32
+	http2           atomic.Bool // at least one connection was of HTTP/2
+}
+
+func (t *connTrace) getConn(string) { t.get.Add(1) }
+
+func (t *connTrace) gotConn(info httptrace.GotConnInfo) {
+	t.got.Add(1)
+	encrypted, ok := info.Conn.(interface{ ConnectionState() tls.ConnectionState })
+	if ok && encrypted.ConnectionState().NegotiatedProtocol == "h2" {
+		t.http2.Store(true)
+	}
+}
+
+func (t *connTrace) wroteRequest(info httptrace.WroteRequestInfo) {
+	if info.Err == nil {
+		t.wrote.Add(1)
+	}
+}
+
+func (t *connTrace) reset() {
+	t.get.Store(0)
+	t.got.Store(0)
+	t.wrote.Store(0)
+	t.http2.Store(false)
+}
+
+// sent concludes "no" only from evidence: connections were asked for and none was ever had. A
+// RoundTripper that drops the context calls no hook at all, which says nothing.
+func (t *connTrace) sent() Sent {
+	switch {
+	case t.wrote.Load() > 0:
+		return SentYes
+	case t.get.Load() > 0 && t.got.Load() == 0:
+		return SentNo
+	default:
+		return SentUnknown
+	}
+}
+
+var errSealed = errors.New("the attempt is over")
+
+// countedBody is the body of one attempt. It counts what was read of it, whatever RoundTripper reads.
+type countedBody struct {
+	mu     sync.Mutex
+	rest   bytes.Reader
+	sealed bool
+}
+
+func (b *countedBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.sealed {
+		return 0, errSealed
+	}
+	return b.rest.Read(p)
+}
+
+// Close does nothing: net/http closes a body that it may still use.
+func (b *countedBody) Close() error { return nil }
+
+// seal ends the body: no more of it goes out. It returns how much did.
+func (b *countedBody) seal() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sealed = true
+	return b.rest.Size() - int64(b.rest.Len())
+}
+
+// noEffect returns the verdict on an attempt that certainly had no effect, and None if there is no evidence
+// for that.
+func (c *call) noEffect(err error) Failure {
+	if c.traced && c.conns.sent() == SentNo {
+		return NeverSent
+	}
+	if c.request.Idempotent || c.body == nil {
+		return None
+	}
+	read := c.body.seal()
+	switch {
+	case len(c.request.Body) > 0 && read == 0:
+		return NeverSent
+	case c.conns.got.Load() > 0 && !c.conns.http2.Load() && read < int64(len(c.request.Body)):
+		return Unprocessed // a server that was told the length does not act on a part
+	}
+	return unprocessed(err)
+}
+
+// The errors by which package net/http says that the peer did not process a stream. There are no types to
+// find with errors.As, and each may hold text of the peer's: only how it begins is evidence. The same in
+// Go 1.26, Go 1.27 and golang.org/x/net/http2.
+const (
+	cannotRetry = "http2: Transport: cannot retry err ["
+	wasGoAway   = cannotRetry + "http2: Transport received Server's graceful shutdown GOAWAY]"
+	wasReset    = cannotRetry + "stream error: stream ID "
+	wasRefused  = "; REFUSED_STREAM"
+	firstStream = "http2: Transport received GOAWAY from server ErrCode:"
+)
+
+// unprocessed looks for the error of a stream that the peer says it did not process: one above the last
+// stream of a GOAWAY, or one reset with REFUSED_STREAM (RFC 9113, 6.8 and 8.7).
+func unprocessed(err error) Failure {
+	for ; err != nil; err = errors.Unwrap(err) {
+		switch text := err.Error(); {
+		case strings.HasPrefix(text, wasGoAway):
+			return NeverSent
+		case strings.HasPrefix(text, wasReset) && strings.Contains(text, wasRefused):
+			return NeverSent
+		case strings.HasPrefix(text, firstStream): // a peer that refuses a new connection may refuse the next
+			return Unprocessed
+		}
+	}
+	return None
+}
+
+var _ io.ReadCloser = (*countedBody)(nil)
