@@ -63,9 +63,13 @@
 // "Window" means for [RetryPolicy].UnavailableWindow, 30 s: a Hub that restarts is away for 5 to 15
 // seconds. Everything else, and a host name that does not exist, is tried MaxAttempts times, 4. A
 // bad certificate or the wrong protocol on a port is tried once. Waits double from 100 ms to 5 s,
-// with jitter; Retry-After, X-RateLimit-Reset and X-RateLimit-Retry-After are honoured up to 60 s,
-// and beyond that, or beyond the window, end the call with [APIError].RetryAfter set. The context
-// ends every wait at once.
+// with jitter. Retry-After, X-RateLimit-Reset and X-RateLimit-Retry-After are honoured up to 60 s, and
+// dates are measured by the clock of the answer. A longer wait, or one beyond the window or beyond the
+// deadline of the context, is not begun: the call ends at once with [APIError].RetryAfter set. Waits of
+// our own are cut so that a last attempt begins 100 ms before the deadline. The end of the context ends
+// every wait at once.
+//
+// A body that brings less than 1 KiB in 60 s is a lost connection. The body of an error is read for 5 s.
 //
 // A request is known never to have been sent if a connection was asked for and none was had, if
 // nothing of its body was read, or if an HTTP/2 peer says that it did not process the stream (a GOAWAY

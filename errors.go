@@ -403,7 +403,7 @@ func (e *endedError) Unwrap() []error {
 // innerText is the text of an error inside another one, which already names the package, the operation
 // and the route.
 func innerText(err error) string {
-	if e, ours := err.(interface{ inner() string }); ours { //nolint:errorlint // the text of this error, not of what it wraps
+	if e, ours := err.(interface{ inner() string }); ours {
 		return e.inner()
 	}
 	return err.Error()
@@ -488,6 +488,8 @@ func describe(status int, json bool) string {
 		return "there is no such endpoint"
 	case http.StatusConflict:
 		return "it exists already or is in use"
+	case http.StatusRequestEntityTooLarge:
+		return "the request is larger than the Hub, or a gateway before it, takes"
 	case http.StatusUpgradeRequired:
 		return "the Hub needs a newer version of this client"
 	case http.StatusTooManyRequests:

@@ -1,7 +1,6 @@
 package coder_test
 
 import (
-	"errors"
 	"net/http"
 	"testing"
 	"time"
@@ -88,7 +87,7 @@ func TestNegativeMeansOff(t *testing.T) {
 			}
 			var lost *coder.RequestError
 			require.ErrorAs(t, last, &lost)
-			assert.False(t, errors.Is(last, coder.ErrReconnectsExceeded), "there was none to exceed")
+			require.NotErrorIs(t, last, coder.ErrReconnectsExceeded, "there was none to exceed")
 			c.CloseIdleConnections()
 		})
 	})

@@ -299,6 +299,13 @@ func TestTheContextEndsEveryWait(t *testing.T) {
 					hub.Inject(fault)
 					why := errors.New("the user has left")
 					ctx, cancel := context.WithTimeoutCause(t.Context(), 3*time.Second, why)
+					ended := context.DeadlineExceeded
+					if fault.Status != 0 { // a deadline would keep the wait from being begun
+						var leave context.CancelCauseFunc
+						ctx, leave = context.WithCancelCause(t.Context())
+						time.AfterFunc(3*time.Second, func() { leave(why) })
+						ended = context.Canceled
+					}
 					defer cancel()
 					began := time.Now()
 					var err error
@@ -307,7 +314,7 @@ func TestTheContextEndsEveryWait(t *testing.T) {
 					} else {
 						_, err = c.GetSession(ctx, id)
 					}
-					require.ErrorIs(t, err, context.DeadlineExceeded)
+					require.ErrorIs(t, err, ended)
 					require.ErrorIs(t, err, why)
 					assert.Equal(t, 3*time.Second, time.Since(began))
 					var failed *coder.RequestError
@@ -318,6 +325,72 @@ func TestTheContextEndsEveryWait(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// TestWaitsAndTheDeadline: what the server asks for and the deadline does not leave is not begun; waits of
+// our own are cut, so that a last attempt fits.
+func TestWaitsAndTheDeadline(t *testing.T) {
+	away := &net.OpError{Op: "dial", Err: refused}
+	for name, test := range map[string]struct {
+		fault    codertest.Fault
+		dials    error
+		policy   coder.RetryPolicy
+		deadline time.Duration
+		took     time.Duration
+		attempts int
+		ended    bool // the error matches DeadlineExceeded
+	}{
+		"a server's wait beyond it": {
+			codertest.Fault{Status: 429, Header: http.Header{"Retry-After": {"50"}}}, nil,
+			coder.RetryPolicy{}, 3 * time.Second, 0, 1, false,
+		},
+		"a server's wait as a fraction": {
+			codertest.Fault{Status: 429, Header: http.Header{"Retry-After": {"3.2"}}}, nil,
+			coder.RetryPolicy{}, 3 * time.Second, 0, 1, false,
+		},
+		"a server's wait within it": {
+			codertest.Fault{Status: 429, Header: http.Header{"Retry-After": {"2"}}}, nil,
+			coder.RetryPolicy{MinBackoff: time.Nanosecond}, 3 * time.Second, 2 * time.Second, 2, false,
+		},
+		"a wait of our own beyond it": {
+			codertest.Fault{Status: 429}, nil,
+			coder.RetryPolicy{MinBackoff: time.Hour, MaxBackoff: time.Hour}, 3 * time.Second, 3 * time.Second, 2, true,
+		},
+		"no connection": {
+			codertest.Fault{}, away,
+			coder.RetryPolicy{MinBackoff: time.Hour, MaxBackoff: time.Hour, UnavailableWindow: 24 * time.Hour},
+			3 * time.Second, 3 * time.Second, 2, true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, hub *codertest.Hub) {
+				test.fault.Count = -1
+				c := hubClient(t, hub, coder.WithRetryPolicy(test.policy))
+				if test.dials != nil {
+					c, _, _ = unreachable(t, hub, refused, coder.WithRetryPolicy(test.policy))
+				} else {
+					hub.Inject(test.fault)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), test.deadline)
+				defer cancel()
+				began := time.Now()
+				_, err := c.GetSession(ctx, "x")
+				assert.InDelta(t, test.took.Seconds(), time.Since(began).Seconds(), 0.001)
+				assert.Equal(t, test.ended, errors.Is(err, context.DeadlineExceeded), "%v", err)
+				var (
+					api    *coder.APIError
+					failed *coder.RequestError
+				)
+				switch {
+				case errors.As(err, &failed):
+					assert.Equal(t, test.attempts, failed.Attempts)
+				case assert.ErrorAs(t, err, &api):
+					assert.Equal(t, test.attempts, api.Attempts)
+					assert.Positive(t, api.RetryAfter)
+				}
+			})
+		})
 	}
 }
 

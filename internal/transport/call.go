@@ -104,17 +104,19 @@ func (c *call) read(resp *http.Response) error {
 	c.outcome.Status = resp.StatusCode
 	c.outcome.Header = resp.Header
 	c.outcome.Text = nil
-	body := c.watch.over(resp.Body, c.cancel, c.transport.silence)
-	if resp.StatusCode/100 != 2 {
+	switch {
+	case resp.StatusCode/100 != 2:
 		defer resp.Body.Close()
+		// All of the time allowed may pass before it counts as silent: more cannot count as progress.
+		body := c.watch.over(resp.Body, c.cancel, errorBodyTime, ErrorBodyLimit+1)
 		c.outcome.Text = readText(body)
 		return nil
-	}
-	if c.request.Stream {
-		c.outcome.Stream = &Stream{body}
+	case c.request.Stream:
+		c.outcome.Stream = &Stream{c.watch.over(resp.Body, c.cancel, c.transport.silence, 1)}
 		return nil
 	}
 	defer resp.Body.Close()
+	body := c.watch.over(resp.Body, c.cancel, c.transport.silence, leastProgress)
 	var err error
 	c.outcome.Body, err = readBody(body, c.announced(resp), c.transport.maxBody)
 	return err
@@ -146,7 +148,7 @@ func (c *call) next(resp *http.Response, err error) bool {
 	if failure == None {
 		return false
 	}
-	if err != nil && c.Err() != nil {
+	if c.Err() != nil { // also while the body of an error was read
 		c.outcome.Ended = c.Err()
 		return false
 	}

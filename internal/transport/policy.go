@@ -2,6 +2,7 @@ package transport
 
 import (
 	"cmp"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -63,16 +64,34 @@ func (c *call) wait(f Failure) (time.Duration, bool) {
 	if remaining >= 0 {
 		own = min(own, remaining)
 	}
-	asked, ok := RetryAfter(c.outcome.Status, c.outcome.Header, time.Now())
-	if !ok {
-		return own, true
+	left := time.Duration(math.MaxInt64) // until the deadline
+	if deadline, ok := c.Deadline(); ok {
+		left = time.Until(deadline)
 	}
-	if asked > p.MaxRetryAfter || remaining >= 0 && asked > remaining {
-		return 0, false
+	wait, asked := own, time.Duration(0)
+	if after, ok := RetryAfter(c.outcome.Status, c.outcome.Header, time.Now()); ok {
+		if after > p.MaxRetryAfter || remaining >= 0 && after > remaining || after > left {
+			return 0, false
+		}
+		// Retry-After is a minimum. Some of our own wait on top spreads the clients that were told the
+		// same, and keeps "Retry-After: 0" from becoming a tight loop.
+		asked = after
+		wait = max(own, asked+jitter(p.MinBackoff))
 	}
-	// The Hub's word is a minimum. Some of our own wait on top spreads the clients that were
-	// told the same; it also keeps "Retry-After: 0" from becoming a tight loop.
-	return max(own, asked+rand.N(p.MinBackoff)), true
+	if left > lastAttempt { // a last attempt is worth more than the rest of a wait
+		wait = min(wait, max(asked, left-lastAttempt))
+	}
+	return wait, true
+}
+
+// lastAttempt is how long before the deadline of a call its last attempt begins.
+const lastAttempt = 100 * time.Millisecond
+
+func jitter(most time.Duration) time.Duration {
+	if most <= 0 {
+		return 0
+	}
+	return rand.N(most)
 }
 
 // outlasts reports whether this failure is repeated for UnavailableWindow, however many attempts that
@@ -86,12 +105,16 @@ func hasRateLimit(h http.Header) bool {
 
 // RetryAfter reads how long the Hub asks to wait: Retry-After in seconds or as a date, else, where
 // the rate of requests is what it complains of, X-RateLimit-Reset in Unix seconds, else
-// X-RateLimit-Retry-After in seconds: gateways put those on answers of any kind. A value that
-// cannot be read counts as absent, a time that has passed as 0.
+// X-RateLimit-Retry-After in seconds: gateways put those on answers of any kind. Times are measured by
+// the clock of the answer, its Date, where there is one. A value that cannot be read counts as absent, a
+// time that has passed as 0.
 func RetryAfter(status int, h http.Header, now time.Time) (time.Duration, bool) {
+	if date, err := http.ParseTime(h.Get("Date")); err == nil {
+		now = date
+	}
 	if v := strings.TrimSpace(h.Get("Retry-After")); v != "" {
 		if d, ok := seconds(v); ok {
-			return d, true
+			return min(d, longestWait), true
 		}
 		if at, err := http.ParseTime(v); err == nil {
 			return max(0, at.Sub(now)), true
@@ -101,18 +124,22 @@ func RetryAfter(status int, h http.Header, now time.Time) (time.Duration, bool) 
 		return 0, false
 	}
 	if v := strings.TrimSpace(h.Get("X-Ratelimit-Reset")); v != "" {
-		if unix, err := strconv.ParseInt(v, 10, 64); err == nil {
-			return max(0, time.Unix(unix, 0).Sub(now)), true
+		if since, ok := seconds(v); ok {
+			return max(0, since-time.Duration(now.UnixNano())), true
 		}
 	}
-	return seconds(strings.TrimSpace(h.Get("X-Ratelimit-Retry-After")))
+	d, ok := seconds(strings.TrimSpace(h.Get("X-Ratelimit-Retry-After")))
+	return min(d, longestWait), ok
 }
 
-// seconds reads a number of seconds; more than a year is a year, so that nothing overflows.
+// longestWait is what a longer wait is cut to, so that nothing overflows.
+const longestWait = 365 * 24 * time.Hour
+
+// seconds reads a decimal number of seconds, fractions included, of at most a century.
 func seconds(v string) (time.Duration, bool) {
-	n, err := strconv.ParseUint(v, 10, 63)
-	if err != nil {
+	n, err := strconv.ParseFloat(v, 64)
+	if err != nil || n < 0 || strings.Trim(v, "0123456789.") != "" {
 		return 0, false
 	}
-	return time.Duration(min(n, 365*24*3600)) * time.Second, true
+	return time.Duration(min(n, 100*365*24*3600) * float64(time.Second)), true
 }

@@ -16,14 +16,26 @@ func TestRetryAfter(t *testing.T) {
 		want   time.Duration
 		ok     bool
 	}{
-		"nothing":                 {nil, 0, false},
-		"seconds":                 {http.Header{"Retry-After": {"7"}}, 7 * time.Second, true},
-		"zero":                    {http.Header{"Retry-After": {"0"}}, 0, true},
-		"blanks":                  {http.Header{"Retry-After": {" 7 "}}, 7 * time.Second, true},
-		"date":                    {http.Header{"Retry-After": {"Thu, 15 Jan 2026 09:31:00 GMT"}}, time.Minute, true},
-		"date that has passed":    {http.Header{"Retry-After": {"Thu, 15 Jan 2026 09:00:00 GMT"}}, 0, true},
-		"negative":                {http.Header{"Retry-After": {"-7"}}, 0, false},
-		"fraction":                {http.Header{"Retry-After": {"1.5"}}, 0, false},
+		"nothing":              {nil, 0, false},
+		"seconds":              {http.Header{"Retry-After": {"7"}}, 7 * time.Second, true},
+		"zero":                 {http.Header{"Retry-After": {"0"}}, 0, true},
+		"blanks":               {http.Header{"Retry-After": {" 7 "}}, 7 * time.Second, true},
+		"date":                 {http.Header{"Retry-After": {"Thu, 15 Jan 2026 09:31:00 GMT"}}, time.Minute, true},
+		"date that has passed": {http.Header{"Retry-After": {"Thu, 15 Jan 2026 09:00:00 GMT"}}, 0, true},
+		"negative":             {http.Header{"Retry-After": {"-7"}}, 0, false},
+		"fraction":             {http.Header{"Retry-After": {"1.5"}}, 1500 * time.Millisecond, true},
+		"no number":            {http.Header{"Retry-After": {"NaN"}}, 0, false},
+		"without an end":       {http.Header{"Retry-After": {"Inf"}}, 0, false},
+		"hexadecimal":          {http.Header{"Retry-After": {"0x10"}}, 0, false},
+		"date, by the answer's own clock": {http.Header{
+			"Retry-After": {"Thu, 15 Jan 2026 10:31:00 GMT"}, "Date": {"Thu, 15 Jan 2026 10:30:00 GMT"},
+		}, time.Minute, true},
+		"reset, by the answer's own clock": {http.Header{
+			"X-Ratelimit-Reset": {"1768473010.5"}, "Date": {"Thu, 15 Jan 2026 10:30:00 GMT"},
+		}, 10500 * time.Millisecond, true},
+		"a Date that is none": {http.Header{
+			"Retry-After": {"Thu, 15 Jan 2026 09:31:00 GMT"}, "Date": {"today"},
+		}, time.Minute, true},
 		"beyond a Duration":       {http.Header{"Retry-After": {"9223372036854775807"}}, year, true},
 		"garbage, then reset":     {http.Header{"Retry-After": {"soon"}, "X-Ratelimit-Reset": {"1768469410"}}, 10 * time.Second, true},
 		"reset that has passed":   {http.Header{"X-Ratelimit-Reset": {"1"}}, 0, true},

@@ -9,41 +9,55 @@ import (
 	"time"
 )
 
-// ErrSilent says that a body yielded nothing for too long.
+// ErrSilent says that a body yielded too little for too long.
 var ErrSilent = errors.New("the answer stopped in the middle")
 
-// afterSilence is how long a RoundTripper that ignores the context is waited for.
-const afterSilence = time.Second
+const (
+	// afterSilence is how long a RoundTripper that ignores the context is waited for.
+	afterSilence = time.Second
+	// leastProgress is how much a body that is read whole has to bring within the limit on silence. A
+	// stream of events may be as slow as it likes: a byte is progress.
+	leastProgress = 1 << 10
+	// errorBodyTime is how long the body of an error is read. Its status is known.
+	errorBodyTime = 5 * time.Second
+)
 
-// watch reads the body of an attempt, and ends the attempt when the body stays silent under a
-// pending Read. It cancels the attempt's context: to close a body under a pending Read makes some
-// versions of net/http wait for that Read.
+// watch reads the body of an attempt, and ends the attempt when the body makes no progress under a pending
+// Read. It cancels the attempt's context: to close a body under a pending Read makes some versions of
+// net/http wait for that Read.
 type watch struct {
 	body    io.ReadCloser
 	cancel  context.CancelFunc
 	silence time.Duration
+	least   int // bytes that count as progress
 
 	mu      sync.Mutex
 	timer   *time.Timer
 	reading bool
 	silent  bool
-	until   time.Time // of the Read under way
+	got     int       // bytes since the last progress
+	until   time.Time // when the next progress is due; zero: not begun
 }
 
 // over begins to watch the body of another attempt.
-func (w *watch) over(body io.ReadCloser, cancel context.CancelFunc, silence time.Duration) *watch {
-	w.body, w.cancel, w.silence = body, cancel, silence
+func (w *watch) over(body io.ReadCloser, cancel context.CancelFunc, silence time.Duration, least int) *watch {
+	w.body, w.cancel, w.silence, w.least = body, cancel, silence, least
+	w.got, w.until = 0, time.Time{}
 	return w
 }
 
-// Read reads the body. It fails with ErrSilent when nothing comes for too long.
+// Read reads the body. It fails with ErrSilent when too little comes for too long.
 func (w *watch) Read(p []byte) (int, error) {
 	w.mu.Lock()
-	w.reading, w.until = true, time.Now().Add(w.silence)
-	if w.timer == nil {
-		w.timer = time.AfterFunc(w.silence, w.giveUp)
+	now := time.Now()
+	if w.until.IsZero() {
+		w.until = now.Add(w.silence)
+	}
+	w.reading = true
+	if left := w.until.Sub(now); w.timer == nil {
+		w.timer = time.AfterFunc(left, w.giveUp)
 	} else {
-		w.timer.Reset(w.silence)
+		w.timer.Reset(left)
 	}
 	w.mu.Unlock()
 
@@ -53,8 +67,11 @@ func (w *watch) Read(p []byte) (int, error) {
 	defer w.mu.Unlock()
 	w.reading = false
 	w.timer.Stop()
+	if w.got += n; w.got >= w.least {
+		w.got, w.until = 0, time.Time{}
+	}
 	if w.silent && err != nil && !errors.Is(err, io.EOF) {
-		err = fmt.Errorf("%w: no byte for %v", ErrSilent, w.silence)
+		err = fmt.Errorf("%w: less than %d bytes in %v", ErrSilent, w.least, w.silence)
 	}
 	return n, err
 }

@@ -1,6 +1,11 @@
 package wire
 
-import "github.com/go-json-experiment/json/jsontext"
+import (
+	"bytes"
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
 
 // ErrorBody is the body of an answer other than 2xx.
 type ErrorBody struct {
@@ -19,13 +24,16 @@ type Issue struct {
 }
 
 // DecodeError reads what it can of an error body. A body that is not a JSON object gives the
-// zero value, and one bad member does not cost the others.
+// zero value. One bad member does not cost the others, and of a body that was cut what came first is kept.
 func DecodeError(text []byte) ErrorBody {
 	var body struct {
 		Code    string         `json:"code"`
 		Message string         `json:"message"`
 		Details map[string]any `json:"details"`
 		Error   jsontext.Value `json:"error"`
+	}
+	if !Valid(text) {
+		text = closed(text)
 	}
 	if len(text) == 0 || Unmarshal(text, &body) != nil {
 		return ErrorBody{}
@@ -50,4 +58,33 @@ func DecodeError(text []byte) ErrorBody {
 		}
 	}
 	return out
+}
+
+// closed returns the longest beginning of text that is JSON once its objects and arrays are closed.
+func closed(text []byte) []byte {
+	dec := jsontext.NewDecoder(bytes.NewReader(text), Accepted)
+	var open []byte // what closes the objects and arrays that are open, the outermost first
+	end := int64(0)
+	for {
+		token, err := dec.ReadToken()
+		if err != nil {
+			break
+		}
+		switch token.Kind() {
+		case jsontext.KindBeginObject:
+			open = append(open, '}')
+		case jsontext.KindBeginArray:
+			open = append(open, ']')
+		case jsontext.KindEndObject, jsontext.KindEndArray:
+			open = open[:len(open)-1]
+		}
+		if kind, length := dec.StackIndex(dec.StackDepth()); kind != jsontext.KindBeginObject || length%2 == 0 {
+			end = dec.InputOffset() // not behind a name without its value
+		}
+		if len(open) == 0 {
+			break
+		}
+	}
+	slices.Reverse(open)
+	return append(text[:end:end], open...)
 }

@@ -86,6 +86,14 @@ func TestDecodeError(t *testing.T) {
 		},
 		`{"details":{"a":1}}`: {Details: map[string]any{"a": 1.0}},
 		`[]`:                  {}, `<html>`: {}, ``: {}, `{"error":7}`: {},
+		// Cut, as a body beyond the limit is: what came first is kept.
+		`{"code":"C","message":"m","details":{"a":1,"b":"wo`: {Code: "C", Message: "m", Details: map[string]any{"a": 1.0}},
+		`{"code":"C","error":"text","x":[[[{"`:               {Code: "C", Message: "text"},
+		`{"code":"C","mess`:                                  {Code: "C"},
+		`{"error":{"issues":[{"code":"c","message":"m"},{"code":"d","mes`: {
+			Issues: []Issue{{Code: "c", Message: "m"}, {Code: "d"}},
+		},
+		`{"code":"C"`: {Code: "C"}, `{"code":`: {}, `{`: {}, `{"code":"C"}}`: {Code: "C"},
 	} {
 		assert.Equal(t, want, DecodeError([]byte(in)), in)
 	}
