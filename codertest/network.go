@@ -3,9 +3,8 @@ package codertest
 import (
 	"context"
 	"net"
-	"os"
-	"sync"
-	"syscall"
+
+	"github.com/agentuity/coder-go/internal/memnet"
 )
 
 // memoryURL is what an in-memory Hub calls itself. The name cannot be
@@ -36,51 +35,6 @@ func listenLoopback() network {
 }
 
 func listenInMemory() network {
-	listener := &memoryListener{conns: make(chan net.Conn), done: make(chan struct{})}
-	return network{listener: listener, url: memoryURL, dial: listener.dial}
+	listener := memnet.Listen()
+	return network{listener: listener, url: memoryURL, dial: listener.Dial}
 }
-
-// memoryListener hands out one end of a net.Pipe for every dial of the other.
-type memoryListener struct {
-	conns chan net.Conn
-	done  chan struct{}
-	close sync.Once
-}
-
-func (l *memoryListener) Accept() (net.Conn, error) {
-	select {
-	case conn := <-l.conns:
-		return conn, nil
-	case <-l.done:
-		return nil, l.failed("accept", net.ErrClosed)
-	}
-}
-
-func (l *memoryListener) Close() error {
-	l.close.Do(func() { close(l.done) })
-	return nil
-}
-
-func (l *memoryListener) Addr() net.Addr { return memoryAddr{} }
-
-// dial fails after Close as a dial to a port nobody listens on does.
-func (l *memoryListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	client, server := net.Pipe()
-	select {
-	case l.conns <- server:
-		return client, nil
-	case <-l.done:
-		return nil, l.failed("dial", os.NewSyscallError("connect", syscall.ECONNREFUSED))
-	case <-ctx.Done():
-		return nil, l.failed("dial", ctx.Err())
-	}
-}
-
-func (l *memoryListener) failed(op string, err error) error {
-	return &net.OpError{Op: op, Net: l.Addr().Network(), Addr: l.Addr(), Err: err}
-}
-
-type memoryAddr struct{}
-
-func (memoryAddr) Network() string { return "pipe" }
-func (memoryAddr) String() string  { return "in-memory hub" }
