@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/agentuity/coder-go/codertest/internal/outbox"
 )
 
 // broadcast is something that happened, as those who follow a session see it.
@@ -79,15 +81,15 @@ func everybody(*connection) bool { return true }
 // publish sends a broadcast to those who follow the session, are chosen and
 // have not filtered it out.
 func (s *session) publish(b broadcast, chosen func(*connection) bool) {
-	var encoded message
+	var encoded outbox.Message
 	for _, c := range s.live {
 		if !c.ready || !c.follows || !chosen(c) || !c.wants(b) {
 			continue
 		}
-		if encoded.body == nil {
-			encoded = message{kind: b.Type, body: encode(b)}
+		if encoded.Body == nil {
+			encoded = outbox.Message{Kind: b.Type, Body: encode(b)}
 		}
-		c.out.put(encoded)
+		c.out.Put(encoded)
 	}
 }
 
@@ -148,10 +150,10 @@ func (s *session) announce(p presence, now time.Time) {
 	p.Type = "presence"
 	p.SessionID = s.id
 	p.Timestamp = now.UnixMilli()
-	m := message{kind: p.Type, body: encode(p)}
+	m := outbox.Message{Kind: p.Type, Body: encode(p)}
 	for _, c := range s.live {
 		if c.ready && c.follows {
-			c.out.put(m)
+			c.out.Put(m)
 		}
 	}
 }
@@ -178,8 +180,8 @@ func (s *session) part(c *connection, now time.Time) {
 }
 
 // hangUp ends all connections after what waits to be sent over them.
-func (s *session) hangUp(end ending) {
+func (s *session) hangUp(end outbox.Ending) {
 	for _, c := range s.live {
-		c.out.finish(end)
+		c.out.End(end)
 	}
 }

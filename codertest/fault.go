@@ -242,7 +242,7 @@ func (x *exchange) pass(point CutPoint, f Fault) {
 	}
 	if f.Stall {
 		if x.out != nil {
-			x.out.silence() // nothing is to pile up
+			x.out.Stall() // nothing is to pile up
 		}
 		x.wait(nil)
 	}
@@ -265,7 +265,7 @@ func (x *exchange) delay(d time.Duration) {
 func (x *exchange) wait(until <-chan time.Time) bool {
 	var cut <-chan struct{}
 	if x.out != nil {
-		cut = x.out.gone
+		cut = x.out.Gone()
 	}
 	select {
 	case <-until:

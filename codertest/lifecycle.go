@@ -3,6 +3,8 @@ package codertest
 import (
 	"cmp"
 	"time"
+
+	"github.com/agentuity/coder-go/codertest/internal/outbox"
 )
 
 // The statuses a session goes through.
@@ -104,7 +106,7 @@ func (s *session) stopRuntime(now time.Time) {
 	s.pauseLoop(now)
 	s.record(Event{Event: "agent_end", Agent: s.leadAgent()}, now)
 	if s.lead != nil {
-		s.lead.out.finish(ending{code: closeUnavailable, reason: "Session " + s.status})
+		s.lead.out.End(outbox.Ending{Code: closeUnavailable, Reason: "Session " + s.status})
 		s.lead = nil
 	}
 	s.leaveAll(func(p participant) bool {
@@ -128,7 +130,7 @@ func (s *session) shutDown(reason string, now time.Time) {
 	s.agent.abort(s, now)
 	s.lead = nil
 	s.record(Event{Event: "session_shutdown", Payload: map[string]any{"reason": reason}}, now)
-	s.hangUp(ending{code: closeSessionNotFound, reason: "Session " + reason})
+	s.hangUp(outbox.Ending{Code: closeSessionNotFound, Reason: "Session " + reason})
 	s.leaveAll(func(participant) bool { return true }, now)
 }
 

@@ -7,17 +7,18 @@ import (
 	"slices"
 	"time"
 
-	"github.com/coder/websocket"
+	"github.com/agentuity/coder-go/codertest/internal/outbox"
 )
 
 // The close codes of the Hub's sockets, see coder.CloseCode.
 const (
-	closeBadRequest      websocket.StatusCode = 4400
-	closeAuthRequired    websocket.StatusCode = 4401
-	closeSessionNotFound websocket.StatusCode = 4404
-	closeUnavailable     websocket.StatusCode = 4408
-	closeSessionActive   websocket.StatusCode = 4409
-	closeStaleDriver     websocket.StatusCode = 4410
+	closeGoingAway       = 1001
+	closeBadRequest      = 4400
+	closeAuthRequired    = 4401
+	closeSessionNotFound = 4404
+	closeUnavailable     = 4408
+	closeSessionActive   = 4409
+	closeStaleDriver     = 4410
 )
 
 // Streams returns how many live connections the session has: streams of events
@@ -62,30 +63,30 @@ func (c *SessionControl) UpdatePresence() {
 // between two messages of a stream of events, and as a text frame of a socket.
 // It is meant for what the Hub would never send.
 func (c *SessionControl) SendRaw(text string) {
-	c.eachLive(func(out *outbox) { out.put(message{body: []byte(text)}) })
+	c.eachLive(func(live *connection) { live.out.Put(outbox.Message{Body: []byte(text)}) })
 }
 
 // CutStreams aborts the live connections that are open now, as a network that
 // breaks down does. What waits to be sent is lost. Clients may come back.
-func (c *SessionControl) CutStreams() { c.eachLive((*outbox).cut) }
+func (c *SessionControl) CutStreams() { c.eachLive(func(live *connection) { live.out.Cut() }) }
 
 // StallStreams lets the live connections that are open now stand and sends
 // nothing over them any more, not even what keeps them alive, until the client
 // leaves. What clients send is still read.
-func (c *SessionControl) StallStreams() { c.eachLive((*outbox).silence) }
+func (c *SessionControl) StallStreams() { c.eachLive(func(live *connection) { live.out.Stall() }) }
 
 // EndStreams ends the live connections that are open now after what waits to
 // be sent: streams of events just end, and sockets are closed with a code and
 // a reason of at most 123 bytes. The session itself goes on.
 func (c *SessionControl) EndStreams(closeCode int, reason string) {
 	checkClose(closeCode, reason)
-	c.eachLive(func(out *outbox) { out.finish(ending{code: websocket.StatusCode(closeCode), reason: reason}) })
+	c.eachLive(func(live *connection) { live.out.End(outbox.Ending{Code: closeCode, Reason: reason}) })
 }
 
 // StopReading makes the Hub leave what comes over the sockets that are open now
 // where it is, so that a client that goes on sending is blocked in the end. It
 // also makes the Hub blind to a client that leaves.
-func (c *SessionControl) StopReading() { c.eachLive((*outbox).stopListening) }
+func (c *SessionControl) StopReading() { c.eachLive(func(live *connection) { live.deaf = true }) }
 
 // checkClose panics on a way to close a socket that cannot be.
 func checkClose(code int, reason string) {
@@ -98,10 +99,10 @@ func checkClose(code int, reason string) {
 	}
 }
 
-func (c *SessionControl) eachLive(do func(*outbox)) {
+func (c *SessionControl) eachLive(do func(*connection)) {
 	c.change(func(s *session, _ time.Time) {
 		for _, live := range s.live {
-			do(live.out)
+			do(live)
 		}
 	})
 }
@@ -149,7 +150,7 @@ func (h *Hub) RefuseStreams(r Refusal) {
 
 func (h *Hub) refuse(r Refusal, s *session) {
 	r.Count = cmp.Or(r.Count, 1)
-	r.CloseCode = cmp.Or(r.CloseCode, int(closeUnavailable))
+	r.CloseCode = cmp.Or(r.CloseCode, closeUnavailable)
 	checkClose(r.CloseCode, r.Reason)
 	r.Header = r.Header.Clone()
 	h.refusals = append(h.refusals, &refusal{Refusal: r, session: s})

@@ -6,8 +6,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/coder/websocket"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/agentuity/coder-go/codertest/internal/outbox"
 )
 
 // Participant is somebody connected to a session.
@@ -84,7 +85,7 @@ func (s *session) leaveAll(chosen func(participant) bool, now time.Time) {
 		s.participants[i].DisconnectedAt = iso(now)
 		s.participants[i].LastActivityAt = iso(now)
 		if c := s.liveAs(p.ID); c != nil {
-			c.out.finish(ending{code: websocket.StatusGoingAway, reason: "Disconnected"})
+			c.out.End(outbox.Ending{Code: closeGoingAway, Reason: "Disconnected"})
 		}
 		s.present("session_leave", s.participants[i], now)
 		s.record(presenceEvent("session_leave", p), now)

@@ -7,6 +7,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/agentuity/coder-go/codertest/internal/outbox"
 )
 
 // rpcCommand is what a controller wants of the lead.
@@ -70,7 +72,7 @@ func (s *socket) command(command jsontext.Value, now time.Time) {
 			joined.said(c.Message, s.connection, now)
 		}
 		m := relayed{Type: "rpc_command", Command: command}
-		joined.lead.out.put(message{kind: m.Type, body: encode(m)})
+		joined.lead.out.Put(outbox.Message{Kind: m.Type, Body: encode(m)})
 	default:
 		s.obey(c, now)
 	}
@@ -205,7 +207,7 @@ func (s *session) said(text string, by *connection, now time.Time) {
 // Hub's own, which takes the first one.
 func (h *Hub) answerUI(s *session, f clientFrame, data []byte) {
 	if s.lead != nil {
-		s.lead.out.put(message{kind: *f.Type, body: data})
+		s.lead.out.Put(outbox.Message{Kind: *f.Type, Body: data})
 		return
 	}
 	if s.agent.answered(f.ID, f.Result) {

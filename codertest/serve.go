@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/agentuity/coder-go/codertest/internal/outbox"
 )
 
 // maxRequestBody is the longest request body the Hub reads, in bytes.
@@ -22,7 +24,7 @@ type exchange struct {
 	target   target
 	body     []byte
 	oversize bool
-	out      *outbox // of a stream of events that somebody follows, or nil
+	out      *outbox.Outbox // of a stream of events that somebody follows, or nil
 	logged   *Request
 }
 

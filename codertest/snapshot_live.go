@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/agentuity/coder-go/codertest/internal/outbox"
 )
 
 // liveSnapshot is the session as a stream of events begins with it.
@@ -46,7 +48,7 @@ type streaming struct {
 	ActiveTasks []any `json:"activeTasks"`
 }
 
-func (s *session) snapshot() message {
+func (s *session) snapshot() outbox.Message {
 	snapshot := liveSnapshot{
 		Type:          "snapshot",
 		SessionID:     s.id,
@@ -66,7 +68,7 @@ func (s *session) snapshot() message {
 			snapshot.Participants = append(snapshot.Participants, snapshotParticipant{p.ID, p.Role, p.Transport, p.ConnectedAt})
 		}
 	}
-	return message{kind: snapshot.Type, body: encode(snapshot)}
+	return outbox.Message{Kind: snapshot.Type, Body: encode(snapshot)}
 }
 
 // projection is the text that is being produced, if there is any.
@@ -92,17 +94,17 @@ func (s *session) conversation(kind string) hydration {
 }
 
 // hydration tells a stream of events the conversation so far.
-func (s *session) hydration() message {
+func (s *session) hydration() outbox.Message {
 	h := s.conversation("hydration")
-	return message{kind: h.Type, body: encode(h)}
+	return outbox.Message{Kind: h.Type, Body: encode(h)}
 }
 
 // socketHydration tells a socket.
-func (s *session) socketHydration(now time.Time) message {
+func (s *session) socketHydration(now time.Time) outbox.Message {
 	h := s.conversation("session_hydration")
 	h.Label = s.label
 	h.ResumedAt = now.UnixMilli()
 	h.Lead = new(s.connected("lead") > 0)
 	h.Streaming = &streaming{IsStreaming: s.agent.running}
-	return message{kind: h.Type, body: encode(h)}
+	return outbox.Message{Kind: h.Type, Body: encode(h)}
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/agentuity/coder-go/codertest/internal/outbox"
 )
 
 // channel is a route that stays open: it has its own way with credentials and
@@ -38,7 +40,7 @@ func (x *exchange) open(f Fault) {
 
 // streamEvents serves an observer until either side ends it.
 func (x *exchange) streamEvents(f Fault) {
-	c := &connection{role: "observer", follows: true, out: newOutbox(x.hub.queue)}
+	c := &connection{role: "observer", follows: true, out: outbox.New(x.hub.queue)}
 	c.filters = parseFilters(x.r.URL.Query().Get("subscribe"))
 	if !x.hub.register(c) {
 		panic(http.ErrAbortHandler)
@@ -51,8 +53,8 @@ func (x *exchange) streamEvents(f Fault) {
 		return
 	}
 	control := http.NewResponseController(x.w)
-	c.out.onCut(func() { _ = control.SetWriteDeadline(time.Unix(1, 0)) })
-	defer c.out.onCut(nil)
+	c.out.OnCut(func() { _ = control.SetWriteDeadline(time.Unix(1, 0)) })
+	defer c.out.OnCut(nil)
 	x.out = c.out
 	x.pass(CutAfterEffect, f)
 	x.sendHeader(answer{status: http.StatusOK, header: merge(http.Header{
@@ -61,9 +63,9 @@ func (x *exchange) streamEvents(f Fault) {
 		"X-Accel-Buffering": {"no"}, // or a proxy may keep events to itself
 	}, f.Header)})
 	if f.Cut == CutMidBody {
-		first, _, _ := c.out.take()
-		block := first.block()
-		_ = x.write(block[:len(block)/2])
+		first, _, _ := c.out.Take()
+		text := block(first)
+		_ = x.write(text[:len(text)/2])
 		x.pass(CutMidBody, f)
 	}
 	if err := x.pump(c.out); err != nil {
@@ -85,14 +87,14 @@ func (h *Hub) watch(c *connection, id string) error {
 	}
 	now := time.Now()
 	c.ready = true
-	c.out.put(s.snapshot())
-	c.out.put(s.hydration())
+	c.out.Put(s.snapshot())
+	c.out.Put(s.hydration())
 	if s.row().historyOnly {
 		over := newEvent(Event{Event: "session_shutdown", Payload: map[string]any{"reason": s.status}}, now)
 		if b := over.broadcast(s.id); c.wants(b) {
-			c.out.put(message{kind: b.Type, body: encode(b)})
+			c.out.Put(outbox.Message{Kind: b.Type, Body: encode(b)})
 		}
-		c.out.finish(ending{})
+		c.out.End(outbox.Ending{})
 		return nil
 	}
 	s.enter(c, Participant{Role: "observer", Transport: "sse"}, now)
@@ -102,7 +104,7 @@ func (h *Hub) watch(c *connection, id string) error {
 var errGone = errors.New("the connection is gone")
 
 // pump sends what comes. It returns nil when the stream has come to its end.
-func (x *exchange) pump(out *outbox) error {
+func (x *exchange) pump(out *outbox.Outbox) error {
 	var silence <-chan time.Time
 	var timer *time.Timer
 	if x.hub.keepAlive > 0 {
@@ -111,10 +113,10 @@ func (x *exchange) pump(out *outbox) error {
 		silence = timer.C
 	}
 	for {
-		next, ok, end := out.take()
+		next, ok, end := out.Take()
 		switch {
 		case ok:
-			if err := x.write(next.block()); err != nil {
+			if err := x.write(block(next)); err != nil {
 				return err
 			}
 			if timer != nil {
@@ -125,16 +127,16 @@ func (x *exchange) pump(out *outbox) error {
 			return nil
 		}
 		select {
-		case <-out.wake:
+		case <-out.Wake():
 		case <-silence:
 			timer.Reset(x.hub.keepAlive)
-			if out.silent() {
+			if out.Stalled() {
 				continue
 			}
 			if err := x.write([]byte(": keep-alive\n\n")); err != nil {
 				return err
 			}
-		case <-out.gone:
+		case <-out.Gone():
 			return errGone
 		case <-x.r.Context().Done():
 			return errGone
@@ -151,13 +153,13 @@ func (x *exchange) write(text []byte) error {
 }
 
 // block is the message as a stream of events has it.
-func (m message) block() []byte {
-	if m.kind == "" {
-		return m.body
+func block(m outbox.Message) []byte {
+	if m.Kind == "" {
+		return m.Body
 	}
 	var b bytes.Buffer
-	_, _ = io.WriteString(&b, "event: "+m.kind+"\ndata: ")
-	b.Write(m.body)
+	_, _ = io.WriteString(&b, "event: "+m.Kind+"\ndata: ")
+	b.Write(m.Body)
 	_, _ = io.WriteString(&b, "\n\n")
 	return b.Bytes()
 }

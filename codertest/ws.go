@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/agentuity/coder-go/codertest/internal/outbox"
 )
 
 const (
@@ -51,7 +53,7 @@ func (x *exchange) serveSocket(f Fault) {
 		}).answer())
 		return
 	}
-	c := &connection{out: newOutbox(x.hub.queue)}
+	c := &connection{out: outbox.New(x.hub.queue)}
 	if !x.hub.register(c) {
 		panic(http.ErrAbortHandler)
 	}
@@ -66,9 +68,9 @@ func (x *exchange) serveSocket(f Fault) {
 		s.write()
 	}()
 	defer func() {
-		s.out.cut()
+		s.out.Cut()
 		<-sent
-		s.out.onCut(nil)
+		s.out.OnCut(nil)
 		_ = s.conn.CloseNow()
 	}()
 	s.read()
@@ -85,7 +87,7 @@ func (s *socket) accept(x *exchange) bool {
 	}
 	conn.SetReadLimit(maxFrame)
 	s.conn, s.raw = conn, w.conn
-	s.out.onCut(func() { _ = w.conn.Close() })
+	s.out.OnCut(func() { _ = w.conn.Close() })
 	return true
 }
 
@@ -110,39 +112,42 @@ func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 // write sends what comes until the connection is gone.
 func (s *socket) write() {
-	defer s.out.cut()
+	defer s.out.Cut()
 	for {
-		next, ok, end := s.out.take()
+		next, ok, end := s.out.Take()
 		switch {
-		case next.half:
-			s.writeHalf(next.body)
+		case ok && next.Kind == kindInit && s.fault.Cut != CutNone:
+			s.breakOff(next.Body)
 			continue
 		case ok:
-			if s.conn.Write(context.Background(), websocket.MessageText, next.body) != nil {
+			if s.conn.Write(context.Background(), websocket.MessageText, next.Body) != nil {
 				return
 			}
 			continue
 		case end != nil:
-			_ = s.conn.Close(end.code, end.reason)
+			_ = s.conn.Close(websocket.StatusCode(end.Code), end.Reason)
 			return
 		}
 		select {
-		case <-s.out.wake:
-		case <-s.out.gone:
+		case <-s.out.Wake():
+		case <-s.out.Gone():
 			return
 		}
 	}
 }
 
-// writeHalf writes the beginning of a text frame and leaves it at that.
-func (s *socket) writeHalf(body []byte) {
-	const finalText, length16 = 0x81, 126
-	frame := append([]byte{finalText, length16, byte(len(body) >> 8), byte(len(body))}, body[:len(body)/2]...)
-	_, _ = s.raw.Write(frame)
+// breakOff lets the connection fail at the first message, in the way the Fault
+// wants it: before the message, or in the middle of it.
+func (s *socket) breakOff(body []byte) {
+	if s.fault.Cut == CutMidBody {
+		const finalText, length16 = 0x81, 126
+		frame := append([]byte{finalText, length16, byte(len(body) >> 8), byte(len(body))}, body[:len(body)/2]...)
+		_, _ = s.raw.Write(frame)
+	}
 	if s.fault.Stall {
-		s.out.silence()
+		s.out.Stall()
 	} else {
-		s.out.cut()
+		s.out.Cut()
 	}
 }
 
@@ -150,16 +155,22 @@ func (s *socket) writeHalf(body []byte) {
 func (s *socket) read() {
 	s.greet()
 	defer s.dismiss()
-	for s.out.listening() {
+	for s.listens() {
 		kind, data, err := s.conn.Read(context.Background())
 		if err != nil {
 			return
 		}
-		if kind == websocket.MessageText && s.out.listening() {
+		if kind == websocket.MessageText && s.listens() {
 			s.receive(data)
 		}
 	}
-	<-s.out.gone
+	<-s.out.Gone()
+}
+
+func (s *socket) listens() bool {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	return !s.deaf
 }
 
 // greet decides on credentials that came with the request. Without any, it

@@ -6,6 +6,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/agentuity/coder-go/codertest/internal/outbox"
 )
 
 // ClientFrame is a message somebody has sent over a socket.
@@ -140,7 +142,7 @@ func (s *socket) handle(f clientFrame, data []byte, now time.Time) (answer func(
 }
 
 // tell sends a message to this client only.
-func (s *socket) tell(v any) { s.out.put(message{kind: "direct", body: encode(v)}) }
+func (s *socket) tell(v any) { s.out.Put(outbox.Message{Body: encode(v)}) }
 
 // protest tells the client that a message makes no sense. It may go on.
 func (s *socket) protest(code, text string, now time.Time) {
@@ -158,7 +160,7 @@ type pong struct {
 // happens.
 func (s *socket) hydrate(now time.Time) {
 	s.ready = true
-	s.out.put(s.session.socketHydration(now))
+	s.out.Put(s.session.socketHydration(now))
 	for _, event := range s.session.replayed(s.hub.replay) {
 		s.tell(rpcEvent{Type: "rpc_event", Event: event.inner(), Timestamp: event.at})
 	}

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/coder/websocket"
+	"github.com/agentuity/coder-go/codertest/internal/outbox"
 )
 
 // notice is a message of the Hub about the connection itself.
@@ -22,13 +22,13 @@ type notice struct {
 // turnedAway says why somebody cannot join and how the socket ends.
 type turnedAway struct {
 	notice notice // not sent if it has no type
-	end    ending
+	end    outbox.Ending
 }
 
-func rejected(code, message string, close websocket.StatusCode) *turnedAway {
+func rejected(code, message string, close int) *turnedAway {
 	return &turnedAway{
 		notice: notice{Type: "connection_rejected", Code: code, Message: message},
-		end:    ending{code: close, reason: message},
+		end:    outbox.Ending{Code: close, Reason: message},
 	}
 }
 
@@ -38,8 +38,8 @@ func malformed(code, message string) *turnedAway {
 	return away
 }
 
-func closed(code websocket.StatusCode, reason string) *turnedAway {
-	return &turnedAway{end: ending{code: code, reason: reason}}
+func closed(code int, reason string) *turnedAway {
+	return &turnedAway{end: outbox.Ending{Code: code, Reason: reason}}
 }
 
 // turnAway ends a socket that has not joined.
@@ -47,9 +47,9 @@ func (s *socket) turnAway(why *turnedAway, now time.Time) {
 	s.refused = true
 	if why.notice.Type != "" {
 		why.notice.Timestamp = now.UnixMilli()
-		s.out.put(message{kind: why.notice.Type, body: encode(why.notice)})
+		s.out.Put(outbox.Message{Kind: why.notice.Type, Body: encode(why.notice)})
 	}
-	s.out.finish(why.end)
+	s.out.End(why.end)
 }
 
 func (s *socket) refuseKey() {
@@ -94,6 +94,9 @@ func (s *socket) applicant() (applicant, *turnedAway) {
 	return a, nil
 }
 
+// kindInit is the first message to somebody who has joined.
+const kindInit = "init"
+
 // join lets the client into its session, or turns it away.
 func (s *socket) join(now time.Time) {
 	a, away := s.applicant()
@@ -117,27 +120,15 @@ func (s *socket) join(now time.Time) {
 	if a.role != "controller" {
 		s.filters = parseFilters(s.query.Get("subscribe"))
 	}
-	if s.fault.Cut == CutAfterEffect {
-		s.out.failSilently(s.fault.Stall)
-	}
-	s.out.put(message{kind: "init", body: encode(s.initFor(joined, a)), half: s.fault.Cut == CutMidBody})
+	s.out.Put(outbox.Message{Kind: kindInit, Body: encode(s.initFor(joined, a))})
 	if a.asked == "observer" || a.asked == "lead" && !created {
-		s.out.put(joined.socketHydration(now))
+		s.out.Put(joined.socketHydration(now))
 	}
 	s.ready = a.asked != "controller"
 	joined.welcome(s.connection, a, now)
 	joined.enter(s.connection, Participant{
 		Role: a.role, Transport: "ws", AgentRole: a.agentRole(joined), Metadata: s.metadata(a),
 	}, now)
-}
-
-// failSilently makes the connection useless before anything is sent.
-func (o *outbox) failSilently(stall bool) {
-	if stall {
-		o.silence()
-	} else {
-		o.cut()
-	}
 }
 
 // placeFor finds the session somebody wants to join; nil is a new one.
@@ -167,7 +158,7 @@ func (h *Hub) placeFor(a applicant) (*session, *turnedAway) {
 }
 
 func (r *refusal) turnedAway() *turnedAway {
-	away := closed(websocket.StatusCode(r.CloseCode), r.Reason)
+	away := closed(r.CloseCode, r.Reason)
 	if r.Code != "" {
 		away.notice = notice{Type: "connection_rejected", Code: r.Code, Message: r.Message}
 	}
@@ -204,7 +195,7 @@ func (s *session) welcome(c *connection, a applicant, now time.Time) {
 	switch a.role {
 	case "lead":
 		if s.lead != nil {
-			s.lead.out.finish(ending{code: closeStaleDriver, reason: "Newer driver connected"})
+			s.lead.out.End(outbox.Ending{Code: closeStaleDriver, Reason: "Newer driver connected"})
 		}
 		s.agent.abort(s, now)
 		s.lead, s.leadInstance = c, a.instance
