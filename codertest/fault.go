@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/agentuity/coder-go/codertest/internal/world"
 )
 
 // CutPoint says where an answer ends before its time.
@@ -220,7 +222,7 @@ func (x *exchange) faultyAnswer(f Fault) answer {
 	}
 	a := answer{status: cmp.Or(f.Status, http.StatusOK), header: f.Header, body: f.Body}
 	if f.Body == nil && a.status >= 400 {
-		a = (&problem{status: a.status, message: "Injected fault", header: f.Header}).answer()
+		a = problemAnswer(&world.Problem{Status: a.status, Message: "Injected fault", Header: f.Header})
 	}
 	return a
 }

@@ -6,13 +6,19 @@ import "time"
 type Option func(*config)
 
 type config struct {
-	apiKey    string
+	apiKey    string // empty: anybody may use the Hub
 	inMemory  bool
 	keepAlive time.Duration
 	queue     int
 	pace      time.Duration
 	replay    int
 }
+
+// The defaults of WithKeepAlive and WithStreamQueue.
+const (
+	defaultKeepAlive = 15 * time.Second
+	defaultQueue     = 4096
+)
 
 // WithAPIKey makes the Hub check credentials: a request must carry key as
 // "Authorization: Bearer <key>" or in the header "x-agentuity-auth-api-key",

@@ -79,7 +79,7 @@ func (l *requestLog) add(r *http.Request, t target, body []byte) *Request {
 		entry.Body = body
 	}
 	if t.route != nil {
-		entry.Route = t.route.pattern
+		entry.Route = t.route.Pattern
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -6,13 +6,15 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/coder/websocket"
 
-	"github.com/agentuity/coder-go/codertest/internal/outbox"
+	"github.com/agentuity/coder-go"
+	"github.com/agentuity/coder-go/codertest/internal/world"
 )
 
 const (
@@ -29,36 +31,34 @@ var socketRoute = channel{
 
 // socket is a live connection over WebSocket.
 type socket struct {
-	*connection
-	hub     *Hub
-	query   url.Values
-	header  http.Header
-	fault   Fault
-	conn    *websocket.Conn
-	raw     net.Conn
-	patient *time.Timer // waits for credentials
+	live  *world.Connection
+	hub   *Hub
+	r     *http.Request
+	fault Fault
+	conn  *websocket.Conn
+	raw   net.Conn
 
-	// Guarded by the Hub's lock.
-	refused bool
+	decided  sync.Once   // whether the client may join
+	deadline *time.Timer // until the first frame, if that has the credentials
 }
 
-// serveSocket serves a client until either side leaves. The goroutine reads,
-// and a second one writes.
+// serveSocket serves a client until one of the two closes the socket. Its
+// goroutine reads, and a second one writes.
 func (x *exchange) serveSocket(f Fault) {
 	if !strings.EqualFold(x.r.Header.Get("Upgrade"), "websocket") {
-		x.send((&problem{
-			status:  http.StatusUpgradeRequired,
-			message: "This route is a WebSocket",
-			header:  http.Header{"Upgrade": {"websocket"}},
-		}).answer())
+		x.send(problemAnswer(&world.Problem{
+			Status:  http.StatusUpgradeRequired,
+			Message: "This route is a WebSocket",
+			Header:  http.Header{"Upgrade": {"websocket"}},
+		}))
 		return
 	}
-	c := &connection{out: outbox.New(x.hub.queue)}
-	if !x.hub.register(c) {
+	c := x.hub.world.Connect()
+	if c == nil {
 		panic(http.ErrAbortHandler)
 	}
-	defer x.hub.release(c)
-	s := &socket{connection: c, hub: x.hub, query: x.r.URL.Query(), header: x.r.Header, fault: f}
+	defer c.Leave()
+	s := &socket{live: c, hub: x.hub, r: x.r, fault: f}
 	if !s.accept(x) {
 		return
 	}
@@ -68,15 +68,15 @@ func (x *exchange) serveSocket(f Fault) {
 		s.write()
 	}()
 	defer func() {
-		s.out.Cut()
+		s.live.Out.Cut()
 		<-sent
-		s.out.OnCut(nil)
+		s.live.Out.OnCut(nil)
 		_ = s.conn.CloseNow()
 	}()
 	s.read()
 }
 
-// accept upgrades the connection, or has answered why not.
+// accept upgrades the connection. If it cannot, it has answered why.
 func (s *socket) accept(x *exchange) bool {
 	w := &upgrade{ResponseWriter: x.w, answered: func(status int) { x.hub.log.answered(x.logged, status) }}
 	w.Header().Set("x-session-id", x.logged.RequestID)
@@ -87,12 +87,12 @@ func (s *socket) accept(x *exchange) bool {
 	}
 	conn.SetReadLimit(maxFrame)
 	s.conn, s.raw = conn, w.conn
-	s.out.OnCut(func() { _ = w.conn.Close() })
+	s.live.Out.OnCut(func() { _ = w.conn.Close() })
 	return true
 }
 
-// upgrade sees what becomes of a request to upgrade. It keeps the connection,
-// which can be closed at once where the socket's own way takes its time.
+// upgrade is the ResponseWriter of a request to upgrade. It notes the status, and
+// keeps the connection: closing that aborts the socket at once.
 type upgrade struct {
 	http.ResponseWriter
 	answered func(status int)
@@ -110,13 +110,13 @@ func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, buffered, err
 }
 
-// write sends what comes until the connection is gone.
+// write sends what the outbox has until the connection is gone.
 func (s *socket) write() {
-	defer s.out.Cut()
+	defer s.live.Out.Cut()
 	for {
-		next, ok, end := s.out.Take()
+		next, ok, end := s.live.Out.Take()
 		switch {
-		case ok && next.Kind == kindInit && s.fault.Cut != CutNone:
+		case ok && next.Kind == world.KindInit && s.fault.Cut != CutNone:
 			s.breakOff(next.Body)
 			continue
 		case ok:
@@ -129,15 +129,15 @@ func (s *socket) write() {
 			return
 		}
 		select {
-		case <-s.out.Wake():
-		case <-s.out.Gone():
+		case <-s.live.Out.Wake():
+		case <-s.live.Out.Gone():
 			return
 		}
 	}
 }
 
-// breakOff lets the connection fail at the first message, in the way the Fault
-// wants it: before the message, or in the middle of it.
+// breakOff ends or stalls the connection at its first message, as the Fault says:
+// before the message, or in the middle of it.
 func (s *socket) breakOff(body []byte) {
 	if s.fault.Cut == CutMidBody {
 		const finalText, length16 = 0x81, 126
@@ -145,82 +145,87 @@ func (s *socket) breakOff(body []byte) {
 		_, _ = s.raw.Write(frame)
 	}
 	if s.fault.Stall {
-		s.out.Stall()
+		s.live.Out.Stall()
 	} else {
-		s.out.Cut()
+		s.live.Out.Cut()
 	}
 }
 
 // read lets the client in and takes what it sends until it leaves.
 func (s *socket) read() {
 	s.greet()
-	defer s.dismiss()
-	for s.listens() {
+	defer func() {
+		if s.deadline != nil {
+			s.deadline.Stop()
+		}
+	}()
+	for s.live.Reading() {
 		kind, data, err := s.conn.Read(context.Background())
 		if err != nil {
 			return
 		}
-		if kind == websocket.MessageText && s.listens() {
+		if kind == websocket.MessageText && s.live.Reading() {
 			s.receive(data)
 		}
 	}
-	<-s.out.Gone()
+	<-s.live.Out.Gone()
 }
 
-func (s *socket) listens() bool {
-	s.hub.mu.Lock()
-	defer s.hub.mu.Unlock()
-	return !s.deaf
-}
-
-// greet decides on credentials that came with the request. Without any, it
-// lets the first frame decide.
+// greet decides on credentials that came with the request. If there are none, the
+// first frame decides.
 func (s *socket) greet() {
-	s.hub.mu.Lock()
-	defer s.hub.mu.Unlock()
-	switch {
-	case s.hub.apiKey == "" || s.hasKey():
-		s.join(time.Now())
-	case s.offersKey():
-		s.refuseKey()
-	default:
-		s.patient = time.AfterFunc(authWait, func() {
-			s.hub.mu.Lock()
-			defer s.hub.mu.Unlock()
-			if s.session == nil {
-				s.refuseKey()
-			}
-		})
+	admitted := s.hasKey()
+	if admitted || s.offersKey() {
+		s.decide(func() bool { return admitted })
+		return
+	}
+	s.deadline = time.AfterFunc(authWait, func() {
+		s.decide(func() bool { return false })
+	})
+}
+
+// receive takes a frame. The first one decides whether the client may join, if
+// that is still open.
+func (s *socket) receive(data []byte) {
+	decides := s.decide(func() bool { return sameSecret(world.Credentials(data), s.hub.config.apiKey) })
+	if !decides {
+		s.live.Receive(data)
 	}
 }
 
-// dismiss ends the wait for credentials.
-func (s *socket) dismiss() {
-	s.hub.mu.Lock()
-	defer s.hub.mu.Unlock()
-	if s.patient != nil {
-		s.patient.Stop()
-	}
+// decide lets the client join, or rejects it if it is not admitted. Only the first
+// call decides: it returns true.
+func (s *socket) decide(admitted func() bool) (first bool) {
+	s.decided.Do(func() {
+		first = true
+		if admitted() {
+			s.live.Join(s.r.URL.Query())
+			return
+		}
+		const why = "The API key is missing or invalid"
+		s.live.Reject(world.Rejection{
+			Code: "auth_failed", Message: why, CloseCode: int(coder.CloseAuthRequired), Reason: why,
+		})
+	})
+	return first
 }
 
 var keyParameters = []string{"api_key", "token", "apiKey"}
 
-// hasKey reports whether the request carries the Hub's key.
+// hasKey reports whether the request has the Hub's key.
 func (s *socket) hasKey() bool {
-	for _, name := range keyParameters {
-		if sameSecret(s.query.Get(name), s.hub.apiKey) {
-			return true
-		}
+	if s.hub.admits(s.r.Header) {
+		return true
 	}
-	return s.hub.admits(s.header)
+	query := s.r.URL.Query()
+	return slices.ContainsFunc(keyParameters, func(name string) bool {
+		return sameSecret(query.Get(name), s.hub.config.apiKey)
+	})
 }
 
-// offersKey reports whether the request carries any key.
+// offersKey reports whether the request has any key.
 func (s *socket) offersKey() bool {
-	for _, name := range keyParameters {
-		if s.query.Get(name) != "" {
-			return true
-		}
-	}
-	return s.header.Get("Authorization") != "" || s.header.Get("x-agentuity-auth-api-key") != ""
+	query := s.r.URL.Query()
+	return s.r.Header.Get("Authorization") != "" || s.r.Header.Get("x-agentuity-auth-api-key") != "" ||
+		slices.ContainsFunc(keyParameters, func(name string) bool { return query.Get(name) != "" })
 }
