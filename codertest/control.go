@@ -3,6 +3,7 @@ package codertest
 import (
 	"fmt"
 
+	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest/internal/outbox"
 	"github.com/agentuity/coder-go/codertest/internal/world"
 )
@@ -49,14 +50,15 @@ func (c *SessionControl) Archive() { c.SetStatus("archived") }
 // its runtime and cannot be resumed.
 func (c *SessionControl) SetStatus(status string) { c.session.SetStatus(status) }
 
-// SetMode sets the mode of the session: sandbox, which every session has at
-// first, or tui for one in somebody's terminal, which nobody else controls.
-func (c *SessionControl) SetMode(mode string) { c.session.SetMode(mode) }
+// SetMode sets where the session runs. A session that was created over HTTP runs
+// in a sandbox. One that runs in somebody's terminal cannot be controlled by
+// others.
+func (c *SessionControl) SetMode(mode coder.SessionMode) { c.session.SetMode(string(mode)) }
 
 // SetLoop sets the state of the session's loop, which from then on changes
 // only by SetLoop, or when the session ends. A session in standard mode
 // becomes a loop session.
-func (c *SessionControl) SetLoop(loop Loop) { c.session.SetLoop(world.Loop(loop)) }
+func (c *SessionControl) SetLoop(loop Loop) { c.session.SetLoop(loop.world()) }
 
 // Set gives the session's detail a member, such as usage or tasks, or replaces
 // one the Hub gives it. A nil value takes back what Set did. Values are written
@@ -97,14 +99,14 @@ func (c *SessionControl) Broadcast(e Event) { c.session.Broadcast(world.Event(e)
 func (c *SessionControl) AddReplayEntries(entries ...ReplayEntry) {
 	added := make([]world.Entry, len(entries))
 	for i, e := range entries {
-		added[i] = world.Entry(e)
+		added[i] = e.world()
 	}
 	c.session.AddEntries(added)
 }
 
 // AddParticipant connects somebody to the session and returns their id.
 func (c *SessionControl) AddParticipant(p Participant) string {
-	return c.session.AddParticipant(world.Participant(p))
+	return c.session.AddParticipant(p.world())
 }
 
 // DisconnectParticipant ends the connections of the participant with this id;
@@ -142,9 +144,9 @@ func (c *SessionControl) StallStreams() { c.session.EachOutbox((*outbox.Outbox).
 // EndStreams ends the live connections that are open now after what waits to
 // be sent: streams of events just end, and sockets are closed with a code and
 // a reason of at most 123 bytes. The session itself goes on.
-func (c *SessionControl) EndStreams(closeCode int, reason string) {
+func (c *SessionControl) EndStreams(closeCode coder.CloseCode, reason string) {
 	checkClose(closeCode, reason)
-	c.session.EachOutbox(func(out *outbox.Outbox) { out.End(outbox.Ending{Code: closeCode, Reason: reason}) })
+	c.session.EachOutbox(func(out *outbox.Outbox) { out.End(outbox.Ending{Code: int(closeCode), Reason: reason}) })
 }
 
 // StopReading makes the Hub leave what comes over the sockets that are open now
@@ -167,7 +169,7 @@ func (c *SessionControl) Frames() []ClientFrame {
 	received := c.session.Frames()
 	frames := make([]ClientFrame, len(received))
 	for i, f := range received {
-		frames[i] = ClientFrame(f)
+		frames[i] = clientFrame(f)
 	}
 	return frames
 }
@@ -210,13 +212,4 @@ func (h *Hub) AddUser(u User) string { return h.world.AddUser(world.User(u)) }
 // AddGitHubAccount links a GitHub account with its repositories and returns
 // the account's id. Until the first is linked, GitHub is not connected. The
 // first account of type User is the one that is connected.
-func (h *Hub) AddGitHubAccount(a GitHubAccount) string {
-	linked := world.GitHubAccount{
-		AccountID: a.AccountID, AccountName: a.AccountName, AccountType: a.AccountType,
-		InstallationID: a.InstallationID, IntegrationID: a.IntegrationID, AvatarURL: a.AvatarURL,
-	}
-	for _, r := range a.Repositories {
-		linked.Repositories = append(linked.Repositories, world.GitHubRepository(r))
-	}
-	return h.world.AddGitHubAccount(linked)
-}
+func (h *Hub) AddGitHubAccount(a GitHubAccount) string { return h.world.AddGitHubAccount(a.world()) }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
 )
 
@@ -74,13 +75,13 @@ func TestSetLoop(t *testing.T) {
 		assert.Equal(t, "awaiting_input 2 9 g s n",
 			text(answer["loop"], "status", "iteration", "maxIterations", "goal", "summary", "nextAction"))
 	}
-	for status, event := range map[string]string{
-		"running": "loop_state_updated", "blocked": "loop_blocked", "completed": "loop_completed", "cancelled": "loop_cancelled", "failed": "loop_state_updated",
+	for status, event := range map[coder.LoopStatus]string{
+		coder.LoopRunning: "loop_state_updated", coder.LoopBlocked: "loop_blocked", coder.LoopCompleted: "loop_completed", coder.LoopCancelled: "loop_cancelled", coder.LoopFailed: "loop_state_updated",
 	} {
 		f.Session(id).SetLoop(codertest.Loop{Status: status, Iteration: 1})
 		for range 2 {
 			loop := at(t, f.get("/hub/session/"+id+"/loop"), "loop")
-			assert.Equal(t, status+" 1 <nil>", text(loop, "status", "iteration", "maxIterations"), "a loop that was set makes no step")
+			assert.Equal(t, string(status)+" 1 <nil>", text(loop, "status", "iteration", "maxIterations"), "a loop that was set makes no step")
 		}
 		assert.Equal(t, event, at(t, f.get("/hub/session/"+id+"/events/history?limit=1"), "events", 0, "event"))
 	}

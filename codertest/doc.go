@@ -54,7 +54,7 @@
 // and WebSockets for observers, controllers and leads. What happens to a
 // session, whoever makes it happen, is told to all who follow it.
 //
-//	hub.Session(id).Emit(codertest.Event{Event: "turn_end"}) // they see it, and the history has it
+//	hub.Session(id).Emit(codertest.Event{Event: coder.EventTurnEnd}) // they see it, and the history has it
 //	hub.Session(id).CutStreams()                             // the network breaks down: does it come back?
 //	hub.Session(id).StallStreams()                           // or only falls silent: does it notice?
 //	hub.Session(id).SendRaw("event: broadcast\ndata: {\n\n") // does it survive nonsense?

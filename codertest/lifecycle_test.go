@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
 )
 
@@ -37,7 +38,7 @@ func TestStateTable(t *testing.T) {
 			control := f.Session(id)
 			control.SetStatus(row.status)
 			if row.mode != "" {
-				control.SetMode(row.mode)
+				control.SetMode(coder.SessionMode(row.mode))
 			}
 			control.Script(nil) // look without making a step
 			got := f.get("/hub/session/" + id)

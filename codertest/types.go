@@ -12,19 +12,19 @@ import (
 
 // Event is one entry of a session's event history.
 type Event struct {
-	// Event is the name of the event, such as turn_end.
-	Event string
-	// Category is the group the event belongs to. Empty: the group its name
-	// says, such as turn for turn_end, or session.
-	Category string
+	// Event is the name of the event, such as [coder.EventTurnEnd].
+	Event coder.EventName
+	// Category is the group the event belongs to. Empty: it follows from the
+	// name, such as turn for turn_end. If the name tells nothing, it is session.
+	Category coder.EventCategory
 	// Agent is the agent it came from, if any.
 	Agent string
 	// TaskID is the task it belongs to, if any.
 	TaskID string
-	// Payload is what encoding/json/v2 makes of it, taken when the event is
-	// emitted. Nil: an empty object. Those who follow the session see it with
-	// Agent and TaskID as members agent and taskId, unless it has its own; one
-	// that is no object they see as the member value of one.
+	// Payload is written as encoding/json/v2 does, when the event is emitted.
+	// Nil: an empty object. Live connections are sent it with Agent and TaskID
+	// as its members agent and taskId, unless it has such members. If it is no
+	// object, they are sent an object with the member value.
 	Payload any
 }
 
@@ -32,8 +32,8 @@ type Event struct {
 type Participant struct {
 	// ID identifies the participant. Empty: the Hub makes one.
 	ID string
-	// Role is lead, sub_agent, observer or controller. Empty: observer.
-	Role string
+	// Role is its part in the session. Empty: [coder.RoleObserver].
+	Role coder.HubRole
 	// Transport is ws or sse. Empty: ws.
 	Transport string
 	// AgentRole is the name of the agent, if it is one.
@@ -42,11 +42,16 @@ type Participant struct {
 	Metadata map[string]any
 }
 
+func (p Participant) world() world.Participant {
+	return world.Participant{
+		ID: p.ID, Role: string(p.Role), Transport: p.Transport, AgentRole: p.AgentRole, Metadata: p.Metadata,
+	}
+}
+
 // ReplayEntry is one entry of a session's conversation.
 type ReplayEntry struct {
-	// Type is user_prompt, message, thinking, tool_call, tool_result,
-	// task_result, runtime_status, runtime_output, runtime_preview or turn.
-	Type string
+	// Type is the kind of entry.
+	Type coder.ConversationEntryType
 	// Agent is the agent that speaks, if any.
 	Agent string
 	// Content is the text.
@@ -56,17 +61,27 @@ type ReplayEntry struct {
 	Members map[string]any
 }
 
+func (e ReplayEntry) world() world.Entry {
+	return world.Entry{Type: string(e.Type), Agent: e.Agent, Content: e.Content, Members: e.Members}
+}
+
 // Loop is the state of a session's loop.
 type Loop struct {
-	// Status is idle, starting, running, paused, completed, cancelled,
-	// blocked or awaiting_input.
-	Status string
+	// Status is where the loop stands.
+	Status coder.LoopStatus
 	// Iteration is the current iteration.
 	Iteration int
-	// MaxIterations is where the loop ends. 0: no such limit.
+	// MaxIterations is the last iteration. 0: no such limit.
 	MaxIterations int
-	// Goal, Summary and NextAction are shown as they are, if not empty.
+	// Goal, Summary and NextAction are left out if they are empty.
 	Goal, Summary, NextAction string
+}
+
+func (l Loop) world() world.Loop {
+	return world.Loop{
+		Status: string(l.Status), Iteration: l.Iteration, MaxIterations: l.MaxIterations,
+		Goal: l.Goal, Summary: l.Summary, NextAction: l.NextAction,
+	}
 }
 
 // User is a member of the organization.
@@ -103,6 +118,17 @@ type GitHubAccount struct {
 	Repositories []GitHubRepository
 }
 
+func (a GitHubAccount) world() world.GitHubAccount {
+	account := world.GitHubAccount{
+		AccountID: a.AccountID, AccountName: a.AccountName, AccountType: a.AccountType,
+		InstallationID: a.InstallationID, IntegrationID: a.IntegrationID, AvatarURL: a.AvatarURL,
+	}
+	for _, r := range a.Repositories {
+		account.Repositories = append(account.Repositories, world.GitHubRepository(r))
+	}
+	return account
+}
+
 // GitHubRepository is a repository of a GitHubAccount. Its addresses and its
 // full name follow from the account.
 type GitHubRepository struct {
@@ -116,26 +142,32 @@ type GitHubRepository struct {
 	Private, Archived, Disabled bool
 }
 
-// ClientFrame is a message somebody has sent over a socket.
+// ClientFrame is a message that a client has sent over a socket.
 type ClientFrame struct {
 	// Time is when the Hub had read it.
 	Time time.Time
 	// Participant is the id of the sender.
 	Participant string
-	// Role is lead, sub_agent, observer or controller.
-	Role string
-	// Type is the type of the message, empty if it has none.
+	// Role is the sender's part in the session.
+	Role coder.HubRole
+	// Type is the type of the message, such as rpc_command.
 	Type string
 	// Body is the message as it came.
 	Body []byte
+}
+
+func clientFrame(f world.Frame) ClientFrame {
+	return ClientFrame{
+		Time: f.Time, Participant: f.Participant, Role: coder.HubRole(f.Role), Type: f.Type, Body: f.Body,
+	}
 }
 
 // Action is one action of the answer to a lead's request, such as
 // {"action": "BLOCK", "reason": "not here"}.
 type Action map[string]any
 
-// LeadRequest is a request that a client, as a rule the lead, waits to have
-// answered. Its JSON has further members, depending on the type.
+// LeadRequest is a request whose sender, as a rule the lead, waits for an answer.
+// Its JSON has further members, depending on the type.
 type LeadRequest struct {
 	// SessionID is the id of the session.
 	SessionID string
@@ -149,31 +181,32 @@ type LeadRequest struct {
 	Body []byte
 }
 
-// Refusal is how the Hub turns away somebody who wants to follow a session.
+// Refusal is how the Hub turns away clients that want to follow a session. A
+// stream of events is answered with a status. A socket is opened first, and then
+// closed with a code.
 type Refusal struct {
-	// Count is how many of them to turn away; 0 means one, less than 0 all.
+	// Count is how many clients to turn away; 0 means one, less than 0 all.
 	Count int
 	// Status is the HTTP status a stream of events is answered with. 0: 503.
-	// A socket is always opened, and refused afterwards.
 	Status int
 	// Header replaces fields of that answer, such as Retry-After. An empty
-	// slice removes the field. A socket has none.
+	// slice removes the field.
 	Header http.Header
-	// Code and Message say why, in the error of a stream of events and in the
-	// frame connection_rejected of a socket. With an empty Code a socket is
-	// closed without that frame.
+	// Code and Message say why: in the error of a stream of events, where Code
+	// is a [coder.ErrorCode], and in the frame connection_rejected of a socket,
+	// whose codes are others. With an empty Code a socket is closed without
+	// that frame.
 	Code, Message string
-	// CloseCode is the code a socket is closed with. 0: 4408, temporarily
-	// unavailable.
-	CloseCode int
-	// Reason is the reason it is closed with, at most 123 bytes.
+	// CloseCode is the code a socket is closed with. 0: [coder.CloseUnavailable].
+	CloseCode coder.CloseCode
+	// Reason is the close reason of a socket, at most 123 bytes.
 	Reason string
 }
 
 // world returns the refusal with its defaults. It panics if a socket cannot be
 // closed in this way.
 func (r Refusal) world() world.Refusal {
-	closeCode := cmp.Or(r.CloseCode, int(coder.CloseUnavailable))
+	closeCode := cmp.Or(r.CloseCode, coder.CloseUnavailable)
 	checkClose(closeCode, r.Reason)
 	return world.Refusal{
 		Count: cmp.Or(r.Count, 1),
@@ -183,17 +216,17 @@ func (r Refusal) world() world.Refusal {
 			Message: cmp.Or(r.Message, "The session cannot be followed now"),
 			Header:  merge(r.Header.Clone()),
 		},
-		Rejection: world.Rejection{Code: r.Code, Message: r.Message, CloseCode: closeCode, Reason: r.Reason},
+		Rejection: world.Rejection{Code: r.Code, Message: r.Message, CloseCode: int(closeCode), Reason: r.Reason},
 	}
 }
 
-// checkClose panics on a way to close a socket that cannot be.
-func checkClose(code int, reason string) {
+// checkClose panics if a socket cannot be closed with this code or this reason.
+func checkClose(code coder.CloseCode, reason string) {
 	usual := code >= 1000 && code <= 1014 && (code < 1004 || code > 1006)
 	if !usual && (code < 3000 || code > 4999) {
 		panic(fmt.Sprintf("codertest: a socket cannot be closed with the code %d", code))
 	}
 	if len(reason) > 123 {
-		panic("codertest: the reason a socket is closed with is longer than 123 bytes")
+		panic("codertest: the close reason of a socket is longer than 123 bytes")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
 )
 
@@ -166,7 +167,7 @@ func TestRequestsAreAnswered(t *testing.T) {
 	var types []string
 	for _, frame := range f.Session(id).Frames() {
 		types = append(types, frame.Type)
-		assert.Equal(t, "lead", frame.Role)
+		assert.Equal(t, coder.RoleLead, frame.Role)
 		assert.Equal(t, "p_000001", frame.Participant)
 	}
 	assert.ElementsMatch(t, []string{"event", "tool", "command", "tool", "tool", "event", "command", "tool"}, types)

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
 )
 
@@ -295,7 +296,7 @@ func TestEndStreams(t *testing.T) {
 	c = f.control(id)
 	f.Session(id).DisconnectParticipant("p_000003")
 	c.closed(1001, "Disconnected")
-	for _, code := range []int{0, 999, 1005, 1006, 1015, 2999, 5000} {
+	for _, code := range []coder.CloseCode{0, 999, 1005, 1006, 1015, 2999, 5000} {
 		assert.Panics(t, func() { f.Session(id).EndStreams(code, "") }, code)
 	}
 }
