@@ -14,9 +14,8 @@ import (
 	"github.com/agentuity/coder-go/internal/memnet"
 )
 
-// A Hub is a fake Coder Hub that keeps everything in memory. NewHub starts
-// one, Close stops it; in between all methods may be called by several
-// goroutines at once.
+// A Hub is a fake Coder Hub that keeps everything in memory. NewHub starts one,
+// and Close stops it. Its methods may be called by several goroutines at once.
 type Hub struct {
 	config  config
 	world   *world.World
@@ -37,8 +36,8 @@ type Hub struct {
 	clients []*http.Client // guarded by mu
 }
 
-// NewHub starts a Hub on a loopback port, or on the network an option names.
-// It panics if no loopback port can be had. The caller must call Close when
+// NewHub starts a Hub on a loopback port, or in memory if an option says so. It
+// panics if it cannot listen on a loopback port. The caller must call Close when
 // done with it.
 func NewHub(opts ...Option) *Hub {
 	h := &Hub{
@@ -73,25 +72,24 @@ func (h *Hub) URL() string { return h.network.url }
 // String names the Hub and shows nothing of its memory.
 func (h *Hub) String() string { return fmt.Sprintf("codertest.Hub(%s)", h.URL()) }
 
-// Handler returns the Hub as an http.Handler, for those who want to serve it
-// themselves: over TLS or HTTP/2, under a path prefix, behind a proxy. It
-// shares its memory with the Hub's own server, and works until Close.
+// Handler returns the Hub as an http.Handler, to be served by a server of the
+// test: over TLS or HTTP/2, under a path prefix, behind a proxy. It shares its
+// memory with the Hub's own server, and works until Close.
 func (h *Hub) Handler() http.Handler { return http.HandlerFunc(h.serve) }
 
-// HTTPClient returns an HTTP client that reaches the Hub on whichever network
-// it is. Every call returns the same client. It uses no proxy, and sends no
-// credentials of its own.
+// HTTPClient returns an HTTP client that reaches the Hub on either network. Every
+// call returns the same client. It uses no proxy and sends no credentials.
 func (h *Hub) HTTPClient() *http.Client { return h.client }
 
 // placeholderKey is the key of clients of a Hub that has none. Without any, a
 // client would send a real key from the environment.
 const placeholderKey = "codertest"
 
-// NewClient returns a client of the Hub. It is configured with the Hub's URL,
-// its API key (or a made-up one, if the Hub takes any: the client never picks
-// one up from the environment) and an HTTP client that reaches the Hub on
-// whichever network it is, with the transport of coder.NewTransport. The
-// options come after that, and win. Close closes its idle connections.
+// NewClient returns a client of the Hub. It has the Hub's URL, its API key, and an
+// HTTP client that reaches the Hub on either network, with the transport of
+// coder.NewTransport. If the Hub has no key, the client has a made-up one, so that
+// it sends none from the environment. The options come after that, and win. Close
+// closes the client's idle connections.
 func (h *Hub) NewClient(opts ...coder.Option) (*coder.Client, error) {
 	own := []coder.Option{
 		coder.WithURL(h.URL()),

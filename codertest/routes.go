@@ -12,12 +12,13 @@ import (
 // route is a route of the Hub: one of the world's, discovery, or a live channel.
 type route struct {
 	world.Route
-	answer   func(*exchange) answer // instead of the world's
-	live     *channel               // instead of one answer
+	answer   func(*exchange) answer // of discovery
+	live     *channel               // of a live channel
 	segments []string
 }
 
-// allRoutes returns the routes of the Hub. Those of requests are in [world.World.Routes].
+// allRoutes returns the routes of the Hub: three of its own, and those that
+// [world.World.Routes] lists.
 func (h *Hub) allRoutes() []route {
 	routes := []route{
 		{Route: world.Route{Method: "GET", Pattern: "/coder", Status: http.StatusOK}, answer: (*exchange).discover},

@@ -21,7 +21,7 @@ var eventStream = channel{
 	serve:  (*exchange).streamEvents,
 }
 
-// open serves a live channel. The zero Fault is none.
+// open serves a live channel. A zero Fault does nothing.
 func (x *exchange) open(f Fault) {
 	if refused := x.refuse(); refused != nil {
 		x.send(problemAnswer(refused))
@@ -51,7 +51,7 @@ func (x *exchange) streamEvents(f Fault) {
 	x.sendHeader(answer{status: http.StatusOK, header: merge(http.Header{
 		"Content-Type":      {"text/event-stream"},
 		"Cache-Control":     {"no-cache"},
-		"X-Accel-Buffering": {"no"}, // or a proxy may keep events to itself
+		"X-Accel-Buffering": {"no"}, // or a proxy may hold events back
 	}, f.Header)})
 	if f.Cut == CutMidBody {
 		first, _, _ := c.Out.Take()
@@ -107,7 +107,7 @@ func (x *exchange) pump(out *outbox.Outbox) error {
 	}
 }
 
-// write sends at once.
+// write sends without buffering.
 func (x *exchange) write(text []byte) error {
 	if _, err := x.w.Write(text); err != nil {
 		return err

@@ -92,7 +92,7 @@ type User struct {
 	DisplayName string
 	// Email is the user's address. Empty: one made of the id.
 	Email string
-	// Provider is who signs the user in. Empty: github.
+	// Provider says how the user logs in. Empty: github.
 	Provider string
 	// AvatarURL is a picture, if there is one.
 	AvatarURL string
@@ -138,7 +138,7 @@ type GitHubRepository struct {
 	Name string
 	// DefaultBranch is the default branch. Empty: main.
 	DefaultBranch string
-	// Private, Archived and Disabled say what the repository is.
+	// Private, Archived and Disabled are as GitHub has them.
 	Private, Archived, Disabled bool
 }
 

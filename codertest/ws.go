@@ -25,7 +25,7 @@ const (
 )
 
 var socketRoute = channel{
-	admits: func(*exchange) bool { return true }, // refused after it is open
+	admits: func(*exchange) bool { return true }, // a socket is rejected after it is open
 	serve:  (*exchange).serveSocket,
 }
 
@@ -184,8 +184,8 @@ func (s *socket) greet() {
 	})
 }
 
-// receive takes a frame. The first one decides whether the client may join, if
-// that is still open.
+// receive takes a frame. If it has not been decided whether the client may join,
+// the frame has to have the credentials.
 func (s *socket) receive(data []byte) {
 	decides := s.decide(func() bool { return sameSecret(world.Credentials(data), s.hub.config.apiKey) })
 	if !decides {
@@ -194,7 +194,7 @@ func (s *socket) receive(data []byte) {
 }
 
 // decide lets the client join, or rejects it if it is not admitted. Only the first
-// call decides: it returns true.
+// call does so, and only it returns true.
 func (s *socket) decide(admitted func() bool) (first bool) {
 	s.decided.Do(func() {
 		first = true
