@@ -13,7 +13,8 @@
 // of controllers, and the messages of programs that lead a session), agents,
 // skills, workspaces, users and github. routes.go lists what a client can ask
 // for. world.go, collection.go, request.go, problem.go and json.go have what all
-// subjects need.
+// subjects need. The tests are in codertest, in files with the same names: they
+// see what a client sees.
 //
 // # The lock
 //

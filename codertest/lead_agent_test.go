@@ -1,37 +1,20 @@
 package codertest_test
 
 import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/agentuity/coder-go/codertest"
 )
-
-// command sends an rpc_command.
-func (c *client) command(kind, message string) {
-	c.Helper()
-	c.send(`{"type":"rpc_command","command":{"type":"` + kind + `","message":"` + message + `"}}`)
-}
-
-// until reads to the frame with this name and returns the names on the way,
-// the updates of a message as one.
-func (c *client) until(want string) []string {
-	c.Helper()
-	var names []string
-	for {
-		got := nameOf(c.next())
-		if len(names) == 0 || got != "rpc message_update" || names[len(names)-1] != got {
-			names = append(names, got)
-		}
-		if got == want {
-			return names
-		}
-	}
-}
 
 // turn is what the agent does about a prompt.
 var turn = []string{
@@ -230,4 +213,163 @@ func TestAgentRefuses(t *testing.T) {
 	c.send(`{"type":"rpc_command","command":{"type":"prompt","text":"by another name","id":"p1"}}`)
 	assert.Equal(t, true, at(t, c.expect("broadcast rpc_response"), "data", "response", "success"))
 	c.expect("rpc agent_start")
+}
+
+// Whatever ends a turn, controllers are told of its end in the agent's own
+// protocol, before anything else.
+func TestTurnsAlwaysEnd(t *testing.T) {
+	for name, test := range map[string]struct {
+		end  func(f fixture, id string)
+		then []string
+	}{
+		"paused":   {func(f fixture, id string) { f.Session(id).Pause() }, []string{"broadcast agent_end", "presence session_leave", "broadcast session_leave"}},
+		"failed":   {func(f fixture, id string) { f.Session(id).SetStatus("failed") }, []string{"broadcast agent_end", "presence session_leave", "broadcast session_leave"}},
+		"shutdown": {func(f fixture, id string) { f.Session(id).Shutdown() }, []string{"broadcast agent_end", "broadcast session_shutdown"}},
+		"archived": {func(f fixture, id string) { f.Session(id).Archive() }, []string{"broadcast agent_end", "broadcast session_shutdown"}},
+		"deleted": {func(f fixture, id string) { f.call(200, "DELETE", "/hub/session/"+id, "") },
+			[]string{"broadcast session_shutdown"}},
+		"the agent leaves": {func(f fixture, id string) { f.Session(id).DisconnectParticipant("p_000001") },
+			[]string{"presence session_leave", "broadcast session_leave"}},
+		"a lead comes": {func(f fixture, id string) { f.dial("role=lead&sessionId=" + id) },
+			[]string{"presence session_leave", "broadcast session_leave", "presence session_join", "broadcast session_join"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := start(t, codertest.WithAgentPace(time.Second))
+				defer f.Close()
+				id := f.active()
+				c := f.control(id)
+				c.command("prompt", "Say hello")
+				c.command("follow_up", "And again")
+				c.expect("rpc agent_start", "rpc turn_start", "rpc message_start", "rpc message_update")
+				test.end(f, id)
+				end := c.expect("rpc message_end")
+				assert.Equal(t, "aborted", at(t, end, "data", "event", "message", "stopReason"))
+				c.expect("rpc turn_end", "rpc agent_end")
+				c.expect(test.then...)
+				if over := test.then[len(test.then)-1] == "broadcast session_shutdown"; over {
+					c.closed(4404, "Session "+name)
+					return
+				}
+				time.Sleep(time.Hour)
+				c.ping()
+			})
+		})
+	}
+}
+
+// The parts of a turn that have not begun have no end either.
+func TestEndsOfWhatHasNotBegun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, codertest.WithAgentPace(time.Second))
+		defer f.Close()
+		id := f.active()
+		c := f.control(id)
+		c.command("prompt", "select one")
+		c.expect("rpc agent_start")
+		c.command("abort", "")
+		c.expect("rpc agent_end")
+		c.command("prompt", "select one")
+		c.until("broadcast rpc_ui_request")
+		f.Session(id).Pause()
+		c.expect("rpc turn_end", "rpc agent_end", "broadcast agent_end", "presence session_leave", "broadcast session_leave")
+		f.Session(id).SetStatus("active")
+		c.expect("presence session_join", "broadcast session_join", "broadcast agent_start")
+		c.send(`{"type":"rpc_ui_response","id":"ui_000001","result":"red"}`)
+		time.Sleep(time.Hour)
+		c.ping() // nobody asks any more
+
+		c.command("prompt", "first")
+		c.expect("rpc agent_start")
+		c.command("steer", "second")
+		assert.Equal(t, rpcNames(turn[1:11]), c.until("rpc turn_end"), "before its turn there is nothing to steer")
+		assert.Equal(t, rpcNames(turn[1:]), c.until("rpc agent_end"))
+		c.command("prompt", "never said") // while the agent rests after its last step
+		synctest.Wait()
+		f.Session(id).Pause()
+		c.expect("broadcast agent_end", "presence session_leave", "broadcast session_leave")
+		time.Sleep(time.Hour)
+		c.ping()
+	})
+}
+
+// The Hub's agent gives way to a lead, and says no more.
+func TestAgentGivesWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, codertest.WithAgentPace(time.Second))
+		defer f.Close()
+		id := f.active()
+		c := f.control(id)
+		c.command("prompt", "Say hello")
+		c.expect("rpc agent_start", "rpc turn_start")
+		lead := f.dial("role=lead&sessionId=" + id)
+		lead.expect("init", "session_hydration")
+		c.expect("rpc turn_end", "rpc agent_end",
+			"presence session_leave", "broadcast session_leave", "presence session_join", "broadcast session_join")
+		time.Sleep(time.Hour)
+		c.ping()
+	})
+}
+
+// What had arrived before Close, and is looked at afterwards, wakes no agent.
+func TestAgentDoesNotOutliveTheHub(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t)
+		id := f.active()
+		conn, served := f.serveSocket("role=controller&sessionId="+id, func() {})
+		defer conn.Close()
+		go func() { _, _ = io.Copy(io.Discard, conn) }()
+		f.OnRequest(func(codertest.LeadRequest) ([]codertest.Action, bool) {
+			time.Sleep(time.Minute)
+			return nil, false
+		})
+		_, err := conn.Write(bytes.Join([][]byte{
+			textFrame(`{"type":"tool","id":"1","name":"wait"}`),
+			textFrame(`{"type":"rpc_command","command":{"type":"prompt","message":"x"}}`),
+		}, nil))
+		require.NoError(t, err)
+		synctest.Wait()
+		f.Close()
+		<-served
+		require.Len(t, f.Session(id).Frames(), 2)
+		history := httptest.NewRecorder()
+		f.Handler().ServeHTTP(history, httptest.NewRequest("GET", "/api/hub/session/"+id+"/events/history", nil))
+		var answer map[string]any
+		require.NoError(t, json.Unmarshal(history.Body.Bytes(), &answer))
+		assert.NotContains(t, all(t, answer["events"], "event"), "turn_start")
+	})
+}
+
+// A timer that goes off in the moment in which the agent changes its course
+// does not hurry it on.
+func TestAgentIsSteeredInTheLastMoment(t *testing.T) {
+	for range 50 {
+		synctest.Test(t, func(t *testing.T) {
+			f := start(t, codertest.WithAgentPace(time.Second))
+			defer f.Close()
+			id := f.active()
+			c := f.control(id)
+			f.OnRequest(func(codertest.LeadRequest) ([]codertest.Action, bool) {
+				time.Sleep(time.Second)
+				return nil, false
+			})
+			conn, served := f.serveSocket("role=controller&sessionId="+id, func() {})
+			go func() { _, _ = io.Copy(io.Discard, conn) }()
+			c.expect("presence session_join", "broadcast session_join")
+			c.command("prompt", "one two three four five six")
+			c.expect("rpc agent_start", "rpc turn_start", "rpc message_start", "rpc message_update")
+			_, err := conn.Write(bytes.Join([][]byte{
+				textFrame(`{"type":"tool","id":"1","name":"wait"}`),
+				textFrame(`{"type":"rpc_command","command":{"type":"steer","message":"y"}}`),
+			}, nil))
+			require.NoError(t, err)
+			c.until("rpc message_end")
+			c.expect("broadcast user_prompt", "rpc message_start")
+			began := time.Now()
+			c.expect("rpc message_update")
+			assert.Equal(t, time.Second, time.Since(began))
+			_ = conn.Close()
+			<-served
+		})
+	}
 }

@@ -2,16 +2,13 @@ package codertest_test
 
 import (
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 
 	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
 )
-
-var observer = codertest.Participant{Role: "observer", Transport: "sse"}
-
-func eventNamed(name string) codertest.Event { return codertest.Event{Event: name} }
 
 func TestStateTable(t *testing.T) {
 	for _, row := range []struct {
@@ -125,47 +122,54 @@ func TestLeadConnectsWithTheRuntime(t *testing.T) {
 	assert.Equal(t, []any{"lead", "observer", "sub_agent"}, participants("?includeDisconnected=true"))
 }
 
-func TestLoopProgress(t *testing.T) {
-	for _, test := range []struct {
-		config string
-		want   []string
-	}{
-		{`{}`, []string{"starting 0", "running 1", "running 2", "running 3", "completed 3", "completed 3"}},
-		{`{"maxIterations":1}`, []string{"starting 0", "running 1", "completed 1", "completed 1"}},
-		{`{"maxIterations":4}`, []string{"starting 0", "running 1", "running 2", "running 3", "running 4", "completed 4"}},
+func TestControllersWatchASessionSleep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t)
+		defer f.Close()
+		id := f.active()
+		c := f.control(id)
+		f.Session(id).Pause()
+		c.expect("broadcast agent_end", "presence session_leave", "broadcast session_leave")
+		c.send(`{"type":"rpc_command","command":{"type":"prompt","message":"x"}}`)
+		c.expect("rpc_command_error")
+		f.call(200, "POST", "/hub/session/"+id+"/resume", "")
+		c.send(`{"type":"rpc_command","command":{"type":"get_state","id":"c1"}}`)
+		c.expect("presence session_join", "broadcast session_join", "broadcast agent_start", "broadcast rpc_response")
+		assert.Equal(t, "active", f.get("/hub/session/" + id)["status"])
+	})
+}
+
+func TestEndsOfASessionCloseSockets(t *testing.T) {
+	for want, end := range map[string]func(f fixture, id string){
+		"archived": func(f fixture, id string) { f.Session(id).Archive() },
+		"shutdown": func(f fixture, id string) { f.Session(id).Shutdown() },
+		"deleted":  func(f fixture, id string) { f.call(200, "DELETE", "/hub/session/"+id, "") },
 	} {
 		f := start(t)
-		id := f.create(`{"task":"x","workflowMode":"loop","loop":` + test.config + `}`)
-		for i, want := range test.want {
-			item := at(t, f.get("/hub/sessions"), "sessions", "websocket", 0)
-			assert.Equal(t, want, text(item, "loopStatus", "loopIteration"), "the list agrees")
-			loop := at(t, f.get("/hub/session/"+id+"/loop"), "loop")
-			assert.Equal(t, want, text(loop, "status", "iteration"), "step %d of %s", i, test.config)
-			_, completed := loop.(map[string]any)["completedAt"]
-			assert.Equal(t, at(t, loop, "status") == "completed", completed)
-		}
+		id := f.create(newSession)
+		c := f.control(id)
+		f.Session(id).SetStatus("error")
+		c.expect("broadcast agent_end", "presence session_leave", "broadcast session_leave")
+		end(f, id)
+		assert.Equal(t, "session_shutdown map[reason:"+want+"]", text(c.next(), "event", "data"))
+		c.closed(4404, "Session "+want)
 	}
 }
 
-func TestLoopFollowsTheSession(t *testing.T) {
-	f := start(t)
-	id := f.create(`{"task":"x","workflowMode":"loop","loop":{"goal":"g","autoContinue":false}}`)
-	loop := func() map[string]any { return at(t, f.get("/hub/session/"+id+"/loop"), "loop").(map[string]any) }
-	assert.Equal(t, false, loop()["autoContinue"])
-	assert.NotContains(t, loop(), "allowDetached")
-	f.Session(id).SetStatus("active")
-	f.Session(id).Pause()
-	assert.Equal(t, "paused", loop()["status"])
-	assert.Equal(t, "paused", loop()["status"], "a paused loop makes no step")
-	f.Session(id).SetStatus("active")
-	assert.Equal(t, "running", loop()["status"])
-	f.call(200, "POST", "/hub/session/"+id+"/archive", "")
-	assert.Equal(t, "cancelled", loop()["status"])
-}
-
-func TestStandardSessionHasNoLoop(t *testing.T) {
-	f := start(t)
-	id := f.create(`{"task":"x"}`)
-	answer := f.get("/hub/session/" + id + "/loop")
-	assert.Equal(t, map[string]any{"sessionId": id, "workflowMode": "standard", "loop": nil}, answer)
+func TestEndsOfASession(t *testing.T) {
+	for name, end := range map[string]func(f fixture, id string){
+		"archived": func(f fixture, id string) { f.Session(id).Archive() },
+		"shutdown": func(f fixture, id string) { f.Session(id).Shutdown() },
+		"deleted":  func(f fixture, id string) { f.call(200, "DELETE", "/hub/session/"+id, "") },
+	} {
+		f := start(t)
+		id := f.create(newSession)
+		o := f.observe(id, "")
+		o.expect(opening...)
+		end(f, id)
+		b := o.next()
+		assert.Equal(t, "session_shutdown map[reason:"+name+"]", text(b, "event", "data"))
+		o.ended()
+		o.close()
+	}
 }
