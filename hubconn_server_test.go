@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"slices"
 	"sync"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,14 +18,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/agentuity/coder-go"
+	"github.com/agentuity/coder-go/internal/memnet"
 )
 
-// liveHub is a Hub whose side of each connection is played by the test, over net.Pipe.
+// liveHub is a Hub whose side of each connection is played by the test, in memory.
 type liveHub struct {
 	t        testing.TB
 	server   *http.Server
-	conns    chan net.Conn
-	done     chan struct{}
+	network  *memnet.Listener
 	play     func(*peer)
 	rest     http.HandlerFunc // all other requests
 	handlers sync.WaitGroup
@@ -40,10 +38,10 @@ type liveHub struct {
 // newLiveHub calls play for each connection, once it is open. It is closed when play returns.
 func newLiveHub(t testing.TB, play func(*peer)) *liveHub {
 	t.Helper()
-	h := &liveHub{t: t, conns: make(chan net.Conn), done: make(chan struct{}), play: play}
+	h := &liveHub{t: t, network: memnet.Listen(), play: play}
 	h.server = &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}
 	var serving sync.WaitGroup
-	serving.Go(func() { _ = h.server.Serve(h) })
+	serving.Go(func() { _ = h.server.Serve(h.network) })
 	t.Cleanup(func() {
 		_ = h.server.Close()
 		serving.Wait()
@@ -52,38 +50,14 @@ func newLiveHub(t testing.TB, play func(*peer)) *liveHub {
 	return h
 }
 
-func (h *liveHub) Accept() (net.Conn, error) {
-	select {
-	case c := <-h.conns:
-		return c, nil
-	case <-h.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (h *liveHub) Close() error {
-	close(h.done)
-	return nil
-}
-
-func (*liveHub) Addr() net.Addr { return &net.UnixAddr{} }
-
-func (h *liveHub) dial(ctx context.Context, network, _ string) (net.Conn, error) {
+func (h *liveHub) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	h.mu.Lock()
 	refuse := h.refuse
 	h.mu.Unlock()
 	if refuse != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: refuse}
 	}
-	near, far := net.Pipe()
-	select {
-	case h.conns <- far:
-		return near, nil
-	case <-h.done:
-		return nil, &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	return h.network.Dial(ctx, network, address)
 }
 
 func (h *liveHub) setRefuse(err error) {

@@ -42,7 +42,7 @@ func set(member string, value any) step {
 	return func(s *codertest.SessionControl) { s.Set(member, value) }
 }
 
-func loopAt(status string) step {
+func loopAt(status coder.LoopStatus) step {
 	return func(s *codertest.SessionControl) { s.SetLoop(codertest.Loop{Status: status, Iteration: 2}) }
 }
 

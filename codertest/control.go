@@ -2,177 +2,215 @@ package codertest
 
 import (
 	"fmt"
-	"maps"
-	"slices"
-	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
+	"github.com/agentuity/coder-go"
+	"github.com/agentuity/coder-go/codertest/internal/outbox"
+	"github.com/agentuity/coder-go/codertest/internal/world"
 )
 
-// SessionControl does to one session what on a real Hub happens behind the
-// scenes: its agents, its sandbox, other people. Its methods may be called at
-// any time and force what they say, whatever state the session is in. On a
-// session that has been deleted since they change nothing a client could see.
-type SessionControl struct {
-	hub     *Hub
-	session *session
-}
+// SessionControl does to one session what on a real Hub its agents, its sandbox
+// and other people do. Its methods may be called at any time, whatever state the
+// session is in. After the session has been deleted, they change nothing that a
+// client could see.
+type SessionControl struct{ session *world.Session }
 
-// Session returns the control of a session. It panics if the Hub has no
-// session with this id: a test that asks for it has gone wrong before.
+// Session returns the control of a session. It panics if the Hub has no session
+// with this id.
 func (h *Hub) Session(id string) *SessionControl {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	s, ok := h.sessions.byID[id]
+	s, ok := h.world.Session(id)
 	if !ok {
 		panic(fmt.Sprintf("codertest: the Hub has no session %q", id))
 	}
-	return &SessionControl{hub: h, session: s}
+	return &SessionControl{s}
 }
 
 // SessionIDs returns the ids of all sessions, archived ones included, in the
 // order in which they were created.
-func (h *Hub) SessionIDs() []string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return slices.Clone(h.sessions.ids)
-}
+func (h *Hub) SessionIDs() []string { return h.world.SessionIDs() }
 
 // ID returns the id of the session.
-func (c *SessionControl) ID() string { return c.session.id }
+func (c *SessionControl) ID() string { return c.session.ID() }
 
 // Pause puts the session to sleep, as the Hub does with one that idles. It can
-// be resumed. Observers and controllers that are connected stay; the socket of
-// a lead is closed with 4408. In the middle of a turn the Hub's agent aborts it
-// first, as at the other ends of a session: its agent_end always comes.
-func (c *SessionControl) Pause() { c.SetStatus(statusPaused) }
+// be resumed. Observers and controllers stay connected; the socket of a lead is
+// closed with [coder.CloseUnavailable]. In the middle of a turn the Hub's agent
+// aborts the turn first.
+func (c *SessionControl) Pause() { c.SetStatus("paused") }
 
-// Shutdown ends the session, as its agent does when it is done. Only its
-// history remains, but unlike an archived session it is still listed.
-func (c *SessionControl) Shutdown() { c.SetStatus(statusShutdown) }
+// Shutdown ends the session, as its agent does when it is done. Only its history
+// remains. Unlike an archived session it is still listed.
+func (c *SessionControl) Shutdown() { c.SetStatus("shutdown") }
 
-// Archive archives the session, as somebody else may do.
-func (c *SessionControl) Archive() { c.SetStatus(statusArchived) }
+// Archive archives the session, as another client may do.
+func (c *SessionControl) Archive() { c.SetStatus("archived") }
 
-// SetStatus puts the session into the state that status stands for: creating,
-// provisioning, active, paused, resuming, archived or shutdown. Any other
-// text, such as error or failed, is shown as it is, on a session that has lost
-// its runtime and cannot be resumed.
-func (c *SessionControl) SetStatus(status string) {
-	c.change(func(s *session, now time.Time) { s.become(status, now) })
-}
+// SetStatus moves the session to a status: creating, provisioning, active,
+// paused, resuming, archived or shutdown, with all that follows from it. With any
+// other text, such as error or failed, the session has lost its runtime and cannot
+// be resumed.
+func (c *SessionControl) SetStatus(status string) { c.session.SetStatus(status) }
 
-// SetMode sets the mode of the session: sandbox, which every session has at
-// first, or tui for one in somebody's terminal, which nobody else controls.
-func (c *SessionControl) SetMode(mode string) {
-	c.change(func(s *session, now time.Time) { s.mode = mode })
-}
-
-// Set gives the session's detail a member, such as usage or tasks, or replaces
-// one the Hub gives it. A nil value takes back what Set did. Values are written
-// as encoding/json/v2 does; one that cannot be is a panic.
-func (c *SessionControl) Set(member string, value any) {
-	frozen := freeze(value)
-	c.change(func(s *session, now time.Time) {
-		s.members = maps.Clone(s.members)
-		if s.members == nil {
-			s.members = make(map[string]jsontext.Value)
-		}
-		s.members[member] = frozen
-		if value == nil {
-			delete(s.members, member)
-		}
-	})
-}
-
-// Emit appends an event to the history of the session, tells those who follow
-// it, and returns the event's id.
-func (c *SessionControl) Emit(e Event) int {
-	var id int
-	c.change(func(s *session, now time.Time) { id = s.record(e, now) })
-	return id
-}
-
-// AddReplayEntries appends to the conversation of the session.
-func (c *SessionControl) AddReplayEntries(entries ...ReplayEntry) {
-	c.change(func(s *session, now time.Time) {
-		for _, e := range entries {
-			s.addEntry(e, now)
-		}
-	})
-}
-
-// AddParticipant connects somebody to the session and returns their id.
-func (c *SessionControl) AddParticipant(p Participant) string {
-	var id string
-	c.change(func(s *session, now time.Time) { id = s.join(p, now) })
-	return id
-}
-
-// DisconnectParticipant ends the connections of the participant with this id;
-// a socket is closed with 1001.
-func (c *SessionControl) DisconnectParticipant(id string) {
-	c.change(func(s *session, now time.Time) {
-		s.leaveAll(func(p participant) bool { return p.ID == id }, now)
-	})
-}
-
-// Script says what each of the next GET requests for the session's detail
-// sees: before the Hub answers the first of them it calls the first step, and
-// so on. A step changes the session through the control it is given, and a nil
-// step nothing. While there are steps left the session takes none by itself;
-// a second Script adds to the first. A step may use the Hub, but not close it:
-// Close waits for it.
-//
-//	hub.Session(id).Script(
-//		nil, // still as it is
-//		(*codertest.SessionControl).Pause,
-//		func(s *codertest.SessionControl) { s.SetStatus("failed") },
-//	)
-func (c *SessionControl) Script(steps ...func(*SessionControl)) {
-	c.change(func(s *session, now time.Time) { s.script = append(s.script, steps...) })
-}
-
-// change runs under the lock of the Hub.
-func (c *SessionControl) change(do func(s *session, now time.Time)) {
-	c.hub.mu.Lock()
-	defer c.hub.mu.Unlock()
-	do(c.session, time.Now())
-}
-
-// Loop is the state of a session's loop.
-type Loop struct {
-	// Status is idle, starting, running, paused, completed, cancelled,
-	// blocked or awaiting_input.
-	Status string
-	// Iteration is the current iteration.
-	Iteration int
-	// MaxIterations is where the loop ends. 0: no such limit.
-	MaxIterations int
-	// Goal, Summary and NextAction are shown as they are, if not empty.
-	Goal, Summary, NextAction string
-}
+// SetMode sets where the session runs. A session that was created over HTTP runs
+// in a sandbox. One that runs in somebody's terminal cannot be controlled by
+// others.
+func (c *SessionControl) SetMode(mode coder.SessionMode) { c.session.SetMode(string(mode)) }
 
 // SetLoop sets the state of the session's loop, which from then on changes
 // only by SetLoop, or when the session ends. A session in standard mode
 // becomes a loop session.
-func (c *SessionControl) SetLoop(loop Loop) {
-	c.change(func(s *session, now time.Time) { s.setLoop(loop, now) })
+func (c *SessionControl) SetLoop(loop Loop) { c.session.SetLoop(loop.world()) }
+
+// Set adds a member to the session's detail, such as usage or tasks, or replaces
+// one the Hub gives it. A nil value takes that back. Values are written as
+// encoding/json/v2 does. Set panics if a value cannot be.
+func (c *SessionControl) Set(member string, value any) { c.session.SetMember(member, value) }
+
+// Script says what each of the next GET requests for the session's detail sees:
+// before the Hub answers the first of them, it calls the first step, and so on. A
+// step changes the session through the control it is given. A nil step changes
+// nothing. As long as there are steps, the session does not move on by itself. A
+// second Script adds to the first. A step may use the Hub, but must not close it:
+// Close waits for it.
+//
+//	hub.Session(id).Script(
+//		nil, // as it is
+//		(*codertest.SessionControl).Pause,
+//		func(s *codertest.SessionControl) { s.SetStatus("failed") },
+//	)
+func (c *SessionControl) Script(steps ...func(*SessionControl)) {
+	script := make([]func(), len(steps))
+	for i, step := range steps {
+		if step != nil {
+			script[i] = func() { step(c) }
+		}
+	}
+	c.session.Script(script...)
 }
 
-// nextStep takes the next step of a session's script and returns what it does,
-// or nil if there is no script.
-func (h *Hub) nextStep(id string) (func(), error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	s, err := h.find(id)
-	if err != nil || len(s.script) == 0 {
-		return nil, err
+// Emit appends an event to the history of the session, tells those who follow
+// it, and returns the event's id.
+func (c *SessionControl) Emit(e Event) int { return c.session.Emit(world.Event(e)) }
+
+// Broadcast tells those who follow the session of an event, as Emit does, but
+// does not add it to the history.
+func (c *SessionControl) Broadcast(e Event) { c.session.Broadcast(world.Event(e)) }
+
+// AddReplayEntries appends to the conversation of the session.
+func (c *SessionControl) AddReplayEntries(entries ...ReplayEntry) {
+	added := make([]world.Entry, len(entries))
+	for i, e := range entries {
+		added[i] = e.world()
 	}
-	step := s.script[0]
-	s.script = s.script[1:]
-	if step == nil {
-		return func() {}, nil
-	}
-	return func() { step(&SessionControl{hub: h, session: s}) }, nil
+	c.session.AddEntries(added)
 }
+
+// AddParticipant adds a participant to the session and returns its id. It counts
+// as connected, and has no connection of its own.
+func (c *SessionControl) AddParticipant(p Participant) string {
+	return c.session.AddParticipant(p.world())
+}
+
+// DisconnectParticipant disconnects the participant with this id. Its socket is
+// closed with [coder.CloseGoingAway].
+func (c *SessionControl) DisconnectParticipant(id string) { c.session.DisconnectParticipant(id) }
+
+// UpdatePresence tells those who follow the session who is there now.
+func (c *SessionControl) UpdatePresence() { c.session.UpdatePresence() }
+
+// Streams returns how many live connections the session has: streams of events
+// and sockets. A connection that a client has ended counts until the Hub notices.
+func (c *SessionControl) Streams() int { return c.session.Connections() }
+
+// Streams returns how many live connections the Hub has: streams of events and
+// sockets, those included that have joined no session yet.
+func (h *Hub) Streams() int { return h.world.Connections() }
+
+// SendRaw sends text as it is over the live connections that are open now:
+// between two messages of a stream of events, and as a text frame of a socket. It
+// is meant for what a real Hub would never send.
+func (c *SessionControl) SendRaw(text string) {
+	c.session.EachOutbox(func(out *outbox.Outbox) { out.Put(outbox.Message{Body: []byte(text)}) })
+}
+
+// CutStreams aborts the live connections that are open now, as a network failure
+// does. Messages that wait to be sent are lost. Clients may reconnect.
+func (c *SessionControl) CutStreams() { c.session.EachOutbox((*outbox.Outbox).Cut) }
+
+// StallStreams sends nothing more over the live connections that are open now,
+// not even a keep-alive comment, and leaves them open until the client
+// disconnects. What clients send is still read.
+func (c *SessionControl) StallStreams() { c.session.EachOutbox((*outbox.Outbox).Stall) }
+
+// EndStreams ends the live connections that are open now, after the messages
+// that wait to be sent. Streams of events just end. Sockets are closed with the
+// code and a close reason of at most 123 bytes. The session itself goes on.
+func (c *SessionControl) EndStreams(closeCode coder.CloseCode, reason string) {
+	checkClose(closeCode, reason)
+	c.session.EachOutbox(func(out *outbox.Outbox) { out.End(outbox.Ending{Code: int(closeCode), Reason: reason}) })
+}
+
+// StopReading makes the Hub read nothing more from the sockets that are open now,
+// so that the writes of a client block sooner or later. The Hub does not notice
+// then that a client disconnects.
+func (c *SessionControl) StopReading() { c.session.StopReading() }
+
+// RefuseStreams turns away clients that connect to the session from now on. Of
+// several refusals the one given first counts.
+func (c *SessionControl) RefuseStreams(r Refusal) { c.session.Refuse(r.world()) }
+
+// RefuseStreams turns away clients that connect to any session from now on, or
+// want to create one with a socket.
+func (h *Hub) RefuseStreams(r Refusal) { h.world.Refuse(r.world()) }
+
+// Frames returns the messages that have come over the sockets of the session,
+// in the order in which the Hub has read them. Those that only carry
+// credentials are left out. The result is the caller's own.
+func (c *SessionControl) Frames() []ClientFrame {
+	received := c.session.Frames()
+	frames := make([]ClientFrame, len(received))
+	for i, f := range received {
+		frames[i] = clientFrame(f)
+	}
+	return frames
+}
+
+// Files returns the files a lead has written with session_write and
+// session_entry, by path. The result is the caller's own.
+func (c *SessionControl) Files() map[string]string { return c.session.Files() }
+
+// OnRequest makes answer decide how the Hub answers requests of leads. It returns
+// the actions of the answer, and false if there is to be no answer at all. Nil
+// actions are those of the Hub: ACK for events and commands, RETURN of null for
+// tools. Actions that cannot be written as JSON end the connection.
+//
+// The goroutine that reads the socket calls answer, so that the Hub reads nothing
+// else meanwhile. It may use the Hub, but must not close it: Close waits for it. A
+// nil answer takes the last one back.
+func (h *Hub) OnRequest(answer func(LeadRequest) (actions []Action, answered bool)) {
+	if answer == nil {
+		h.world.OnRequest(nil)
+		return
+	}
+	h.world.OnRequest(func(r world.LeadRequest) ([]byte, bool) {
+		actions, answered := answer(LeadRequest(r))
+		if actions == nil {
+			return nil, answered
+		}
+		return world.Encode(actions), answered
+	})
+}
+
+// SetInit sets members of the message init that leads and sub-agents are sent
+// when they connect, such as tools, commands, agents, config or model. They are
+// added to the Hub's own, or replace them. The values are taken as they are now.
+// Nil takes them back.
+func (h *Hub) SetInit(members map[string]any) { h.world.SetInit(members) }
+
+// AddUser adds a member to the organization and returns its id. A Hub starts
+// without any. The owner of the sessions is not listed.
+func (h *Hub) AddUser(u User) string { return h.world.AddUser(world.User(u)) }
+
+// AddGitHubAccount links a GitHub account with its repositories and returns the
+// account's id. Until the first is linked, GitHub is not connected. The first
+// account of type User is the caller's own.
+func (h *Hub) AddGitHubAccount(a GitHubAccount) string { return h.world.AddGitHubAccount(a.world()) }

@@ -1,25 +1,15 @@
 package codertest_test
 
 import (
-	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
+	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
 )
-
-// text joins members of an object.
-func text(object any, members ...string) string {
-	joined := ""
-	for i, member := range members {
-		if i > 0 {
-			joined += " "
-		}
-		joined += fmt.Sprint(object.(map[string]any)[member])
-	}
-	return joined
-}
 
 func TestScript(t *testing.T) {
 	f := start(t)
@@ -64,28 +54,6 @@ func TestSet(t *testing.T) {
 	assert.Equal(t, true, f.get("/hub/session/" + id)["liveExpected"])
 }
 
-func TestSetLoop(t *testing.T) {
-	f := start(t)
-	id := f.create(`{"task":"x"}`)
-	f.Session(id).SetLoop(codertest.Loop{Status: "awaiting_input", Iteration: 2, MaxIterations: 9, Goal: "g", Summary: "s", NextAction: "n"})
-	for range 2 {
-		answer := f.get("/hub/session/" + id + "/loop")
-		assert.Equal(t, "loop", answer["workflowMode"])
-		assert.Equal(t, "awaiting_input 2 9 g s n",
-			text(answer["loop"], "status", "iteration", "maxIterations", "goal", "summary", "nextAction"))
-	}
-	for status, event := range map[string]string{
-		"running": "loop_state_updated", "blocked": "loop_blocked", "completed": "loop_completed", "cancelled": "loop_cancelled", "failed": "loop_state_updated",
-	} {
-		f.Session(id).SetLoop(codertest.Loop{Status: status, Iteration: 1})
-		for range 2 {
-			loop := at(t, f.get("/hub/session/"+id+"/loop"), "loop")
-			assert.Equal(t, status+" 1 <nil>", text(loop, "status", "iteration", "maxIterations"), "a loop that was set makes no step")
-		}
-		assert.Equal(t, event, at(t, f.get("/hub/session/"+id+"/events/history?limit=1"), "events", 0, "event"))
-	}
-}
-
 func TestValuesAreTakenAsTheyAre(t *testing.T) {
 	f := start(t)
 	id := f.create(newSession)
@@ -114,4 +82,45 @@ func TestControlOfNoSession(t *testing.T) {
 	f.call(200, "DELETE", "/hub/session/"+id, "")
 	control.Pause()
 	f.call(404, "GET", "/hub/session/"+id, "")
+}
+
+func TestEndStreams(t *testing.T) {
+	f := start(t)
+	id := f.active()
+	c := f.control(id)
+	f.Session(id).Broadcast(eventNamed("turn_end"))
+	f.Session(id).EndStreams(4410, "Newer driver connected")
+	f.Session(id).Broadcast(eventNamed("turn_end"))
+	c.expect("broadcast turn_end")
+	c.closed(4410, "Newer driver connected")
+	c = f.control(id)
+	f.Session(id).DisconnectParticipant("p_000003")
+	c.closed(1001, "Disconnected")
+	for _, code := range []coder.CloseCode{0, 999, 1005, 1006, 1015, 2999, 5000} {
+		assert.Panics(t, func() { f.Session(id).EndStreams(code, "") }, code)
+	}
+}
+
+func TestCutStreams(t *testing.T) {
+	f := start(t)
+	id := f.create(newSession)
+	o := f.observe(id, "")
+	defer o.close()
+	o.expect(opening...)
+	f.Session(id).CutStreams()
+	o.broken()
+	require.Eventually(t, func() bool { return f.Session(id).Streams() == 0 }, 10*time.Second, time.Millisecond)
+	f.observe(id, "").close()
+}
+
+func TestSendRaw(t *testing.T) {
+	f := start(t)
+	id := f.create(newSession)
+	o := f.observe(id, "")
+	defer o.close()
+	o.expect(opening...)
+	f.Session(id).SendRaw("event: broadcast\r\ndata: {\n\n")
+	block, err := o.block()
+	require.NoError(t, err)
+	assert.Equal(t, "event: broadcast\r\ndata: {\n", block)
 }

@@ -4,19 +4,20 @@
 //
 // A [Hub] remembers: what a program creates it finds again, can search, page
 // through, change, archive and delete. It is deterministic: ids count from 1,
-// and nothing happens by waiting, save where [WithAgentPace] asks for it. A
-// session takes a step in its life each time a client has looked at it: of
-// three GET requests for a session that has just been created the first sees it
-// creating, the second provisioning and the third active. A session that was
-// resumed is seen resuming, then active. The loop of a session in loop mode
-// goes on in the same way each time its state is read, and so does the snapshot
-// of a workspace: queued, building, ready. Listing moves nothing.
+// and nothing happens because time passes, except with [WithAgentPace].
+//
+// A session moves on each time a client has looked at it: of three GET requests
+// for a session that has just been created the first sees it creating, the
+// second provisioning and the third active. A session that was resumed is seen
+// resuming, then active. A loop moves on each time its state is read, and the
+// snapshot of a workspace each time the workspace is read: queued, building,
+// ready. Lists move nothing on.
 //
 // # Testing your own agent
 //
 // A whole test, the agent, its client and the Hub, fits into a testing/synctest
 // bubble, where time is fake: waits and timeouts of any length cost nothing.
-// That takes the in-memory network, and a Hub that is started and closed inside
+// This needs the in-memory network, and a Hub that is started and closed inside
 // the bubble.
 //
 //	func TestAgent(t *testing.T) {
@@ -27,7 +28,7 @@
 //			if err != nil {
 //				t.Fatal(err)
 //			}
-//			// The Hub is away when the agent first calls.
+//			// The Hub is unavailable when the agent first calls.
 //			hub.Inject(codertest.Fault{Status: http.StatusServiceUnavailable, Count: 3})
 //
 //			id, err := StartReview(t.Context(), client, "pull request 7") // your agent
@@ -45,40 +46,44 @@
 //		})
 //	}
 //
-// Without a bubble leave the option out, and the Hub listens on a loopback
-// port that any program can reach at [Hub.URL], in any language.
+// Without a bubble leave the option out. The Hub then listens on a loopback port,
+// and programs in any language can reach it at [Hub.URL].
 //
 // # Testing an agent that follows a session
 //
 // The Hub serves both live channels: streams of events, which observers read,
-// and WebSockets for observers, controllers and leads. What happens to a
-// session, whoever makes it happen, is told to all who follow it.
+// and WebSockets for observers, controllers and leads. Everybody who follows a
+// session is told what happens to it, whoever makes it happen.
 //
-//	hub.Session(id).Emit(codertest.Event{Event: "turn_end"}) // they see it, and the history has it
-//	hub.Session(id).CutStreams()                             // the network breaks down: does it come back?
-//	hub.Session(id).StallStreams()                           // or only falls silent: does it notice?
-//	hub.Session(id).SendRaw("event: broadcast\ndata: {\n\n") // does it survive nonsense?
+//	hub.Session(id).Emit(codertest.Event{Event: coder.EventTurnEnd}) // an event for followers and history
+//	hub.Session(id).CutStreams()                                     // does the agent reconnect?
+//	hub.Session(id).StallStreams()                                   // does it notice the silence?
+//	hub.Session(id).SendRaw("event: broadcast\ndata: {\n\n")         // does it survive invalid JSON?
 //	hub.Session(id).RefuseStreams(codertest.Refusal{Count: 3})
 //	hub.Session(id).Shutdown() // session_shutdown, and the end of the stream
 //
-// [SessionControl.Streams] tells how many live connections are left, so that a
-// test sees whether its agent has closed what it has opened. A client that
-// does not read costs nobody else anything: its connection is cut when more
-// waits for it than [WithStreamQueue] allows. Until then, a message waits.
+// [SessionControl.Streams] tells how many live connections are open, so that a
+// test sees whether its agent has closed what it has opened. A client that reads
+// slowly delays nobody else: messages wait for it, and its connection is cut when
+// more wait than [WithStreamQueue] allows.
 //
 // # Testing an agent that steers a session
 //
-// A session without a lead is led by the Hub's own agent. It answers the
-// commands of controllers, and always in the same way: told something, it
-// repeats it in pieces, calls a tool and says that it is done; in between it
-// asks for a confirmation, a selection or an input if the prompt has the word
-// confirm, select or input, and waits for the answer. It can be steered and
-// aborted, queues what is to follow, and everything it says is in the
-// conversation and the history afterwards. If the sandbox or the session ends
-// in the middle of a turn, the turn is aborted first: message_end, turn_end and
-// agent_end come also then. A lead that is a program is not helped in this way:
-// when it leaves, session_leave is all that tells of it. As a rule a whole turn
-// happens at once; [WithAgentPace] gives a test the time to interrupt it:
+// The Hub's own agent leads a session that no program leads. It answers the
+// commands of controllers, always in the same way. Given a prompt, it repeats it
+// in pieces, calls a tool and says that it is done. If the prompt has the word
+// confirm, select or input, it first asks for a confirmation, a selection or an
+// input, and waits for the answer. It can be steered and aborted, and queues
+// what is to follow. Everything it says is in the conversation and the history
+// afterwards.
+//
+// If the sandbox or the session ends in the middle of a turn, the agent aborts
+// the turn first, so that message_end, turn_end and agent_end always come. For a
+// program that leads, the Hub sends no such events: when it disconnects, only
+// session_leave tells of it.
+//
+// By default a whole turn happens at once. [WithAgentPace] gives a test the time
+// to interrupt it:
 //
 //	hub := codertest.NewHub(codertest.WithInMemoryNetwork(), codertest.WithAgentPace(time.Second))
 //	...
@@ -86,34 +91,33 @@
 //	// agent_start, turn_start, message_start, message_update..., message_end,
 //	// then an rpc_ui_request that the program under test has to answer
 //
-// Observers see the events of an agent by their names, controllers wrapped as
-// rpc_event. With [WithEventReplay] controllers that connect hear again what
-// has been, as the Hub may replay it: a program must not take that for news.
+// Observers are sent the events of an agent under their names, and controllers
+// are sent them wrapped as rpc_event. With [WithEventReplay] a controller that
+// connects is sent past events again, as a real Hub may do. A program must not
+// take them for new ones.
 //
-// A program that is itself a lead, connected with that role, takes the place of
-// the Hub's agent: the Hub relays commands to it and what it reports to the
-// others. Its requests are answered as [Hub.OnRequest] says, [Hub.SetInit] says
-// what it finds in its init, and [SessionControl.Files] has what it has written.
-// [SessionControl.Frames] has every message that came over a socket, whoever
-// sent it.
+// A program that connects as a lead replaces the Hub's agent: the Hub relays
+// commands to it, and what it reports to the others. [Hub.OnRequest] says how its
+// requests are answered, [Hub.SetInit] what its init message has, and
+// [SessionControl.Files] what it has written. [SessionControl.Frames] returns
+// every message that came over a socket, whoever sent it.
 //
 // # What a test can do to the Hub
 //
 // [Hub.Session] controls one session: it pauses, ends or archives it, adds to
 // its history, its conversation and its participants, sets the state of its
-// loop, scripts what each of the next requests for it sees, and disturbs those
-// who follow it. [Hub.Inject] makes requests fail, before or after they had
-// their effect, connecting to a live channel included. [Hub.RefuseStreams]
-// turns away those who want to follow a session. [Hub.Requests] tells what has
-// been asked of the Hub. [Hub.AddUser] and [Hub.AddGitHubAccount] add what no
-// client can make. [WithAPIKey] makes the Hub refuse those who do not know the
-// key.
+// loop, scripts what each of the next requests for it sees, and breaks its live
+// connections. [Hub.Inject] makes requests fail, before or after they had their
+// effect, those that open a live connection included. [Hub.RefuseStreams] turns
+// away clients that want to follow a session. [Hub.Requests] returns the requests
+// the Hub has received. [Hub.AddUser] and [Hub.AddGitHubAccount] add what no
+// client can create. [WithAPIKey] makes the Hub refuse clients without the key.
 //
 // # Limits
 //
-// No real agent runs: but for the answers to controllers a session says nothing
-// that a test has not put into its mouth, the task it was created with has no
-// consequences, and files, commands and environments go nowhere. There is one
-// organization with one owner, who may do everything. Every dependency that
-// could be the name of a package is one, unless it begins with "no-such-".
+// No real agent runs. Apart from the answers to controllers, a session says only
+// what a test makes it say. The task it was created with has no effect, and
+// files, commands and environments are ignored. There is one organization with
+// one owner, who may do everything. Every dependency that could be the name of a
+// package is accepted, unless it begins with "no-such-".
 package codertest

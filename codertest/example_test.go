@@ -62,7 +62,7 @@ func ExampleSessionControl() {
 	session := hub.Session(created.SessionID)
 	disturb := []func(){
 		session.CutStreams,
-		func() { session.EndStreams(1000, "") },
+		func() { session.EndStreams(coder.CloseNormal, "") },
 		session.Shutdown,
 	}
 	options := &coder.StreamEventsOptions{Subscribe: []string{"turn"}, ReconnectDelay: time.Millisecond}
@@ -74,7 +74,7 @@ func ExampleSessionControl() {
 		switch m := event.Data.(type) {
 		case *coder.SSEHydrationMessage:
 			fmt.Println("connected:", m.Entries[0].Content)
-			session.Emit(codertest.Event{Event: "turn_end"})
+			session.Emit(codertest.Event{Event: coder.EventTurnEnd})
 		case *coder.BroadcastEventMessage:
 			fmt.Println(m.Event)
 			if m.Event == coder.EventTurnEnd {

@@ -8,16 +8,18 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/agentuity/coder-go/codertest/internal/world"
 )
 
-// CutPoint says where an answer ends before its time.
+// CutPoint says where an answer is cut.
 type CutPoint int
 
 const (
 	// CutNone leaves the answer whole. It is the zero value.
 	CutNone CutPoint = iota
-	// CutBeforeEffect is after the request has been read and before anything
-	// has come of it.
+	// CutBeforeEffect is after the request has been read and before it has an
+	// effect.
 	CutBeforeEffect
 	// CutAfterEffect is after the Hub has done what was asked and before the
 	// first byte of its answer.
@@ -32,15 +34,14 @@ const (
 // the effect of the request, unless Status or Body answer in the Hub's place;
 // CutAfterEffect; the answer, with CutMidBody in the middle of it.
 //
-// The live channels, /hub/session/{id}/events and /ws, are met when somebody
-// connects. There CutAfterEffect is when the client has joined the session and
-// been sent nothing (a socket is open by then, a stream of events has not even
-// a header), and CutMidBody in the middle of the first message. What is to go
-// wrong later is up to [SessionControl].
+// On the live channels, /hub/session/{id}/events and /ws, a Fault acts when a
+// client connects. CutAfterEffect is when the client has joined the session and
+// has been sent nothing: a socket is open then, a stream of events has not even a
+// header. CutMidBody is in the middle of the first message. [SessionControl]
+// makes connections fail later.
 //
-// A habit of net/http is worth knowing: it repeats a GET by itself when the
-// reused connection it went over ends without a byte of an answer, so that
-// such a request may show twice in [Hub.Requests].
+// A GET may be twice in [Hub.Requests]: net/http repeats it by itself if it went
+// over a reused connection that ends before the first byte of an answer.
 type Fault struct {
 	// Method is the HTTP method of the requests the Fault meets. Empty: any.
 	Method string
@@ -52,8 +53,8 @@ type Fault struct {
 
 	// Skip lets this many matching requests pass first.
 	Skip int
-	// Count is how many requests the Fault meets after that; 0 means one,
-	// less than 0 all of them until [Injection.Remove].
+	// Count is how many requests the Fault meets after that. 0 means one; less
+	// than 0 means all until [Injection.Remove].
 	Count int
 
 	// Status answers with this status instead of the Hub. 0: the Hub answers,
@@ -67,23 +68,22 @@ type Fault struct {
 	// the body is an error as the Hub writes them, without a code.
 	Body []byte
 	// Effect lets the Hub do what the request asks before Status and Body
-	// answer in its place, as a proxy that loses the real answer does. Nobody
-	// joins a session that way.
+	// answer in its place, as behind a proxy that loses the real answer. It
+	// joins no session.
 	Effect bool
 
-	// Delay is the time to wait before anything else. The wait ends early,
-	// without effect and without an answer, when the client leaves or the Hub
-	// is closed.
+	// Delay is the time to wait before anything else. If the client disconnects
+	// or the Hub is closed meanwhile, the request has no effect and no answer.
 	Delay time.Duration
 	// Cut is where the connection is aborted.
 	Cut CutPoint
-	// Stall makes the answer hang at Cut instead, until the client leaves, the
-	// Hub is closed or, on a live channel, CutStreams cuts it. With CutNone it
-	// hangs before the effect.
+	// Stall makes the answer hang at Cut instead, until the client disconnects,
+	// the Hub is closed or, on a live channel, CutStreams cuts it. With CutNone
+	// it hangs before the effect.
 	Stall bool
 }
 
-// Injection is a Fault at work.
+// Injection is a Fault in force.
 type Injection struct {
 	list  *faultList
 	fault Fault
@@ -134,7 +134,7 @@ func (f Fault) check() {
 	case strings.HasPrefix(f.Route, "/api/"):
 		panic(fmt.Sprintf("codertest: the Route %q of a Fault is a path below /api", f.Route))
 	case f.Status != 0 && (f.Status < 200 || f.Status > 999):
-		panic(fmt.Sprintf("codertest: the Status %d of a Fault is none of an answer", f.Status))
+		panic(fmt.Sprintf("codertest: the Status %d of a Fault is no status of an answer", f.Status))
 	case f.Skip < 0 || f.Delay < 0:
 		panic("codertest: Skip and Delay of a Fault must not be negative")
 	case f.Cut < CutNone || f.Cut > CutMidBody:
@@ -189,7 +189,7 @@ func (in *Injection) matches(method string, t target) bool {
 	return true
 }
 
-// fail serves a request the way the Fault wants it.
+// fail serves a request as the Fault says.
 func (x *exchange) fail(f Fault) {
 	x.delay(f.Delay)
 	x.pass(CutBeforeEffect, f)
@@ -220,7 +220,7 @@ func (x *exchange) faultyAnswer(f Fault) answer {
 	}
 	a := answer{status: cmp.Or(f.Status, http.StatusOK), header: f.Header, body: f.Body}
 	if f.Body == nil && a.status >= 400 {
-		a = (&problem{status: a.status, message: "Injected fault", header: f.Header}).answer()
+		a = problemAnswer(&world.Problem{Status: a.status, Message: "Injected fault", Header: f.Header})
 	}
 	return a
 }
@@ -242,7 +242,7 @@ func (x *exchange) pass(point CutPoint, f Fault) {
 	}
 	if f.Stall {
 		if x.out != nil {
-			x.out.silence() // nothing is to pile up
+			x.out.Stall() // or messages would pile up
 		}
 		x.wait(nil)
 	}
@@ -260,12 +260,12 @@ func (x *exchange) delay(d time.Duration) {
 	}
 }
 
-// wait reports whether the time came before the end of request, connection or
-// Hub.
+// wait waits, and reports whether it did so to the end: false if the request, the
+// connection or the Hub ended first.
 func (x *exchange) wait(until <-chan time.Time) bool {
 	var cut <-chan struct{}
 	if x.out != nil {
-		cut = x.out.gone
+		cut = x.out.Gone()
 	}
 	select {
 	case <-until:

@@ -11,13 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/agentuity/coder-go/codertest"
 )
-
-const newSession = `{"task":"x"}`
 
 func TestCutPoints(t *testing.T) {
 	for _, network := range [][]codertest.Option{nil, {codertest.WithInMemoryNetwork()}} {
@@ -285,4 +284,21 @@ func TestCutEndsTheConnection(t *testing.T) {
 	require.NoError(t, err)
 	_, err = bufio.NewReader(conn).ReadByte()
 	require.ErrorIs(t, err, io.EOF)
+}
+
+func TestBodyInPlaceOfAStream(t *testing.T) {
+	f := start(t)
+	id := f.create(newSession)
+	f.Inject(codertest.Fault{Body: []byte(`{"not":"a stream"}`)})
+	r, err := f.try("GET", "/hub/session/"+id+"/events", "")
+	require.NoError(t, err)
+	assert.Equal(t, `200 application/json {"not":"a stream"}`, text(map[string]any{
+		"status": r.status, "type": r.header.Get("Content-Type"), "body": string(r.body),
+	}, "status", "type", "body"))
+	f.Inject(codertest.Fault{Body: []byte("no")})
+	_, _, err = websocket.Dial(t.Context(), f.URL()+"/api/ws", &websocket.DialOptions{HTTPClient: f.client})
+	require.Error(t, err)
+	require.NotErrorIs(t, err, io.EOF)
+	assert.Len(t, f.SessionIDs(), 1)
+	assert.Equal(t, 0, f.Streams())
 }

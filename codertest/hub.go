@@ -1,81 +1,56 @@
 package codertest
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
-	"time"
+
+	"github.com/agentuity/coder-go"
+	"github.com/agentuity/coder-go/codertest/internal/world"
+	"github.com/agentuity/coder-go/internal/memnet"
 )
 
-// A Hub is a fake Coder Hub that keeps everything in memory. NewHub starts
-// one, Close stops it; in between all methods may be called by several
-// goroutines at once.
+// A Hub is a fake Coder Hub that keeps everything in memory. NewHub starts one,
+// and Close stops it. Its methods may be called by several goroutines at once.
 type Hub struct {
-	apiKey    string
-	keepAlive time.Duration
-	queue     int
-	pace      time.Duration
-	replay    int // events at most
-	network   network
-	server    *http.Server
-	client    *http.Client
+	config  config
+	world   *world.World
+	routes  []route
+	network network
+	server  *http.Server
+	client  *http.Client
 
 	served  chan struct{}  // closed once the server accepts no more
-	conns   sync.WaitGroup // open connections
-	lives   sync.WaitGroup // live connections, sockets included
+	conns   sync.WaitGroup // open connections of the server
 	done    chan struct{}  // closed by Close; ends delayed and stalled answers
 	closing sync.Once
 
 	log    requestLog
 	faults faultList
 
-	mu            sync.Mutex // guards everything below
-	closed        bool       // no live connection any more
-	open          map[*connection]struct{}
-	refusals      []*refusal
-	init          map[string]any
-	onRequest     func(LeadRequest) ([]Action, bool)
-	clients       []*http.Client
-	sessions      collection[*session]
-	workspaces    collection[*workspace]
-	skills        collection[savedSkill]
-	buckets       collection[*bucketRecord]
-	agents        collection[*agentRecord]
-	agentVersions collection[agentVersion]
-	users         collection[userRecord]
-	github        collection[githubAccount]
-	repositories  int64 // GitHub repositories so far
+	mu      sync.Mutex
+	clients []*http.Client // guarded by mu
 }
 
-// NewHub starts a Hub on a loopback port, or on the network an option names.
-// It panics if no loopback port can be had. The caller must call Close when
+// NewHub starts a Hub on a loopback port, or in memory if an option says so. It
+// panics if it cannot listen on a loopback port. The caller must call Close when
 // done with it.
 func NewHub(opts ...Option) *Hub {
-	c := config{keepAlive: defaultKeepAlive, queue: defaultQueue}
-	for _, opt := range opts {
-		opt(&c)
-	}
 	h := &Hub{
-		apiKey:    c.apiKey,
-		keepAlive: c.keepAlive,
-		queue:     c.queue,
-		pace:      c.pace,
-		replay:    c.replay,
-		served:    make(chan struct{}),
-		done:      make(chan struct{}),
-		open:      make(map[*connection]struct{}),
-
-		sessions:      newCollection[*session]("codesess_%012d"),
-		workspaces:    newCollection[*workspace]("ws_%06d"),
-		skills:        newCollection[savedSkill]("sk_%06d"),
-		buckets:       newCollection[*bucketRecord]("bkt_%06d"),
-		agents:        newCollection[*agentRecord]("agent_%06d"),
-		agentVersions: newCollection[agentVersion]("agentver_%06d"),
-		users:         newCollection[userRecord]("user_%06d"),
-		github:        newCollection[githubAccount]("%06d"),
+		config: config{keepAlive: defaultKeepAlive, queue: defaultQueue},
+		served: make(chan struct{}),
+		done:   make(chan struct{}),
 	}
-	if c.inMemory {
+	for _, opt := range opts {
+		opt(&h.config)
+	}
+	h.world = world.New(world.Config{Queue: h.config.queue, Pace: h.config.pace, EventReplay: h.config.replay})
+	h.routes = h.allRoutes()
+	if h.config.inMemory {
 		h.network = listenInMemory()
 	} else {
 		h.network = listenLoopback()
@@ -94,22 +69,42 @@ func NewHub(opts ...Option) *Hub {
 // given in AGENTUITY_CATALYST_URL instead.
 func (h *Hub) URL() string { return h.network.url }
 
-// Handler returns the Hub as an http.Handler, for those who want to serve it
-// themselves: over TLS or HTTP/2, under a path prefix, behind a proxy. It
-// shares its memory with the Hub's own server, and works until Close.
+// String names the Hub and shows nothing of its memory.
+func (h *Hub) String() string { return fmt.Sprintf("codertest.Hub(%s)", h.URL()) }
+
+// Handler returns the Hub as an http.Handler, to be served by a server of the
+// test: over TLS or HTTP/2, under a path prefix, behind a proxy. It shares its
+// memory with the Hub's own server, and works until Close.
 func (h *Hub) Handler() http.Handler { return http.HandlerFunc(h.serve) }
 
-// HTTPClient returns an HTTP client that reaches the Hub on whichever network
-// it is. Every call returns the same client. It uses no proxy, and sends no
-// credentials of its own.
+// HTTPClient returns an HTTP client that reaches the Hub on either network. Every
+// call returns the same client. It uses no proxy and sends no credentials.
 func (h *Hub) HTTPClient() *http.Client { return h.client }
 
-// Close stops the Hub: it ends answers that are delayed or stalled, cuts the
-// connections that are left, streams of events and sockets included, closes the
-// idle connections of the clients the Hub made, and returns when the goroutines
-// that served them are gone. What a test has these call, for OnRequest or in a
-// Script, it waits for, and must not be called there. Later requests fail to
-// connect. Calling Close again is harmless.
+// placeholderKey is the key of clients of a Hub that has none. Without any, a
+// client would send a real key from the environment.
+const placeholderKey = "codertest"
+
+// NewClient returns a client of the Hub. It has the Hub's URL, its API key, and an
+// HTTP client that reaches the Hub on either network, with the transport of
+// coder.NewTransport. If the Hub has no key, the client has a made-up one, so that
+// it sends none from the environment. The options come after that, and win. Close
+// closes the client's idle connections.
+func (h *Hub) NewClient(opts ...coder.Option) (*coder.Client, error) {
+	own := []coder.Option{
+		coder.WithURL(h.URL()),
+		coder.WithAPIKey(cmp.Or(h.config.apiKey, placeholderKey)),
+		coder.WithHTTPClient(h.newHTTPClient(coder.NewTransport())),
+	}
+	return coder.NewClient(slices.Concat(own, opts)...)
+}
+
+// Close stops the Hub and returns when its goroutines have ended. It ends answers
+// that are delayed or stalled, cuts all connections, streams of events and
+// sockets included, and closes the idle connections of the clients the Hub made.
+// Later requests fail to connect. Calling Close again is harmless. Functions of a
+// test that the Hub calls, for OnRequest or in a Script, must not call it: Close
+// waits for them.
 func (h *Hub) Close() {
 	h.closing.Do(func() {
 		close(h.done)
@@ -117,10 +112,9 @@ func (h *Hub) Close() {
 		<-h.served
 		// A connection accepted while the server closed was not known to it yet.
 		_ = h.server.Close()
-		h.cutAll()
+		h.world.Close()
+		h.conns.Wait()
 	})
-	h.conns.Wait()
-	h.lives.Wait()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, client := range h.clients {
@@ -128,8 +122,8 @@ func (h *Hub) Close() {
 	}
 }
 
-// newHTTPClient makes a client whose transport dials the Hub, and remembers it
-// for Close.
+// newHTTPClient returns a client whose transport dials the Hub. Close closes its
+// idle connections.
 func (h *Hub) newHTTPClient(transport *http.Transport) *http.Client {
 	transport.DialContext = h.network.dial
 	client := &http.Client{Transport: transport}
@@ -148,5 +142,32 @@ func (h *Hub) countConn(_ net.Conn, state http.ConnState) {
 	}
 }
 
-// String names the Hub without giving anything of its memory away.
-func (h *Hub) String() string { return fmt.Sprintf("codertest.Hub(%s)", h.URL()) }
+// memoryURL is the URL of a Hub in memory. Its name cannot be resolved, so that a
+// client with another transport fails.
+const memoryURL = "http://hub.invalid"
+
+// network is where a Hub listens, and how its clients get there.
+type network struct {
+	listener net.Listener
+	url      string
+	dial     func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+func listenLoopback() network {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		if listener, err = net.Listen("tcp6", "[::1]:0"); err != nil {
+			panic("codertest: cannot listen on a loopback port: " + err.Error())
+		}
+	}
+	return network{
+		listener: listener,
+		url:      "http://" + listener.Addr().String(),
+		dial:     new(net.Dialer).DialContext,
+	}
+}
+
+func listenInMemory() network {
+	listener := memnet.Listen()
+	return network{listener: listener, url: memoryURL, dial: listener.Dial}
+}

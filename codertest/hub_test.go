@@ -1,128 +1,24 @@
 package codertest_test
 
 import (
-	"bytes"
-	"encoding/json"
+	"bufio"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
-	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
 )
-
-// fixture is a Hub and a client that knows nothing but HTTP and JSON.
-type fixture struct {
-	testing.TB
-	*codertest.Hub
-	client *http.Client
-}
-
-func start(t testing.TB, opts ...codertest.Option) fixture {
-	t.Helper()
-	hub := codertest.NewHub(append([]codertest.Option{codertest.WithInMemoryNetwork()}, opts...)...)
-	t.Cleanup(hub.Close)
-	return fixture{TB: t, Hub: hub, client: hub.HTTPClient()}
-}
-
-// reply is an answer, read to its end.
-type reply struct {
-	status int
-	header http.Header
-	body   []byte
-	json   map[string]any
-}
-
-// try sends a request to a path below /api.
-func (f fixture) try(method, path, body string, header ...string) (reply, error) {
-	f.Helper()
-	var reader io.Reader
-	if body != "" {
-		reader = strings.NewReader(body)
-	}
-	req, err := http.NewRequestWithContext(f.Context(), method, f.URL()+"/api"+path, reader)
-	require.NoError(f, err)
-	for i := 0; i < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
-	}
-	return read(f.client.Do(req))
-}
-
-func read(resp *http.Response, err error) (reply, error) {
-	if err != nil {
-		return reply{}, err
-	}
-	defer resp.Body.Close()
-	r := reply{status: resp.StatusCode, header: resp.Header}
-	r.body, err = io.ReadAll(resp.Body)
-	if bytes.HasPrefix(r.body, []byte("{")) {
-		_ = json.Unmarshal(r.body, &r.json)
-	}
-	return r, err
-}
-
-// call is try for a request that must get an answer of this status.
-func (f fixture) call(want int, method, path, body string) map[string]any {
-	f.Helper()
-	r, err := f.try(method, path, body)
-	require.NoError(f, err)
-	require.Equal(f, want, r.status, "%s %s: %s", method, path, r.body)
-	assert.Equal(f, "application/json", r.header.Get("Content-Type"))
-	assert.NotEmpty(f, r.header.Get("X-Session-Id"))
-	if want >= 400 {
-		assert.Equal(f, false, r.json["success"])
-		assert.NotEmpty(f, r.json["message"])
-	}
-	return r.json
-}
-
-func (f fixture) get(path string) map[string]any {
-	f.Helper()
-	return f.call(http.StatusOK, "GET", path, "")
-}
-
-// create makes a session and returns its id.
-func (f fixture) create(body string) string {
-	f.Helper()
-	return f.call(http.StatusCreated, "POST", "/hub/session", body)["sessionId"].(string)
-}
-
-// at digs into decoded JSON: strings name members, ints elements.
-func at(t testing.TB, v any, path ...any) any {
-	t.Helper()
-	for _, step := range path {
-		switch step := step.(type) {
-		case string:
-			object, ok := v.(map[string]any)
-			require.True(t, ok, "%v is no object, but should have %q", v, step)
-			v = object[step]
-		case int:
-			array, ok := v.([]any)
-			require.True(t, ok && step < len(array), "%v is no array of more than %d", v, step)
-			v = array[step]
-		}
-	}
-	return v
-}
-
-// all collects one member of every element of an array.
-func all(t testing.TB, array any, member string) []any {
-	t.Helper()
-	require.IsType(t, []any{}, array)
-	values := []any{}
-	for _, element := range array.([]any) {
-		values = append(values, at(t, element, member))
-	}
-	return values
-}
 
 func TestHubOnEveryNetwork(t *testing.T) {
 	for name, opts := range map[string][]codertest.Option{
@@ -236,39 +132,88 @@ func TestCloseEndsIdleConnections(t *testing.T) {
 	other.Close()
 }
 
-func TestCredentials(t *testing.T) {
-	const key = "agc_secret"
-	for _, test := range []struct {
-		name, header, value string
-		want                int
-	}{
-		{"none", "Accept", "application/json", 401},
-		{"bearer", "Authorization", "Bearer " + key, 200},
-		{"bearer in lower case", "Authorization", "bearer " + key, 200},
-		{"key header", "x-agentuity-auth-api-key", key, 200},
-		{"wrong bearer", "Authorization", "Bearer agc_secreT", 401},
-		{"longer bearer", "Authorization", "Bearer " + key + "x", 401},
-		{"empty bearer", "Authorization", "Bearer ", 401},
-		{"other scheme", "Authorization", "Basic " + key, 401},
-		{"wrong key header", "x-agentuity-auth-api-key", "other", 401},
+func TestNewClient(t *testing.T) {
+	t.Setenv("AGENTUITY_SDK_KEY", "real key")
+	t.Setenv("AGENTUITY_CODER_URL", "https://hub.example")
+	for name, opts := range map[string][]codertest.Option{
+		"loopback":          nil,
+		"loopback and key":  {codertest.WithAPIKey("agc_secret")},
+		"in memory":         {codertest.WithInMemoryNetwork()},
+		"in memory and key": {codertest.WithInMemoryNetwork(), codertest.WithAPIKey("secret")},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			f := start(t, codertest.WithAPIKey(key))
-			r, err := f.try("GET", "/hub/sessions", "", test.header, test.value)
+		t.Run(name, func(t *testing.T) {
+			hub := codertest.NewHub(opts...)
+			defer hub.Close()
+			client, err := hub.NewClient()
 			require.NoError(t, err)
-			assert.Equal(t, test.want, r.status)
-			assert.Equal(t, "application/json", r.header.Get("Content-Type"))
-			if test.want == 401 {
-				assert.Equal(t, false, r.json["success"])
-				assert.NotContains(t, string(r.body), key)
+			created, err := client.CreateSession(t.Context(), coder.CreateSessionRequest{Task: "x"})
+			require.NoError(t, err)
+			session, err := client.GetSession(t.Context(), created.SessionID)
+			require.NoError(t, err)
+			assert.Equal(t, "x", session.Task)
+			for _, request := range hub.Requests() {
+				assert.NotContains(t, request.Header.Get("Authorization"), "real key")
 			}
 		})
 	}
 }
 
-func TestDiscoveryChecksCredentials(t *testing.T) {
-	f := start(t, codertest.WithAPIKey("key"))
-	r, err := read(f.client.Get(f.URL() + "/coder"))
+func TestNewClientOptionsWin(t *testing.T) {
+	hub := codertest.NewHub(codertest.WithInMemoryNetwork(), codertest.WithAPIKey("secret"))
+	defer hub.Close()
+	client, err := hub.NewClient(coder.WithAPIKey("wrong"), coder.WithRetryPolicy(coder.RetryPolicy{MaxAttempts: 1}))
 	require.NoError(t, err)
-	assert.Equal(t, 401, r.status)
+	_, err = client.GetSession(t.Context(), "codesess_000000000001")
+	require.ErrorIs(t, err, coder.ErrUnauthorized)
+}
+
+// Close also ends what another server has accepted for the Hub, and lets
+// nobody in any more.
+func TestCloseOfAHandler(t *testing.T) {
+	hub := codertest.NewHub()
+	server := httptest.NewServer(hub.Handler())
+	defer server.Close()
+	f := fixture{TB: t, Hub: hub, client: hub.HTTPClient()}
+	id := f.create(newSession)
+	url := server.URL + "/api/hub/session/" + id + "/events"
+	resp, err := server.Client().Get(url)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	o := &observed{TB: t, resp: resp, lines: bufio.NewReader(resp.Body)}
+	o.expect(opening...)
+	dial := func() (*websocket.Conn, error) {
+		conn, _, err := websocket.Dial(t.Context(), server.URL+"/api/ws?sessionId="+id, nil)
+		return conn, err
+	}
+	conn, err := dial()
+	require.NoError(t, err)
+	hub.Close()
+	o.broken()
+	(&client{TB: t, conn: conn}).lost()
+	assert.Equal(t, 0, hub.Streams())
+
+	_, err = read(server.Client().Get(url))
+	require.Error(t, err)
+	_, err = dial()
+	require.Error(t, err)
+	assert.Equal(t, 0, hub.Streams())
+}
+
+func TestCloseWhileASocketOpens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t)
+		closed := make(chan struct{})
+		conn, served := f.serveSocket("", func() {
+			go func() {
+				f.Close()
+				close(closed)
+			}()
+			synctest.Wait()
+		})
+		defer conn.Close()
+		<-served
+		<-closed
+		_, err := io.ReadAll(conn)
+		require.NoError(t, err)
+	})
 }

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// Request is one request the Hub has received. Its String, Format and LogValue
-// show method, path and status only, so that a Request may be printed without
-// giving a key away; the fields hold everything as it came.
+// Request is one request the Hub has received. The fields hold everything as it
+// came. String, Format and LogValue show method, path and status only, so that a
+// Request may be printed without revealing a key.
 type Request struct {
 	// Time is when the Hub had read the request.
 	Time time.Time
@@ -79,7 +79,7 @@ func (l *requestLog) add(r *http.Request, t target, body []byte) *Request {
 		entry.Body = body
 	}
 	if t.route != nil {
-		entry.Route = t.route.pattern
+		entry.Route = t.route.Pattern
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -76,3 +76,12 @@ func TestPrintingARequestKeepsItsSecrets(t *testing.T) {
 	assert.Equal(t, "POST /api/hub/session: 201", requests[0].String())
 	assert.Equal(t, "POST /api/hub/session: no answer", requests[1].String())
 }
+
+func TestTraceIDsCount(t *testing.T) {
+	f := start(t)
+	for i := 1; i <= 3; i++ {
+		r, err := f.try("GET", "/hub/session/nope", "")
+		require.NoError(t, err)
+		assert.Equal(t, fmt.Sprintf("trace_%06d", i), r.header.Get("x-session-id"))
+	}
+}

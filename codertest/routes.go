@@ -5,112 +5,73 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/agentuity/coder-go/codertest/internal/world"
 )
 
-// call is what a route needs to know of a request.
-type call struct {
-	id    string // the path element a pattern calls {…}, decoded
-	query url.Values
-	body  []byte
-}
-
-// route is one entry of the Hub's table. Its pattern is the path below /api,
-// save for discovery, which has a root of its own.
+// route is a route of the Hub: one of the world's, discovery, or a live channel.
 type route struct {
-	method   string
-	pattern  string
-	status   int // of success
-	serve    func(*Hub, *call) (any, error)
-	live     *channel // instead of serve, for what is no request with one answer
+	world.Route
+	answer   func(*exchange) answer // of discovery
+	live     *channel               // of a live channel
 	segments []string
 }
 
-// routes is ordered: a literal element comes before a {…} in the same place.
-var routes = compile([]route{
-	{method: "GET", pattern: "/coder", status: 200, serve: (*Hub).discover},
-	{method: "POST", pattern: "/hub/session", status: 201, serve: (*Hub).createSession},
-	{method: "POST", pattern: "/hub/session/builder", status: 201, serve: (*Hub).createBuilderSession},
-	{method: "GET", pattern: "/hub/sessions", status: 200, serve: (*Hub).listSessions},
-	{method: "GET", pattern: "/hub/session/{id}", status: 200, serve: (*Hub).getSession},
-	{method: "PATCH", pattern: "/hub/session/{id}", status: 200, serve: (*Hub).updateSession},
-	{method: "DELETE", pattern: "/hub/session/{id}", status: 200, serve: (*Hub).deleteSession},
-	{method: "POST", pattern: "/hub/session/{id}/archive", status: 200, serve: (*Hub).archiveSession},
-	{method: "POST", pattern: "/hub/session/{id}/resume", status: 200, serve: (*Hub).resumeSession},
-	{method: "GET", pattern: "/hub/session/{id}/replay", status: 200, serve: (*Hub).getReplay},
-	{method: "GET", pattern: "/hub/session/{id}/participants", status: 200, serve: (*Hub).listParticipants},
-	{method: "GET", pattern: "/hub/session/{id}/events/history", status: 200, serve: (*Hub).listEventHistory},
-	{method: "GET", pattern: "/hub/session/{id}/events", live: &eventStream},
-	{method: "GET", pattern: "/hub/session/{id}/loop", status: 200, serve: (*Hub).getLoopState},
-	{method: "GET", pattern: "/ws", live: &socketRoute},
-	{method: "GET", pattern: "/hub/workspaces", status: 200, serve: (*Hub).listWorkspaces},
-	{method: "POST", pattern: "/hub/workspaces", status: 201, serve: (*Hub).createWorkspace},
-	{method: "POST", pattern: "/hub/workspaces/dependencies/validate", status: 200, serve: (*Hub).validateDependencies},
-	{method: "GET", pattern: "/hub/workspaces/{id}", status: 200, serve: (*Hub).getWorkspace},
-	{method: "PATCH", pattern: "/hub/workspaces/{id}", status: 200, serve: (*Hub).updateWorkspace},
-	{method: "DELETE", pattern: "/hub/workspaces/{id}", status: 200, serve: (*Hub).deleteWorkspace},
-	{method: "POST", pattern: "/hub/workspaces/{id}/snapshot/refresh", status: 200, serve: (*Hub).refreshWorkspaceSnapshot},
-	{method: "GET", pattern: "/hub/agents", status: 200, serve: (*Hub).listAgents},
-	{method: "POST", pattern: "/hub/agents", status: 201, serve: (*Hub).createAgent},
-	{method: "GET", pattern: "/hub/agents/{idOrSlug}", status: 200, serve: (*Hub).getAgent},
-	{method: "PATCH", pattern: "/hub/agents/{idOrSlug}", status: 200, serve: (*Hub).updateAgent},
-	{method: "POST", pattern: "/hub/agents/{idOrSlug}/publish", status: 200, serve: (*Hub).publishAgent},
-	{method: "POST", pattern: "/hub/agents/{idOrSlug}/archive", status: 200, serve: (*Hub).archiveAgent},
-	{method: "GET", pattern: "/hub/agents/{idOrSlug}/versions", status: 200, serve: (*Hub).listAgentVersions},
-	{method: "GET", pattern: "/hub/skills/library", status: 200, serve: (*Hub).listSavedSkills},
-	{method: "POST", pattern: "/hub/skills/library", status: 201, serve: (*Hub).saveSkill},
-	{method: "DELETE", pattern: "/hub/skills/library/{id}", status: 200, serve: (*Hub).deleteSavedSkill},
-	{method: "GET", pattern: "/hub/skills/buckets", status: 200, serve: (*Hub).listSkillBuckets},
-	{method: "POST", pattern: "/hub/skills/buckets", status: 201, serve: (*Hub).createSkillBucket},
-	{method: "DELETE", pattern: "/hub/skills/buckets/{id}", status: 200, serve: (*Hub).deleteSkillBucket},
-	{method: "GET", pattern: "/hub/github/accounts", status: 200, serve: (*Hub).listGitHubAccounts},
-	{method: "GET", pattern: "/hub/github/repos", status: 200, serve: (*Hub).listGitHubRepos},
-	{method: "GET", pattern: "/hub/users", status: 200, serve: (*Hub).listUsers},
-})
-
-func compile(table []route) []route {
-	for i := range table {
-		table[i].segments = split(table[i].pattern)
+// allRoutes returns the routes of the Hub: three of its own, and those that
+// [world.World.Routes] lists.
+func (h *Hub) allRoutes() []route {
+	routes := []route{
+		{Route: world.Route{Method: "GET", Pattern: "/coder", Status: http.StatusOK}, answer: (*exchange).discover},
+		{Route: world.Route{Method: "GET", Pattern: "/hub/session/{id}/events"}, live: &eventStream},
+		{Route: world.Route{Method: "GET", Pattern: "/ws"}, live: &socketRoute},
 	}
-	return table
+	for _, r := range h.world.Routes() {
+		routes = append(routes, route{Route: r})
+	}
+	for i := range routes {
+		routes[i].segments = split(routes[i].Pattern)
+	}
+	return routes
 }
 
 func split(path string) []string { return strings.Split(strings.TrimPrefix(path, "/"), "/") }
 
-// isDiscovery tells the one path that is not below /api.
+// isDiscovery reports whether a path is that of discovery, the only one that is
+// not below /api.
 func isDiscovery(segments []string) bool { return segments[0] == "coder" }
 
 func isPlaceholder(segment string) bool { return strings.HasPrefix(segment, "{") }
 
-// target is where a request goes: its escaped path elements below /api, and
-// the route found for them, if any.
+// target is where a request goes: the elements of its path, escaped, and the route
+// that was found for them.
 type target struct {
 	segments []string
-	api      bool
-	route    *route
-	allow    []string // methods the path has, if the request's is not among them
+	api      bool     // whether the path is below /api; the elements are those after it
+	route    *route   // nil: there is none
+	allow    []string // methods of the path, if it has no route for that of the request
 }
 
-// locate finds the route of a request. It compares escaped elements, so that
-// an id may contain a slash.
-func locate(method, escapedPath string) target {
+// locate finds the route of a request. It compares escaped elements, so that an id
+// may have a slash.
+func (h *Hub) locate(method, escapedPath string) target {
 	path, api := strings.CutPrefix(escapedPath, "/api/")
 	t := target{segments: split(path), api: api}
-	for i := range routes {
-		r := &routes[i]
-		if !r.holds(t) {
+	for i := range h.routes {
+		r := &h.routes[i]
+		if !r.matches(t) {
 			continue
 		}
-		if r.method == method {
+		if r.Method == method {
 			t.route = r
 			return t
 		}
-		t.allow = append(t.allow, r.method)
+		t.allow = append(t.allow, r.Method)
 	}
 	return t
 }
 
-// holds reports whether the path of t is one of the route's.
-func (r *route) holds(t target) bool {
+// matches reports whether the path of t is one of the route's.
+func (r *route) matches(t target) bool {
 	if t.api == isDiscovery(r.segments) {
 		return false
 	}
@@ -119,11 +80,11 @@ func (r *route) holds(t target) bool {
 	})
 }
 
-// literal reports whether the route has a fixed word in this place, such as
-// builder in /hub/session/builder.
+// literal reports whether the route has a literal in this place, such as builder in
+// /hub/session/builder.
 func (t target) literal(i int) bool { return t.route != nil && !isPlaceholder(t.route.segments[i]) }
 
-// id returns the decoded path element that stands for the route's {…}.
+// id returns the path element in place of the route's {…}, decoded.
 func (t target) id() string {
 	i := slices.IndexFunc(t.route.segments, isPlaceholder)
 	if i < 0 {
@@ -136,14 +97,21 @@ func (t target) id() string {
 	return id
 }
 
-// refusal is the answer to a request no route takes.
-func (t target) refusal() *problem {
+// problem is the answer to a request that has no route.
+func (t target) problem() *world.Problem {
 	if len(t.allow) == 0 {
-		return notFound("No such route")
+		return &world.Problem{Status: http.StatusNotFound, Message: "No such route"}
 	}
-	return &problem{
-		status:  http.StatusMethodNotAllowed,
-		message: "This route takes " + strings.Join(t.allow, ", "),
-		header:  http.Header{"Allow": {strings.Join(t.allow, ", ")}},
+	return &world.Problem{
+		Status:  http.StatusMethodNotAllowed,
+		Message: "This route takes " + strings.Join(t.allow, ", "),
+		Header:  http.Header{"Allow": {strings.Join(t.allow, ", ")}},
 	}
+}
+
+func (t target) channel() *channel {
+	if t.route == nil {
+		return nil
+	}
+	return t.route.live
 }

@@ -9,6 +9,9 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/agentuity/coder-go/codertest/internal/outbox"
+	"github.com/agentuity/coder-go/codertest/internal/world"
 )
 
 // maxRequestBody is the longest request body the Hub reads, in bytes.
@@ -22,11 +25,11 @@ type exchange struct {
 	target   target
 	body     []byte
 	oversize bool
-	out      *outbox // of a stream of events that somebody follows, or nil
+	out      *outbox.Outbox // of a stream of events that has begun, or nil
 	logged   *Request
 }
 
-// answer is a whole HTTP answer, not written yet.
+// answer is an HTTP answer that has not been written yet.
 type answer struct {
 	status int
 	header http.Header
@@ -46,10 +49,10 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request) {
 	x.send(x.handle())
 }
 
-// receive reads the request to its end, so that a fault may cut it at a known
-// point, and writes it into the log.
+// receive reads the request to its end, so that a Fault acts at a known point, and
+// adds it to the log.
 func (h *Hub) receive(w http.ResponseWriter, r *http.Request) *exchange {
-	x := &exchange{hub: h, w: w, r: r, target: locate(r.Method, r.URL.EscapedPath())}
+	x := &exchange{hub: h, w: w, r: r, target: h.locate(r.Method, r.URL.EscapedPath())}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBody))
 	var tooLong *http.MaxBytesError
 	x.oversize = errors.As(err, &tooLong)
@@ -64,32 +67,50 @@ func (h *Hub) receive(w http.ResponseWriter, r *http.Request) *exchange {
 // handle lets the request have its effect.
 func (x *exchange) handle() answer {
 	if refused := x.refuse(); refused != nil {
-		return refused.answer()
+		return problemAnswer(refused)
 	}
-	c := &call{id: x.target.id(), query: x.r.URL.Query(), body: x.body}
-	result, err := x.target.route.serve(x.hub, c)
+	r := x.target.route
+	if r.answer != nil {
+		return r.answer(x)
+	}
+	body, err := x.hub.world.Serve(&r.Route, &world.Call{ID: x.target.id(), Query: x.r.URL.Query(), Body: x.body})
 	if err != nil {
-		return asProblem(err).answer()
+		return problemAnswer(err)
 	}
-	return answer{status: x.target.route.status, body: encode(result)}
+	return answer{status: r.Status, body: body}
 }
 
-func asProblem(err error) *problem {
-	var p *problem
+// discover answers with the URL of the Hub.
+func (x *exchange) discover() answer {
+	body := struct {
+		URL string `json:"url"`
+	}{x.hub.URL()}
+	return answer{status: http.StatusOK, body: world.Encode(body)}
+}
+
+// problemAnswer is the answer that tells of an error.
+func problemAnswer(err error) answer {
+	var p *world.Problem
 	if !errors.As(err, &p) {
-		p = &problem{status: http.StatusInternalServerError, message: err.Error()}
+		p = &world.Problem{Status: http.StatusInternalServerError, Message: err.Error()}
 	}
-	return p
+	body := struct {
+		Success bool   `json:"success"`
+		Code    string `json:"code,omitzero"`
+		Message string `json:"message"`
+	}{Code: p.Code, Message: p.Message}
+	return answer{status: p.Status, header: p.Header, body: world.Encode(body)}
 }
 
-func (x *exchange) refuse() *problem {
+// refuse returns why the request may have no effect, or nil.
+func (x *exchange) refuse() *world.Problem {
 	switch {
 	case !x.admitted():
-		return &problem{status: http.StatusUnauthorized, message: "The API key is missing or invalid"}
+		return &world.Problem{Status: http.StatusUnauthorized, Message: "The API key is missing or invalid"}
 	case x.oversize:
-		return &problem{status: http.StatusRequestEntityTooLarge, message: "The request body is too long"}
+		return &world.Problem{Status: http.StatusRequestEntityTooLarge, Message: "The request body is too long"}
 	case x.target.route == nil:
-		return x.target.refusal()
+		return x.target.problem()
 	}
 	return nil
 }
@@ -100,7 +121,8 @@ func (x *exchange) send(a answer) {
 	_, _ = x.w.Write(a.body)
 }
 
-// sendHeader announces the whole of the answer, however much of it follows.
+// sendHeader writes the header of the whole answer, even if only a part of the
+// answer follows.
 func (x *exchange) sendHeader(a answer) {
 	header := x.w.Header()
 	header.Set("x-session-id", x.logged.RequestID)
@@ -113,8 +135,8 @@ func (x *exchange) sendHeader(a answer) {
 	x.w.WriteHeader(a.status)
 }
 
-// admitted reports whether the request carries the Hub's key where its route
-// looks for one.
+// admitted reports whether the request has the Hub's key in one of the places where
+// its route looks for one.
 func (x *exchange) admitted() bool {
 	if x.hub.admits(x.r.Header) {
 		return true
@@ -123,17 +145,17 @@ func (x *exchange) admitted() bool {
 	return channel != nil && channel.admits(x)
 }
 
-// admits reports whether the headers carry the Hub's key, in either form.
+// admits reports whether the header has the Hub's key, in one of its two forms.
 func (h *Hub) admits(header http.Header) bool {
-	if h.apiKey == "" {
+	if h.config.apiKey == "" {
 		return true
 	}
 	scheme, token, _ := strings.Cut(header.Get("Authorization"), " ")
-	bearer := strings.EqualFold(scheme, "Bearer") && sameSecret(token, h.apiKey)
-	return bearer || sameSecret(header.Get("x-agentuity-auth-api-key"), h.apiKey)
+	bearer := strings.EqualFold(scheme, "Bearer") && sameSecret(token, h.config.apiKey)
+	return bearer || sameSecret(header.Get("x-agentuity-auth-api-key"), h.config.apiKey)
 }
 
-// sameSecret takes the same time wherever the two differ, length included.
+// sameSecret compares in a time that does not depend on where the two differ.
 func sameSecret(a, b string) bool {
 	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
 	return subtle.ConstantTimeCompare(x[:], y[:]) == 1

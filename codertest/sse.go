@@ -6,135 +6,100 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/agentuity/coder-go/codertest/internal/outbox"
 )
 
-// channel is a route that stays open: it has its own way with credentials and
-// answers.
+// channel is a live channel: streams of events or sockets.
 type channel struct {
-	admits func(*exchange) bool // besides the headers every route looks at
+	admits func(*exchange) bool // where it looks for the Hub's key besides the header
 	serve  func(*exchange, Fault)
 }
 
 var eventStream = channel{
-	admits: func(x *exchange) bool { return sameSecret(x.r.URL.Query().Get("api_key"), x.hub.apiKey) },
+	admits: func(x *exchange) bool { return sameSecret(x.r.URL.Query().Get("api_key"), x.hub.config.apiKey) },
 	serve:  (*exchange).streamEvents,
 }
 
-func (t target) channel() *channel {
-	if t.route == nil {
-		return nil
-	}
-	return t.route.live
-}
-
-// open serves a live channel, with the Fault that goes with this request.
+// open serves a live channel. A zero Fault does nothing.
 func (x *exchange) open(f Fault) {
 	if refused := x.refuse(); refused != nil {
-		x.send(refused.answer())
+		x.send(problemAnswer(refused))
 		return
 	}
 	x.target.channel().serve(x, f)
 }
 
-// streamEvents serves an observer until either side ends it.
+// streamEvents serves an observer until one of the two ends it.
 func (x *exchange) streamEvents(f Fault) {
-	c := &connection{role: "observer", follows: true, out: newOutbox(x.hub.queue)}
-	c.filters = parseFilters(x.r.URL.Query().Get("subscribe"))
-	if !x.hub.register(c) {
+	c := x.hub.world.Connect()
+	if c == nil {
 		panic(http.ErrAbortHandler)
 	}
-	defer x.hub.release(c)
-	if err := x.hub.watch(c, x.target.id()); err != nil {
-		a := asProblem(err).answer()
+	defer c.Leave()
+	if err := c.Observe(x.target.id(), x.r.URL.Query()); err != nil {
+		a := problemAnswer(err)
 		a.header = merge(a.header, f.Header)
 		x.send(a)
 		return
 	}
 	control := http.NewResponseController(x.w)
-	c.out.onCut(func() { _ = control.SetWriteDeadline(time.Unix(1, 0)) })
-	defer c.out.onCut(nil)
-	x.out = c.out
+	c.Out.OnCut(func() { _ = control.SetWriteDeadline(time.Unix(1, 0)) })
+	defer c.Out.OnCut(nil)
+	x.out = c.Out
 	x.pass(CutAfterEffect, f)
 	x.sendHeader(answer{status: http.StatusOK, header: merge(http.Header{
 		"Content-Type":      {"text/event-stream"},
 		"Cache-Control":     {"no-cache"},
-		"X-Accel-Buffering": {"no"}, // or a proxy may keep events to itself
+		"X-Accel-Buffering": {"no"}, // or a proxy may hold events back
 	}, f.Header)})
 	if f.Cut == CutMidBody {
-		first, _, _ := c.out.take()
-		block := first.block()
-		_ = x.write(block[:len(block)/2])
+		first, _, _ := c.Out.Take()
+		text := block(first)
+		_ = x.write(text[:len(text)/2])
 		x.pass(CutMidBody, f)
 	}
-	if err := x.pump(c.out); err != nil {
+	if err := x.pump(c.Out); err != nil {
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// watch lets an observer into a session. A session of which only the history
-// remains is shown once and ends the stream.
-func (h *Hub) watch(c *connection, id string) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	s, err := h.find(id)
-	if err != nil {
-		return err
-	}
-	if r := h.refusal(s); r != nil {
-		return r.problem()
-	}
-	now := time.Now()
-	c.ready = true
-	c.out.put(s.snapshot())
-	c.out.put(s.hydration())
-	if s.row().historyOnly {
-		over := newEvent(Event{Event: "session_shutdown", Payload: map[string]any{"reason": s.status}}, now)
-		if b := over.broadcast(s.id); c.wants(b) {
-			c.out.put(message{kind: b.Type, body: encode(b)})
-		}
-		c.out.finish(ending{})
-		return nil
-	}
-	s.enter(c, Participant{Role: "observer", Transport: "sse"}, now)
-	return nil
-}
-
 var errGone = errors.New("the connection is gone")
 
-// pump sends what comes. It returns nil when the stream has come to its end.
-func (x *exchange) pump(out *outbox) error {
+// pump sends what the outbox has until its end, which is no error.
+func (x *exchange) pump(out *outbox.Outbox) error {
 	var silence <-chan time.Time
 	var timer *time.Timer
-	if x.hub.keepAlive > 0 {
-		timer = time.NewTimer(x.hub.keepAlive)
+	if x.hub.config.keepAlive > 0 {
+		timer = time.NewTimer(x.hub.config.keepAlive)
 		defer timer.Stop()
 		silence = timer.C
 	}
 	for {
-		next, ok, end := out.take()
+		next, ok, end := out.Take()
 		switch {
 		case ok:
-			if err := x.write(next.block()); err != nil {
+			if err := x.write(block(next)); err != nil {
 				return err
 			}
 			if timer != nil {
-				timer.Reset(x.hub.keepAlive)
+				timer.Reset(x.hub.config.keepAlive)
 			}
 			continue
 		case end != nil:
 			return nil
 		}
 		select {
-		case <-out.wake:
+		case <-out.Wake():
 		case <-silence:
-			timer.Reset(x.hub.keepAlive)
-			if out.silent() {
+			timer.Reset(x.hub.config.keepAlive)
+			if out.Stalled() {
 				continue
 			}
 			if err := x.write([]byte(": keep-alive\n\n")); err != nil {
 				return err
 			}
-		case <-out.gone:
+		case <-out.Gone():
 			return errGone
 		case <-x.r.Context().Done():
 			return errGone
@@ -142,7 +107,7 @@ func (x *exchange) pump(out *outbox) error {
 	}
 }
 
-// write sends at once.
+// write sends without buffering.
 func (x *exchange) write(text []byte) error {
 	if _, err := x.w.Write(text); err != nil {
 		return err
@@ -150,14 +115,14 @@ func (x *exchange) write(text []byte) error {
 	return http.NewResponseController(x.w).Flush()
 }
 
-// block is the message as a stream of events has it.
-func (m message) block() []byte {
-	if m.kind == "" {
-		return m.body
+// block is a message in the form of a stream of events.
+func block(m outbox.Message) []byte {
+	if m.Kind == "" {
+		return m.Body
 	}
 	var b bytes.Buffer
-	_, _ = io.WriteString(&b, "event: "+m.kind+"\ndata: ")
-	b.Write(m.body)
+	_, _ = io.WriteString(&b, "event: "+m.Kind+"\ndata: ")
+	b.Write(m.Body)
 	_, _ = io.WriteString(&b, "\n\n")
 	return b.Bytes()
 }

@@ -3,7 +3,6 @@ package codertest_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -72,44 +71,6 @@ func TestStalledStream(t *testing.T) {
 		defer again.close()
 		again.expect(opening...)
 	})
-}
-
-func TestCutStreams(t *testing.T) {
-	f := start(t)
-	id := f.create(newSession)
-	o := f.observe(id, "")
-	defer o.close()
-	o.expect(opening...)
-	f.Session(id).CutStreams()
-	o.broken()
-	require.Eventually(t, func() bool { return f.Session(id).Streams() == 0 }, 10*time.Second, time.Millisecond)
-	f.observe(id, "").close()
-}
-
-func TestSendRaw(t *testing.T) {
-	f := start(t)
-	id := f.create(newSession)
-	o := f.observe(id, "")
-	defer o.close()
-	o.expect(opening...)
-	f.Session(id).SendRaw("event: broadcast\r\ndata: {\n\n")
-	block, err := o.block()
-	require.NoError(t, err)
-	assert.Equal(t, "event: broadcast\r\ndata: {\n", block)
-}
-
-func TestRefuseStreams(t *testing.T) {
-	f := start(t)
-	id, other := f.create(newSession), f.create(newSession)
-	f.Session(id).RefuseStreams(codertest.Refusal{})
-	f.Session(id).RefuseStreams(codertest.Refusal{Status: 403, Code: "NO", Message: "Not you", Count: 2})
-	f.observe(other, "").close()
-	for i, want := range []string{"503 <nil> The session cannot be followed now", "403 NO Not you", "403 NO Not you"} {
-		r, err := f.try("GET", "/hub/session/"+id+"/events", "")
-		require.NoError(t, err)
-		assert.Equal(t, want, fmt.Sprint(r.status, " ", text(r.json, "code", "message")), i)
-	}
-	f.observe(id, "").close()
 }
 
 func TestFaultsOfAStream(t *testing.T) {

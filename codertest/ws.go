@@ -6,11 +6,15 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/agentuity/coder-go"
+	"github.com/agentuity/coder-go/codertest/internal/world"
 )
 
 const (
@@ -21,42 +25,40 @@ const (
 )
 
 var socketRoute = channel{
-	admits: func(*exchange) bool { return true }, // refused after it is open
+	admits: func(*exchange) bool { return true }, // a socket is rejected after it is open
 	serve:  (*exchange).serveSocket,
 }
 
 // socket is a live connection over WebSocket.
 type socket struct {
-	*connection
-	hub     *Hub
-	query   url.Values
-	header  http.Header
-	fault   Fault
-	conn    *websocket.Conn
-	raw     net.Conn
-	patient *time.Timer // waits for credentials
+	live  *world.Connection
+	hub   *Hub
+	r     *http.Request
+	fault Fault
+	conn  *websocket.Conn
+	raw   net.Conn
 
-	// Guarded by the Hub's lock.
-	refused bool
+	decided  sync.Once   // whether the client may join
+	deadline *time.Timer // until the first frame, if that has the credentials
 }
 
-// serveSocket serves a client until either side leaves. The goroutine reads,
-// and a second one writes.
+// serveSocket serves a client until one of the two closes the socket. Its
+// goroutine reads, and a second one writes.
 func (x *exchange) serveSocket(f Fault) {
 	if !strings.EqualFold(x.r.Header.Get("Upgrade"), "websocket") {
-		x.send((&problem{
-			status:  http.StatusUpgradeRequired,
-			message: "This route is a WebSocket",
-			header:  http.Header{"Upgrade": {"websocket"}},
-		}).answer())
+		x.send(problemAnswer(&world.Problem{
+			Status:  http.StatusUpgradeRequired,
+			Message: "This route is a WebSocket",
+			Header:  http.Header{"Upgrade": {"websocket"}},
+		}))
 		return
 	}
-	c := &connection{out: newOutbox(x.hub.queue)}
-	if !x.hub.register(c) {
+	c := x.hub.world.Connect()
+	if c == nil {
 		panic(http.ErrAbortHandler)
 	}
-	defer x.hub.release(c)
-	s := &socket{connection: c, hub: x.hub, query: x.r.URL.Query(), header: x.r.Header, fault: f}
+	defer c.Leave()
+	s := &socket{live: c, hub: x.hub, r: x.r, fault: f}
 	if !s.accept(x) {
 		return
 	}
@@ -66,15 +68,15 @@ func (x *exchange) serveSocket(f Fault) {
 		s.write()
 	}()
 	defer func() {
-		s.out.cut()
+		s.live.Out.Cut()
 		<-sent
-		s.out.onCut(nil)
+		s.live.Out.OnCut(nil)
 		_ = s.conn.CloseNow()
 	}()
 	s.read()
 }
 
-// accept upgrades the connection, or has answered why not.
+// accept upgrades the connection. If it cannot, it has answered why.
 func (s *socket) accept(x *exchange) bool {
 	w := &upgrade{ResponseWriter: x.w, answered: func(status int) { x.hub.log.answered(x.logged, status) }}
 	w.Header().Set("x-session-id", x.logged.RequestID)
@@ -85,12 +87,12 @@ func (s *socket) accept(x *exchange) bool {
 	}
 	conn.SetReadLimit(maxFrame)
 	s.conn, s.raw = conn, w.conn
-	s.out.onCut(func() { _ = w.conn.Close() })
+	s.live.Out.OnCut(func() { _ = w.conn.Close() })
 	return true
 }
 
-// upgrade sees what becomes of a request to upgrade. It keeps the connection,
-// which can be closed at once where the socket's own way takes its time.
+// upgrade is the ResponseWriter of a request to upgrade. It notes the status, and
+// keeps the connection: closing that aborts the socket at once.
 type upgrade struct {
 	http.ResponseWriter
 	answered func(status int)
@@ -108,108 +110,122 @@ func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, buffered, err
 }
 
-// write sends what comes until the connection is gone.
+// write sends what the outbox has until the connection is gone.
 func (s *socket) write() {
-	defer s.out.cut()
+	defer s.live.Out.Cut()
 	for {
-		next, ok, end := s.out.take()
+		next, ok, end := s.live.Out.Take()
 		switch {
-		case next.half:
-			s.writeHalf(next.body)
+		case ok && next.Kind == world.KindInit && s.fault.Cut != CutNone:
+			s.breakOff(next.Body)
 			continue
 		case ok:
-			if s.conn.Write(context.Background(), websocket.MessageText, next.body) != nil {
+			if s.conn.Write(context.Background(), websocket.MessageText, next.Body) != nil {
 				return
 			}
 			continue
 		case end != nil:
-			_ = s.conn.Close(end.code, end.reason)
+			_ = s.conn.Close(websocket.StatusCode(end.Code), end.Reason)
 			return
 		}
 		select {
-		case <-s.out.wake:
-		case <-s.out.gone:
+		case <-s.live.Out.Wake():
+		case <-s.live.Out.Gone():
 			return
 		}
 	}
 }
 
-// writeHalf writes the beginning of a text frame and leaves it at that.
-func (s *socket) writeHalf(body []byte) {
-	const finalText, length16 = 0x81, 126
-	frame := append([]byte{finalText, length16, byte(len(body) >> 8), byte(len(body))}, body[:len(body)/2]...)
-	_, _ = s.raw.Write(frame)
+// breakOff ends or stalls the connection at its first message, as the Fault says:
+// before the message, or in the middle of it.
+func (s *socket) breakOff(body []byte) {
+	if s.fault.Cut == CutMidBody {
+		const finalText, length16 = 0x81, 126
+		frame := append([]byte{finalText, length16, byte(len(body) >> 8), byte(len(body))}, body[:len(body)/2]...)
+		_, _ = s.raw.Write(frame)
+	}
 	if s.fault.Stall {
-		s.out.silence()
+		s.live.Out.Stall()
 	} else {
-		s.out.cut()
+		s.live.Out.Cut()
 	}
 }
 
 // read lets the client in and takes what it sends until it leaves.
 func (s *socket) read() {
 	s.greet()
-	defer s.dismiss()
-	for s.out.listening() {
+	defer func() {
+		if s.deadline != nil {
+			s.deadline.Stop()
+		}
+	}()
+	for s.live.Reading() {
 		kind, data, err := s.conn.Read(context.Background())
 		if err != nil {
 			return
 		}
-		if kind == websocket.MessageText && s.out.listening() {
+		if kind == websocket.MessageText && s.live.Reading() {
 			s.receive(data)
 		}
 	}
-	<-s.out.gone
+	<-s.live.Out.Gone()
 }
 
-// greet decides on credentials that came with the request. Without any, it
-// lets the first frame decide.
+// greet decides on credentials that came with the request. If there are none, the
+// first frame decides.
 func (s *socket) greet() {
-	s.hub.mu.Lock()
-	defer s.hub.mu.Unlock()
-	switch {
-	case s.hub.apiKey == "" || s.hasKey():
-		s.join(time.Now())
-	case s.offersKey():
-		s.refuseKey()
-	default:
-		s.patient = time.AfterFunc(authWait, func() {
-			s.hub.mu.Lock()
-			defer s.hub.mu.Unlock()
-			if s.session == nil {
-				s.refuseKey()
-			}
-		})
+	admitted := s.hasKey()
+	if admitted || s.offersKey() {
+		s.decide(func() bool { return admitted })
+		return
+	}
+	s.deadline = time.AfterFunc(authWait, func() {
+		s.decide(func() bool { return false })
+	})
+}
+
+// receive takes a frame. If it has not been decided whether the client may join,
+// the frame has to have the credentials.
+func (s *socket) receive(data []byte) {
+	decides := s.decide(func() bool { return sameSecret(world.Credentials(data), s.hub.config.apiKey) })
+	if !decides {
+		s.live.Receive(data)
 	}
 }
 
-// dismiss ends the wait for credentials.
-func (s *socket) dismiss() {
-	s.hub.mu.Lock()
-	defer s.hub.mu.Unlock()
-	if s.patient != nil {
-		s.patient.Stop()
-	}
+// decide lets the client join, or rejects it if it is not admitted. Only the first
+// call does so, and only it returns true.
+func (s *socket) decide(admitted func() bool) (first bool) {
+	s.decided.Do(func() {
+		first = true
+		if admitted() {
+			s.live.Join(s.r.URL.Query())
+			return
+		}
+		const why = "The API key is missing or invalid"
+		s.live.Reject(world.Rejection{
+			Code: "auth_failed", Message: why, CloseCode: int(coder.CloseAuthRequired), Reason: why,
+		})
+	})
+	return first
 }
 
 var keyParameters = []string{"api_key", "token", "apiKey"}
 
-// hasKey reports whether the request carries the Hub's key.
+// hasKey reports whether the request has the Hub's key.
 func (s *socket) hasKey() bool {
-	for _, name := range keyParameters {
-		if sameSecret(s.query.Get(name), s.hub.apiKey) {
-			return true
-		}
+	if s.hub.admits(s.r.Header) {
+		return true
 	}
-	return s.hub.admits(s.header)
+	query := s.r.URL.Query()
+	return slices.ContainsFunc(keyParameters, func(name string) bool {
+		return sameSecret(query.Get(name), s.hub.config.apiKey)
+	})
 }
 
-// offersKey reports whether the request carries any key.
+// offersKey reports whether the request has any key.
 func (s *socket) offersKey() bool {
-	for _, name := range keyParameters {
-		if s.query.Get(name) != "" {
-			return true
-		}
-	}
-	return s.header.Get("Authorization") != "" || s.header.Get("x-agentuity-auth-api-key") != ""
+	query := s.r.URL.Query()
+	return s.r.Header.Get("Authorization") != "" || s.r.Header.Get("x-agentuity-auth-api-key") != "" ||
+		slices.ContainsFunc(keyParameters, func(name string) bool { return query.Get(name) != "" })
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
 )
 
@@ -190,7 +191,7 @@ func TestRecordedController(t *testing.T) {
 		}
 		sameMembers(t, where, frame, c.next())
 	}
-	f.Session(id).EndStreams(s.Close.Code, s.Close.Reason)
+	f.Session(id).EndStreams(coder.CloseCode(s.Close.Code), s.Close.Reason)
 	c.closed(s.Close.Code, s.Close.Reason)
 }
 
@@ -252,7 +253,7 @@ func TestRecordedLead(t *testing.T) {
 	lead.send(`{"type":"ping"}`)
 	lead.expect("pong")
 	assert.Equal(t, "{\"type\":\"session\"}\n{\"type\":\"message\"}\n", f.Session(id).Files()["/workspace/session.jsonl"])
-	f.Session(id).EndStreams(s.Close.Code, s.Close.Reason)
+	f.Session(id).EndStreams(coder.CloseCode(s.Close.Code), s.Close.Reason)
 	lead.closed(s.Close.Code, s.Close.Reason)
 }
 

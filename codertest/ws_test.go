@@ -1,10 +1,6 @@
 package codertest_test
 
 import (
-	"context"
-	"encoding/json"
-	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -16,110 +12,6 @@ import (
 
 	"github.com/agentuity/coder-go/codertest"
 )
-
-// client is one end of a socket.
-type client struct {
-	testing.TB
-	conn *websocket.Conn
-}
-
-// dial opens a socket.
-func (f fixture) dial(query string, header ...string) *client {
-	f.Helper()
-	h := make(http.Header)
-	for i := 0; i < len(header); i += 2 {
-		h.Set(header[i], header[i+1])
-	}
-	conn, _, err := websocket.Dial(f.Context(), f.URL()+"/api/ws?"+query, &websocket.DialOptions{HTTPClient: f.client, HTTPHeader: h})
-	require.NoError(f, err)
-	conn.SetReadLimit(-1)
-	f.Cleanup(func() { _ = conn.CloseNow() })
-	return &client{TB: f, conn: conn}
-}
-
-// send sends a frame.
-func (c *client) send(frame string) {
-	c.Helper()
-	require.NoError(c, c.conn.Write(context.Background(), websocket.MessageText, []byte(frame)))
-}
-
-// next returns the next frame.
-func (c *client) next() map[string]any {
-	c.Helper()
-	kind, data, err := c.conn.Read(context.Background())
-	require.NoError(c, err)
-	require.Equal(c, websocket.MessageText, kind)
-	var frame map[string]any
-	require.NoError(c, json.Unmarshal(data, &frame), "%s", data)
-	return frame
-}
-
-// nameOf is the type of a frame, and the event where there is one: of an
-// rpc_event the one inside.
-func nameOf(frame map[string]any) string {
-	words := []string{}
-	for _, member := range []string{"type", "event"} {
-		if word, ok := frame[member].(string); ok {
-			words = append(words, word)
-		}
-	}
-	if frame["event"] == "rpc_event" {
-		words[1] = frame["data"].(map[string]any)["event"].(map[string]any)["type"].(string)
-		words[0] = "rpc"
-	}
-	return strings.Join(words, " ")
-}
-
-// expect reads frames that must have these names, and returns the last.
-func (c *client) expect(want ...string) map[string]any {
-	c.Helper()
-	var frame map[string]any
-	for _, want := range want {
-		frame = c.next()
-		require.Equal(c, want, nameOf(frame), "%v", frame)
-	}
-	return frame
-}
-
-// closed checks that the socket is closed next, and how.
-func (c *client) closed(code int, reason string) {
-	c.Helper()
-	_, data, err := c.conn.Read(context.Background())
-	var end websocket.CloseError
-	require.ErrorAs(c, err, &end, "%s", data)
-	assert.Equal(c, fmt.Sprint(code, " ", reason), fmt.Sprint(int(end.Code), " ", end.Reason))
-}
-
-// lost checks that the socket breaks off.
-func (c *client) lost() {
-	c.Helper()
-	for {
-		_, _, err := c.conn.Read(context.Background())
-		if err == nil {
-			continue
-		}
-		assert.EqualValues(c, -1, websocket.CloseStatus(err), "%v", err)
-		return
-	}
-}
-
-// active is a session that runs.
-func (f fixture) active() string {
-	f.Helper()
-	id := f.create(`{"task":"Say hello","label":"Greeting"}`)
-	f.Session(id).SetStatus("active")
-	return id
-}
-
-// control connects a controller and brings it to where it hears what happens.
-func (f fixture) control(id string) *client {
-	f.Helper()
-	c := f.dial("role=controller&sessionId=" + id)
-	c.expect("init")
-	c.send(`{"type":"bootstrap_ready"}`)
-	c.expect("session_hydration")
-	return c
-}
 
 func TestSocketOnEveryNetwork(t *testing.T) {
 	for name, opts := range map[string][]codertest.Option{
@@ -187,73 +79,6 @@ func TestSocketIsNoPage(t *testing.T) {
 	assert.Equal(t, 400, f.Requests()[1].Status)
 }
 
-func TestControllersAreHydratedWhenTheyAreReady(t *testing.T) {
-	f := start(t)
-	id := f.active()
-	observer := f.dial("role=observer&sessionId=" + id)
-	observer.expect("init", "session_hydration", "presence session_join", "broadcast session_join")
-	c := f.dial("role=controller&subscribe=task&sessionId=" + id)
-	init := c.expect("init")
-	assert.Equal(t, "controller "+id, text(init, "role", "sessionId"))
-	observer.expect("presence session_join", "broadcast session_join")
-	f.Session(id).Emit(eventNamed("turn_end"))
-	c.send(`{"type":"ping"}`)
-	c.expect("pong")
-	c.send(`{"type":"bootstrap_ready"}`)
-	c.expect("session_hydration")
-	f.Session(id).Emit(eventNamed("turn_start"))
-	c.expect("broadcast turn_start")
-	assert.InDelta(t, 3, f.get("/hub/session/" + id)["participantCount"], 0)
-}
-
-func TestMalformedFrames(t *testing.T) {
-	f := start(t)
-	id := f.active()
-	c := f.control(id)
-	for frame, code := range map[string]string{
-		`{`:                                   "invalid_message",
-		`[]`:                                  "invalid_message",
-		`null`:                                "invalid_message",
-		`{"type":7}`:                          "invalid_message",
-		`{"type":"ping","timestamp":"now"}`:   "invalid_message",
-		`{}`:                                  "invalid_message",
-		`{"type":"odd"}`:                      "unknown_type",
-		`{"type":"event","id":"1"}`:           "invalid_message",
-		`{"type":"event","id":"1","event":7}`: "invalid_message",
-		`{"type":"tool","name":"x"}`:          "invalid_message",
-		`{"type":"rpc_command"}`:              "invalid_message",
-		`{"type":"rpc_command","command":7}`:  "invalid_message",
-		`{"type":"rpc_command","command":{}}`: "invalid_message",
-		`{"type":"session_write","path":"a","content":"b"}`:    "forbidden",
-		`{"type":"rpc_event","event":{"type":"x"}}`:            "forbidden",
-		`{"type":"rpc_response","response":{"type":"x"}}`:      "forbidden",
-		`{"type":"rpc_ui_request","id":"1","method":"m"}`:      "forbidden",
-		`{"type":"session_entry","path":"a","line":"{\"a\":"}`: "forbidden",
-	} {
-		c.send(frame)
-		assert.Equal(t, "protocol_error "+code+" "+id, text(c.next(), "type", "code", "sessionId"), frame)
-	}
-	require.NoError(t, c.conn.Write(t.Context(), websocket.MessageBinary, []byte(`{"type":"ping"}`)))
-	c.send(`{"type":"ping","timestamp":1}`)
-	assert.InDelta(t, 1, c.expect("pong")["echoedTimestamp"], 0, "a binary frame is no message")
-
-	observer := f.dial("role=observer&sessionId=" + id)
-	observer.expect("init", "session_hydration", "presence session_join", "broadcast session_join")
-	observer.send(`{"type":"rename_session","label":"x"}`)
-	assert.Equal(t, "forbidden", observer.expect("protocol_error")["code"])
-	observer.send(`{"type":"rpc_command","command":{"type":"prompt","message":"x"}}`)
-	observer.expect("rpc_command_error")
-}
-
-func TestRenameSession(t *testing.T) {
-	f := start(t)
-	id := f.active()
-	c := f.control(id)
-	c.send(`{"type":"rename_session","label":"New"}`)
-	assert.Equal(t, map[string]any{"label": "New"}, c.expect("broadcast session_label_updated")["data"])
-	assert.Equal(t, "New", f.get("/hub/session/" + id)["label"])
-}
-
 func TestLongFrames(t *testing.T) {
 	f := start(t)
 	id := f.active()
@@ -264,40 +89,6 @@ func TestLongFrames(t *testing.T) {
 	c.expect("presence session_join", "broadcast session_join")
 	c.send(`{"type":"ping","timestamp":1,"padding":"` + strings.Repeat("x", 63<<20) + `"}`)
 	c.expect("pong")
-}
-
-func TestEndsOfASessionCloseSockets(t *testing.T) {
-	for want, end := range map[string]func(f fixture, id string){
-		"archived": func(f fixture, id string) { f.Session(id).Archive() },
-		"shutdown": func(f fixture, id string) { f.Session(id).Shutdown() },
-		"deleted":  func(f fixture, id string) { f.call(200, "DELETE", "/hub/session/"+id, "") },
-	} {
-		f := start(t)
-		id := f.create(newSession)
-		c := f.control(id)
-		f.Session(id).SetStatus("error")
-		c.expect("broadcast agent_end", "presence session_leave", "broadcast session_leave")
-		end(f, id)
-		assert.Equal(t, "session_shutdown map[reason:"+want+"]", text(c.next(), "event", "data"))
-		c.closed(4404, "Session "+want)
-	}
-}
-
-func TestEndStreams(t *testing.T) {
-	f := start(t)
-	id := f.active()
-	c := f.control(id)
-	f.Session(id).Broadcast(eventNamed("turn_end"))
-	f.Session(id).EndStreams(4410, "Newer driver connected")
-	f.Session(id).Broadcast(eventNamed("turn_end"))
-	c.expect("broadcast turn_end")
-	c.closed(4410, "Newer driver connected")
-	c = f.control(id)
-	f.Session(id).DisconnectParticipant("p_000003")
-	c.closed(1001, "Disconnected")
-	for _, code := range []int{0, 999, 1005, 1006, 1015, 2999, 5000} {
-		assert.Panics(t, func() { f.Session(id).EndStreams(code, "") }, code)
-	}
 }
 
 func TestCloseEndsSockets(t *testing.T) {
@@ -322,5 +113,70 @@ func TestCloseEndsSockets(t *testing.T) {
 		assert.Equal(t, 0, f.Streams())
 		_, _, err := websocket.Dial(t.Context(), f.URL()+"/api/ws", &websocket.DialOptions{HTTPClient: f.client})
 		require.Error(t, err)
+	})
+}
+
+func TestSocketCredentials(t *testing.T) {
+	const key = "agc_secret"
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, codertest.WithAPIKey(key))
+		defer f.Close()
+		for _, test := range []struct {
+			query, header, value, frame string
+			welcome                     bool
+		}{
+			{"api_key=" + key, "X-Nothing", "", "", true},
+			{"token=" + key, "X-Nothing", "", "", true},
+			{"apiKey=" + key, "X-Nothing", "", "", true},
+			{"token=wrong&apiKey=" + key, "X-Nothing", "", "", true},
+			{"", "Authorization", "Bearer " + key, "", true},
+			{"", "x-agentuity-auth-api-key", key, "", true},
+			{"", "X-Nothing", "", `{"authorization":"` + key + `","org_id":"org"}`, true},
+			{"api_key=wrong", "X-Nothing", "", "", false},
+			{"", "Authorization", "Bearer wrong", "", false},
+			{"", "x-agentuity-auth-api-key", "wrong", "", false},
+			{"", "X-Nothing", "", `{"authorization":"wrong"}`, false},
+			{"", "X-Nothing", "", `{"type":"ping"}`, false},
+			{"", "X-Nothing", "", `nonsense`, false},
+			{"", "X-Nothing", "", "", false},
+		} {
+			c := f.dial(test.query, test.header, test.value)
+			if test.frame != "" {
+				c.send(test.frame)
+			}
+			began := time.Now()
+			first := c.next()
+			if test.welcome {
+				assert.Equal(t, "init", first["type"], "%+v", test)
+				c.send(`{"authorization":"` + key + `"}`) // also after the fact
+				c.send(`{"org_id":"org"}`)
+				_ = c.conn.Close(websocket.StatusNormalClosure, "")
+				continue
+			}
+			assert.Equal(t, "connection_rejected auth_failed", text(first, "type", "code"), "%+v", test)
+			c.closed(4401, "The API key is missing or invalid")
+			if test.query+test.frame == "" && test.header == "X-Nothing" {
+				assert.Equal(t, 5*time.Second, time.Since(began), "credentials may be late")
+			} else {
+				assert.Zero(t, time.Since(began))
+			}
+		}
+		synctest.Wait()
+		assert.Equal(t, 0, f.Streams())
+		assert.Len(t, f.SessionIDs(), 7, "who is turned away leaves nothing behind")
+	})
+}
+
+// Who has given the key in time is not shown the door later.
+func TestCredentialsInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, codertest.WithAPIKey("key"))
+		defer f.Close()
+		c := f.dial("role=lead")
+		time.Sleep(4 * time.Second)
+		c.send(`{"authorization":"key"}`)
+		c.expect("init")
+		time.Sleep(time.Minute)
+		c.ping()
 	})
 }

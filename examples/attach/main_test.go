@@ -482,7 +482,7 @@ func TestTheSessionEnds(t *testing.T) {
 		u.isGone(nil)
 	})
 	talk(t, true, 0, func(t *testing.T, u *user) {
-		u.session.EndStreams(int(coder.CloseForbidden), "not \x1b[31myours")
+		u.session.EndStreams(coder.CloseForbidden, "not \x1b[31myours")
 		u.isGone(coder.ErrForbidden)
 	})
 	talk(t, true, 0, func(t *testing.T, u *user) {

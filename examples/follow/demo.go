@@ -51,7 +51,7 @@ func play(ctx context.Context, session *codertest.SessionControl) {
 		emit(coder.EventToolCall, map[string]any{"agent": "lead", "toolName": "edit"}),
 		session.CutStreams,
 		func() {
-			session.AddReplayEntries(codertest.ReplayEntry{Type: "message", Agent: "lead", Content: "Sorted, and the tests pass."})
+			session.AddReplayEntries(codertest.ReplayEntry{Type: coder.EntryMessage, Agent: "lead", Content: "Sorted, and the tests pass."})
 		},
 		interval, interval, interval, // until the audience is back
 		emit(coder.EventTurnEnd, map[string]any{"agent": "lead", "result": "customers.go is sorted"}),

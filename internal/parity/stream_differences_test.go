@@ -178,7 +178,7 @@ func TestDifferencesOfSockets(t *testing.T) {
 			c := channelScenario{name: "closed for good", play: func(s *stage) {
 				o := s.connect("observer", "observer", nil)
 				o.untilType("session_hydration")
-				s.session.EndStreams(code, "never")
+				s.session.EndStreams(coder.CloseCode(code), "never")
 				assert.Equal(s, object{"closeCode": float64(code), "closeReason": "never"}, o.untilKind("closed"))
 			}}
 			c.check(t) // the class tells of it

@@ -5,6 +5,7 @@ package parity
 import (
 	"testing"
 
+	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
 )
 
@@ -129,7 +130,7 @@ func TestSockets(t *testing.T) {
 		{name: "codes to come back after", play: func(s *stage) {
 			o := s.connect("observer", "observer", nil)
 			o.untilType("session_hydration")
-			for _, code := range []int{1000, 1001, 1011, 3999, 4408, 4429} {
+			for _, code := range []coder.CloseCode{1000, 1001, 1011, 3999, 4408, 4429} {
 				s.session.EndStreams(code, "back soon")
 				o.untilKind("lost")
 				o.untilType("session_hydration")

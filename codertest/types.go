@@ -1,0 +1,232 @@
+package codertest
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/agentuity/coder-go"
+	"github.com/agentuity/coder-go/codertest/internal/world"
+)
+
+// Event is one entry of a session's event history.
+type Event struct {
+	// Event is the name of the event, such as [coder.EventTurnEnd].
+	Event coder.EventName
+	// Category is the group the event belongs to. Empty: it follows from the
+	// name, such as turn for turn_end. If the name tells nothing, it is session.
+	Category coder.EventCategory
+	// Agent is the agent it came from, if any.
+	Agent string
+	// TaskID is the task it belongs to, if any.
+	TaskID string
+	// Payload is written as encoding/json/v2 does, when the event is emitted.
+	// Nil: an empty object. Live connections are sent it with Agent and TaskID
+	// as its members agent and taskId, unless it has such members. If it is no
+	// object, they are sent an object with the member value.
+	Payload any
+}
+
+// Participant is somebody connected to a session.
+type Participant struct {
+	// ID identifies the participant. Empty: the Hub makes one.
+	ID string
+	// Role is its part in the session. Empty: [coder.RoleObserver].
+	Role coder.HubRole
+	// Transport is ws or sse. Empty: ws.
+	Transport string
+	// AgentRole is the name of the agent, if it is one.
+	AgentRole string
+	// Metadata holds free members, if any.
+	Metadata map[string]any
+}
+
+func (p Participant) world() world.Participant {
+	return world.Participant{
+		ID: p.ID, Role: string(p.Role), Transport: p.Transport, AgentRole: p.AgentRole, Metadata: p.Metadata,
+	}
+}
+
+// ReplayEntry is one entry of a session's conversation.
+type ReplayEntry struct {
+	// Type is the kind of entry.
+	Type coder.ConversationEntryType
+	// Agent is the agent that speaks, if any.
+	Agent string
+	// Content is the text.
+	Content string
+	// Members are further members of the entry, such as toolName or turnId.
+	// They replace those the Hub gives the entry by itself.
+	Members map[string]any
+}
+
+func (e ReplayEntry) world() world.Entry {
+	return world.Entry{Type: string(e.Type), Agent: e.Agent, Content: e.Content, Members: e.Members}
+}
+
+// Loop is the state of a session's loop.
+type Loop struct {
+	// Status is where the loop stands.
+	Status coder.LoopStatus
+	// Iteration is the current iteration.
+	Iteration int
+	// MaxIterations is the last iteration. 0: no such limit.
+	MaxIterations int
+	// Goal, Summary and NextAction are left out if they are empty.
+	Goal, Summary, NextAction string
+}
+
+func (l Loop) world() world.Loop {
+	return world.Loop{
+		Status: string(l.Status), Iteration: l.Iteration, MaxIterations: l.MaxIterations,
+		Goal: l.Goal, Summary: l.Summary, NextAction: l.NextAction,
+	}
+}
+
+// User is a member of the organization.
+type User struct {
+	// UserID identifies the user. Empty: the Hub makes one.
+	UserID string
+	// DisplayName is what a search looks at.
+	DisplayName string
+	// Email is the user's address. Empty: one made of the id.
+	Email string
+	// Provider says how the user logs in. Empty: github.
+	Provider string
+	// AvatarURL is a picture, if there is one.
+	AvatarURL string
+	// LastLoginAt, LastSeenAt and CreatedAt are zero for now.
+	LastLoginAt, LastSeenAt, CreatedAt time.Time
+}
+
+// GitHubAccount is an account that has been linked to the Hub.
+type GitHubAccount struct {
+	// AccountID identifies the account in requests. Empty: the Hub makes one.
+	AccountID string
+	// AccountName is the login, and the owner of the repositories. Empty: the
+	// id.
+	AccountName string
+	// AccountType is User or Organization. Empty: Organization.
+	AccountType string
+	// InstallationID and IntegrationID are made from the account's id if they
+	// are empty.
+	InstallationID, IntegrationID string
+	// AvatarURL is a picture, if there is one.
+	AvatarURL string
+	// Repositories are the repositories of the account.
+	Repositories []GitHubRepository
+}
+
+func (a GitHubAccount) world() world.GitHubAccount {
+	account := world.GitHubAccount{
+		AccountID: a.AccountID, AccountName: a.AccountName, AccountType: a.AccountType,
+		InstallationID: a.InstallationID, IntegrationID: a.IntegrationID, AvatarURL: a.AvatarURL,
+	}
+	for _, r := range a.Repositories {
+		account.Repositories = append(account.Repositories, world.GitHubRepository(r))
+	}
+	return account
+}
+
+// GitHubRepository is a repository of a GitHubAccount. Its addresses and its
+// full name follow from the account.
+type GitHubRepository struct {
+	// ID is GitHub's number. 0: the Hub makes one.
+	ID int64
+	// Name is the short name.
+	Name string
+	// DefaultBranch is the default branch. Empty: main.
+	DefaultBranch string
+	// Private, Archived and Disabled are as GitHub has them.
+	Private, Archived, Disabled bool
+}
+
+// ClientFrame is a message that a client has sent over a socket.
+type ClientFrame struct {
+	// Time is when the Hub had read it.
+	Time time.Time
+	// Participant is the id of the sender.
+	Participant string
+	// Role is the sender's part in the session.
+	Role coder.HubRole
+	// Type is the type of the message, such as rpc_command.
+	Type string
+	// Body is the message as it came.
+	Body []byte
+}
+
+func clientFrame(f world.Frame) ClientFrame {
+	return ClientFrame{
+		Time: f.Time, Participant: f.Participant, Role: coder.HubRole(f.Role), Type: f.Type, Body: f.Body,
+	}
+}
+
+// Action is one action of the answer to a lead's request, such as
+// {"action": "BLOCK", "reason": "not here"}.
+type Action map[string]any
+
+// LeadRequest is a request whose sender, as a rule the lead, waits for an answer.
+// Its JSON has further members, depending on the type.
+type LeadRequest struct {
+	// SessionID is the id of the session.
+	SessionID string
+	// Type is event, tool or command.
+	Type string
+	// ID is the id the answer will have.
+	ID string
+	// Name is the name of the event, the tool or the command.
+	Name string
+	// Body is the request as it came.
+	Body []byte
+}
+
+// Refusal is how the Hub turns away clients that want to follow a session. A
+// stream of events is answered with a status. A socket is opened first, and then
+// closed with a code.
+type Refusal struct {
+	// Count is how many clients to turn away; 0 means one, less than 0 all.
+	Count int
+	// Status is the HTTP status a stream of events is answered with. 0: 503.
+	Status int
+	// Header replaces fields of that answer, such as Retry-After. An empty
+	// slice removes the field.
+	Header http.Header
+	// Code and Message say why: in the error of a stream of events, where Code
+	// is a [coder.ErrorCode], and in the frame connection_rejected of a socket,
+	// whose codes are others. With an empty Code a socket is closed without
+	// that frame.
+	Code, Message string
+	// CloseCode is the code a socket is closed with. 0: [coder.CloseUnavailable].
+	CloseCode coder.CloseCode
+	// Reason is the close reason of a socket, at most 123 bytes.
+	Reason string
+}
+
+// world returns the refusal with its defaults. It panics if a socket cannot be
+// closed in this way.
+func (r Refusal) world() world.Refusal {
+	closeCode := cmp.Or(r.CloseCode, coder.CloseUnavailable)
+	checkClose(closeCode, r.Reason)
+	return world.Refusal{
+		Count: cmp.Or(r.Count, 1),
+		Problem: &world.Problem{
+			Status:  cmp.Or(r.Status, http.StatusServiceUnavailable),
+			Code:    r.Code,
+			Message: cmp.Or(r.Message, "The session cannot be followed now"),
+			Header:  merge(r.Header.Clone()),
+		},
+		Rejection: world.Rejection{Code: r.Code, Message: r.Message, CloseCode: int(closeCode), Reason: r.Reason},
+	}
+}
+
+// checkClose panics if a socket cannot be closed with this code or this reason.
+func checkClose(code coder.CloseCode, reason string) {
+	usual := code >= 1000 && code <= 1014 && (code < 1004 || code > 1006)
+	if !usual && (code < 3000 || code > 4999) {
+		panic(fmt.Sprintf("codertest: a socket cannot be closed with the code %d", code))
+	}
+	if len(reason) > 123 {
+		panic("codertest: the close reason of a socket is longer than 123 bytes")
+	}
+}
