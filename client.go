@@ -214,6 +214,8 @@ func (c *Client) exchangeBody(ctx context.Context, r *request, url string, body 
 	header := c.header(body != nil)
 	if r.accept != "" {
 		header["Accept"] = []string{r.accept}
+		// net/http would ask for gzip, and gateways that compress hold events back.
+		header["Accept-Encoding"] = []string{"identity"}
 	}
 	outcome := c.transport.Do(ctx, &transport.Request{
 		Method:     r.method,

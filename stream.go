@@ -33,7 +33,7 @@ type StreamEventsOptions struct {
 	// connection is lost and the session is not over.
 	MaxReconnectAttempts int
 	// ReconnectDelay is the wait before the first attempt. It doubles with each, and up to half of
-	// it is taken off at random. Default: 1 s.
+	// it is taken off at random. Default: what the stream asks for in a retry field, else 1 s.
 	ReconnectDelay time.Duration
 	// MaxReconnectDelay is what the waits grow to. Default: 30 s.
 	MaxReconnectDelay time.Duration
@@ -47,7 +47,9 @@ type StreamEventsOptions struct {
 const (
 	idleBeforeComment = 5 * time.Minute
 	idleAfterComment  = time.Minute
-	healthyAfter      = 30 * time.Second
+	healthyAfter      = 5 * time.Second  // of reading, once the hydration has come
+	restoredAfter     = 30 * time.Second // of reading
+	goodbyeTime       = time.Second      // what is sent after a session_shutdown is still read for so long
 	lookFor           = 10 * time.Second // at a session whose connection has ended
 	forever           = 100 * 365 * 24 * time.Hour
 )
@@ -58,14 +60,18 @@ const (
 //
 // When the connection is lost it connects again, and yields a [*ReconnectedMessage] before anything
 // of the new connection: what was sent in between is lost, and the hydration that follows replaces
-// what was known. The first connection is tried again in the same way. A connection has proved
-// healthy after a presence or broadcast event, or 30 s; too many attempts without one end the
-// stream with an error that matches [ErrReconnectsExceeded]. A Retry-After of up to 60 s is
-// respected, a longer one ends the stream.
+// what was known. The first connection is tried again in the same way. Too many attempts in a row end
+// the stream with an error that matches [ErrReconnectsExceeded]. The count begins anew once a connection
+// has proved healthy: it has brought its hydration and then been read for 5 s, or it has brought a
+// broadcast other than session_join and session_leave, with which a Hub may greet anybody. The waits
+// begin anew after 30 s, or such a broadcast. A Retry-After of up to 60 s is respected, a longer one ends
+// the stream.
 //
-// The stream ends without an error when the session is over: after a session_shutdown, or when the
-// Hub says, after a loss, that the session is deleted, archived or can only be replayed. It ends
-// with an error, the last thing it yields, when the Hub refuses (501, redirects, 401, 403, 404 and
+// The stream ends without an error when the session is over: a second after a session_shutdown without
+// a reason, which is the Hub's own; or when the Hub says that the session is deleted, archived, shut down
+// or can only be replayed, which it is asked after a session_shutdown with the reason quit and after
+// every loss. A session_shutdown with another reason (new, resume, fork, reload) is that of a lead that
+// goes on. It ends with an error, the last thing it yields, when the Hub refuses (501, redirects, 401, 403, 404 and
 // other 4xx but 408, 425, 429 and a 409 that says when to come back), its certificate is not trusted,
 // its first answer is no stream of events, or an event is larger than 64 MiB ([ErrResponseTooLarge]);
 // and with the context.
@@ -102,7 +108,7 @@ func (c *Client) StreamEvents(ctx context.Context, sessionID string, options *St
 		}
 		o := eventObserver{
 			client: c, options: o, open: open, look: look, yield: yield,
-			attempts: backoff.Attempts{Max: o.MaxReconnectAttempts, Least: o.ReconnectDelay, Most: o.MaxReconnectDelay},
+			attempts: backoff.Attempts{Max: o.MaxReconnectAttempts, Least: cmp.Or(o.ReconnectDelay, time.Second), Most: o.MaxReconnectDelay},
 		}
 		if err := o.run(ctx); err != nil {
 			yield(nil, err)
@@ -127,7 +133,6 @@ func (o *StreamEventsOptions) validate() error {
 		o.IdleTimeout = forever
 	}
 	o.MaxReconnectAttempts = cmp.Or(o.MaxReconnectAttempts, 10)
-	o.ReconnectDelay = cmp.Or(o.ReconnectDelay, time.Second)
 	o.MaxReconnectDelay = cmp.Or(o.MaxReconnectDelay, 30*time.Second)
 	return nil
 }

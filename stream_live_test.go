@@ -3,6 +3,7 @@ package coder_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"testing"
@@ -184,7 +185,9 @@ func TestStreamEventsGivesUp(t *testing.T) {
 				hub.Session(id).CutStreams()
 				again := f.next(t).(*coder.ReconnectedMessage)
 				assert.Equal(t, 1, again.Attempt)
-				f.greeting(t) // with a presence event
+				f.greeting(t)
+				hub.Session(id).Emit(codertest.Event{Event: "turn_start"})
+				f.next(t)
 			}
 			hub.Session(id).Archive()
 			require.NoError(t, f.end())
@@ -265,7 +268,8 @@ func TestStreamEventsStorm(t *testing.T) {
 		c := hubClient(t, hub)
 		id := newSession(t, c)
 		s := hub.Session(id)
-		f := startFollowing(t, c, id, nil)
+		// Most of these connections are cut before they have proved healthy.
+		f := startFollowing(t, c, id, &coder.StreamEventsOptions{MaxReconnectAttempts: math.MaxInt})
 		f.greeting(t)
 		losses, sent, garbage := 0, 0, 0
 		seen := make(map[int]bool) // in this connection

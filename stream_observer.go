@@ -8,6 +8,8 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/agentuity/coder-go/internal/backoff"
@@ -22,16 +24,18 @@ type eventObserver struct {
 	open, look *request
 	yield      func(*SSEEvent, error) bool
 
-	connected bool             // at least once
-	attempts  backoff.Attempts // since a connection was healthy
-	tries     int              // since the last connection
-	lost      time.Time
-	cause     error
-	over      bool // session_shutdown was the last that happened
-	left      bool // the loop was left
+	attempts  backoff.Attempts
+	connected bool      // at least once
+	tries     int       // since the last connection
+	lost      time.Time // when it was
+	cause     error     // why it was
+
+	ended bool // the session is over: there is no need to ask for it
+	left  bool // the loop was left
 }
 
-// run connects until there is nothing to observe any more. It returns nil also if the loop was left.
+// run connects until there is nothing to observe any more. It returns nil if the session is over, or the
+// loop was left.
 func (o *eventObserver) run(ctx context.Context) error {
 	for {
 		connected, err := o.observe(ctx)
@@ -40,7 +44,7 @@ func (o *eventObserver) run(ctx context.Context) error {
 			return nil
 		case ctx.Err() != nil:
 			return o.failed(contextError(ctx, ctx.Err(), nil))
-		case o.over && errors.Is(err, io.EOF):
+		case o.ended:
 			return nil
 		case o.connected && sessionIsGone(err): // meanwhile
 			if over, _ := o.sessionIsOver(ctx); over {
@@ -81,56 +85,48 @@ func (o *eventObserver) run(ctx context.Context) error {
 	}
 }
 
-// connect opens a stream. What has not answered within the limit on silence is lost. The function
-// that it returns ends the connection.
-func (o *eventObserver) connect(ctx context.Context) (*answer, func(), error) {
-	attempt, cancel := context.WithCancel(ctx)
+// connect opens a stream. One that has not been answered within the limit on silence is lost.
+func (o *eventObserver) connect(ctx context.Context, cancel context.CancelFunc) (*answer, error) {
 	limit := cmp.Or(o.options.IdleTimeout, idleBeforeComment)
 	timer := time.AfterFunc(limit, cancel)
-	a := o.client.send(attempt, o.open)
-	inTime := timer.Stop()
-	end := func() {
-		cancel()
-		if a.err == nil {
-			_ = a.outcome.Stream.Close()
-		}
+	a := o.client.send(ctx, o.open)
+	switch inTime := timer.Stop(); {
+	case !inTime:
+		return a, o.failed(fmt.Errorf("the Hub has not answered for %v", limit))
+	case a.err != nil:
+		return a, a.err
 	}
-	err := a.err
-	if !inTime && ctx.Err() == nil {
-		err = o.failed(fmt.Errorf("the Hub has not answered for %v", limit))
-	}
-	if err == nil {
-		err = a.noEvents()
-	}
-	if err != nil {
-		end()
-		return nil, nil, err
-	}
-	return a, end, nil
+	return a, a.noEvents()
 }
 
-// noEvents returns an error for an answer that says that it is no stream of events. One that says
-// nothing, or something unheard of, may be one.
+// noEvents returns an error for an answer that cannot be a stream of events. One without a Content-Type, or
+// with an unknown one, may be one.
 func (a *answer) noEvents() error {
 	kind, _, _ := mime.ParseMediaType(a.outcome.Header.Get("Content-Type"))
+	encoding := a.outcome.Header.Get("Content-Encoding")
 	switch {
 	case a.outcome.Status == http.StatusNoContent:
 		return a.unusable("it has no content", nil)
 	case kind == "text/html", transport.IsJSON(a.outcome.Header):
 		return a.unusable(fmt.Sprintf("it is %s and no stream of events", kind), nil)
+	case encoding != "" && !strings.EqualFold(encoding, "identity"):
+		return a.unusable(fmt.Sprintf("its Content-Encoding is %s although identity was asked for", shorten(encoding)), nil)
 	}
 	return nil
 }
 
-// observe yields what one connection brings. It returns whether there was one, and why it ended:
-// io.EOF if the Hub ended it.
-func (o *eventObserver) observe(ctx context.Context) (connected bool, err error) {
-	o.over = false
-	a, end, err := o.connect(ctx)
+// observe yields what one connection brings. It returns whether there was one, and why it ended: io.EOF if
+// the Hub ended it.
+func (o *eventObserver) observe(parent context.Context) (connected bool, err error) {
+	ctx, cancel := context.WithCancel(parent)
+	defer cancel()
+	a, err := o.connect(ctx, cancel)
+	if a.err == nil {
+		defer func() { _ = a.outcome.Stream.Close() }()
+	}
 	if err != nil {
 		return false, err
 	}
-	defer end()
 	if o.connected {
 		again := &ReconnectedMessage{Attempt: o.tries, Cause: o.cause, Down: time.Since(o.lost)}
 		if o.left = !o.yield(&SSEEvent{Event: "reconnected", Data: again}, nil); o.left {
@@ -138,47 +134,128 @@ func (o *eventObserver) observe(ctx context.Context) (connected bool, err error)
 		}
 	}
 	o.connected = true
+	return true, o.read(ctx, cancel, a)
+}
 
+// read yields the events of a connection.
+func (o *eventObserver) read(ctx context.Context, cancel context.CancelFunc, a *answer) error {
 	source := &idleSource{stream: a.outcome.Stream, fixed: o.options.IdleTimeout}
 	source.reader = sse.NewReader(source, 0)
-	var read time.Duration // the time in which the loop was not busy with an event
+	health := connectionHealth{attempts: &o.attempts}
+	shutdown := shutdownWatch{observer: o, cancel: cancel}
+	defer shutdown.stop()
 	for {
 		began := time.Now()
 		block, err := source.reader.Next()
-		if read += time.Since(began); read >= healthyAfter {
-			o.attempts.Reset()
+		health.read(time.Since(began))
+		if retry := source.reader.Retry(); retry > 0 && o.options.ReconnectDelay == 0 {
+			o.attempts.Least = min(retry, o.attempts.Most)
 		}
 		switch {
 		case errors.Is(err, sse.ErrTooLarge):
-			return true, a.unusable("an event is larger than 64 MiB", ErrResponseTooLarge)
+			return a.unusable("an event is larger than 64 MiB", ErrResponseTooLarge)
 		case err != nil:
-			return true, err
+			return err
 		case ctx.Err() != nil:
-			return true, ctx.Err()
+			return ctx.Err()
 		}
 		event := decodeObserverEvent(block)
-		o.note(event.Data)
+		health.note(event.Data)
+		shutdown.note(ctx, event.Data)
 		if o.left = !o.yield(event, nil); o.left {
-			return true, nil
+			return nil
 		}
 	}
 }
 
-// note takes what a message says about the connection and the session. After a shutdown there may
-// be goodbyes; whatever else comes, the session is alive.
-func (o *eventObserver) note(message ObserverSSEMessage) {
-	switch m := message.(type) {
-	case *PresenceEventMessage:
-		o.attempts.Reset()
-	case *BroadcastEventMessage:
-		o.attempts.Reset()
-		goodbye := m.Event == EventSessionLeave || m.Event == EventAgentEnd
-		o.over = m.Event == EventSessionShutdown || o.over && goodbye
+// connectionHealth decides whether a connection has proved healthy. Presence proves nothing: of two
+// observers whom a server greets and drops, each would be told that the other has come.
+type connectionHealth struct {
+	attempts *backoff.Attempts
+	hydrated bool
+	since    time.Duration // spent reading since the hydration
+	total    time.Duration // spent reading
+}
+
+// read counts time that was spent reading. The time in which the loop is busy with an event says nothing
+// about the connection.
+func (h *connectionHealth) read(d time.Duration) {
+	h.total += d
+	if h.hydrated {
+		h.since += d
+	}
+	switch {
+	case h.total >= restoredAfter:
+		h.attempts.Reset()
+	case h.since >= healthyAfter:
+		h.attempts.Succeeded()
 	}
 }
 
-// sessionIsOver asks the Hub after a connection has ended without a word. The error is one that the
-// next connection would meet.
+func (h *connectionHealth) note(message ObserverSSEMessage) {
+	switch m := message.(type) {
+	case *SSEHydrationMessage:
+		h.hydrated = true
+	case *BroadcastEventMessage:
+		if m.Event != EventSessionJoin && m.Event != EventSessionLeave {
+			h.attempts.Reset()
+		}
+	}
+}
+
+// shutdownWatch ends a connection after a session_shutdown, if that was the end of the session.
+type shutdownWatch struct {
+	observer *eventObserver
+	cancel   context.CancelFunc // of the connection
+	seen     bool
+	asking   sync.WaitGroup
+}
+
+// note begins to watch when a message is a session_shutdown. What the Hub sends within goodbyeTime is
+// still read.
+func (w *shutdownWatch) note(ctx context.Context, message ObserverSSEMessage) {
+	m, ok := message.(*BroadcastEventMessage)
+	if !ok || m.Event != EventSessionShutdown || w.seen {
+		return
+	}
+	var data struct {
+		Reason string `json:"reason"`
+	}
+	_ = m.Decode(&data) // an unknown form gives no reason
+	switch data.Reason {
+	case "": // the Hub's own
+		w.seen, w.observer.ended = true, true
+		w.asking.Go(func() {
+			backoff.Sleep(ctx, goodbyeTime)
+			w.cancel()
+		})
+	case shutdownQuit: // the lead has left: the Hub knows whether that was the end
+		w.seen = true
+		over := &w.observer.ended
+		w.asking.Go(func() {
+			if !backoff.Sleep(ctx, goodbyeTime) {
+				return
+			}
+			if ended, _ := w.observer.sessionIsOver(ctx); ended {
+				*over = true
+				w.cancel()
+			}
+		})
+	}
+}
+
+// stop ends the watch with its connection.
+func (w *shutdownWatch) stop() {
+	w.cancel()
+	w.asking.Wait()
+}
+
+// shutdownQuit is the reason of a session_shutdown when the lead ends. The others are new, resume, fork and
+// reload: the lead goes on.
+const shutdownQuit = "quit"
+
+// sessionIsOver asks the Hub whether the session is over. The error is one that the next connection would
+// meet.
 func (o *eventObserver) sessionIsOver(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
@@ -186,7 +263,7 @@ func (o *eventObserver) sessionIsOver(ctx context.Context) (bool, error) {
 	var api *APIError
 	switch {
 	case err == nil:
-		return session.HistoryOnly || session.Status == statusArchived, nil
+		return session.isOver(), nil
 	case sessionIsGone(err):
 		return true, nil
 	case errors.As(err, &api) && o.fatal(err):
@@ -194,6 +271,11 @@ func (o *eventObserver) sessionIsOver(ctx context.Context) (bool, error) {
 	default:
 		return false, nil // the Hub may be away, as the stream is
 	}
+}
+
+// isOver reports whether nothing will happen in the session any more.
+func (s *Session) isOver() bool {
+	return s.HistoryOnly || s.Status == statusArchived || s.Status == statusShutdown || s.Status == statusStopped
 }
 
 func sessionIsGone(err error) bool {

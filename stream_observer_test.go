@@ -120,51 +120,124 @@ func reconnected(messages []coder.ObserverSSEMessage) (all []*coder.ReconnectedM
 	return all
 }
 
-// TestShutdownIsTheEndOnlyOfWhatItEnds: a session that lived on after it can lose its connection.
-func TestShutdownIsTheEndOnlyOfWhatItEnds(t *testing.T) {
+// shutdownBlock is a session_shutdown with a reason, "" for none.
+func shutdownBlock(reason string) string {
+	return strings.Replace(broadcastBlock("session_shutdown"), `"data":{}`, `"data":{"reason":"`+reason+`"}`, 1)
+}
+
+// TestShutdownOfTheHub ends the stream, whatever the connection does afterwards, and soon.
+func TestShutdownOfTheHub(t *testing.T) {
+	goodbyes := broadcastBlock("session_shutdown") + broadcastBlock("session_leave") + broadcastBlock("agent_end")
 	for name, test := range map[string]struct {
-		blocks []string
-		over   bool
+		answer   func(r *http.Request) *http.Response
+		messages int
+		took     time.Duration
 	}{
-		"the last":             {[]string{broadcastBlock("session_shutdown")}, true},
-		"and goodbyes":         {[]string{broadcastBlock("session_shutdown"), broadcastBlock("session_leave"), broadcastBlock("agent_end")}, true},
-		"and then it lived on": {[]string{broadcastBlock("session_shutdown"), broadcastBlock("session_start")}, false},
+		"and the end":     {func(r *http.Request) *http.Response { return events(r, false, goodbyes) }, 3, 0},
+		"and a reset":     {func(*http.Request) *http.Response { return cutAfter(goodbyes) }, 3, 0},
+		"and silence":     {func(r *http.Request) *http.Response { return events(r, true, goodbyes) }, 3, time.Second},
+		"and keep-alives": {func(r *http.Request) *http.Response { return eventsEvery(r, 300*time.Millisecond, goodbyes, ":\n\n") }, 3, time.Second},
+		"and more events": {func(r *http.Request) *http.Response {
+			return eventsEvery(r, 300*time.Millisecond, goodbyes, broadcastBlock("session_start"))
+		}, 6, time.Second},
+		"with an empty reason": {func(r *http.Request) *http.Response { return events(r, true, shutdownBlock("")) }, 1, time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
+			hub := &eventHub{stream: func(_ int, r *http.Request) (*http.Response, error) { return test.answer(r), nil }}
+			observing(t, hub, func(t *testing.T, all observeAll) {
+				began := time.Now()
+				messages, err := all(t.Context(), nil)
+				require.NoError(t, err)
+				assert.Len(t, messages, test.messages)
+				assert.Equal(t, test.took, time.Since(began))
+				assert.Len(t, hub.streams, 1)
+				assert.Empty(t, hub.looks, "there is nothing to ask")
+			})
+		})
+	}
+}
+
+// TestShutdownOfALead: the session goes on unless the Hub says otherwise.
+func TestShutdownOfALead(t *testing.T) {
+	for _, reason := range []string{"new", "resume", "fork", "reload", "unheard_of"} {
+		t.Run(reason, func(t *testing.T) {
 			hub := &eventHub{stream: func(n int, r *http.Request) (*http.Response, error) {
 				if n == 1 {
-					return events(r, false, test.blocks...), nil
+					return events(r, false, shutdownBlock(reason), broadcastBlock("session_start")), nil
 				}
 				return reply(401, `{}`), nil
 			}}
 			observing(t, hub, func(t *testing.T, all observeAll) {
-				_, err := all(t.Context(), nil)
-				if test.over {
-					require.NoError(t, err)
-					assert.Len(t, hub.streams, 1)
-				} else {
-					require.ErrorIs(t, err, coder.ErrUnauthorized)
-					assert.Len(t, hub.streams, 2)
-				}
+				messages, err := all(t.Context(), nil)
+				require.ErrorIs(t, err, coder.ErrUnauthorized, "it has connected again")
+				assert.Len(t, messages, 2)
+				assert.Len(t, hub.looks, 1, "after the loss")
 			})
 		})
 	}
-	t.Run("of a connection before", func(t *testing.T) {
-		hub := &eventHub{stream: func(n int, r *http.Request) (*http.Response, error) {
-			switch n {
-			case 1:
-				return cutAfter(broadcastBlock("session_shutdown")), nil
-			case 2:
-				return events(r, false, presenceBlock), nil
+	for name, test := range map[string]struct {
+		status int
+		body   string
+		over   bool
+	}{
+		"deleted":      {404, `{"error":"no such session"}`, true},
+		"archived":     {200, `{"sessionId":"x","status":"archived"}`, true},
+		"shut down":    {200, `{"sessionId":"x","status":"shutdown"}`, true},
+		"stopped":      {200, `{"sessionId":"x","status":"stopped"}`, true},
+		"history only": {200, `{"sessionId":"x","status":"active","historyOnly":true}`, true},
+		"active":       {200, `{"sessionId":"x","status":"active"}`, false},
+		"not told":     {500, `{}`, false},
+	} {
+		t.Run("quit, "+name, func(t *testing.T) {
+			hub := &eventHub{
+				stream: func(n int, r *http.Request) (*http.Response, error) {
+					if n == 1 {
+						return eventsEvery(r, time.Minute, shutdownBlock("quit"), broadcastBlock("session_start")), nil
+					}
+					return reply(401, `{}`), nil
+				},
+				look: func(int, *http.Request) (*http.Response, error) { return reply(test.status, test.body), nil },
 			}
-			return reply(401, `{}`), nil
-		}}
-		observing(t, hub, func(t *testing.T, all observeAll) {
-			messages, err := all(t.Context(), nil)
-			require.ErrorIs(t, err, coder.ErrUnauthorized)
-			assert.Len(t, reconnected(messages), 1)
+			observing(t, hub, func(t *testing.T, all observeAll) {
+				ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+				defer cancel()
+				began := time.Now()
+				messages, err := all(ctx, nil)
+				if test.over {
+					require.NoError(t, err)
+					assert.Len(t, messages, 1)
+					assert.Equal(t, time.Second, time.Since(began))
+				} else {
+					require.ErrorIs(t, err, context.DeadlineExceeded)
+					assert.Len(t, messages, 2, "it stays connected")
+				}
+				assert.Len(t, hub.looks, 1)
+				assert.Len(t, hub.streams, 1)
+			})
 		})
-	})
+	}
+}
+
+// eventsEvery is a stream that begins with a block and then repeats another one for ever.
+func eventsEvery(r *http.Request, d time.Duration, first, again string) *http.Response {
+	answer := events(r, false)
+	answer.Body = io.NopCloser(io.MultiReader(strings.NewReader(first), &repeat{ctx: r.Context(), every: d, block: again}))
+	return answer
+}
+
+type repeat struct {
+	ctx   context.Context
+	every time.Duration
+	block string
+}
+
+func (b *repeat) Read(p []byte) (int, error) {
+	select {
+	case <-time.After(b.every):
+		return copy(p, b.block), nil
+	case <-b.ctx.Done():
+		return 0, b.ctx.Err()
+	}
 }
 
 // cutAfter is a stream that breaks.
@@ -431,14 +504,18 @@ func TestHealth(t *testing.T) {
 		stays   time.Duration // after them
 		healthy bool
 	}{
-		"nothing":                  {nil, 0, false},
-		"what comes at once":       {[]string{snapshotBlock, hydrationBlock}, 0, false},
-		"what is unknown":          {[]string{"data: {}\n\n"}, 0, false},
-		"presence":                 {[]string{presenceBlock}, 0, true},
-		"a broadcast":              {[]string{broadcastBlock("turn_start")}, 0, true},
-		"29 seconds":               {[]string{snapshotBlock}, 29 * time.Second, false},
-		"30 seconds":               {[]string{snapshotBlock}, 30 * time.Second, true},
-		"30 seconds without words": {nil, 30 * time.Second, true},
+		"nothing":                        {nil, 0, false},
+		"what comes at once":             {[]string{snapshotBlock, hydrationBlock}, 0, false},
+		"what is unknown":                {[]string{"data: {}\n\n"}, 0, false},
+		"presence":                       {[]string{snapshotBlock, hydrationBlock, presenceBlock}, 0, false},
+		"one who joins":                  {[]string{snapshotBlock, hydrationBlock, broadcastBlock("session_join")}, 0, false},
+		"one who leaves":                 {[]string{snapshotBlock, hydrationBlock, broadcastBlock("session_leave")}, 0, false},
+		"a broadcast":                    {[]string{broadcastBlock("turn_start")}, 0, true},
+		"4 seconds after the hydration":  {[]string{snapshotBlock, hydrationBlock}, 4 * time.Second, false},
+		"5 seconds after the hydration":  {[]string{snapshotBlock, hydrationBlock}, 5 * time.Second, true},
+		"29 seconds without a hydration": {[]string{snapshotBlock}, 29 * time.Second, false},
+		"30 seconds without a hydration": {[]string{snapshotBlock}, 30 * time.Second, true},
+		"30 seconds without words":       {nil, 30 * time.Second, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			hub := &eventHub{stream: func(n int, r *http.Request) (*http.Response, error) {
@@ -460,6 +537,82 @@ func TestHealth(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAServerThatCutsQuietStreams, as Bun does after 10 s, is no reason to give up, nor to ask for a
+// hydration each few seconds.
+func TestAServerThatCutsQuietStreams(t *testing.T) {
+	for name, test := range map[string]struct {
+		lives  time.Duration
+		period [2]float64 // between two connections, in the end
+	}{
+		"after 6 s":  {6 * time.Second, [2]float64{21, 36}}, // 30 s less up to half
+		"after 31 s": {31 * time.Second, [2]float64{31.5, 32}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			hub := &eventHub{stream: func(n int, r *http.Request) (*http.Response, error) {
+				if n == 200 {
+					return events(r, false, broadcastBlock("session_shutdown")), nil
+				}
+				answer := events(r, false, snapshotBlock, hydrationBlock, presenceBlock)
+				answer.Body = io.NopCloser(io.MultiReader(answer.Body, pause(test.lives)))
+				return answer, nil
+			}}
+			observing(t, hub, func(t *testing.T, all observeAll) {
+				_, err := all(t.Context(), &coder.StreamEventsOptions{MaxReconnectAttempts: 3})
+				require.NoError(t, err)
+				for _, gap := range hub.gaps()[20:] {
+					assert.GreaterOrEqual(t, gap, test.period[0])
+					assert.LessOrEqual(t, gap, test.period[1])
+				}
+			})
+		})
+	}
+}
+
+// TestRetryOfTheStream is the first delay, unless the program says otherwise.
+func TestRetryOfTheStream(t *testing.T) {
+	for name, test := range map[string]struct {
+		options coder.StreamEventsOptions
+		gap     [2]float64
+	}{
+		"by default":        {coder.StreamEventsOptions{}, [2]float64{4, 8}},
+		"bounded":           {coder.StreamEventsOptions{MaxReconnectDelay: 2 * time.Second}, [2]float64{1, 2}},
+		"the program's own": {coder.StreamEventsOptions{ReconnectDelay: time.Second}, [2]float64{0.5, 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			hub := &eventHub{stream: func(n int, r *http.Request) (*http.Response, error) {
+				if n == 2 {
+					return events(r, false, broadcastBlock("session_shutdown")), nil
+				}
+				return events(r, false, "retry: 8000\n\n", snapshotBlock), nil
+			}}
+			observing(t, hub, func(t *testing.T, all observeAll) {
+				_, err := all(t.Context(), &test.options)
+				require.NoError(t, err)
+				assert.GreaterOrEqual(t, hub.gaps()[0], test.gap[0])
+				assert.LessOrEqual(t, hub.gaps()[0], test.gap[1])
+			})
+		})
+	}
+}
+
+// TestStreamsAreNotCompressed: identity is asked for, and what comes encoded nevertheless is refused by name.
+func TestStreamsAreNotCompressed(t *testing.T) {
+	hub := &eventHub{stream: func(_ int, r *http.Request) (*http.Response, error) {
+		if !assert.Equal(t, []string{"identity"}, r.Header["Accept-Encoding"]) {
+			return reply(500, ""), nil
+		}
+		answer := events(r, true)
+		answer.Header.Set("Content-Encoding", "br")
+		return answer, nil
+	}}
+	observing(t, hub, func(t *testing.T, all observeAll) {
+		_, err := all(t.Context(), nil)
+		var unusable *coder.ResponseError
+		require.ErrorAs(t, err, &unusable)
+		assert.Contains(t, unusable.Reason, "Content-Encoding is br")
+	})
 }
 
 // pause is a body that ends after some time.

@@ -35,12 +35,13 @@ func Sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// Attempts counts failures in a row.
+// Attempts counts failures in a row. The count and the waits begin anew at different times: a connection
+// that always ends after a few seconds works, but must not be made again at once each time.
 type Attempts struct {
 	Max         int           // so many attempts may follow a success
 	Least, Most time.Duration // bounds of the waits, as for Delay
 
-	failed int
+	failed, waits int
 }
 
 // Next counts a failure. It returns how long to wait before the next attempt, and false if there have
@@ -50,11 +51,15 @@ func (a *Attempts) Next() (time.Duration, bool) {
 		return 0, false
 	}
 	a.failed++
-	return Delay(a.failed-1, a.Least, a.Most), true
+	a.waits++
+	return Delay(a.waits-1, a.Least, a.Most), true
 }
 
-// Failed returns the number of failures since the last Reset.
+// Failed returns the number of failures since the count began.
 func (a *Attempts) Failed() int { return a.failed }
 
-// Reset says that an attempt has succeeded.
-func (a *Attempts) Reset() { a.failed = 0 }
+// Succeeded begins the count anew. The waits go on growing.
+func (a *Attempts) Succeeded() { a.failed = 0 }
+
+// Reset begins the count and the waits anew.
+func (a *Attempts) Reset() { a.failed, a.waits = 0, 0 }

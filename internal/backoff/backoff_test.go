@@ -58,6 +58,15 @@ func TestAttempts(t *testing.T) {
 		assert.Equal(t, 3, a.Failed())
 		a.Reset()
 	}
-	_, more := (&Attempts{}).Next()
+	for range 2 {
+		_, _ = a.Next()
+	}
+	a.Succeeded()
+	wait, more := a.Next()
+	assert.True(t, more)
+	assert.GreaterOrEqual(t, wait, time.Second, "the waits go on growing")
+	assert.Equal(t, 1, a.Failed())
+
+	_, more = (&Attempts{}).Next()
 	assert.False(t, more, "none allowed")
 }

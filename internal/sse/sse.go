@@ -29,8 +29,6 @@ type Event struct {
 	Data []byte
 	// ID is the last id seen, of this block or one before.
 	ID string
-	// Retry is the delay that this block asks for, 0 if it asks for none.
-	Retry time.Duration
 }
 
 // Reader takes a stream apart. Lines may end in LF, CR or CRLF, in any mix.
@@ -55,7 +53,7 @@ type Reader struct {
 	hasData bool
 	held    int // so much of the window; -1: nothing
 	id      string
-	retry   time.Duration
+	retry   time.Duration // of the stream
 }
 
 // NewReader returns a Reader of blocks of at most limit bytes, or DefaultLimit if it is 0.
@@ -70,6 +68,9 @@ func newReader(source io.Reader, limit, first int) *Reader {
 
 // Comments counts the comment lines so far. Servers send them to show that they are there.
 func (r *Reader) Comments() int { return r.comments }
+
+// Retry returns the delay before a reconnection that the stream has asked for last, 0 if it has not.
+func (r *Reader) Retry() time.Duration { return r.retry }
 
 // Next returns the next event. At the end of the stream it returns io.EOF, and discards a block
 // that is not finished. Any other error is the source's, or ErrTooLarge, and stays.
@@ -91,11 +92,11 @@ func (r *Reader) Next() (Event, error) {
 			r.field(line)
 			continue
 		}
-		event, ok := Event{Name: r.name, Data: r.data, ID: r.id, Retry: r.retry}, r.hasData
+		event, ok := Event{Name: r.name, Data: r.data, ID: r.id}, r.hasData
 		if r.held >= 0 {
 			event.Data = r.window.Bytes()[:r.held:r.held]
 		}
-		r.size, r.name, r.hasData, r.retry = 0, "", false, 0
+		r.size, r.name, r.hasData = 0, "", false
 		if ok {
 			if event.Name == "" {
 				event.Name = "message"

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -68,10 +67,6 @@ func reference(stream string) (events []Event, comments int) {
 			if !strings.Contains(value, "\x00") {
 				id = value
 			}
-		case "retry":
-			if ms, err := strconv.ParseUint(value, 10, 31); err == nil {
-				block.Retry = time.Duration(ms) * time.Millisecond
-			}
 		}
 	}
 	return events, comments
@@ -90,7 +85,6 @@ func TestReader(t *testing.T) {
 		"empty data":            {"data:\n\n", []Event{{Name: "message", Data: []byte{}}}},
 		"no data":               {"event: x\nid: 1\n\ndata: a\n\n", []Event{{Name: "message", Data: []byte("a"), ID: "1"}}},
 		"ids stay":              {"id: 1\ndata: a\n\ndata: b\n\nid\ndata: c\n\nid: \x00\ndata: d\n\n", []Event{{Name: "message", Data: []byte("a"), ID: "1"}, {Name: "message", Data: []byte("b"), ID: "1"}, {Name: "message", Data: []byte("c")}, {Name: "message", Data: []byte("d")}}},
-		"retry":                 {"retry: 3000\ndata: a\n\nretry: x\ndata: b\n\nretry: -1\ndata: c\n\n", []Event{{Name: "message", Data: []byte("a"), Retry: 3 * time.Second}, {Name: "message", Data: []byte("b")}, {Name: "message", Data: []byte("c")}}},
 		"CR and CRLF":           {"data: a\r\rdata: b\r\n\r\ndata: c\r\n\n", []Event{{Name: "message", Data: []byte("a")}, {Name: "message", Data: []byte("b")}, {Name: "message", Data: []byte("c")}}},
 		"comments and unknown":  {": hello\nx: y\nz\ndata: a\n:\n\n", []Event{{Name: "message", Data: []byte("a")}}},
 		"byte order mark":       {"\xEF\xBB\xBFdata: a\n\n\xEF\xBB\xBFdata: b\n\n", []Event{{Name: "message", Data: []byte("a")}}},
@@ -105,6 +99,16 @@ func TestReader(t *testing.T) {
 			slow, _ := reference(test.stream)
 			assert.Equal(t, test.want, slow, "the reference agrees")
 		})
+	}
+}
+
+// TestRetry: the last delay that can be read holds for the stream, with data or without.
+func TestRetry(t *testing.T) {
+	r := NewReader(strings.NewReader("data: a\n\nretry: 3000\n\ndata: b\n\nretry: x\nretry: -1\ndata: c\n\nretry: 50\ndata: d\n\n"), 0)
+	for _, want := range []time.Duration{0, 3 * time.Second, 3 * time.Second, 50 * time.Millisecond} {
+		_, err := r.Next()
+		require.NoError(t, err)
+		assert.Equal(t, want, r.Retry())
 	}
 }
 
