@@ -1,6 +1,7 @@
 package coder_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -33,6 +34,18 @@ type methodCase struct {
 var methods = slices.Concat(sessionMethods, iteratorMethods, resourceMethods)
 
 func (m *methodCase) hasID() bool { return strings.Contains(m.route, "ID") }
+
+// sampleID is the session that the sample is about, or some id.
+func (m *methodCase) sampleID(t *testing.T) string {
+	t.Helper()
+	var about struct {
+		SessionID string `json:"sessionId"`
+	}
+	if strings.Contains(m.route, "/session/ID") {
+		require.NoError(t, json.Unmarshal([]byte(sample(t, m.sample)), &about))
+	}
+	return cmp.Or(about.SessionID, "codesess_1")
+}
 
 var sessionMethods = []methodCase{
 	{
@@ -166,12 +179,13 @@ func eachMethod(t *testing.T, test func(t *testing.T, m methodCase)) {
 func TestMethodSuccess(t *testing.T) {
 	eachMethod(t, func(t *testing.T, m methodCase) {
 		s := newServer(t, answerJSON(http.StatusOK, sample(t, m.sample)))
-		got, err := m.call(t.Context(), s.client(t), "codesess_1")
+		id := m.sampleID(t)
+		got, err := m.call(t.Context(), s.client(t), id)
 		require.NoError(t, err)
 
 		require.Len(t, s.seen(), 1)
 		request := s.seen()[0]
-		assert.Equal(t, strings.ReplaceAll(m.route, "ID", "codesess_1"), request.method+" "+request.target)
+		assert.Equal(t, strings.ReplaceAll(m.route, "ID", id), request.method+" "+request.target)
 		if m.request == "" {
 			assert.Empty(t, request.body)
 			assert.Empty(t, request.header["Content-Type"], "no Content-Type without a body")
@@ -212,29 +226,48 @@ func TestMethodSuccess(t *testing.T) {
 
 func TestMethodIDs(t *testing.T) {
 	hostile := map[string]string{
-		"a/b": "a%2Fb", "a?b": "a%3Fb", "a/../b": "a%2F..%2Fb", "ä #%": "%C3%A4%20%23%25", "%2e%2e": "%252e%252e", "a b+c": "a%20b%2Bc",
+		"a/b": "a%2Fb", "a?b": "a%3Fb", "a/..b": "a%2F..b", "ä #%": "%C3%A4%20%23%25", "a b+c": "a%20b%2Bc",
 	}
 	eachMethod(t, func(t *testing.T, m methodCase) {
 		if !m.hasID() {
 			return
 		}
-		s := newServer(t, answerJSON(http.StatusOK, sample(t, m.sample)))
+		var asked string
+		s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
+			answerJSON(http.StatusOK, strings.ReplaceAll(sample(t, m.sample), m.sampleID(t), asked))(w, r)
+		})
 		c := s.client(t)
-		for _, id := range []string{"", ".", ".."} {
+		for _, id := range []string{"", ".", "..", "nope/../x", `nope\..\x`, "x/.", "%2e%2e/x"} {
 			_, err := m.call(t.Context(), c, id)
 			var invalid *coder.ValidationError
 			require.ErrorAs(t, err, &invalid, "id %q", id)
 			assert.Equal(t, m.name, invalid.Operation)
 			assert.NotEmpty(t, invalid.Field)
-			assert.Regexp(t, `^coder: `+m.name+`: \w+ID\w* must not be `, err.Error())
+			assert.Regexp(t, `^coder: `+m.name+`: \w+ID\w* must not (be|have) `, err.Error())
 		}
 		require.Empty(t, s.seen(), "nothing is sent with a bad id")
 		for id, escaped := range hostile {
+			asked = id
 			_, err := m.call(t.Context(), c, id)
 			require.NoError(t, err, "id %q", id)
 			last := s.seen()[len(s.seen())-1]
 			assert.Equal(t, strings.ReplaceAll(m.route, "ID", escaped), last.method+" "+last.target, "the id stays one element")
 		}
+	})
+}
+
+// TestMethodOtherSession: an answer about another session than the one asked for is none.
+func TestMethodOtherSession(t *testing.T) {
+	eachMethod(t, func(t *testing.T, m methodCase) {
+		if m.sampleID(t) == "codesess_1" {
+			return
+		}
+		s := newServer(t, answerJSON(http.StatusOK, sample(t, m.sample)))
+		_, err := m.call(t.Context(), s.client(t), "codesess_1")
+		var other *coder.ResponseError
+		require.ErrorAs(t, err, &other)
+		assert.Contains(t, other.Reason, "codesess_1")
+		assert.Contains(t, other.Reason, m.sampleID(t))
 	})
 }
 
@@ -286,7 +319,7 @@ func TestMethodUnusableAnswers(t *testing.T) {
 			eachMethod(t, func(t *testing.T, m methodCase) {
 				s := newServer(t, answerJSON(http.StatusOK, body))
 				got, err := m.call(t.Context(), s.client(t), "codesess_1")
-				if m.bodied && name != "says no" || m.name == "Do" && (name == "wrong wrapper" || name == "says no") {
+				if m.bodied && (name == "empty" || name == "null" || name == "wrong wrapper") || m.name == "Do" && (name == "wrong wrapper" || name == "says no") {
 					require.NoError(t, err, "only the status matters here")
 					return
 				}

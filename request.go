@@ -21,6 +21,7 @@ type request struct {
 	op         string // the method of Client
 	method     string
 	path       string // escaped, below /api
+	sessionID  string // the session that the path names, "" if it names none
 	query      string
 	in         any // encoded as the body; nil: none
 	idempotent bool
@@ -36,6 +37,9 @@ type request struct {
 func newRequest(op, method, template string, idempotent bool, ids []string) *request {
 	r := &request{op: op, method: method, idempotent: idempotent}
 	r.path, r.err = route.Path(template, ids...)
+	if strings.HasPrefix(template, "/hub/session/{") {
+		r.sessionID = ids[0]
+	}
 	return r
 }
 
@@ -147,12 +151,10 @@ func rawRequest(method, path string) (*request, error) {
 	case path != u.EscapedPath() && path != u.EscapedPath()+"?"+u.RawQuery || strings.ContainsFunc(u.RawQuery, notEscaped):
 		return nil, invalid("Do", "path", "must be escaped")
 	}
-	for element := range strings.SplitSeq(u.EscapedPath(), "/") {
-		if id, _ := url.PathUnescape(element); id == "." || id == ".." {
-			return nil, invalid("Do", "path", `must not have "." or ".." in it`)
-		}
+	if route.Climbs(u.EscapedPath()) {
+		return nil, invalid("Do", "path", `must not have an element "." or ".."`)
 	}
-	r := &request{op: "Do", method: method, path: u.EscapedPath()}
+	r := &request{op: "Do", method: method, path: u.EscapedPath(), sessionID: sessionOf(u.EscapedPath())}
 	if u.RawQuery != "" {
 		r.query = "?" + u.RawQuery
 	}

@@ -72,7 +72,7 @@ func (a *answer) apiError() *APIError {
 		Method:         a.method,
 		Path:           a.path,
 		RequestID:      a.redact(o.Header.Get(transport.RequestIDHeader)),
-		SessionID:      sessionOf(a.path),
+		SessionID:      a.sessionID,
 		Details:        said.Details,
 		UpgradeURL:     a.redact(o.Header.Get("X-Upgrade-Url")),
 		Attempts:       o.Attempts,
@@ -146,7 +146,24 @@ func decode[T any, P checked[T]](a *answer) (*T, error) {
 	if err := P(out).problem(); err != nil {
 		return nil, a.unusable(err.Error(), errors.Unwrap(err))
 	}
+	if named, ok := any(out).(sessionNamer); ok {
+		if err := a.otherSession(named.namedSession()); err != nil {
+			return nil, err
+		}
+	}
 	return out, nil
+}
+
+// sessionNamer is implemented by the responses that name the session they are about.
+type sessionNamer interface{ namedSession() string }
+
+// otherSession returns an error if the answer names another session than the request: it was misrouted,
+// cached for somebody else, or damaged.
+func (a *answer) otherSession(id string) error {
+	if a.sessionID == "" || id == a.sessionID {
+		return nil
+	}
+	return a.unusable(fmt.Sprintf("it is about session %q, and %q was asked for", shorten(id), shorten(a.sessionID)), nil)
 }
 
 func (a *answer) decodeInto(out any) error {
@@ -181,8 +198,20 @@ func (c *Client) done(ctx context.Context, r *request) error {
 		return a.err
 	}
 	defer a.outcome.Body.Release()
-	if body, whole := a.outcome.Body.Bytes(); whole && wire.Refused(body) {
+	body, whole := a.outcome.Body.Bytes()
+	switch {
+	case whole && len(bytes.TrimSpace(body)) == 0:
+		return nil
+	case !whole || !wire.Valid(body): // a sign-in page is no deletion
+		return a.unusable("it is not valid JSON", nil)
+	case wire.Refused(body):
 		return a.unusable("it says that the request failed", errRefused)
+	}
+	var about struct {
+		SessionID string `json:"sessionId"`
+	}
+	if a.sessionID != "" && wire.Unmarshal(body, &about) == nil && about.SessionID != "" {
+		return a.otherSession(about.SessionID)
 	}
 	return nil
 }

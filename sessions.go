@@ -59,6 +59,8 @@ type UpdateSessionResponse struct {
 
 func (r *UpdateSessionResponse) problem() error { return missingText("sessionId", r.SessionID) }
 
+func (r *UpdateSessionResponse) namedSession() string { return r.SessionID }
+
 // SessionListItem is a session as lists have it.
 type SessionListItem struct {
 	// SessionID is the id.
@@ -207,6 +209,8 @@ type Session struct {
 }
 
 func (s *Session) problem() error { return missingText("sessionId", s.SessionID) }
+
+func (s *Session) namedSession() string { return s.SessionID }
 
 // sessionWire is a Session without methods of its own or of what it embeds: it would inherit
 // those of SessionListItem and lose its members.

@@ -40,6 +40,8 @@ func (h *SessionEventHistory) problem() error {
 	return missingIn("events", h.Events, "event", func(e *SessionEvent) string { return e.Event })
 }
 
+func (h *SessionEventHistory) namedSession() string { return h.SessionID }
+
 // SessionEvent is something that happened in a session.
 type SessionEvent struct {
 	// ID counts the events of a session upwards. It is what BeforeID takes.

@@ -33,6 +33,8 @@ type LifecycleResponse struct {
 
 func (r *LifecycleResponse) problem() error { return missingText("sessionId", r.SessionID) }
 
+func (r *LifecycleResponse) namedSession() string { return r.SessionID }
+
 // resumeResponse is a LifecycleResponse that may say no.
 type resumeResponse lifecycleResponsePlain
 
@@ -47,6 +49,8 @@ func (r *resumeResponse) problem() error {
 	}
 	return (*LifecycleResponse)(r).problem()
 }
+
+func (r *resumeResponse) namedSession() string { return r.SessionID }
 
 // ArchiveSession ends a session. Its transcript stays and can be replayed. If an attempt of it
 // was lost and the next one finds the session archived, it has worked.

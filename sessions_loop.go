@@ -30,6 +30,8 @@ type LoopStateResponse struct {
 
 func (r *LoopStateResponse) problem() error { return missingText("sessionId", r.SessionID) }
 
+func (r *LoopStateResponse) namedSession() string { return r.SessionID }
+
 // SessionLoopState is where a loop stands.
 type SessionLoopState struct {
 	// Status is its status.

@@ -23,6 +23,8 @@ func (p *SessionParticipants) problem() error {
 	return missingIn("participants", p.Participants, "id", func(p *Participant) string { return p.ID })
 }
 
+func (p *SessionParticipants) namedSession() string { return p.SessionID }
+
 // Participant takes part in a session, or has.
 type Participant struct {
 	// ID is its id.

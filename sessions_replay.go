@@ -41,7 +41,14 @@ type SessionReplay struct {
 	Extra map[string]json.RawMessage `json:",embed,unknown"`
 }
 
-func (r *SessionReplay) problem() error { return missingText("sessionId", r.SessionID) }
+func (r *SessionReplay) problem() error {
+	if r.Entries == nil {
+		return &flaw{text: `the list "entries" is missing`}
+	}
+	return missingText("sessionId", r.SessionID)
+}
+
+func (r *SessionReplay) namedSession() string { return r.SessionID }
 
 // ReplaySourceCounts counts the entries a session has in each store of the Hub.
 type ReplaySourceCounts struct {
@@ -258,7 +265,7 @@ func (c *Client) ReplayEntries(ctx context.Context, sessionID string, params *Ge
 			return
 		}
 		defer func() { _ = a.outcome.Stream.Close() }()
-		reader := replayReader{stream: wire.NewStream(a.outcome.Stream, c.maxResponseSize)}
+		reader := replayReader{answer: a, stream: wire.NewStream(a.outcome.Stream, c.maxResponseSize)}
 		if err := reader.read(yield); err != nil {
 			yield(ConversationEntry{}, &ReplayError{Delivered: reader.delivered, Err: a.streamFailure(ctx, reader.stream, err)})
 		}
@@ -267,6 +274,7 @@ func (c *Client) ReplayEntries(ctx context.Context, sessionID string, params *Ge
 
 // replayReader takes the entries out of a replay.
 type replayReader struct {
+	answer    *answer
 	stream    *wire.Stream
 	delivered int
 	sessionID string
@@ -280,6 +288,9 @@ func (r *replayReader) read(yield func(ConversationEntry, error) bool) error {
 	var entry ConversationEntry // one for all: the loop gets copies
 	found, err := r.stream.Read("entries", func(raw []byte) bool {
 		entry = ConversationEntry{}
+		if bad = r.otherSession(); bad != nil {
+			return false
+		}
 		if bad = wire.Unmarshal(raw, (*conversationEntryPlain)(&entry)); bad != nil { // plain is faster
 			return false
 		}
@@ -290,14 +301,27 @@ func (r *replayReader) read(yield func(ConversationEntry, error) bool) error {
 	switch {
 	case left:
 		return nil
-	case bad != nil || err != nil:
-		return errors.Join(bad, err)
+	case bad != nil:
+		return bad
+	case err != nil:
+		return err
 	case r.refused:
 		return &flaw{"it says that the request failed", errRefused}
 	case !found:
 		return &flaw{text: `the list "entries" is missing`}
 	}
+	if err := r.otherSession(); err != nil {
+		return err
+	}
 	return missingText("sessionId", r.sessionID)
+}
+
+// otherSession returns an error if the replay has named another session so far.
+func (r *replayReader) otherSession() error {
+	if r.sessionID == "" {
+		return nil
+	}
+	return r.answer.otherSession(r.sessionID)
 }
 
 func (r *replayReader) member(name string, raw []byte) {
@@ -315,6 +339,8 @@ func (a *answer) streamFailure(ctx context.Context, stream *wire.Stream, err err
 	switch {
 	case ctx.Err() != nil:
 		err = contextError(ctx, ctx.Err(), nil)
+	case errors.As(err, new(*ResponseError)):
+		return err
 	case errors.As(err, &reason):
 		return a.unusable(reason.text, reason.cause)
 	case errors.Is(err, wire.ErrTooLarge):

@@ -58,13 +58,25 @@ func TestReplayEntries(t *testing.T) {
 		assert.Empty(t, entries)
 	})
 	t.Run("the sample, as GetReplay has it", func(t *testing.T) {
-		s := newServer(t, answerJSON(http.StatusOK, sample(t, "responses/session-replay.json")))
+		text := strings.Replace(sample(t, "responses/session-replay.json"), `"codesess_91c4f07e66d3"`, `"x"`, 1)
+		s := newServer(t, answerJSON(http.StatusOK, text))
 		entries, err := collect(t, s.client(t))
 		require.NoError(t, err)
 		whole, err := s.client(t).GetReplay(t.Context(), "x", nil)
 		require.NoError(t, err)
 		assert.Equal(t, whole.Entries, entries)
 	})
+}
+
+// TestGetReplayWithoutEntries is an error, as it is of ReplayEntries.
+func TestGetReplayWithoutEntries(t *testing.T) {
+	for _, body := range []string{`{"sessionId":"x"}`, `{"sessionId":"x","entries":null}`, `{"sessionId":"x","entries":{"a":1}}`} {
+		replay, err := newServer(t, answerJSON(http.StatusOK, body)).client(t).GetReplay(t.Context(), "x", nil)
+		assert.Nil(t, replay)
+		var unusable *coder.ResponseError
+		require.ErrorAs(t, err, &unusable)
+		assert.Equal(t, `the list "entries" is missing`, unusable.Reason)
+	}
 }
 
 func TestReplayEntriesOfUnusableAnswers(t *testing.T) {
@@ -79,6 +91,8 @@ func TestReplayEntriesOfUnusableAnswers(t *testing.T) {
 		`{"sessionId":"x"}`:                                         {0, `"entries" is missing`},
 		`{"sessionId":"x","entries":null}`:                          {0, `"entries" is missing`},
 		`{"sessionId":"x","entries":{"a":1}}`:                       {0, `"entries" is missing`},
+		`{"sessionId":"y","entries":` + twoEntries + `}`:            {0, `"y", and "x" was asked for`},
+		`{"entries":` + twoEntries + `,"sessionId":"y"}`:            {2, `"y", and "x" was asked for`},
 		`{"sessionId":"x","entries":` + twoEntries + `,"ok":false}`: {2, "request failed"},
 		`[]`: {0, "not valid JSON"}, `null`: {0, "not valid JSON"}, ``: {0, "not valid JSON"}, `<html>`: {0, "not valid JSON"},
 	} {

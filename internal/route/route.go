@@ -3,6 +3,7 @@ package route
 
 import (
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 )
@@ -13,7 +14,7 @@ type Error struct{ Field, Reason string }
 func (e *Error) Error() string { return e.Field + " " + e.Reason }
 
 // Path replaces the {names} of a template, in order, by the given ids, each escaped as one path
-// element. An id that is empty, "." or ".." would be another route, and is an error.
+// element. An id that is empty, or that climbs, would be another route, and is an error.
 func Path(template string, ids ...string) (string, error) {
 	if strings.Count(template, "{") != len(ids) {
 		return "", fmt.Errorf("route %s needs %d ids, got %d", template, strings.Count(template, "{"), len(ids))
@@ -23,11 +24,11 @@ func Path(template string, ids ...string) (string, error) {
 	for _, id := range ids {
 		before, rest, _ := strings.Cut(template, "{")
 		name, after, _ := strings.Cut(rest, "}")
-		switch id {
-		case "":
+		switch {
+		case id == "":
 			return "", &Error{name, "must not be empty"}
-		case ".", "..":
-			return "", &Error{name, `must not be "." or ".."`}
+		case Climbs(id):
+			return "", &Error{name, `must not have an element "." or ".."`}
 		}
 		b.WriteString(before)
 		escape(&b, id, component, "%20")
@@ -35,6 +36,28 @@ func Path(template string, ids ...string) (string, error) {
 	}
 	b.WriteString(template)
 	return b.String(), nil
+}
+
+// Climbs reports whether an id has an element "." or "..". Escaping does not help: gateways that decode %2F
+// in a path then resolve such elements, so that the id reaches something else. Some decode twice, and some
+// cut an element at a semicolon.
+func Climbs(id string) bool {
+	if !strings.ContainsAny(id, ".%") {
+		return false
+	}
+	for range 3 {
+		for _, element := range strings.FieldsFunc(id, func(r rune) bool { return r == '/' || r == '\\' }) {
+			if element, _, _ = strings.Cut(element, ";"); element == "." || element == ".." {
+				return true
+			}
+		}
+		decoded, err := url.PathUnescape(id)
+		if err != nil || decoded == id {
+			return false
+		}
+		id = decoded
+	}
+	return false
 }
 
 // What stays as it is in a path element, and in a form-encoded query.
