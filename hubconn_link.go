@@ -293,7 +293,7 @@ func (u *upgrade) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, err
 	}
 	if raw, ok := resp.Body.(io.ReadWriteCloser); ok {
-		s := &socket{raw: raw, link: u.link}
+		s := &counted{raw: raw, link: u.link}
 		u.link.mu.Lock()
 		u.link.socket = s
 		u.link.mu.Unlock()
@@ -302,14 +302,14 @@ func (u *upgrade) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// socket counts what goes through it.
-type socket struct {
+// counted counts what goes through it.
+type counted struct {
 	raw  io.ReadWriteCloser
 	link *link
 	once sync.Once
 }
 
-func (s *socket) Read(p []byte) (int, error) {
+func (s *counted) Read(p []byte) (int, error) {
 	n, err := s.raw.Read(p)
 	if n > 0 {
 		s.link.touch()
@@ -317,13 +317,13 @@ func (s *socket) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (s *socket) Write(p []byte) (int, error) {
+func (s *counted) Write(p []byte) (int, error) {
 	n, err := s.raw.Write(p)
 	s.link.sent.Add(int64(n))
 	return n, err
 }
 
-func (s *socket) Close() error {
+func (s *counted) Close() error {
 	var err error
 	s.once.Do(func() { err = s.raw.Close() })
 	return err

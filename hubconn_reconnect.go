@@ -85,7 +85,7 @@ func (h *HubConn) admit(l *link, attempt int, cause error, lost time.Time) {
 	h.op = "HubConn" // the call that made it is past
 	h.setState(StateConnected)
 	if cause != nil {
-		h.inbox.put(inboxItem{message: &ReconnectedMessage{Attempt: attempt, Cause: cause, Down: time.Since(lost)}})
+		h.inbox.Put(inboxItem{message: &ReconnectedMessage{Attempt: attempt, Cause: cause, Down: time.Since(lost)}})
 	}
 	if first := l.first; first != nil {
 		l.first = nil
@@ -118,14 +118,14 @@ func (h *HubConn) receive(l *link) *HubConnError {
 // failed meanwhile: the connection is lost, and nobody else would say so. When the connection is
 // closed there is nothing to wait for: what comes then is dropped.
 func (h *HubConn) waitForRoom(l *link) bool {
-	if !h.inbox.full() || h.ctx.Err() != nil {
+	if !h.inbox.Full() || h.ctx.Err() != nil {
 		return true
 	}
 	l.pause()
 	defer l.resume()
-	for h.inbox.full() {
+	for h.inbox.Full() {
 		select {
-		case <-h.inbox.room:
+		case <-h.inbox.Room():
 		case <-l.hurt:
 			return false
 		case <-h.ctx.Done():
@@ -141,7 +141,7 @@ func (h *HubConn) accept(raw []byte) {
 		return
 	}
 	h.settle(raw)
-	h.inbox.put(inboxItem{raw: raw})
+	h.inbox.Put(inboxItem{raw: raw})
 }
 
 // frameHead is what is looked at in a frame before somebody takes it.
