@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/coder/websocket"
-
 	"github.com/agentuity/coder-go/internal/route"
 	"github.com/agentuity/coder-go/internal/socket"
 )
@@ -47,8 +45,8 @@ type HubConn struct {
 	admitted   chan struct{} // closed by the reader: connected for the first time
 	over       chan struct{} // closed by the reader: closed for good
 
-	links  chan *link     // from the reader to the writer
-	writes chan *outgoing // from senders to the writer
+	links  chan *socket.Link // from the reader to the writer
+	writes chan *outgoing    // from senders to the writer
 	inbox  *socket.Inbox[inboxItem]
 
 	mu        sync.Mutex
@@ -56,10 +54,9 @@ type HubConn struct {
 	sessionID string
 	init      *HubInitMessage
 	subscribe []string
-	link      *link
+	link      *socket.Link // the last one
 	calls     map[callID]*hubCall
-	closed    bool          // by the caller
-	err       *HubConnError // set before over is closed
+	err       *HubConnError // why it has ended; set before over is closed
 }
 
 // Reading stops while so many messages, or so many bytes of them, wait for somebody to range over them.
@@ -72,7 +69,7 @@ func newHubConn(ctx context.Context, c *Client, op string, o HubConnectOptions) 
 	h := &HubConn{
 		client: c, op: op, options: o,
 		admitted: make(chan struct{}), over: make(chan struct{}),
-		links: make(chan *link), writes: make(chan *outgoing),
+		links: make(chan *socket.Link), writes: make(chan *outgoing),
 		inbox: socket.NewInbox(inboxMessages, inboxBytes, inboxItem.size),
 		state: StateConnecting, sessionID: o.SessionID, subscribe: o.Subscribe,
 		calls: make(map[callID]*hubCall),
@@ -312,14 +309,14 @@ func (h *HubConn) setState(s HubConnState) {
 // waits then, and all later calls, fail with an error that matches [ErrConnClosed]. The error is
 // always nil.
 func (h *HubConn) Close() error {
+	h.cancel() // before h.link is read: a link that is not there yet will not come any more
 	h.mu.Lock()
-	h.closed, h.state = true, StateClosed
+	h.state = StateClosed
 	l := h.link
 	h.mu.Unlock()
 	if l != nil {
-		l.shut(websocket.StatusNormalClosure, "Client closed", ErrConnClosed)
+		l.Close(int(CloseNormal), "Client closed", ErrConnClosed)
 	}
-	h.cancel()
 	h.goroutines.Wait()
 	return nil
 }
