@@ -9,9 +9,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/coder/websocket"
-
 	"github.com/agentuity/coder-go/internal/route"
+	"github.com/agentuity/coder-go/internal/socket"
 )
 
 // HubConnState is what a [HubConn] is at.
@@ -46,27 +45,32 @@ type HubConn struct {
 	admitted   chan struct{} // closed by the reader: connected for the first time
 	over       chan struct{} // closed by the reader: closed for good
 
-	links  chan *link     // from the reader to the writer
-	writes chan *outgoing // from senders to the writer
-	inbox  *inbox
+	links  chan *socket.Link // from the reader to the writer
+	writes chan *outgoing    // from senders to the writer
+	inbox  *socket.Inbox[inboxItem]
 
 	mu        sync.Mutex
 	state     HubConnState
 	sessionID string
 	init      *HubInitMessage
 	subscribe []string
-	link      *link
+	link      *socket.Link // the last one
 	calls     map[callID]*hubCall
-	closed    bool          // by the caller
-	err       *HubConnError // set before over is closed
+	err       *HubConnError // why it has ended; set before over is closed
 }
+
+// Reading stops while so many messages, or so many bytes of them, wait for somebody to range over them.
+const (
+	inboxMessages = 1024
+	inboxBytes    = 64 << 20
+)
 
 func newHubConn(ctx context.Context, c *Client, op string, o HubConnectOptions) *HubConn {
 	h := &HubConn{
 		client: c, op: op, options: o,
 		admitted: make(chan struct{}), over: make(chan struct{}),
-		links: make(chan *link), writes: make(chan *outgoing),
-		inbox: newInbox(),
+		links: make(chan *socket.Link), writes: make(chan *outgoing),
+		inbox: socket.NewInbox(inboxMessages, inboxBytes, inboxItem.size),
 		state: StateConnecting, sessionID: o.SessionID, subscribe: o.Subscribe,
 		calls: make(map[callID]*hubCall),
 	}
@@ -269,12 +273,6 @@ func (c *Client) connect(ctx context.Context, op string, options HubConnectOptio
 	return nil, failed
 }
 
-// How much waits for somebody to range over it.
-const (
-	inboxFrames = 1024
-	inboxBytes  = 64 << 20
-)
-
 // Init returns what the Hub said when it admitted the current connection, or the last one. It is
 // nil for an observer that was admitted without it.
 func (h *HubConn) Init() *HubInitMessage {
@@ -311,14 +309,14 @@ func (h *HubConn) setState(s HubConnState) {
 // waits then, and all later calls, fail with an error that matches [ErrConnClosed]. The error is
 // always nil.
 func (h *HubConn) Close() error {
+	h.cancel() // before h.link is read: a link that is not there yet will not come any more
 	h.mu.Lock()
-	h.closed, h.state = true, StateClosed
+	h.state = StateClosed
 	l := h.link
 	h.mu.Unlock()
 	if l != nil {
-		l.shut(websocket.StatusNormalClosure, "Client closed", ErrConnClosed)
+		l.Close(int(CloseNormal), "Client closed", ErrConnClosed)
 	}
-	h.cancel()
 	h.goroutines.Wait()
 	return nil
 }
@@ -339,11 +337,11 @@ func (h *HubConn) Messages(ctx context.Context) iter.Seq2[ServerMessage, error] 
 			yield(nil, noContext(op))
 			return
 		}
-		if !h.inbox.consume() {
+		if !h.inbox.Consume() {
 			yield(nil, &HubConnError{Operation: op, SessionID: h.SessionID(), Err: ErrMessagesInUse})
 			return
 		}
-		defer h.inbox.leave()
+		defer h.inbox.Leave()
 		for over := false; ; {
 			if h.ctx.Err() != nil {
 				return
@@ -352,7 +350,7 @@ func (h *HubConn) Messages(ctx context.Context) iter.Seq2[ServerMessage, error] 
 				yield(nil, h.ctxError(ctx, op))
 				return
 			}
-			if item, ok := h.inbox.take(); ok {
+			if item, ok := h.inbox.Take(); ok {
 				if !yield(item.decode(), nil) {
 					return
 				}
@@ -363,7 +361,7 @@ func (h *HubConn) Messages(ctx context.Context) iter.Seq2[ServerMessage, error] 
 				return
 			}
 			select {
-			case <-h.inbox.more:
+			case <-h.inbox.More():
 			case <-h.over:
 				over = true
 			case <-h.ctx.Done():
@@ -373,7 +371,15 @@ func (h *HubConn) Messages(ctx context.Context) iter.Seq2[ServerMessage, error] 
 	}
 }
 
-func (i *inboxItem) decode() ServerMessage {
+// inboxItem is a frame as it came, or a message of our own.
+type inboxItem struct {
+	raw     []byte
+	message ServerMessage
+}
+
+func (i inboxItem) size() int { return len(i.raw) }
+
+func (i inboxItem) decode() ServerMessage {
 	if i.message != nil {
 		return i.message
 	}
@@ -382,4 +388,4 @@ func (i *inboxItem) decode() ServerMessage {
 
 // DiscardMessages drops what has come, and from now on whatever comes while nobody ranges over
 // Messages. It is for programs that only send and wait for responses.
-func (h *HubConn) DiscardMessages() { h.inbox.discard() }
+func (h *HubConn) DiscardMessages() { h.inbox.Discard() }

@@ -5,18 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
-	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 
-	"github.com/coder/websocket"
-
 	"github.com/agentuity/coder-go/internal/route"
+	"github.com/agentuity/coder-go/internal/socket"
 	"github.com/agentuity/coder-go/internal/transport"
 	"github.com/agentuity/coder-go/internal/wire"
 )
@@ -26,36 +21,34 @@ const maxRetryAfter = time.Minute
 
 var errHandshakeTimeout = errors.New("the Hub has not admitted the connection in time")
 
-// establish makes one attempt: it finds the Hub, opens a socket and waits to be admitted.
-func (h *HubConn) establish() (*link, *HubConnError) {
+// establish makes one attempt: it finds the Hub, opens a socket and waits to be admitted. first is the
+// message that admitted an observer in the place of init.
+func (h *HubConn) establish() (l *socket.Link, first []byte, failure *HubConnError) {
 	base, err := h.client.hubURL(h.ctx, h.op)
 	if err != nil {
 		var lost *RequestError
 		passing := h.wasAdmitted() && (errors.As(err, &lost) || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrRateLimited))
-		return nil, &HubConnError{Operation: h.op, Code: ConnFailed, SessionID: h.SessionID(), Err: err, passing: passing}
+		return nil, nil, &HubConnError{Operation: h.op, Code: ConnFailed, SessionID: h.SessionID(), Err: err, passing: passing}
 	}
 	address, err := h.address(base)
 	if err != nil {
-		return nil, &HubConnError{Operation: h.op, Code: ConnFailed, SessionID: h.SessionID(), Err: err}
+		return nil, nil, &HubConnError{Operation: h.op, Code: ConnFailed, SessionID: h.SessionID(), Err: err}
 	}
 	bound, cancel := context.WithTimeout(h.ctx, h.options.HandshakeTimeout)
 	defer cancel()
-	l := newLink(context.WithoutCancel(h.ctx))
-	stop := context.AfterFunc(bound, l.kill)
-	defer stop()
-
-	failure := h.dial(l, address)
+	l, failure = h.dial(bound, address)
 	if failure == nil {
+		stop := context.AfterFunc(bound, l.Cut)
+		defer stop()
 		h.adopt(l)
-		failure = h.handshake(l)
+		first, failure = h.handshake(l)
 		if failure == nil && !stop() { // the time was up after all
-			failure = h.closeError(ConnFailed, l.end(bound.Err()))
+			failure = h.closeError(ConnFailed, l.EndReading(bound.Err()))
+		}
+		if failure == nil {
+			return l, first, nil
 		}
 	}
-	if failure == nil {
-		return l, nil
-	}
-	l.kill()
 	if failure.notSent && h.ctx.Err() == nil {
 		h.client.hub.forget(base)
 	}
@@ -67,7 +60,7 @@ func (h *HubConn) establish() (*link, *HubConnError) {
 		failure.Err = errHandshakeTimeout
 		failure.passing = failure.passing && h.wasAdmitted()
 	}
-	return nil, failure
+	return nil, nil, failure
 }
 
 func (h *HubConn) wasAdmitted() bool {
@@ -91,66 +84,51 @@ func (h *HubConn) address(base string) (string, error) {
 	return "ws" + strings.TrimPrefix(base, "http") + "/api" + path + query, err
 }
 
-// adopt makes an open link known to those who close it and to the writer.
-func (h *HubConn) adopt(l *link) {
+// adopt makes an open link known to Close and to the writer.
+func (h *HubConn) adopt(l *socket.Link) {
 	h.setState(StateAuthenticating)
 	h.mu.Lock()
 	h.link = l
-	closed := h.closed
 	h.mu.Unlock()
-	if closed {
-		l.kill()
-	}
 	h.links <- l
 }
 
-// dial opens the socket of a link.
-func (h *HubConn) dial(l *link, address string) *HubConnError {
+// dial opens a socket.
+func (h *HubConn) dial(ctx context.Context, address string) (*socket.Link, *HubConnError) {
 	creating := h.SessionID() == ""
-	client := *h.client.sockets
-	client.Transport = &upgrade{base: client.Transport, link: l, once: creating}
-	var asked, had atomic.Int32 // connections; the hooks run on other goroutines
-	ctx := httptrace.WithClientTrace(l.ctx, &httptrace.ClientTrace{
-		GetConn: func(string) { asked.Add(1) },
-		GotConn: func(httptrace.GotConnInfo) { had.Add(1) },
+	l, failed := socket.Dial(ctx, address, socket.Options{
+		Client: h.client.sockets, Header: h.client.header(false), Once: creating, ReadLimit: h.client.maxResponseSize,
 	})
-	ws, resp, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPClient: &client, HTTPHeader: h.client.header(false)}) //nolint:bodyclose // the library closes it
-	if err == nil {
-		ws.SetReadLimit(h.client.maxResponseSize)
-		l.ws = ws
-		return nil
+	if failed == nil {
+		return l, nil
 	}
 	e := &HubConnError{Operation: h.op, Code: ConnFailed, SessionID: h.SessionID()}
-	if resp != nil {
-		h.refusedDial(e, resp, creating)
+	if failed.Answer != nil {
+		h.refusedDial(e, failed.Answer, creating)
 		if e.Err == nil { // the library quotes headers
-			e.Err = errors.New(h.client.redact(err.Error()))
+			e.Err = errors.New(h.client.redact(failed.Error()))
 		}
-		return e
+		return nil, e
 	}
-	e.Err = err
-	if u := (*url.Error)(nil); errors.As(err, &u) { // its text holds the query
-		e.Err = u.Err
-	}
-	e.notSent = asked.Load() > 0 && had.Load() == 0
+	e.Err = failed.Err
+	e.notSent = failed.NeverSent
 	e.outcomeUnknown = creating && !e.notSent
-	e.passing = !e.outcomeUnknown && !failureOf(err).Permanent()
-	if dns := (*net.DNSError)(nil); errors.As(err, &dns) && dns.IsNotFound { // an outage, or a slip of the pen
+	e.passing = !e.outcomeUnknown && !failureOf(failed.Err).Permanent()
+	if dns := (*net.DNSError)(nil); errors.As(failed.Err, &dns) && dns.IsNotFound { // an outage, or a slip of the pen
 		e.passing = e.passing && h.wasAdmitted()
 	}
-	return e
+	return nil, e
 }
 
 // refusedDial describes an answer other than a socket.
-func (h *HubConn) refusedDial(e *HubConnError, resp *http.Response, creating bool) {
-	if resp.StatusCode == http.StatusSwitchingProtocols {
+func (h *HubConn) refusedDial(e *HubConnError, answered *socket.Answer, creating bool) {
+	if answered.Status == http.StatusSwitchingProtocols {
 		e.outcomeUnknown = creating
 		return
 	}
-	text, _ := io.ReadAll(resp.Body) // the library has cut it to 1 KiB
 	a := &answer{
 		request: &request{op: h.op, method: http.MethodGet, path: "/ws"},
-		outcome: &transport.Outcome{Status: resp.StatusCode, Header: resp.Header, Text: text, Attempts: 1},
+		outcome: &transport.Outcome{Status: answered.Status, Header: answered.Header, Text: answered.Body, Attempts: 1},
 		redact:  h.client.redact,
 	}
 	api := a.apiError()
@@ -163,24 +141,24 @@ func (h *HubConn) refusedDial(e *HubConnError, resp *http.Response, creating boo
 	}
 }
 
-// handshake reads until the Hub has admitted or refused the link.
-func (h *HubConn) handshake(l *link) *HubConnError {
+// handshake reads until the Hub has admitted or refused the link. first is the message that admitted
+// an observer in the place of init.
+func (h *HubConn) handshake(l *socket.Link) (first []byte, failure *HubConnError) {
 	for {
-		raw, err := l.read()
+		raw, err := l.Read()
 		if err != nil {
-			return h.closeError(ConnFailed, l.end(err))
+			return nil, h.closeError(ConnFailed, l.EndReading(err))
 		}
 		if e := h.refusal(raw); e != nil {
-			l.shut(websocket.StatusCode(CloseAuthRequired), "Auth failed", e)
+			l.Close(int(CloseAuthRequired), "Auth failed", e)
 			for err == nil {
-				_, err = l.read()
+				_, err = l.Read()
 			}
-			_ = l.end(err)
-			var closed websocket.CloseError
-			if errors.As(err, &closed) && closed.Code != websocket.StatusCode(CloseAuthRequired) { // no echo of ours
-				e.CloseCode, e.CloseReason = CloseCode(closed.Code), h.client.redact(closed.Reason)
+			_ = l.EndReading(err)
+			if code, reason, ok := socket.CloseFrame(err); ok && CloseCode(code) != CloseAuthRequired { // no echo of ours
+				e.CloseCode, e.CloseReason = CloseCode(code), h.client.redact(reason)
 			}
-			return e
+			return nil, e
 		}
 		switch m := decodeServerMessage(raw).(type) {
 		case *HubInitMessage:
@@ -190,16 +168,14 @@ func (h *HubConn) handshake(l *link) *HubConnError {
 				h.sessionID = m.SessionID
 			}
 			h.mu.Unlock()
-			l.greet = h.options.Role == RoleController
-			return nil
+			return nil, nil
 		case *UnknownMessage:
 		default:
 			if h.options.Role == RoleObserver {
 				h.mu.Lock()
 				h.init = nil
 				h.mu.Unlock()
-				l.first = raw
-				return nil
+				return raw, nil
 			}
 		}
 	}
@@ -237,14 +213,13 @@ func (h *HubConn) closeError(code HubConnErrorCode, cause error) *HubConnError {
 	e := &HubConnError{
 		Operation: h.op, Code: code, SessionID: h.SessionID(), Err: cause, passing: !creating, outcomeUnknown: creating,
 	}
-	var closed websocket.CloseError
-	switch {
-	case errors.As(cause, &closed):
+	if code, reason, ok := socket.CloseFrame(cause); ok {
 		e.Err, e.Code = nil, ConnLost
-		e.CloseCode, e.CloseReason = CloseCode(closed.Code), h.client.redact(closed.Reason)
+		e.CloseCode, e.CloseReason = CloseCode(code), h.client.redact(reason)
 		e.passing = e.passing && !e.CloseCode.Terminal()
 		e.outcomeUnknown = e.outcomeUnknown && !e.CloseCode.refuses()
-	case errors.Is(cause, websocket.ErrMessageTooBig):
+	}
+	if errors.Is(cause, socket.ErrTooLarge) {
 		e.passing = false // the next connection would bring it again
 		e.Err = &flaw{fmt.Sprintf("a message is larger than %d bytes", h.client.maxResponseSize), ErrResponseTooLarge}
 	}

@@ -137,10 +137,7 @@ func (h *HubConn) closedError(op string) *HubConnError {
 
 // overError is the error of every call after the connection has ended for good.
 func (h *HubConn) overError(op string) *HubConnError {
-	h.mu.Lock()
-	closed := h.closed
-	h.mu.Unlock()
-	if closed {
+	if h.ctx.Err() != nil {
 		return h.closedError(op)
 	}
 	e := h.err.as(op)

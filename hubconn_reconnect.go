@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/agentuity/coder-go/internal/backoff"
+	"github.com/agentuity/coder-go/internal/socket"
 	"github.com/agentuity/coder-go/internal/wire"
 )
 
@@ -33,10 +34,10 @@ func (h *HubConn) live() *HubConnError {
 		if cause == nil {
 			attempt++ // the first is no reconnect
 		}
-		l, err := h.establish()
+		l, first, err := h.establish()
 		logger.LogAttrs(h.ctx, slog.LevelDebug, "coder hub connection", append(h.logged(began, err), slog.Int("attempt", attempt))...)
 		if err == nil {
-			h.admit(l, attempts, cause, lost)
+			h.admit(l, first, attempts, cause, lost)
 			attempts, last, began = 0, nil, time.Now()
 			err = h.receive(l)
 			cause, lost = err, time.Now()
@@ -81,53 +82,50 @@ func (h *HubConn) logged(began time.Time, err *HubConnError) []slog.Attr {
 }
 
 // admit begins the life of a link whose handshake is over.
-func (h *HubConn) admit(l *link, attempt int, cause error, lost time.Time) {
+func (h *HubConn) admit(l *socket.Link, first []byte, attempt int, cause error, lost time.Time) {
 	h.op = "HubConn" // the call that made it is past
 	h.setState(StateConnected)
 	if cause != nil {
-		h.inbox.put(inboxItem{message: &ReconnectedMessage{Attempt: attempt, Cause: cause, Down: time.Since(lost)}})
+		h.inbox.Put(inboxItem{message: &ReconnectedMessage{Attempt: attempt, Cause: cause, Down: time.Since(lost)}})
 	}
-	if first := l.first; first != nil {
-		l.first = nil
+	if first != nil {
 		h.accept(first)
 	}
-	l.watch(h.options.HeartbeatTimeout)
-	close(l.ready)
+	l.Open(h.options.HeartbeatTimeout)
 	if cause == nil {
 		close(h.admitted)
 	}
 }
 
-// receive reads until the link is lost, and returns why.
-func (h *HubConn) receive(l *link) *HubConnError {
+// receive reads until the connection is lost, and returns why.
+func (h *HubConn) receive(l *socket.Link) *HubConnError {
 	var err error
-	for err == nil {
+	for err == nil && h.waitForRoom(l) {
 		var raw []byte
-		if !h.waitForRoom(l) {
-			err = errCut // end knows better
-		} else if raw, err = l.read(); err == nil {
+		if raw, err = l.Read(); err == nil {
 			h.accept(raw)
 		}
 	}
-	e := h.closeError(ConnLost, l.end(err))
+	e := h.closeError(ConnLost, l.EndReading(err))
 	h.cancelCalls(e)
 	return e
 }
 
-// waitForRoom does not read while nobody takes what was read. It returns false if a write has
-// failed meanwhile: the connection is lost, and nobody else would say so. When the connection is
-// closed there is nothing to wait for: what comes then is dropped.
-func (h *HubConn) waitForRoom(l *link) bool {
-	if !h.inbox.full() || h.ctx.Err() != nil {
+// waitForRoom blocks while as many messages wait as may. It returns false if there is nothing more to
+// read for: the link is closing because a write has failed, or because of the Hub's silence. The reader
+// would not notice that by itself while it waits. After Close it reads on, so that the Hub's answer to
+// the close frame is seen; accept drops what comes then.
+func (h *HubConn) waitForRoom(l *socket.Link) bool {
+	if !h.inbox.Full() || h.ctx.Err() != nil {
 		return true
 	}
-	l.pause()
-	defer l.resume()
-	for h.inbox.full() {
+	l.Pause()
+	defer l.Resume()
+	for h.inbox.Full() {
 		select {
-		case <-h.inbox.room:
-		case <-l.hurt:
-			return false
+		case <-h.inbox.Room():
+		case <-l.Closing():
+			return h.ctx.Err() != nil
 		case <-h.ctx.Done():
 			return true
 		}
@@ -141,7 +139,7 @@ func (h *HubConn) accept(raw []byte) {
 		return
 	}
 	h.settle(raw)
-	h.inbox.put(inboxItem{raw: raw})
+	h.inbox.Put(inboxItem{raw: raw})
 }
 
 // frameHead is what is looked at in a frame before somebody takes it.

@@ -1,50 +1,48 @@
 package coder
 
-import "time"
+import (
+	"time"
+
+	"github.com/agentuity/coder-go/internal/socket"
+)
 
 // write is the writer: it serves one link after the other.
 func (h *HubConn) write() {
 	var held *outgoing // taken from a sender, but not yet put on a socket
 	for l := range h.links {
 		held = h.serve(l, held)
-		close(l.left)
+		l.EndWriting()
 	}
 }
 
-// serve writes to a link until it ends, and returns what could not even be begun.
-func (h *HubConn) serve(l *link, held *outgoing) *outgoing {
+// serve writes to a link until it closes, and returns the frame that it had to leave unwritten.
+func (h *HubConn) serve(l *socket.Link, held *outgoing) *outgoing {
 	if hello := h.client.hello(); hello != nil {
-		_, _ = l.write(hello) // if it fails the reader notices
+		_, _ = l.Write(hello) // if it fails, the link is closing
 	}
-	if !l.await(l.ready) {
+	if !l.AwaitOpen() {
 		return held
 	}
-	if l.greet {
-		_, _ = l.write(ownFrame(new(BootstrapReadyMessage)))
+	if h.options.Role == RoleController {
+		_, _ = l.Write(ownFrame(new(BootstrapReadyMessage)))
 	}
 	ticker := time.NewTicker(h.options.HeartbeatInterval)
 	defer ticker.Stop()
 	for {
-		if held != nil && !l.over() {
-			held = h.deliver(l, held)
-		}
-		if l.failed() {
-			l.await(nil)
+		select {
+		case <-l.Closing(): // asked first: what is held goes to the next link
 			return held
+		default:
 		}
-		writes := h.writes
-		if held != nil { // one at a time, or the first would be forgotten
-			writes = nil
+		if held != nil {
+			held = h.deliver(l, held) // not nil only if the write failed, and then the link is closing
+			continue
 		}
 		select {
-		case <-l.dying:
-			l.await(nil)
-			return held
-		case <-l.lost:
-			return held
+		case <-l.Closing():
 		case <-ticker.C:
-			_, _ = l.write(ownFrame(&PingMessage{Timestamp: UnixMilli{time.Now()}}))
-		case held = <-writes:
+			_, _ = l.Write(ownFrame(&PingMessage{Timestamp: UnixMilli{time.Now()}}))
+		case held = <-h.writes:
 		}
 	}
 }
@@ -60,14 +58,14 @@ func ownFrame(m ClientMessage) []byte {
 
 // deliver writes a frame. It returns the frame if nothing of it went out and its sender still
 // waits, so that another link may carry it.
-func (h *HubConn) deliver(l *link, out *outgoing) *outgoing {
+func (h *HubConn) deliver(l *socket.Link, out *outgoing) *outgoing {
 	if !out.state.CompareAndSwap(outgoingWaits, outgoingTaken) {
 		return nil
 	}
 	if out.call != nil {
 		h.await(out.call)
 	}
-	gone, err := l.write(out.frame)
+	gone, err := l.Write(out.frame)
 	if err == nil && out.sent != nil {
 		out.sent()
 	}

@@ -2,7 +2,6 @@ package coder
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"io"
 	"net"
@@ -15,6 +14,8 @@ import (
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/agentuity/coder-go/internal/socket"
 )
 
 // pipeHub is the Hub's side of connections that are made without a network: one end of a pipe each.
@@ -62,58 +63,15 @@ func drain(conn *websocket.Conn) {
 }
 
 // openLink opens a link that nobody reads or writes yet.
-func openLink(t *testing.T, hub pipeHub) *link {
+func openLink(t *testing.T, hub pipeHub) *socket.Link {
 	t.Helper()
-	l := newLink(t.Context())
-	client := &http.Client{Transport: &upgrade{base: hub, link: l}}
-	ws, _, err := websocket.Dial(l.ctx, "ws://hub.invalid", &websocket.DialOptions{HTTPClient: client})
-	require.NoError(t, err)
-	ws.SetReadLimit(-1)
-	l.ws = ws
+	l, err := socket.Dial(t.Context(), "ws://hub.invalid", socket.Options{Client: &http.Client{Transport: hub}, ReadLimit: -1})
+	require.Nil(t, err)
 	t.Cleanup(func() {
-		l.kill()
-		_ = ws.CloseNow()
+		l.EndWriting()
+		_ = l.EndReading(nil)
 	})
 	return l
-}
-
-// TestFramesAreTheCallers: what read returned does not change when it is called again, however large
-// it is and whatever of the buffer it takes up. A buffer that had to grow large is not kept.
-func TestFramesAreTheCallers(t *testing.T) {
-	var sizes []int
-	for size := 50 << 10; size < 2<<20; size += size / 9 {
-		sizes = append(sizes, size, 10)
-	}
-	synctest.Test(t, func(t *testing.T) {
-		l := openLink(t, pipeHub{play: func(conn *websocket.Conn) {
-			for i, size := range sizes {
-				_ = conn.Write(context.Background(), websocket.MessageText, bytes.Repeat([]byte{byte(i)}, size))
-			}
-			drain(conn)
-		}})
-		var frames [][]byte
-		given, copied := 0, 0
-		for _, size := range sizes {
-			frame, err := l.read()
-			require.NoError(t, err)
-			require.Len(t, frame, size)
-			frames = append(frames, frame)
-			assert.LessOrEqual(t, l.scratch.Cap(), 1<<20, "after %d bytes", size)
-			switch {
-			case l.scratch.Cap() > 0:
-			case size < 1<<20:
-				given++
-				assert.LessOrEqual(t, cap(frame), size+size/4)
-			default:
-				copied++
-			}
-		}
-		assert.Positive(t, given, "or the test has lost its case")
-		assert.Positive(t, copied, "or the test has lost its case")
-		for i, frame := range frames {
-			require.Equal(t, bytes.Repeat([]byte{byte(i)}, sizes[i]), frame, "frame %d of %d bytes", i, sizes[i])
-		}
-	})
 }
 
 // onWrite calls a function before each write to the socket.
