@@ -47,16 +47,18 @@ type HubConn struct {
 
 	links  chan *socket.Link // from the reader to the writer
 	writes chan *outgoing    // from senders to the writer
+	pings  ownPings
 	inbox  *socket.Inbox[inboxItem]
 
-	mu        sync.Mutex
-	state     HubConnState
-	sessionID string
-	init      *HubInitMessage
-	subscribe []string
-	link      *socket.Link // the last one
-	calls     map[callID]*hubCall
-	err       *HubConnError // why it has ended; set before over is closed
+	mu         sync.Mutex
+	state      HubConnState
+	sessionID  string
+	init       *HubInitMessage
+	subscribe  []string
+	link       *socket.Link // the last one
+	calls      map[callID]*hubCall
+	failedSend *outgoing     // its write has failed; the reader tells its sender why
+	err        *HubConnError // why it has ended; set before over is closed
 }
 
 // Reading stops while so many messages, or so many bytes of them, wait for somebody to range over them.
@@ -65,13 +67,13 @@ const (
 	inboxBytes    = 64 << 20
 )
 
-func newHubConn(ctx context.Context, c *Client, op string, o HubConnectOptions) *HubConn {
+func newHubConn(ctx context.Context, c *Client, op, sessionID string, o HubConnectOptions) *HubConn {
 	h := &HubConn{
 		client: c, op: op, options: o,
 		admitted: make(chan struct{}), over: make(chan struct{}),
 		links: make(chan *socket.Link), writes: make(chan *outgoing),
 		inbox: socket.NewInbox(inboxMessages, inboxBytes, inboxItem.size),
-		state: StateConnecting, sessionID: o.SessionID, subscribe: o.Subscribe,
+		state: StateConnecting, sessionID: sessionID, subscribe: o.Subscribe,
 		calls: make(map[callID]*hubCall),
 	}
 	h.ctx, h.cancel = context.WithCancel(ctx)
@@ -79,10 +81,8 @@ func newHubConn(ctx context.Context, c *Client, op string, o HubConnectOptions) 
 }
 
 // HubConnectOptions says what to connect to, as what, and how to go on when the connection is
-// lost. The zero value creates a session and observes it.
+// lost. The zero value observes.
 type HubConnectOptions struct {
-	// SessionID is the session to join. Without one the Hub creates a session.
-	SessionID string
 	// Role is the part to play: [RoleObserver], [RoleController] or [RoleLead]. Default: RoleObserver.
 	Role HubRole
 	// Agent is the agent that a sub-agent is.
@@ -105,19 +105,22 @@ type HubConnectOptions struct {
 	// DriverVersion is the version of a driver, for the Hub's records.
 	DriverVersion string
 	// MaxReconnectAttempts is the largest number of attempts in a row to connect again. The count
-	// begins anew whenever the Hub admits the connection. Negative: none. Default: 10.
+	// begins anew once a connection has proved healthy: it was read for 5 s after the Hub had admitted
+	// it, or has brought what only a session at work sends. Negative: none. Default: 10.
 	MaxReconnectAttempts int
 	// ReconnectDelay is the wait before the first of them. It doubles with each, and up to half of
-	// it is taken off at random. Default: 1 s.
+	// it is taken off at random. The waits begin anew after 30 s of reading. Default: 1 s.
 	ReconnectDelay time.Duration
 	// MaxReconnectDelay is what the waits grow to. Default: 30 s.
 	MaxReconnectDelay time.Duration
-	// HeartbeatInterval is the time between two pings. Default: 10 s.
+	// HeartbeatInterval is the time between two pings. Negative: no pings. Default: 10 s.
 	HeartbeatInterval time.Duration
-	// HeartbeatTimeout is how long the Hub may send nothing before the connection counts as lost. It
-	// must be longer than HeartbeatInterval. Default: 30 s, and at least 3 times HeartbeatInterval.
+	// HeartbeatTimeout is how long the Hub may send nothing, and how long a write may move no byte,
+	// before the connection counts as lost. It must be longer than HeartbeatInterval. Negative: for
+	// ever. Default: 30 s, and at least 3 times HeartbeatInterval.
 	HeartbeatTimeout time.Duration
-	// HandshakeTimeout bounds each attempt, until the Hub has said init. Default: 30 s.
+	// HandshakeTimeout bounds each attempt, from finding the Hub until it has said init. Negative: no
+	// bound but the context. Default: 30 s.
 	HandshakeTimeout time.Duration
 }
 
@@ -125,29 +128,49 @@ type HubConnectOptions struct {
 type AttachOptions struct {
 	// Preparation says how long to wait for the session to wake.
 	Preparation RemoteAttachPreparationOptions
-	// Connection is as for Connect. Its SessionID and Role are set by Attach.
+	// Connection is as for Connect. Its Role is set by Attach.
 	Connection HubConnectOptions
 }
 
-// Connect opens a live connection to the Hub, as an observer, a controller or the lead of a
-// session, and returns when the Hub has admitted it. The context bounds that, and nothing later:
-// end the connection with [HubConn.Close].
+// Connect opens a live connection to a session, as an observer, a controller or the lead, and returns
+// when the Hub has admitted it. The context bounds that, and nothing later: end the connection with
+// [HubConn.Close]. Nil options observe.
 //
-// With a SessionID, attempts that fail for a reason that may pass (the network, a status of 5xx or
-// 429, a connection that is closed before the Hub has said init, as during a restart) are followed
-// by others until the context ends or MaxReconnectAttempts is exceeded. A Hub that accepts and is
-// then silent for HandshakeTimeout ends it, and so does a host name that does not exist.
-//
-// Without a SessionID Connect creates a session. Nothing is tried again that may have reached the
-// Hub: the error then matches [ErrOutcomeUnknown]. If the session has an id by then, the error has it.
+// Attempts that fail for a transient reason (the network, a status of 5xx, 408, 425 or 429, a connection
+// that is closed before the Hub has said init, as during a restart) are followed by others until the
+// context ends or MaxReconnectAttempts is exceeded. A Hub that accepts and is then silent for
+// HandshakeTimeout ends it, and so does a host name that does not exist.
 //
 // The API key goes into a header and into the first message, never into the URL.
+//
+// Errors: [*ValidationError], also for an empty id, and [*HubConnError].
+//
+// GET /ws, as a WebSocket
+func (c *Client) Connect(ctx context.Context, sessionID string, options *HubConnectOptions) (*HubConn, error) {
+	const op = "Connect"
+	if err := checkSessionID(op, sessionID); err != nil {
+		return nil, err
+	}
+	return c.connect(ctx, op, sessionID, options.orDefault())
+}
+
+// ConnectNew opens a live connection that creates its session. Nothing is tried again that may have
+// reached the Hub: the error then matches [ErrOutcomeUnknown]. If the session has an id by then, the
+// error has it. Once ConnectNew has returned, [HubConn.SessionID] is the session, and a connection that
+// is lost is made again to it. In all else it is as Connect.
 //
 // Errors: [*ValidationError] and [*HubConnError].
 //
 // GET /ws, as a WebSocket
-func (c *Client) Connect(ctx context.Context, options HubConnectOptions) (*HubConn, error) {
-	return c.connect(ctx, "Connect", options)
+func (c *Client) ConnectNew(ctx context.Context, options *HubConnectOptions) (*HubConn, error) {
+	return c.connect(ctx, "ConnectNew", "", options.orDefault())
+}
+
+func (o *HubConnectOptions) orDefault() HubConnectOptions {
+	if o == nil {
+		return HubConnectOptions{}
+	}
+	return *o
 }
 
 // Attach makes sure that a controller can attach to a session, as PrepareSessionForRemoteAttach
@@ -164,10 +187,10 @@ func (c *Client) Attach(ctx context.Context, sessionID string, options *AttachOp
 	if options != nil {
 		o = *options
 	}
-	if err := get(op, "/hub/session/{sessionID}", sessionID).check(); err != nil {
+	if err := checkSessionID(op, sessionID); err != nil {
 		return nil, err
 	}
-	o.Connection.SessionID, o.Connection.Role = sessionID, RoleController
+	o.Connection.Role = RoleController
 	if _, err := o.Connection.complete(op); err != nil {
 		return nil, err
 	}
@@ -181,11 +204,11 @@ func (c *Client) Attach(ctx context.Context, sessionID string, options *AttachOp
 	case !session.RuntimeAvailable:
 		return nil, notAttachable(sessionID, "the session has no runtime")
 	}
-	return c.connect(ctx, op, o.Connection)
+	return c.connect(ctx, op, sessionID, o.Connection)
 }
 
 func notAttachable(sessionID, why string) error {
-	return &HubConnError{Operation: "Attach", SessionID: sessionID, Code: ConnFailed, Err: &flaw{why, ErrNotAttachable}}
+	return newHubConnError("Attach", sessionID, ConnFailed, &flaw{why, ErrNotAttachable})
 }
 
 // complete checks the options and returns them with their defaults.
@@ -201,12 +224,15 @@ func (o HubConnectOptions) complete(op string) (HubConnectOptions, error) {
 		{"HeartbeatTimeout", &o.HeartbeatTimeout, max(30*time.Second, 3*o.HeartbeatInterval)},
 		{"HandshakeTimeout", &o.HandshakeTimeout, 30 * time.Second},
 	} {
-		if *d.value < 0 {
+		if *d.value < 0 && strings.HasSuffix(d.field, "Delay") {
 			return o, invalid(op, d.field, "must not be negative")
 		}
 		*d.value = cmp.Or(*d.value, d.def)
+		if *d.value < 0 {
+			*d.value = forever
+		}
 	}
-	if o.HeartbeatTimeout <= o.HeartbeatInterval {
+	if o.HeartbeatTimeout <= o.HeartbeatInterval && o.HeartbeatInterval < forever {
 		return o, invalid(op, "HeartbeatTimeout", "must be longer than HeartbeatInterval, which it is to see answered")
 	}
 	o.MaxReconnectAttempts = max(0, cmp.Or(o.MaxReconnectAttempts, 10))
@@ -234,7 +260,8 @@ func (o *HubConnectOptions) query(sessionID, orgID string, subscribe []string) (
 		Encode()
 }
 
-func (c *Client) connect(ctx context.Context, op string, options HubConnectOptions) (*HubConn, error) {
+// connect opens a connection to a session; "" for a new one.
+func (c *Client) connect(ctx context.Context, op, sessionID string, options HubConnectOptions) (*HubConn, error) {
 	options, err := options.complete(op)
 	if err != nil {
 		return nil, err
@@ -243,9 +270,9 @@ func (c *Client) connect(ctx context.Context, op string, options HubConnectOptio
 		return nil, noContext(op)
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, &HubConnError{Operation: op, SessionID: options.SessionID, Err: contextError(ctx, err, nil)}
+		return nil, newHubConnError(op, sessionID, "", contextError(ctx, err, nil))
 	}
-	h := newHubConn(context.WithoutCancel(ctx), c, op, options)
+	h := newHubConn(context.WithoutCancel(ctx), c, op, sessionID, options)
 	h.goroutines.Go(h.run)
 	h.goroutines.Go(h.write)
 	select {
@@ -258,7 +285,7 @@ func (c *Client) connect(ctx context.Context, op string, options HubConnectOptio
 	}
 	_ = h.Close()
 	failed := h.err.as(op)
-	if options.SessionID == "" && failed.SessionID != "" { // the Hub has created it
+	if sessionID == "" && failed.SessionID != "" { // the Hub has created it
 		failed.outcomeUnknown = true
 	}
 	if err := ctx.Err(); err != nil {
@@ -266,9 +293,9 @@ func (c *Client) connect(ctx context.Context, op string, options HubConnectOptio
 		if failed.Code != "" {
 			last = h.err
 		}
-		failed = &HubConnError{
-			Operation: op, SessionID: failed.SessionID, Err: contextError(ctx, err, last), outcomeUnknown: failed.outcomeUnknown,
-		}
+		unknown := failed.outcomeUnknown
+		failed = newHubConnError(op, failed.SessionID, "", contextError(ctx, err, last))
+		failed.outcomeUnknown = unknown
 	}
 	return nil, failed
 }
@@ -338,7 +365,7 @@ func (h *HubConn) Messages(ctx context.Context) iter.Seq2[ServerMessage, error] 
 			return
 		}
 		if !h.inbox.Consume() {
-			yield(nil, &HubConnError{Operation: op, SessionID: h.SessionID(), Err: ErrMessagesInUse})
+			yield(nil, h.newError(op, "", ErrMessagesInUse))
 			return
 		}
 		defer h.inbox.Leave()

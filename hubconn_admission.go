@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -21,46 +20,72 @@ const maxRetryAfter = time.Minute
 
 var errHandshakeTimeout = errors.New("the Hub has not admitted the connection in time")
 
+// failedAttempt is an attempt to connect that failed, or a connection that was lost.
+type failedAttempt struct {
+	err        *HubConnError
+	failure    transport.Failure
+	retryAfter time.Duration
+	opened     bool // the socket was open
+	final      bool // before the Hub has admitted the connection once, there is no other attempt
+}
+
+// isTransient reports whether there is another attempt. Exceptions: an attempt that creates a session is
+// repeated only while it certainly had no effect, and never once its socket was open; an attempt that is
+// final is the last until the Hub has admitted the connection once.
+func (h *HubConn) isTransient(f *failedAttempt) bool {
+	switch {
+	case !f.failure.Transient(), f.retryAfter > maxRetryAfter, f.final && !h.wasAdmitted():
+		return false
+	case h.SessionID() == "":
+		return !f.opened && f.failure.Repeats(false)
+	}
+	return true
+}
+
 // establish makes one attempt: it finds the Hub, opens a socket and waits to be admitted. first is the
 // message that admitted an observer in the place of init.
-func (h *HubConn) establish() (l *socket.Link, first []byte, failure *HubConnError) {
-	base, err := h.client.hubURL(h.ctx, h.op)
-	if err != nil {
-		var lost *RequestError
-		passing := h.wasAdmitted() && (errors.As(err, &lost) || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrRateLimited))
-		return nil, nil, &HubConnError{Operation: h.op, Code: ConnFailed, SessionID: h.SessionID(), Err: err, passing: passing}
-	}
-	address, err := h.address(base)
-	if err != nil {
-		return nil, nil, &HubConnError{Operation: h.op, Code: ConnFailed, SessionID: h.SessionID(), Err: err}
-	}
+func (h *HubConn) establish() (l *socket.Link, first []byte, failed *failedAttempt) {
 	bound, cancel := context.WithTimeout(h.ctx, h.options.HandshakeTimeout)
 	defer cancel()
-	l, failure = h.dial(bound, address)
-	if failure == nil {
-		stop := context.AfterFunc(bound, l.Cut)
-		defer stop()
-		h.adopt(l)
-		first, failure = h.handshake(l)
-		if failure == nil && !stop() { // the time was up after all
-			failure = h.closeError(ConnFailed, l.EndReading(bound.Err()))
-		}
-		if failure == nil {
-			return l, first, nil
-		}
-	}
-	if failure.notSent && h.ctx.Err() == nil {
-		h.client.hub.forget(base)
+	base, err := h.client.hubURL(bound, h.op)
+	if err == nil {
+		l, first, failed = h.establishAt(bound, base)
+	} else { // discovery has made attempts of its own
+		failed = &failedAttempt{err: h.newError(h.op, ConnFailed, err), failure: failureOf(err), final: true}
 	}
 	switch {
-	case failure.Code == ConnRefused: // and whatever ended then, it was not to be
+	case failed == nil, failed.err.Code == ConnRefused: // the answer counts, whatever ended then
 	case h.ctx.Err() != nil:
-		failure.Code, failure.Err = "", ErrConnClosed
+		failed.err.Code, failed.err.Err = "", ErrConnClosed
 	case bound.Err() != nil:
-		failure.Err = errHandshakeTimeout
-		failure.passing = failure.passing && h.wasAdmitted()
+		failed.err.Err, failed.failure, failed.final = errHandshakeTimeout, transport.Lost, true
 	}
-	return nil, nil, failure
+	return l, first, failed
+}
+
+func (h *HubConn) establishAt(bound context.Context, base string) (*socket.Link, []byte, *failedAttempt) {
+	address, err := h.address(base)
+	if err != nil {
+		return nil, nil, &failedAttempt{err: h.newError(h.op, ConnFailed, err), failure: transport.Rejected}
+	}
+	l, failed := h.dial(bound, address)
+	if failed != nil {
+		if failed.failure.NeverSent() && h.ctx.Err() == nil {
+			h.client.hub.forget(base)
+		}
+		return nil, nil, failed
+	}
+	stop := context.AfterFunc(bound, l.Cut)
+	defer stop()
+	h.adopt(l)
+	first, failed := h.handshake(l)
+	if failed == nil && !stop() { // the time was up after all
+		failed = h.lost(ConnFailed, l.EndReading(bound.Err()))
+	}
+	if failed != nil {
+		return nil, nil, failed
+	}
+	return l, first, nil
 }
 
 func (h *HubConn) wasAdmitted() bool {
@@ -94,74 +119,63 @@ func (h *HubConn) adopt(l *socket.Link) {
 }
 
 // dial opens a socket.
-func (h *HubConn) dial(ctx context.Context, address string) (*socket.Link, *HubConnError) {
+func (h *HubConn) dial(ctx context.Context, address string) (*socket.Link, *failedAttempt) {
 	creating := h.SessionID() == ""
-	l, failed := socket.Dial(ctx, address, socket.Options{
+	l, dial := socket.Dial(ctx, address, socket.Options{
 		Client: h.client.sockets, Header: h.client.header(false), Once: creating, ReadLimit: h.client.maxResponseSize,
 	})
-	if failed == nil {
+	if dial == nil {
 		return l, nil
 	}
-	e := &HubConnError{Operation: h.op, Code: ConnFailed, SessionID: h.SessionID()}
-	if failed.Answer != nil {
-		h.refusedDial(e, failed.Answer, creating)
-		if e.Err == nil { // the library quotes headers
-			e.Err = errors.New(h.client.redact(failed.Error()))
+	failed := &failedAttempt{err: h.newError(h.op, ConnFailed, dial.Err), failure: failureOf(dial.Err)}
+	if dial.Answer == nil {
+		if dial.NeverSent && !failed.failure.NeverSent() {
+			failed.failure = transport.NeverSent
 		}
-		return nil, e
+		// A host that does not exist is a mistake in the URL, or an outage of one that was there.
+		failed.final = failed.failure == transport.UnknownHost
+		failed.err.outcomeUnknown = creating && !dial.NeverSent
+		return nil, failed
 	}
-	e.Err = failed.Err
-	e.notSent = failed.NeverSent
-	e.outcomeUnknown = creating && !e.notSent
-	e.passing = !e.outcomeUnknown && !failureOf(failed.Err).Permanent()
-	if dns := (*net.DNSError)(nil); errors.As(failed.Err, &dns) && dns.IsNotFound { // an outage, or a slip of the pen
-		e.passing = e.passing && h.wasAdmitted()
+	if dial.Answer.Status/100 <= 2 { // the upgrade is broken, or nobody has seen that one was asked for
+		failed.failure = transport.Unusable
+		failed.err.Err = errors.New(h.client.redact(dial.Error())) // the library quotes headers
+		failed.err.outcomeUnknown = creating && dial.Answer.Status == http.StatusSwitchingProtocols
 	}
-	return nil, e
-}
-
-// refusedDial describes an answer other than a socket.
-func (h *HubConn) refusedDial(e *HubConnError, answered *socket.Answer, creating bool) {
-	if answered.Status == http.StatusSwitchingProtocols {
-		e.outcomeUnknown = creating
-		return
+	if dial.Answer.Status != http.StatusSwitchingProtocols {
+		a := &answer{
+			request: &request{op: h.op, method: http.MethodGet, path: "/ws"},
+			outcome: &transport.Outcome{Status: dial.Answer.Status, Header: dial.Answer.Header, Text: dial.Answer.Body, Attempts: 1},
+			redact:  h.client.redact,
+		}
+		api := a.apiError()
+		failed.err.Err, failed.retryAfter = api, api.RetryAfter
+		if api.failure != transport.None {
+			failed.failure = api.failure
+		}
+		failed.err.outcomeUnknown = creating && failed.failure.Unknown() && failed.failure != transport.Unusable
 	}
-	a := &answer{
-		request: &request{op: h.op, method: http.MethodGet, path: "/ws"},
-		outcome: &transport.Outcome{Status: answered.Status, Header: answered.Header, Text: answered.Body, Attempts: 1},
-		redact:  h.client.redact,
-	}
-	api := a.apiError()
-	e.Err = api
-	e.retryAfter = api.RetryAfter
-	e.passing = api.failure.Transient() && e.retryAfter <= maxRetryAfter
-	if creating {
-		e.passing = e.passing && api.failure.Repeats(false)
-		e.outcomeUnknown = api.failure.Unknown()
-	}
+	return nil, failed
 }
 
 // handshake reads until the Hub has admitted or refused the link. first is the message that admitted
 // an observer in the place of init.
-func (h *HubConn) handshake(l *socket.Link) (first []byte, failure *HubConnError) {
+func (h *HubConn) handshake(l *socket.Link) (first []byte, failed *failedAttempt) {
 	for {
 		raw, err := l.Read()
 		if err != nil {
-			return nil, h.closeError(ConnFailed, l.EndReading(err))
+			return nil, h.lost(ConnFailed, l.EndReading(err))
 		}
 		if e := h.refusal(raw); e != nil {
-			l.Close(int(CloseAuthRequired), "Auth failed", e)
-			for err == nil {
-				_, err = l.Read()
-			}
-			_ = l.EndReading(err)
-			if code, reason, ok := socket.CloseFrame(err); ok && CloseCode(code) != CloseAuthRequired { // no echo of ours
-				e.CloseCode, e.CloseReason = CloseCode(code), h.client.redact(reason)
-			}
-			return nil, e
+			return nil, h.refuse(l, e, CloseAuthRequired, "Auth failed")
 		}
 		switch m := decodeServerMessage(raw).(type) {
 		case *HubInitMessage:
+			if asked := h.SessionID(); asked != "" && m.SessionID != "" && m.SessionID != asked {
+				e := h.newError(h.op, ConnFailed, fmt.Errorf("the Hub has answered for session %q, and %q was asked for",
+					shorten(m.SessionID), shorten(asked)))
+				return nil, h.refuse(l, e, CloseNormal, "Another session")
+			}
 			h.mu.Lock()
 			h.init = m
 			if m.SessionID != "" {
@@ -181,6 +195,20 @@ func (h *HubConn) handshake(l *socket.Link) (first []byte, failure *HubConnError
 	}
 }
 
+// refuse closes a link that is not to be used, with the reason.
+func (h *HubConn) refuse(l *socket.Link, e *HubConnError, code CloseCode, reason string) *failedAttempt {
+	l.Close(int(code), reason, e)
+	var err error
+	for err == nil {
+		_, err = l.Read()
+	}
+	_ = l.EndReading(err)
+	if closed, reason, ok := socket.CloseFrame(err); ok && CloseCode(closed) != code { // no echo of ours
+		e.CloseCode, e.CloseReason = CloseCode(closed), h.client.redact(reason)
+	}
+	return &failedAttempt{err: e, failure: transport.Rejected, opened: true}
+}
+
 // refusal returns the error of a frame that refuses the connection.
 func (h *HubConn) refusal(raw []byte) *HubConnError {
 	var frame struct {
@@ -190,7 +218,7 @@ func (h *HubConn) refusal(raw []byte) *HubConnError {
 		Message string          `json:"message"`
 	}
 	_ = wire.Unmarshal(raw, &frame) // what is no JSON refuses nothing
-	e := &HubConnError{Operation: h.op, Code: ConnRefused, SessionID: h.SessionID()}
+	e := h.newError(h.op, ConnRefused, nil)
 	switch text := string(frame.Error); {
 	case text != "" && text != "null" && text != "false" && text != "0" && text != `""`:
 		var said string
@@ -207,21 +235,22 @@ func (h *HubConn) refusal(raw []byte) *HubConnError {
 	return e
 }
 
-// closeError is the error of a link that was open.
-func (h *HubConn) closeError(code HubConnErrorCode, cause error) *HubConnError {
-	creating := h.SessionID() == ""
-	e := &HubConnError{
-		Operation: h.op, Code: code, SessionID: h.SessionID(), Err: cause, passing: !creating, outcomeUnknown: creating,
-	}
+// lost describes a link that was open and has ended.
+func (h *HubConn) lost(code HubConnErrorCode, cause error) *failedAttempt {
+	e := h.newError(h.op, code, cause)
+	e.outcomeUnknown = h.SessionID() == ""
+	failed := &failedAttempt{err: e, failure: transport.Lost, opened: true}
 	if code, reason, ok := socket.CloseFrame(cause); ok {
 		e.Err, e.Code = nil, ConnLost
 		e.CloseCode, e.CloseReason = CloseCode(code), h.client.redact(reason)
-		e.passing = e.passing && !e.CloseCode.Terminal()
 		e.outcomeUnknown = e.outcomeUnknown && !e.CloseCode.refuses()
+		if e.CloseCode.Terminal() {
+			failed.failure = transport.Rejected
+		}
 	}
 	if errors.Is(cause, socket.ErrTooLarge) {
-		e.passing = false // the next connection would bring it again
+		failed.failure = transport.Unusable // the next connection would bring it again
 		e.Err = &flaw{fmt.Sprintf("a message is larger than %d bytes", h.client.maxResponseSize), ErrResponseTooLarge}
 	}
-	return e
+	return failed
 }

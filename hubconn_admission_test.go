@@ -60,12 +60,12 @@ func TestTheContextEndsAsTheSessionIsCreated(t *testing.T) {
 			cancel()
 			time.Sleep(time.Millisecond)
 		})
-		_, err := hub.client(logger).Connect(ctx, coder.HubConnectOptions{Role: coder.RoleLead})
+		_, err := hub.client(logger).ConnectNew(ctx, &coder.HubConnectOptions{Role: coder.RoleLead})
 		e := connError(t, err)
 		require.ErrorIs(t, err, context.Canceled)
 		require.ErrorIs(t, err, coder.ErrOutcomeUnknown)
 		assert.Equal(t, "codesess_1", e.SessionID)
-		assert.Equal(t, "Connect", e.Operation)
+		assert.Equal(t, "ConnectNew", e.Operation)
 	})
 }
 
@@ -89,13 +89,13 @@ func TestInitInTheLastMoment(t *testing.T) {
 					if name == "context" {
 						time.AfterFunc(time.Minute, cancel)
 					}
-					conn, err := hub.client().Connect(ctx, o)
+					conn, err := hub.client().ConnectNew(ctx, &o)
 					assert.Len(t, hub.seen(), 1)
 					if err == nil {
 						require.NoError(t, conn.Close())
 						return
 					}
-					assert.Equal(t, "Connect", connError(t, err).Operation)
+					assert.Equal(t, "ConnectNew", connError(t, err).Operation)
 					require.ErrorIs(t, err, coder.ErrOutcomeUnknown)
 				})
 			}
@@ -115,7 +115,7 @@ func TestAdmittedIsAdmitted(t *testing.T) {
 				time.Sleep(time.Second) // until the Hub has admitted it
 				cancel()
 			}}
-			conn, err := hub.client().Connect(ctx, coder.HubConnectOptions{SessionID: "codesess_1"})
+			conn, err := hub.client().Connect(ctx, "codesess_1", nil)
 			require.NoError(t, err)
 			assert.Equal(t, coder.StateConnected, conn.State())
 			require.NoError(t, conn.Close())
@@ -138,7 +138,7 @@ func TestRefusedAndClosed(t *testing.T) {
 				}
 				_ = p.Close(code, "because of "+testKey)
 			}, func(t *testing.T, hub *liveHub) {
-				_, err := hub.client().Connect(t.Context(), coder.HubConnectOptions{SessionID: "codesess_1", Role: coder.RoleController})
+				_, err := hub.client().Connect(t.Context(), "codesess_1", &coder.HubConnectOptions{Role: coder.RoleController})
 				e := connError(t, err)
 				assert.Equal(t, coder.ConnRefused, e.Code)
 				assert.Equal(t, "no", e.ServerCode)
@@ -167,7 +167,7 @@ func TestARefusalInTheLastMoment(t *testing.T) {
 	}
 	for _, id := range []string{"codesess_1", ""} {
 		live(t, play, func(t *testing.T, hub *liveHub) {
-			_, err := hub.client().Connect(t.Context(), coder.HubConnectOptions{SessionID: id, Role: coder.RoleController})
+			_, err := connect(t.Context(), hub.client(), id, &coder.HubConnectOptions{Role: coder.RoleController})
 			e := connError(t, err)
 			assert.Equal(t, coder.ConnRefused, e.Code)
 			assert.Equal(t, "session_expired", e.ServerCode)
@@ -178,7 +178,7 @@ func TestARefusalInTheLastMoment(t *testing.T) {
 		live(t, play, func(t *testing.T, hub *liveHub) {
 			ctx, cancel := context.WithTimeout(t.Context(), 29*time.Second+900*time.Millisecond)
 			defer cancel()
-			_, err := hub.client().Connect(ctx, coder.HubConnectOptions{SessionID: id, Role: coder.RoleController})
+			_, err := connect(ctx, hub.client(), id, &coder.HubConnectOptions{Role: coder.RoleController})
 			_ = connError(t, err)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			assert.Contains(t, err.Error(), "session_expired: Expired")
@@ -200,7 +200,7 @@ func TestARefusalWithoutWords(t *testing.T) {
 			_ = p.say(frame)
 			p.listen()
 		}, func(t *testing.T, hub *liveHub) {
-			_, err := hub.client().Connect(t.Context(), coder.HubConnectOptions{SessionID: "codesess_1"})
+			_, err := hub.client().Connect(t.Context(), "codesess_1", nil)
 			require.EqualError(t, err, text)
 		})
 	}
@@ -259,7 +259,7 @@ func TestTheFailureBefore(t *testing.T) {
 	}, func(t *testing.T, hub *liveHub) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
-		_, err := hub.client().Connect(ctx, coder.HubConnectOptions{SessionID: "codesess_1"})
+		_, err := hub.client().Connect(ctx, "codesess_1", nil)
 		_ = connError(t, err)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Contains(t, err.Error(), "Out of memory")
@@ -271,7 +271,7 @@ func TestTheFailureBefore(t *testing.T) {
 		time.AfterFunc(500*time.Millisecond, func() { hub.setRefuse(nil) })
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
-		_, err := hub.client().Connect(ctx, coder.HubConnectOptions{Role: coder.RoleLead})
+		_, err := hub.client().ConnectNew(ctx, &coder.HubConnectOptions{Role: coder.RoleLead})
 		_ = connError(t, err)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.ErrorIs(t, err, syscall.ECONNREFUSED)
@@ -290,7 +290,7 @@ func TestAnUpgradeThatRepeatsTheKey(t *testing.T) {
 		})
 		c := newClient(t, coder.WithURL("http://hub.invalid"), coder.WithAPIKey(testKey), coder.WithHTTPClient(&http.Client{Transport: upgrade}))
 		for _, id := range []string{"codesess_1", ""} {
-			_, err := c.Connect(t.Context(), coder.HubConnectOptions{SessionID: id})
+			_, err := connect(t.Context(), c, id, nil)
 			e := connError(t, err)
 			assert.Equal(t, coder.ConnFailed, e.Code)
 			for cause := error(e); cause != nil; cause = errors.Unwrap(cause) {

@@ -218,7 +218,7 @@ func TestTheEndOfACreateIsNotThatOfOtherCalls(t *testing.T) {
 		_, _ = p.hear()
 		_ = p.say(`{"type":"init","role":"lead"}`)
 	}, func(t *testing.T, hub *liveHub) {
-		conn := connected(t, hub, func(o *coder.HubConnectOptions) { o.SessionID, o.Role = "", coder.RoleLead })
+		conn := connectedTo(t, hub, "", func(o *coder.HubConnectOptions) { o.Role = coder.RoleLead })
 		synctest.Wait()
 		require.Equal(t, coder.StateClosed, conn.State())
 		err := conn.Abort(t.Context())
@@ -237,7 +237,7 @@ func TestTheRestBeforeTheEnd(t *testing.T) {
 			p.admit()
 			time.Sleep(time.Second)
 			for i := range 3 {
-				_ = p.say(fmt.Sprintf(`{"type":"pong","timestamp":%d}`, i))
+				_ = p.say(fmt.Sprintf(`{"type":"pong","timestamp":%d,"echoedTimestamp":1}`, i))
 			}
 			_ = p.Close(4404, "gone")
 		}, func(t *testing.T, hub *liveHub) {
@@ -261,7 +261,7 @@ func TestTheRestBeforeTheEnd(t *testing.T) {
 func flood(p *peer) {
 	p.admit()
 	for i := range 1100 {
-		if p.say(fmt.Sprintf(`{"type":"pong","timestamp":%d}`, i)) != nil {
+		if p.say(fmt.Sprintf(`{"type":"pong","timestamp":%d,"echoedTimestamp":1}`, i)) != nil {
 			return
 		}
 	}

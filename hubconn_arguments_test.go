@@ -39,10 +39,6 @@ func TestWhatIsNoMessage(t *testing.T) {
 			require.ErrorAs(t, conn.Send(t.Context(), m), &bad, name)
 			assert.Equal(t, "Send", bad.Operation, name)
 			assert.Equal(t, "message", bad.Field, name)
-			_, err := conn.SendAndWait(t.Context(), m)
-			require.ErrorAs(t, err, &bad, name)
-			assert.Equal(t, "SendAndWait", bad.Operation, name)
-			assert.Equal(t, "message", bad.Field, name)
 		}
 		require.NoError(t, conn.Close())
 		synctest.Wait()
@@ -61,8 +57,9 @@ func TestNoContext(t *testing.T) {
 		c := hub.client()
 		conn := connected(t, hub)
 		for method, call := range map[string]func() error{
-			"Connect": func() error { _, err := c.Connect(none, coder.HubConnectOptions{}); return err },
-			"Attach":  func() error { _, err := c.Attach(none, "codesess_1", nil); return err },
+			"Connect":    func() error { _, err := c.Connect(none, "codesess_1", nil); return err },
+			"ConnectNew": func() error { _, err := c.ConnectNew(none, nil); return err },
+			"Attach":     func() error { _, err := c.Attach(none, "codesess_1", nil); return err },
 			"StreamEvents": func() (last error) {
 				for event, err := range c.StreamEvents(none, "codesess_1", nil) {
 					assert.Nil(t, event)

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // HubConnErrorCode is the kind of a [HubConnError].
@@ -52,36 +51,45 @@ type HubConnError struct {
 	Err error
 
 	outcomeUnknown bool
-	notSent        bool          // not even a connection to the host
-	passing        bool          // another attempt may do better
-	retryAfter     time.Duration // but not before
+}
+
+// newHubConnError is the one place where these errors are made.
+func newHubConnError(op, sessionID string, code HubConnErrorCode, err error) *HubConnError {
+	return &HubConnError{Operation: op, SessionID: sessionID, Code: code, Err: err}
+}
+
+func (h *HubConn) newError(op string, code HubConnErrorCode, err error) *HubConnError {
+	return newHubConnError(op, h.SessionID(), code, err)
 }
 
 // Error says what failed and why.
 func (e *HubConnError) Error() string {
-	var b strings.Builder
-	b.WriteString("coder: " + e.Operation)
+	text := "coder: " + e.Operation + ": " + e.inner()
+	if e.outcomeUnknown {
+		text += "; it may have taken effect"
+	}
+	return text
+}
+
+func (e *HubConnError) inner() string {
+	var parts []string
 	if text := connErrorTexts[e.Code]; text != "" {
-		b.WriteString(": " + text)
+		parts = append(parts, text)
 	}
 	for _, said := range []string{e.ServerCode, e.ServerMessage} {
 		if said != "" {
-			b.WriteString(": " + shorten(said))
+			parts = append(parts, shorten(said))
 		}
 	}
 	switch {
 	case e.Err != nil:
-		b.WriteString(": " + strings.TrimPrefix(e.Err.Error(), "coder: "))
+		parts = append(parts, innerText(e.Err))
+	case e.CloseCode != 0 && e.CloseReason != "":
+		parts = append(parts, fmt.Sprintf("closed with %s (%s)", e.CloseCode, shorten(e.CloseReason)))
 	case e.CloseCode != 0:
-		b.WriteString(": closed with " + e.CloseCode.String())
-		if e.CloseReason != "" {
-			fmt.Fprintf(&b, " (%s)", shorten(e.CloseReason))
-		}
+		parts = append(parts, "closed with "+e.CloseCode.String())
 	}
-	if e.outcomeUnknown {
-		b.WriteString("; it may have taken effect")
-	}
-	return b.String()
+	return strings.Join(parts, ": ")
 }
 
 var connErrorTexts = map[HubConnErrorCode]string{
@@ -132,7 +140,7 @@ func (e *HubConnError) as(op string) *HubConnError {
 
 // closedError is the error of every call after the connection was closed by the caller.
 func (h *HubConn) closedError(op string) *HubConnError {
-	return &HubConnError{Operation: op, SessionID: h.SessionID(), Err: ErrConnClosed}
+	return h.newError(op, "", ErrConnClosed)
 }
 
 // overError is the error of every call after the connection has ended for good.
@@ -147,7 +155,7 @@ func (h *HubConn) overError(op string) *HubConnError {
 
 // ctxError is the error of a call whose context has ended.
 func (h *HubConn) ctxError(ctx context.Context, op string) *HubConnError {
-	return &HubConnError{Operation: op, SessionID: h.SessionID(), Err: contextError(ctx, ctx.Err(), nil)}
+	return h.newError(op, "", contextError(ctx, ctx.Err(), nil))
 }
 
 // CloseCode is the code a WebSocket connection is closed with. Unknown codes are kept as they came.
@@ -157,6 +165,7 @@ type CloseCode int
 const (
 	CloseNormal        CloseCode = 1000
 	CloseGoingAway     CloseCode = 1001 // a restart
+	CloseTooLarge      CloseCode = 1009 // a message is larger than the server takes
 	CloseInternalError CloseCode = 1011
 )
 

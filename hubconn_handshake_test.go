@@ -22,8 +22,8 @@ func TestConnectRequest(t *testing.T) {
 		p.admit()
 		p.listen()
 	}, func(t *testing.T, hub *liveHub) {
-		conn, err := hub.client().Connect(t.Context(), coder.HubConnectOptions{
-			SessionID: "codesess_1", Agent: "a b", ParentSessionID: "p", Task: "Try ä", Label: "l&m", Subscribe: []string{"task_*", "agent"},
+		conn, err := hub.client().Connect(t.Context(), "codesess_1", &coder.HubConnectOptions{
+			Agent: "a b", ParentSessionID: "p", Task: "Try ä", Label: "l&m", Subscribe: []string{"task_*", "agent"},
 			DriverMode: "rpc", DriverInstanceID: "d", DriverVersion: "1",
 		})
 		require.NoError(t, err)
@@ -56,7 +56,7 @@ func TestConnectWithoutCredentials(t *testing.T) {
 		c, err := coder.NewClient(coder.WithURL("http://hub.invalid"+prefix),
 			coder.WithHTTPClient(&http.Client{Transport: &http.Transport{DialContext: hub.dial}, Timeout: time.Nanosecond}))
 		require.NoError(t, err)
-		conn, err := c.Connect(t.Context(), coder.HubConnectOptions{SessionID: "codesess_1", Role: coder.RoleController})
+		conn, err := c.Connect(t.Context(), "codesess_1", &coder.HubConnectOptions{Role: coder.RoleController})
 		require.NoError(t, err, "the Timeout of the http.Client is for no stream")
 		synctest.Wait() // until bootstrap_ready is out
 		require.NoError(t, conn.Close())
@@ -74,7 +74,7 @@ func TestTheCallersContextEndsWithTheHandshake(t *testing.T) {
 	}, func(t *testing.T, hub *liveHub) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		conn, err := hub.client().Connect(ctx, coder.HubConnectOptions{SessionID: "codesess_1", HeartbeatTimeout: 3 * time.Hour, HeartbeatInterval: 2 * time.Hour})
+		conn, err := hub.client().Connect(ctx, "codesess_1", &coder.HubConnectOptions{HeartbeatTimeout: 3 * time.Hour, HeartbeatInterval: 2 * time.Hour})
 		require.NoError(t, err)
 		cancel()
 		assert.IsType(t, &coder.PongMessage{}, next(t, conn))
@@ -92,10 +92,10 @@ func TestHandshakeTimeout(t *testing.T) {
 				p.listen()
 			}, func(t *testing.T, hub *liveHub) {
 				began := time.Now()
-				_, err := hub.client().Connect(t.Context(), coder.HubConnectOptions{SessionID: id, Role: coder.RoleController})
+				_, err := connect(t.Context(), hub.client(), id, &coder.HubConnectOptions{Role: coder.RoleController})
 				e := connError(t, err)
 				assert.Equal(t, coder.ConnFailed, e.Code)
-				assert.Equal(t, "Connect", e.Operation)
+				assert.Equal(t, map[bool]string{true: "ConnectNew", false: "Connect"}[id == ""], e.Operation)
 				assert.Contains(t, err.Error(), "in time")
 				assert.Equal(t, 30*time.Second, time.Since(began))
 				assert.Len(t, hub.seen(), 1)
@@ -120,7 +120,7 @@ func TestRejections(t *testing.T) {
 				p.listen()
 				assert.Equal(t, websocket.CloseError{Code: 4401, Reason: "Auth failed"}, p.closed)
 			}, func(t *testing.T, hub *liveHub) {
-				_, err := hub.client().Connect(t.Context(), coder.HubConnectOptions{SessionID: id, Role: coder.RoleLead})
+				_, err := connect(t.Context(), hub.client(), id, &coder.HubConnectOptions{Role: coder.RoleLead})
 				e := connError(t, err)
 				assert.Equal(t, coder.ConnRefused, e.Code)
 				assert.Equal(t, r.Expect.ServerCode, e.ServerCode)
@@ -145,7 +145,7 @@ func TestTheHubRepeatsTheKey(t *testing.T) {
 		p.listen()
 	}, func(t *testing.T, hub *liveHub) {
 		for range 2 {
-			_, err := hub.client().Connect(t.Context(), coder.HubConnectOptions{SessionID: "codesess_1"})
+			_, err := hub.client().Connect(t.Context(), "codesess_1", nil)
 			e := connError(t, err)
 			assert.NotContains(t, e.ServerMessage+e.CloseReason, testKey)
 			require.ErrorIs(t, err, coder.ErrUnauthorized)
@@ -191,7 +191,7 @@ func TestCloseBeforeInit(t *testing.T) {
 			}
 			live(t, play, func(t *testing.T, hub *liveHub) {
 				began := time.Now()
-				conn, err := hub.client().Connect(t.Context(), coder.HubConnectOptions{SessionID: "codesess_1"})
+				conn, err := hub.client().Connect(t.Context(), "codesess_1", nil)
 				if test.again {
 					require.NoError(t, err)
 					assert.Len(t, hub.seen(), 4)
@@ -213,7 +213,7 @@ func TestCloseBeforeInit(t *testing.T) {
 				assert.Len(t, hub.seen(), 1)
 			})
 			live(t, play, func(t *testing.T, hub *liveHub) {
-				_, err := hub.client().Connect(t.Context(), coder.HubConnectOptions{Role: coder.RoleLead, Task: "x"})
+				_, err := hub.client().ConnectNew(t.Context(), &coder.HubConnectOptions{Role: coder.RoleLead, Task: "x"})
 				e := connError(t, err)
 				assert.Equal(t, test.unknown, errors.Is(err, coder.ErrOutcomeUnknown))
 				assert.Empty(t, e.SessionID)
@@ -259,8 +259,7 @@ func TestRefusedUpgrade(t *testing.T) {
 					_, _ = w.Write([]byte(`{"message":"Not like this, ` + testKey + `"}`))
 				}
 				began := time.Now()
-				_, err := hub.client(coder.WithURL("http://hub.invalid/nowhere")).
-					Connect(t.Context(), coder.HubConnectOptions{SessionID: id})
+				_, err := connect(t.Context(), hub.client(coder.WithURL("http://hub.invalid/nowhere")), id, nil)
 				e := connError(t, err)
 				assert.EqualValues(t, attempts, count.Load(), "%d %q", test.status, id)
 				var api *coder.APIError
@@ -292,20 +291,20 @@ func TestNeverSentIsTriedAgain(t *testing.T) {
 		}, func(t *testing.T, hub *liveHub) {
 			hub.setRefuse(syscall.ECONNREFUSED)
 			time.AfterFunc(15*time.Second, func() { hub.setRefuse(nil) })
-			conn, err := hub.client().Connect(t.Context(), coder.HubConnectOptions{SessionID: id, Role: coder.RoleLead})
+			conn, err := connect(t.Context(), hub.client(), id, &coder.HubConnectOptions{Role: coder.RoleLead})
 			require.NoError(t, err)
 			assert.Equal(t, "codesess_1", conn.SessionID())
 			require.NoError(t, conn.Close())
 
 			hub.setRefuse(syscall.ECONNREFUSED)
-			_, err = hub.client().Connect(t.Context(), coder.HubConnectOptions{SessionID: id, Role: coder.RoleLead})
+			_, err = connect(t.Context(), hub.client(), id, &coder.HubConnectOptions{Role: coder.RoleLead})
 			_ = connError(t, err)
 			require.ErrorIs(t, err, coder.ErrReconnectsExceeded)
 			require.ErrorIs(t, err, syscall.ECONNREFUSED)
 			require.NotErrorIs(t, err, coder.ErrOutcomeUnknown)
 
 			began := time.Now()
-			_, err = hub.client().Connect(t.Context(), coder.HubConnectOptions{SessionID: id, MaxReconnectAttempts: -1})
+			_, err = connect(t.Context(), hub.client(), id, &coder.HubConnectOptions{MaxReconnectAttempts: -1})
 			_ = connError(t, err)
 			require.ErrorIs(t, err, syscall.ECONNREFUSED)
 			require.NotErrorIs(t, err, coder.ErrReconnectsExceeded)
@@ -339,7 +338,7 @@ func TestTheContextEndsConnect(t *testing.T) {
 					ctx, cancel := context.WithTimeoutCause(t.Context(), 20*time.Second, why)
 					defer cancel()
 					began := time.Now()
-					_, err := hub.client(opts...).Connect(ctx, coder.HubConnectOptions{SessionID: id, Role: coder.RoleLead})
+					_, err := connect(ctx, hub.client(opts...), id, &coder.HubConnectOptions{Role: coder.RoleLead})
 					_ = connError(t, err)
 					require.ErrorIs(t, err, context.DeadlineExceeded)
 					require.ErrorIs(t, err, why)
@@ -350,7 +349,7 @@ func TestTheContextEndsConnect(t *testing.T) {
 					assert.Equal(t, id == "" && test.unknown, errors.Is(err, coder.ErrOutcomeUnknown))
 
 					requests := len(hub.seen())
-					_, err = hub.client().Connect(ctx, coder.HubConnectOptions{})
+					_, err = hub.client().ConnectNew(ctx, nil)
 					require.ErrorIs(t, err, context.DeadlineExceeded)
 					require.NotErrorIs(t, err, coder.ErrOutcomeUnknown)
 					assert.Len(t, hub.seen(), requests)
@@ -367,7 +366,7 @@ func TestAnObserverNeedsNoInit(t *testing.T) {
 		_ = p.say(`{"type":"presence","event":"session_join","sessionId":"codesess_7","timestamp":1}`)
 		p.listen()
 	}, func(t *testing.T, hub *liveHub) {
-		conn := connected(t, hub, func(o *coder.HubConnectOptions) { o.Role, o.SessionID = coder.RoleObserver, "" })
+		conn := connectedTo(t, hub, "", func(o *coder.HubConnectOptions) { o.Role = coder.RoleObserver })
 		assert.Nil(t, conn.Init())
 		assert.Equal(t, "codesess_7", conn.SessionID())
 		m, ok := next(t, conn).(*coder.PresenceEventMessage)
@@ -379,10 +378,9 @@ func TestAnObserverNeedsNoInit(t *testing.T) {
 func TestConnectRefusesOptions(t *testing.T) {
 	c := newClient(t, coder.WithURL("http://hub.invalid"))
 	for field, o := range map[string]coder.HubConnectOptions{
-		"ReconnectDelay": {ReconnectDelay: -1}, "MaxReconnectDelay": {MaxReconnectDelay: -1}, "HandshakeTimeout": {HandshakeTimeout: -1},
-		"HeartbeatInterval": {HeartbeatInterval: -1}, "HeartbeatTimeout": {HeartbeatTimeout: -1},
+		"ReconnectDelay": {ReconnectDelay: -1}, "MaxReconnectDelay": {MaxReconnectDelay: -1},
 	} {
-		_, err := c.Connect(t.Context(), o)
+		_, err := c.Connect(t.Context(), "codesess_1", &o)
 		var bad *coder.ValidationError
 		require.ErrorAs(t, err, &bad)
 		assert.Equal(t, field, bad.Field)

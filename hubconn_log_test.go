@@ -35,8 +35,8 @@ func TestConnectionsAreLogged(t *testing.T) {
 		time.AfterFunc(500*time.Millisecond, func() { hub.setRefuse(nil) })
 		var logged bytes.Buffer
 		logger := slog.New(slog.NewJSONHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
-		conn, err := hub.client(coder.WithLogger(logger)).Connect(t.Context(), coder.HubConnectOptions{
-			SessionID: "codesess_1", Role: coder.RoleController, Task: "private task", Label: "private label",
+		conn, err := hub.client(coder.WithLogger(logger)).Connect(t.Context(), "codesess_1", &coder.HubConnectOptions{
+			Role: coder.RoleController, Task: "private task", Label: "private label",
 		})
 		require.NoError(t, err)
 		require.NoError(t, conn.Prompt(t.Context(), "private prompt"))

@@ -112,7 +112,7 @@ func TestNobodyRanges(t *testing.T) {
 				}
 				pad := `,"pad":"` + strings.Repeat("x", test.size) + `"}`
 				for i := range count {
-					if p.say(fmt.Sprintf(`{"type":"pong","timestamp":%d`, i)+pad) != nil {
+					if p.say(fmt.Sprintf(`{"type":"pong","echoedTimestamp":1,"timestamp":%d`, i)+pad) != nil {
 						break
 					}
 					sent.Add(1)
@@ -169,7 +169,7 @@ func TestRangingGoesOn(t *testing.T) {
 	live(t, func(p *peer) {
 		p.admit()
 		for i := range 10 {
-			_ = p.say(fmt.Sprintf(`{"type":"pong","timestamp":%d}`, i))
+			_ = p.say(fmt.Sprintf(`{"type":"pong","timestamp":%d,"echoedTimestamp":1}`, i))
 		}
 		p.listen()
 	}, func(t *testing.T, hub *liveHub) {
@@ -207,7 +207,7 @@ func TestLargeFrames(t *testing.T) {
 		assert.Len(t, m.Entries[0].Content, 10<<20)
 	})
 	live(t, play, func(t *testing.T, hub *liveHub) {
-		conn, err := hub.client(coder.WithMaxResponseSize(1<<20)).Connect(t.Context(), coder.HubConnectOptions{SessionID: "codesess_1"})
+		conn, err := hub.client(coder.WithMaxResponseSize(1<<20)).Connect(t.Context(), "codesess_1", nil)
 		require.NoError(t, err)
 		_, err = messages(t, conn)
 		_ = connError(t, err)

@@ -49,7 +49,7 @@ func TestOverTLS(t *testing.T) {
 		if attach {
 			conn, err = c.Attach(t.Context(), "codesess_1", nil)
 		} else {
-			conn, err = c.Connect(t.Context(), coder.HubConnectOptions{Role: coder.RoleLead})
+			conn, err = c.ConnectNew(t.Context(), &coder.HubConnectOptions{Role: coder.RoleLead})
 		}
 		require.NoError(t, err)
 		require.NoError(t, conn.Prompt(t.Context(), "x"))
@@ -59,7 +59,7 @@ func TestOverTLS(t *testing.T) {
 	assert.NotContains(t, string(stacks[:runtime.Stack(stacks, true)]), "coder.(*HubConn)", "Close leaves nothing behind")
 
 	stranger := newClient(t, opts...)
-	_, err := stranger.Connect(t.Context(), coder.HubConnectOptions{SessionID: "codesess_1"})
+	_, err := stranger.Connect(t.Context(), "codesess_1", nil)
 	assert.Equal(t, coder.ConnFailed, connError(t, err).Code)
 	assert.Contains(t, err.Error(), "certificate", "which no other attempt will change")
 	require.NotErrorIs(t, err, coder.ErrReconnectsExceeded)
@@ -84,8 +84,8 @@ func TestNetHTTPDoesNotRepeatACreate(t *testing.T) {
 					w.WriteHeader(http.StatusTeapot)
 				}
 			}
-			_, err := hub.client(coder.WithURL("http://hub.invalid/elsewhere")).
-				Connect(t.Context(), coder.HubConnectOptions{SessionID: id, Role: coder.RoleLead})
+			_, err := connect(t.Context(), hub.client(coder.WithURL("http://hub.invalid/elsewhere")), id,
+				&coder.HubConnectOptions{Role: coder.RoleLead})
 			_ = connError(t, err)
 			assert.Equal(t, want, asked.Load())
 			assert.Equal(t, id == "", errors.Is(err, coder.ErrOutcomeUnknown))
@@ -98,7 +98,7 @@ func TestARoundTripperWithoutUpgrades(t *testing.T) {
 	c := newClient(t, coder.WithURL("http://hub.invalid"), coder.WithHTTPClient(&http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusSwitchingProtocols, Body: http.NoBody, Header: http.Header{}, Request: r}, nil
 	})}))
-	_, err := c.Connect(t.Context(), coder.HubConnectOptions{})
+	_, err := c.ConnectNew(t.Context(), nil)
 	e := connError(t, err)
 	assert.Equal(t, coder.ConnFailed, e.Code)
 	require.ErrorIs(t, err, coder.ErrOutcomeUnknown)
@@ -133,7 +133,7 @@ func TestReconnectDiscoversAgain(t *testing.T) {
 			}),
 		}))
 		require.NoError(t, err)
-		conn, err := c.Connect(t.Context(), coder.HubConnectOptions{SessionID: "codesess_1"})
+		conn, err := c.Connect(t.Context(), "codesess_1", nil)
 		require.NoError(t, err)
 		hub.setRefuse(errors.New("nobody is there"))
 		time.AfterFunc(10*time.Second, func() { hub.setRefuse(nil) })
@@ -156,7 +156,7 @@ func TestDiscoveryFails(t *testing.T) {
 		}),
 	}))
 	require.NoError(t, err)
-	_, err = c.Connect(t.Context(), coder.HubConnectOptions{})
+	_, err = c.ConnectNew(t.Context(), nil)
 	_ = connError(t, err)
 	require.ErrorIs(t, err, coder.ErrUnauthorized)
 	require.NotErrorIs(t, err, coder.ErrOutcomeUnknown)

@@ -23,27 +23,31 @@ func (h *HubConn) run() {
 // live returns why there is no connection any more. That is of no interest if the caller closed it.
 func (h *HubConn) live() *HubConnError {
 	var (
-		attempts int // since there was a connection
-		cause    error
-		lost     time.Time
-		last     *HubConnError
-		logger   = h.client.logger
+		attempts = backoff.Attempts{
+			Max: h.options.MaxReconnectAttempts, Least: h.options.ReconnectDelay, Most: h.options.MaxReconnectDelay,
+		}
+		tries  int   // since there was a connection
+		cause  error // of its loss
+		lost   time.Time
+		last   *HubConnError
+		logger = h.client.logger
 	)
 	for {
-		began, attempt := time.Now(), attempts
+		began, attempt := time.Now(), tries
 		if cause == nil {
 			attempt++ // the first is no reconnect
 		}
-		l, first, err := h.establish()
-		logger.LogAttrs(h.ctx, slog.LevelDebug, "coder hub connection", append(h.logged(began, err), slog.Int("attempt", attempt))...)
-		if err == nil {
-			h.admit(l, first, attempts, cause, lost)
-			attempts, last, began = 0, nil, time.Now()
-			err = h.receive(l)
-			cause, lost = err, time.Now()
-			logger.LogAttrs(h.ctx, slog.LevelDebug, "coder hub connection ended", h.logged(began, err)...)
+		l, first, failed := h.establish()
+		logger.LogAttrs(h.ctx, slog.LevelDebug, "coder hub connection", append(h.logged(began, failed), slog.Int("attempt", attempt))...)
+		if failed == nil {
+			h.admit(l, first, tries, cause, lost)
+			tries, last, began = 0, nil, time.Now()
+			failed = h.receive(l, &socketHealth{attempts: &attempts})
+			cause, lost = failed.err, time.Now()
+			logger.LogAttrs(h.ctx, slog.LevelDebug, "coder hub connection ended", h.logged(began, failed)...)
 		}
-		switch most := h.options.MaxReconnectAttempts; {
+		err := failed.err
+		switch {
 		case h.ctx.Err() != nil:
 			if last != nil { // which says more
 				last = last.as(h.op) // others may have it
@@ -51,32 +55,79 @@ func (h *HubConn) live() *HubConnError {
 				return last
 			}
 			return err
-		case !err.passing, most == 0:
+		case !h.isTransient(failed), attempts.Max == 0:
 			return err
-		case attempts >= most:
-			return &HubConnError{
-				Operation: h.op, Code: ConnReconnectsExceeded, SessionID: h.SessionID(), CloseCode: err.CloseCode,
-				CloseReason: err.CloseReason, Err: err, outcomeUnknown: err.outcomeUnknown,
-			}
+		}
+		wait, more := attempts.Next()
+		if !more {
+			exceeded := h.newError(h.op, ConnReconnectsExceeded, err)
+			exceeded.CloseCode, exceeded.CloseReason, exceeded.outcomeUnknown = err.CloseCode, err.CloseReason, err.outcomeUnknown
+			return exceeded
 		}
 		h.setState(StateReconnecting)
 		last = err
-		wait := backoff.Delay(attempts, h.options.ReconnectDelay, h.options.MaxReconnectDelay)
-		if attempts++; !backoff.Sleep(h.ctx, max(wait, err.retryAfter)) {
+		if tries++; !backoff.Sleep(h.ctx, max(wait, failed.retryAfter)) {
 			return err
 		}
 	}
 }
 
+// socketHealth decides whether a connection that was admitted has proved healthy. The time in which it is
+// not read says nothing, nor do messages with which a Hub may greet anybody.
+type socketHealth struct {
+	attempts *backoff.Attempts
+	reading  time.Duration
+	restored bool
+}
+
+func (s *socketHealth) read(d time.Duration) {
+	if s.restored {
+		return
+	}
+	switch s.reading += d; {
+	case s.reading >= restoredAfter:
+		s.restore()
+	case s.reading >= healthyAfter:
+		s.attempts.Succeeded()
+	}
+}
+
+// note looks at a message until one has proved that the session is at work.
+func (s *socketHealth) note(raw []byte) {
+	if s.restored {
+		return
+	}
+	var head struct {
+		Type  string `json:"type"`
+		Event string `json:"event"`
+	}
+	if wire.Unmarshal(raw, &head) != nil {
+		return
+	}
+	switch head.Type {
+	case typeBroadcast:
+		if head.Event != EventSessionJoin && head.Event != EventSessionLeave {
+			s.restore()
+		}
+	case typeRPCEvent, typeRPCUIRequest, typeRPCResponse, typeRPCCommand:
+		s.restore()
+	}
+}
+
+func (s *socketHealth) restore() {
+	s.restored = true
+	s.attempts.Reset()
+}
+
 // logged describes an attempt to connect, or a connection that is lost.
-func (h *HubConn) logged(began time.Time, err *HubConnError) []slog.Attr {
+func (h *HubConn) logged(began time.Time, failed *failedAttempt) []slog.Attr {
 	attrs := []slog.Attr{
 		slog.String("operation", h.op),
 		slog.String("session_id", h.SessionID()),
 		slog.Duration("duration", time.Since(began)),
 	}
-	if err != nil {
-		attrs = append(attrs, slog.String("error", err.Error()))
+	if failed != nil {
+		attrs = append(attrs, slog.String("error", failed.err.Error()))
 	}
 	return attrs
 }
@@ -91,6 +142,7 @@ func (h *HubConn) admit(l *socket.Link, first []byte, attempt int, cause error, 
 	if first != nil {
 		h.accept(first)
 	}
+	h.pings.reset()
 	l.Open(h.options.HeartbeatTimeout)
 	if cause == nil {
 		close(h.admitted)
@@ -98,17 +150,22 @@ func (h *HubConn) admit(l *socket.Link, first []byte, attempt int, cause error, 
 }
 
 // receive reads until the connection is lost, and returns why.
-func (h *HubConn) receive(l *socket.Link) *HubConnError {
+func (h *HubConn) receive(l *socket.Link, health *socketHealth) *failedAttempt {
 	var err error
 	for err == nil && h.waitForRoom(l) {
 		var raw []byte
-		if raw, err = l.Read(); err == nil {
+		began := time.Now()
+		raw, err = l.Read()
+		health.read(time.Since(began))
+		if err == nil {
+			health.note(raw)
 			h.accept(raw)
 		}
 	}
-	e := h.closeError(ConnLost, l.EndReading(err))
-	h.cancelCalls(e)
-	return e
+	failed := h.lost(ConnLost, l.EndReading(err))
+	h.cancelCalls(failed.err)
+	h.failSend(failed.err)
+	return failed
 }
 
 // waitForRoom blocks while as many messages wait as may. It returns false if there is nothing more to
@@ -135,7 +192,7 @@ func (h *HubConn) waitForRoom(l *socket.Link) bool {
 
 // accept settles what a frame answers, and keeps the frame.
 func (h *HubConn) accept(raw []byte) {
-	if h.ctx.Err() != nil {
+	if h.ctx.Err() != nil || h.pings.answeredBy(raw) {
 		return
 	}
 	h.settle(raw)
@@ -175,12 +232,12 @@ func (h *HubConn) settle(raw []byte) {
 	}
 	switch {
 	case head.Type == typeBroadcast && head.Event == typeRPCResponse:
-		h.answer(callID{true, head.Data.Response.ID}, raw, nil)
+		h.answer(callID{true, head.Data.Response.ID}, callAnswer{raw: raw})
 	case head.Type == typeRPCResponse:
-		h.answer(callID{true, head.Response.ID}, raw, nil)
+		h.answer(callID{true, head.Response.ID}, callAnswer{raw: raw})
 	case head.Type == typeRPCFailure:
 		h.failCommands(head.ID, head.Error)
 	case head.Type != typeBroadcast && head.Type != typePresence:
-		h.answer(callID{false, head.ID}, raw, nil)
+		h.answer(callID{false, head.ID}, callAnswer{raw: raw})
 	}
 }

@@ -2,6 +2,7 @@ package coder_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -43,22 +44,111 @@ func TestAnObserverReconnectsWithoutInit(t *testing.T) {
 	})
 }
 
-// TestTheCountBeginsAnew with each connection.
+// TestTheCountBeginsAnew with each connection that has brought work.
 func TestTheCountBeginsAnew(t *testing.T) {
 	live(t, func(p *peer) {
 		if p.n%2 == 1 {
-			p.admit() // and is lost, each time
-		}
+			p.admit()
+			_ = p.say(`{"type":"broadcast","event":"turn_start","data":{},"category":"turn","sessionId":"codesess_1","timestamp":1}`)
+		} // and is lost, each time
 	}, func(t *testing.T, hub *liveHub) {
 		conn := connected(t, hub, func(o *coder.HubConnectOptions) { o.MaxReconnectAttempts = 2 })
+		assert.IsType(t, &coder.BroadcastEventMessage{}, next(t, conn))
 		for range 5 {
 			again, ok := next(t, conn).(*coder.ReconnectedMessage)
 			require.True(t, ok)
 			assert.Equal(t, 2, again.Attempt)
 			assert.LessOrEqual(t, again.Down, 3*time.Second, "so do the waits")
+			assert.IsType(t, &coder.BroadcastEventMessage{}, next(t, conn))
 		}
 		require.NoError(t, conn.Close())
 	})
+}
+
+// TestAHubThatAdmitsAndDrops: what proves a connection healthy, and what does not.
+func TestAHubThatAdmitsAndDrops(t *testing.T) {
+	broadcast := func(event string) string {
+		return `{"type":"broadcast","event":"` + event + `","data":{},"category":"c","sessionId":"codesess_1","timestamp":1}`
+	}
+	for name, test := range map[string]struct {
+		says  []string
+		stays time.Duration
+		ends  bool
+	}{
+		"at once":               {nil, 0, true},
+		"with a greeting":       {[]string{`{"type":"presence","event":"presence_update","sessionId":"codesess_1","timestamp":1}`, broadcast("session_join")}, 0, true},
+		"after one has left":    {[]string{broadcast("session_leave")}, time.Second, true},
+		"after a pong":          {[]string{`{"type":"pong","timestamp":1,"echoedTimestamp":1}`}, 4 * time.Second, true},
+		"after 5 s":             {nil, 5 * time.Second, false},
+		"after a broadcast":     {[]string{broadcast("message_end")}, 0, false},
+		"after an event":        {[]string{`{"type":"rpc_event","event":{"type":"turn_start"}}`}, 0, false},
+		"after what is no JSON": {[]string{`{"type":"broadcast"`}, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			live(t, func(p *peer) {
+				p.admit()
+				for _, frame := range test.says {
+					_ = p.say(frame)
+				}
+				if p.n == 30 {
+					p.listen()
+				}
+				time.Sleep(test.stays)
+			}, func(t *testing.T, hub *liveHub) {
+				conn := connected(t, hub, func(o *coder.HubConnectOptions) { o.MaxReconnectAttempts = 3 })
+				var last error
+				for m, err := range conn.Messages(t.Context()) {
+					if last = err; err != nil {
+						break
+					}
+					if again, ok := m.(*coder.ReconnectedMessage); ok && len(hub.seen()) == 30 {
+						if test.says == nil {
+							assert.Greater(t, again.Down, 10*time.Second, "the waits have grown")
+						} else {
+							assert.LessOrEqual(t, again.Down, time.Second, "the waits begin anew too")
+						}
+						break
+					}
+				}
+				assert.Equal(t, test.ends, errors.Is(last, coder.ErrReconnectsExceeded), "%v", last)
+				if test.ends {
+					assert.Len(t, hub.seen(), 4)
+				}
+				require.NoError(t, conn.Close())
+			})
+		})
+	}
+}
+
+// TestAnInitForAnotherSession ends the connection, and nothing is sent there.
+func TestAnInitForAnotherSession(t *testing.T) {
+	for name, first := range map[string]int{"at first": 1, "after a loss": 2} {
+		t.Run(name, func(t *testing.T) {
+			var heard []map[string]any
+			live(t, func(p *peer) {
+				if p.n < first {
+					p.admit()
+					return
+				}
+				_, _ = p.hear() // the credentials
+				_ = p.say(`{"type":"init","role":"controller","sessionId":"codesess_2"}`)
+				p.listenTo(func(frame map[string]any) { heard = append(heard, frame) })
+			}, func(t *testing.T, hub *liveHub) {
+				conn, err := hub.client().Connect(t.Context(), "codesess_1", &coder.HubConnectOptions{Role: coder.RoleController})
+				if err == nil {
+					for _, err = range conn.Messages(t.Context()) {
+						_ = err
+					}
+					require.NoError(t, conn.Close())
+				}
+				assert.Contains(t, connError(t, err).Error(), `"codesess_2"`)
+				assert.Contains(t, err.Error(), `"codesess_1"`)
+				synctest.Wait()
+				assert.Empty(t, heard)
+				assert.Len(t, hub.seen(), first)
+			})
+		})
+	}
 }
 
 // TestTheHubSaysWhenToComeBack: up to a minute it is obeyed, longer waits are the caller's decision.
@@ -72,8 +162,8 @@ func TestTheHubSaysWhenToComeBack(t *testing.T) {
 					w.Header().Set("Retry-After", after)
 					w.WriteHeader(http.StatusServiceUnavailable)
 				}
-				_, err := hub.client(coder.WithURL("http://hub.invalid/nowhere")).Connect(t.Context(), coder.HubConnectOptions{
-					SessionID: id, MaxReconnectAttempts: 1, ReconnectDelay: 1, MaxReconnectDelay: 1,
+				_, err := connect(t.Context(), hub.client(coder.WithURL("http://hub.invalid/nowhere")), id, &coder.HubConnectOptions{
+					MaxReconnectAttempts: 1, ReconnectDelay: 1, MaxReconnectDelay: 1,
 				})
 				_ = connError(t, err)
 				var api *coder.APIError
@@ -195,10 +285,10 @@ func TestAHostThatSwallowsEverything(t *testing.T) {
 		}))
 		require.NoError(t, err)
 		swallows.Store(true)
-		_, err = c.Connect(t.Context(), coder.HubConnectOptions{SessionID: "codesess_1"})
+		_, err = c.Connect(t.Context(), "codesess_1", nil)
 		assert.Contains(t, connError(t, err).Error(), "in time")
 		swallows.Store(false)
-		conn, err := c.Connect(t.Context(), coder.HubConnectOptions{SessionID: "codesess_1"})
+		conn, err := c.Connect(t.Context(), "codesess_1", nil)
 		require.NoError(t, err)
 		assert.EqualValues(t, 2, discoveries.Load())
 		swallows.Store(true)
@@ -221,7 +311,7 @@ func TestNoSuchHost(t *testing.T) {
 		for _, id := range []string{"codesess_1", ""} {
 			hub.setRefuse(none)
 			began := time.Now()
-			_, err := hub.client().Connect(t.Context(), coder.HubConnectOptions{SessionID: id})
+			_, err := connect(t.Context(), hub.client(), id, nil)
 			_ = connError(t, err)
 			require.ErrorIs(t, err, none)
 			require.NotErrorIs(t, err, coder.ErrReconnectsExceeded)
@@ -244,7 +334,7 @@ func TestHeartbeatTimes(t *testing.T) {
 		{HeartbeatInterval: time.Hour, HeartbeatTimeout: time.Minute},
 	} {
 		synctestHub(t, func(t *testing.T, hub *liveHub) {
-			_, err := hub.client().Connect(t.Context(), o)
+			_, err := hub.client().Connect(t.Context(), "codesess_1", &o)
 			var bad *coder.ValidationError
 			require.ErrorAs(t, err, &bad)
 			assert.Equal(t, "HeartbeatTimeout", bad.Field)
@@ -275,10 +365,10 @@ func TestTimeToSpeakAfterAPause(t *testing.T) {
 		p.admit()
 		closed := p.listening()
 		for i := range 1024 {
-			_ = p.say(fmt.Sprintf(`{"type":"pong","timestamp":%d}`, i))
+			_ = p.say(fmt.Sprintf(`{"type":"pong","timestamp":%d,"echoedTimestamp":1}`, i))
 		}
 		time.Sleep(5*time.Minute + 50*time.Second)
-		_ = p.say(`{"type":"pong","timestamp":1024}`)
+		_ = p.say(`{"type":"pong","timestamp":1024,"echoedTimestamp":1}`)
 		<-closed
 	}, func(t *testing.T, hub *liveHub) {
 		conn := connected(t, hub)
@@ -291,4 +381,128 @@ func TestTimeToSpeakAfterAPause(t *testing.T) {
 		}
 		assert.Len(t, hub.seen(), 1)
 	})
+}
+
+// TestOwnPongs do not reach Messages: on a quiet connection that nobody reads they alone would fill the
+// inbox. The pong to a ping of the program does.
+func TestOwnPongs(t *testing.T) {
+	for name, pong := range map[string]string{
+		"that say which ping": `{"type":"pong","timestamp":2,"echoedTimestamp":%d}`,
+		"that do not":         `{"type":"pong","timestamp":2}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			pings := 0
+			live(t, func(p *peer) {
+				p.admit()
+				p.pings = true
+				for {
+					frame, err := p.hear()
+					if err != nil {
+						return
+					}
+					if frame["type"] != "ping" {
+						_ = p.say(`{"type":"presence","event":"presence_update","sessionId":"codesess_1","timestamp":1}`)
+						continue
+					}
+					pings++
+					answer := pong
+					if strings.Contains(pong, "%d") {
+						answer = fmt.Sprintf(pong, int64(frame["timestamp"].(float64)))
+					}
+					_ = p.say(answer)
+				}
+			}, func(t *testing.T, hub *liveHub) {
+				conn := connected(t, hub)
+				time.Sleep(24 * time.Hour)
+				require.NoError(t, conn.Abort(t.Context()))
+				assert.IsType(t, &coder.PresenceEventMessage{}, next(t, conn), "nothing has waited before it")
+				assert.Greater(t, pings, 8000)
+				assert.Len(t, hub.seen(), 1, "they are a sign of life")
+
+				mine := coder.UnixMilli{Time: time.UnixMilli(1)}
+				require.NoError(t, conn.Send(t.Context(), &coder.PingMessage{Timestamp: mine}))
+				assert.IsType(t, &coder.PongMessage{}, next(t, conn))
+				require.NoError(t, conn.Close())
+			})
+		})
+	}
+}
+
+// TestNoHeartbeat: negative means off.
+func TestNoHeartbeat(t *testing.T) {
+	heard := 0
+	live(t, func(p *peer) {
+		p.admit()
+		p.pings = true
+		p.listenTo(func(frame map[string]any) {
+			if frame["type"] == "ping" {
+				heard++
+			}
+		})
+	}, func(t *testing.T, hub *liveHub) {
+		conn := connected(t, hub, func(o *coder.HubConnectOptions) {
+			o.HeartbeatInterval, o.HeartbeatTimeout, o.HandshakeTimeout = -1, -1, -1
+		})
+		time.Sleep(48 * time.Hour)
+		assert.Equal(t, coder.StateConnected, conn.State())
+		assert.Zero(t, heard)
+		assert.Len(t, hub.seen(), 1)
+		require.NoError(t, conn.Close())
+	})
+}
+
+// TestAHubThatDoesNotReadButSends: a write that moves no byte is a lost connection, whatever comes in.
+func TestAHubThatDoesNotReadButSends(t *testing.T) {
+	live(t, func(p *peer) {
+		p.admit()
+		if p.n == 1 {
+			for p.say(`{"type":"presence","event":"presence_update","sessionId":"codesess_1","timestamp":1}`) == nil {
+				time.Sleep(time.Second)
+			}
+			return
+		}
+		p.listen()
+	}, func(t *testing.T, hub *liveHub) {
+		conn := connected(t, hub)
+		began := time.Now()
+		require.NoError(t, conn.Prompt(t.Context(), strings.Repeat("x", 200_000)), "the next connection carries it")
+		assert.InDelta(t, 32, time.Since(began).Seconds(), 1.5, "30 s, what a close frame is given, and a wait")
+		for m, err := range conn.Messages(t.Context()) {
+			require.NoError(t, err)
+			if again, ok := m.(*coder.ReconnectedMessage); ok {
+				assert.ErrorContains(t, again.Cause, "the Hub has read nothing for too long")
+				break
+			}
+		}
+		require.NoError(t, conn.Close())
+	})
+}
+
+// TestTooLargeForTheOtherSide: 1009 in the middle of a write is what its sender gets, and nothing was taken.
+func TestTooLargeForTheOtherSide(t *testing.T) {
+	for name, send := range map[string]func(conn *coder.HubConn) error{
+		"Send": func(conn *coder.HubConn) error {
+			return conn.Prompt(context.Background(), strings.Repeat("x", 1<<20))
+		},
+		"SendAndWait": func(conn *coder.HubConn) error {
+			_, err := conn.SendAndWait(context.Background(), &coder.ToolRequest{Name: strings.Repeat("x", 1<<20)})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			live(t, func(p *peer) {
+				p.SetReadLimit(1 << 10) // the library then closes with 1009
+				p.admit()
+				p.listen()
+			}, func(t *testing.T, hub *liveHub) {
+				conn := connected(t, hub)
+				conn.DiscardMessages()
+				e := connError(t, send(conn))
+				assert.Equal(t, coder.CloseTooLarge, e.CloseCode)
+				require.NotErrorIs(t, e, coder.ErrOutcomeUnknown)
+				assert.Equal(t, map[string]string{"Send": "Prompt", "SendAndWait": "SendAndWait"}[name], e.Operation)
+				require.NoError(t, conn.Close())
+			})
+		})
+	}
 }

@@ -57,13 +57,16 @@ func (h *HubConn) send(ctx context.Context, op string, message ClientMessage) er
 		return err
 	}
 	out := &outgoing{frame: frame}
-	if m, ok := message.(*ObserverSubscribeMessage); ok {
+	switch m := message.(type) {
+	case *ObserverSubscribeMessage:
 		patterns := slices.Clone(m.Patterns)
 		out.sent = func() {
 			h.mu.Lock()
 			h.subscribe = patterns
 			h.mu.Unlock()
 		}
+	case *PingMessage:
+		out.sent = h.pings.sentByProgram
 	}
 	return h.put(ctx, op, out)
 }
@@ -116,12 +119,32 @@ func (h *HubConn) outcomeError(op string, done outcome) error {
 	if done.err == nil {
 		return nil
 	}
-	e := &HubConnError{Operation: op, Code: ConnLost, SessionID: h.SessionID(), Err: done.err}
 	if errors.Is(done.err, ErrConnClosed) {
-		e = h.closedError(op)
+		e := h.closedError(op)
+		e.outcomeUnknown = done.gone
+		return e
 	}
-	e.outcomeUnknown = done.gone
+	var e *HubConnError
+	if errors.As(done.err, &e) {
+		e = e.as(op)
+	} else {
+		e = h.newError(op, ConnLost, done.err)
+	}
+	// A message that the other side says is too large was not taken.
+	e.outcomeUnknown = done.gone && e.CloseCode != CloseTooLarge
 	return e
+}
+
+// failSend ends the Send whose write has failed. That waits until the reader knows why: the other side has
+// often said so in a close frame.
+func (h *HubConn) failSend(err *HubConnError) {
+	h.mu.Lock()
+	out := h.failedSend
+	h.failedSend = nil
+	h.mu.Unlock()
+	if out != nil {
+		out.done <- outcome{gone: true, err: err}
+	}
 }
 
 // callID names what a call waits for: the response to a request, or that to a command.
@@ -137,8 +160,9 @@ type hubCall struct {
 }
 
 type callAnswer struct {
-	raw []byte
-	err *HubConnError
+	raw      []byte
+	err      *HubConnError
+	noEffect bool // the request was not taken
 }
 
 // await and forget begin and end the wait for an answer.
@@ -155,10 +179,10 @@ func (h *HubConn) forget(call *hubCall) {
 }
 
 // answer ends a wait. The mutex is held.
-func (h *HubConn) answer(id callID, raw []byte, err *HubConnError) {
+func (h *HubConn) answer(id callID, answer callAnswer) {
 	if call := h.calls[id]; call != nil {
 		delete(h.calls, id)
-		call.answer <- callAnswer{raw, err}
+		call.answer <- answer
 	}
 }
 
@@ -166,24 +190,32 @@ func (h *HubConn) answer(id callID, raw []byte, err *HubConnError) {
 func (h *HubConn) cancelCalls(err *HubConnError) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	// It does not say which message was too large. Of several any may have been.
+	tooLarge := err.CloseCode == CloseTooLarge && len(h.calls) == 1
 	for id := range h.calls {
-		h.answer(id, nil, err)
+		h.answer(id, callAnswer{err: err, noEffect: tooLarge})
 	}
 }
 
 // failCommands ends the wait for the command with this id, for all commands if it is not named: the
 // Hub does not say which failed, and why one fails is why the others do. The mutex is held.
 func (h *HubConn) failCommands(id, why string) {
-	e := &HubConnError{Code: ConnCommandFailed, SessionID: h.sessionID, ServerMessage: h.client.redact(why)}
+	failed := callAnswer{err: h.commandFailed("", h.sessionID, why), noEffect: true}
 	if id != "" {
-		h.answer(callID{true, id}, nil, e)
+		h.answer(callID{true, id}, failed)
 		return
 	}
 	for id := range h.calls {
 		if id.command {
-			h.answer(id, nil, e)
+			h.answer(id, failed)
 		}
 	}
+}
+
+func (h *HubConn) commandFailed(op, sessionID, why string) *HubConnError {
+	e := newHubConnError(op, sessionID, ConnCommandFailed, nil)
+	e.ServerMessage = h.client.redact(why)
+	return e
 }
 
 // SendAndWait sends an [*EventRequest], a [*ToolRequest] or a [*CommandRequest] with an id of its
@@ -195,12 +227,9 @@ func (h *HubConn) failCommands(id, why string) {
 // loop over Messages.
 //
 // Errors: [*ValidationError] and [*HubConnError].
-func (h *HubConn) SendAndWait(ctx context.Context, message ClientMessage) (*HubResponse, error) {
+func (h *HubConn) SendAndWait(ctx context.Context, request HubRequest) (*HubResponse, error) {
 	const op = "SendAndWait"
-	if _, answered := requestID(message); !answered {
-		return nil, invalid(op, "message", "must be an EventRequest, a ToolRequest or a CommandRequest: no other is answered")
-	}
-	raw, err := h.request(ctx, op, message, false)
+	raw, err := h.request(ctx, op, request, false)
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +241,7 @@ func (h *HubConn) SendAndWait(ctx context.Context, message ClientMessage) (*HubR
 }
 
 func (h *HubConn) invalidResponse(op, why string) error {
-	return &HubConnError{Operation: op, Code: ConnInvalidResponse, SessionID: h.SessionID(), Err: errors.New(why)}
+	return h.newError(op, ConnInvalidResponse, errors.New(why))
 }
 
 // request sends a message and returns the frame that answers it.
@@ -233,7 +262,7 @@ func (h *HubConn) request(ctx context.Context, op string, message ClientMessage,
 			return answer.raw, nil
 		}
 		e = answer.err.as(op)
-		e.outcomeUnknown = e.Code != ConnCommandFailed
+		e.outcomeUnknown = !answer.noEffect
 		return nil, e
 	case <-h.ctx.Done():
 		e = h.closedError(op)
@@ -313,9 +342,7 @@ func ask[T any](ctx context.Context, h *HubConn, op string, kind RPCCommandType,
 		return nil, h.invalidResponse(op, "it is no response to a command")
 	}
 	if !m.Response.Success {
-		return nil, &HubConnError{
-			Operation: op, Code: ConnCommandFailed, SessionID: h.SessionID(), ServerMessage: h.client.redact(m.Response.Error),
-		}
+		return nil, h.commandFailed(op, h.SessionID(), m.Response.Error)
 	}
 	data := m.Response.Data
 	if len(data) == 0 || string(data) == "null" {

@@ -194,7 +194,6 @@ func TestInvalidMessages(t *testing.T) {
 			"no UTF-8":  func() error { return conn.Prompt(ctx, "\xff") },
 			"empty":     func() error { return conn.Steer(ctx, "") },
 			"no id":     func() error { return conn.RespondUI(ctx, "", 1) },
-			"no answer": func() error { _, err := conn.SendAndWait(ctx, &coder.PingMessage{}); return err },
 			"nil, wait": func() error { _, err := conn.SendAndWait(ctx, nil); return err },
 			"typed nil, wait": func() error {
 				_, err := conn.SendAndWait(ctx, (*coder.EventRequest)(nil))

@@ -203,11 +203,17 @@ func live(t *testing.T, play func(*peer), test func(t *testing.T, hub *liveHub))
 // connected connects as a controller of codesess_1, unless change says otherwise.
 func connected(t *testing.T, hub *liveHub, change ...func(*coder.HubConnectOptions)) *coder.HubConn {
 	t.Helper()
-	o := coder.HubConnectOptions{SessionID: "codesess_1", Role: coder.RoleController}
+	return connectedTo(t, hub, "codesess_1", change...)
+}
+
+// connectedTo connects to a session, as a controller unless change says otherwise; "" creates one.
+func connectedTo(t *testing.T, hub *liveHub, id string, change ...func(*coder.HubConnectOptions)) *coder.HubConn {
+	t.Helper()
+	o := coder.HubConnectOptions{Role: coder.RoleController}
 	for _, f := range change {
 		f(&o)
 	}
-	conn, err := hub.client().Connect(t.Context(), o)
+	conn, err := connect(t.Context(), hub.client(), id, &o)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
 	return conn
@@ -246,4 +252,12 @@ type jsonText = json.RawMessage
 func decodeSample(t testing.TB, path string, out any) {
 	t.Helper()
 	require.NoError(t, json.Unmarshal([]byte(sample(t, path)), out))
+}
+
+// connect opens a connection to a session; "" for one that it creates.
+func connect(ctx context.Context, c *coder.Client, id string, o *coder.HubConnectOptions) (*coder.HubConn, error) {
+	if id == "" {
+		return c.ConnectNew(ctx, o)
+	}
+	return c.Connect(ctx, id, o)
 }

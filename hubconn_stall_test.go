@@ -77,14 +77,14 @@ func TestLostWhileNobodyRanges(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
 			for i := range 1100 {
-				if p.Write(ctx, websocket.MessageText, fmt.Appendf(nil, `{"type":"pong","timestamp":%d}`, i)) != nil {
+				if p.Write(ctx, websocket.MessageText, fmt.Appendf(nil, `{"type":"pong","timestamp":%d,"echoedTimestamp":1}`, i)) != nil {
 					return
 				}
 			}
 		}
 		frame, _ := p.hear()
 		assert.Equal(t, "x", frame["command"].(map[string]any)["message"])
-		_ = p.say(`{"type":"pong","timestamp":2000}`)
+		_ = p.say(`{"type":"pong","timestamp":2000,"echoedTimestamp":1}`)
 		p.listen()
 	}, func(t *testing.T, hub *liveHub) {
 		conn := connected(t, hub)
@@ -149,8 +149,8 @@ func TestAWriteFailsBeforeThereIsNoRoom(t *testing.T) {
 		}
 	}, func(t *testing.T, hub *liveHub) {
 		var broken atomic.Bool
-		conn, err := deafClient(hub, &broken).Connect(t.Context(), coder.HubConnectOptions{
-			SessionID: "codesess_1", Role: coder.RoleController, MaxReconnectAttempts: -1,
+		conn, err := deafClient(hub, &broken).Connect(t.Context(), "codesess_1", &coder.HubConnectOptions{
+			Role: coder.RoleController, MaxReconnectAttempts: -1,
 		})
 		require.NoError(t, err)
 		defer func() { assert.NoError(t, conn.Close()) }()
@@ -184,7 +184,7 @@ func TestWhatCanStillBeReadSaysMore(t *testing.T) {
 		_ = p.Close(4404, "gone")
 	}, func(t *testing.T, hub *liveHub) {
 		var broken atomic.Bool
-		conn, err := deafClient(hub, &broken).Connect(t.Context(), coder.HubConnectOptions{SessionID: "codesess_1", Role: coder.RoleController})
+		conn, err := deafClient(hub, &broken).Connect(t.Context(), "codesess_1", &coder.HubConnectOptions{Role: coder.RoleController})
 		require.NoError(t, err)
 		synctest.Wait() // until bootstrap_ready is out
 		broken.Store(true)

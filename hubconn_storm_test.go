@@ -177,7 +177,7 @@ func stormAfterInit(p *peer, r *rand.Rand, number int, last bool) bool {
 		}
 	}
 	if last {
-		return p.say(`{"type":"pong","timestamp":1}`) == nil
+		return p.say(`{"type":"pong","timestamp":1,"echoedTimestamp":1}`) == nil
 	}
 	switch r.IntN(5) {
 	case 0: // cut

@@ -30,7 +30,7 @@ func TestReconnect(t *testing.T) {
 		switch {
 		case p.n == 1 || p.n == 6:
 			p.admit()
-			_ = p.say(fmt.Sprintf(`{"type":"pong","timestamp":%d}`, p.n))
+			_ = p.say(fmt.Sprintf(`{"type":"pong","timestamp":%d,"echoedTimestamp":1}`, p.n))
 			if p.n == 1 {
 				_ = p.Close(1000, "restart")
 				return
@@ -41,7 +41,7 @@ func TestReconnect(t *testing.T) {
 		default: // cut
 		}
 	}, func(t *testing.T, hub *liveHub) {
-		conn := connected(t, hub, func(o *coder.HubConnectOptions) { o.SessionID, o.Role, o.Task = "", coder.RoleLead, "x" })
+		conn := connectedTo(t, hub, "", func(o *coder.HubConnectOptions) { o.Role, o.Task = coder.RoleLead, "x" })
 		assert.EqualValues(t, 1, next(t, conn).(*coder.PongMessage).Timestamp.UnixMilli())
 		again, ok := next(t, conn).(*coder.ReconnectedMessage)
 		require.True(t, ok, "before anything of the new connection")
@@ -130,7 +130,7 @@ func TestACreatedSessionWithoutAnID(t *testing.T) {
 		_, _ = p.hear()
 		_ = p.say(`{"type":"init","role":"lead"}`)
 	}, func(t *testing.T, hub *liveHub) {
-		conn := connected(t, hub, func(o *coder.HubConnectOptions) { o.SessionID, o.Role = "", coder.RoleLead })
+		conn := connectedTo(t, hub, "", func(o *coder.HubConnectOptions) { o.Role = coder.RoleLead })
 		for _, err := range conn.Messages(t.Context()) {
 			assert.Equal(t, coder.ConnLost, connError(t, err).Code)
 		}
@@ -222,7 +222,7 @@ func TestASlowLargeFrameIsLife(t *testing.T) {
 		}
 		_, _ = w.Write([]byte(`"}`))
 		_ = w.Close()
-		_ = p.say(`{"type":"pong","timestamp":1}`)
+		_ = p.say(`{"type":"pong","timestamp":1,"echoedTimestamp":1}`)
 		<-closed
 	}, func(t *testing.T, hub *liveHub) {
 		conn := connected(t, hub)

@@ -92,8 +92,8 @@ func playTranscript(t *testing.T, name string, client func(t *testing.T, conn *c
 	var s transcript
 	decodeSample(t, "stream/"+name, &s)
 	live(t, s.server, func(t *testing.T, hub *liveHub) {
-		conn, err := hub.client().Connect(t.Context(), coder.HubConnectOptions{
-			SessionID: s.Connect.SessionID, Role: coder.HubRole(s.Connect.Role), Label: s.Connect.Label, Task: s.Connect.Task,
+		conn, err := hub.client().Connect(t.Context(), s.Connect.SessionID, &coder.HubConnectOptions{
+			Role: coder.HubRole(s.Connect.Role), Label: s.Connect.Label, Task: s.Connect.Task,
 			Origin: s.Connect.Origin, Subscribe: s.Connect.Subscribe, DriverMode: s.Connect.DriverMode,
 			DriverInstanceID: s.Connect.DriverInstanceID, DriverVersion: s.Connect.DriverVersion,
 		})
@@ -188,7 +188,7 @@ func TestLeadTranscript(t *testing.T) {
 		_ = p.Close(websocket.StatusCode(s.Close.Code), s.Close.Reason)
 	}
 	live(t, play, func(t *testing.T, hub *liveHub) {
-		conn := connected(t, hub, func(o *coder.HubConnectOptions) { o.SessionID, o.Role, o.Origin = "", coder.RoleLead, "tui" })
+		conn := connectedTo(t, hub, "", func(o *coder.HubConnectOptions) { o.Role, o.Origin = coder.RoleLead, "tui" })
 		ctx := t.Context()
 		init := conn.Init()
 		assert.Equal(t, "codesess_a41b7e5520fd", conn.SessionID())
@@ -202,7 +202,7 @@ func TestLeadTranscript(t *testing.T) {
 		assert.Equal(t, "/workspace", init.Resume.Cwd)
 
 		for i, test := range []struct {
-			request coder.ClientMessage
+			request coder.HubRequest
 			want    []coder.HubAction
 		}{
 			{&coder.EventRequest{Event: coder.EventSessionStart, Data: map[string]any{"agentRole": "lead"}}, []coder.HubAction{

@@ -1,9 +1,13 @@
 package coder
 
 import (
+	"bytes"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/agentuity/coder-go/internal/socket"
+	"github.com/agentuity/coder-go/internal/wire"
 )
 
 // write is the writer: it serves one link after the other.
@@ -41,7 +45,7 @@ func (h *HubConn) serve(l *socket.Link, held *outgoing) *outgoing {
 		select {
 		case <-l.Closing():
 		case <-ticker.C:
-			_, _ = l.Write(ownFrame(&PingMessage{Timestamp: UnixMilli{time.Now()}}))
+			_, _ = l.Write(ownFrame(h.pings.next()))
 		case held = <-h.writes:
 		}
 	}
@@ -80,6 +84,75 @@ func (h *HubConn) deliver(l *socket.Link, out *outgoing) *outgoing {
 	if out.call != nil && out.state.Load() == outgoingAbandoned {
 		h.forget(out.call) // its sender may have done so before it was awaited
 	}
+	if err != nil { // the reader will know more
+		h.mu.Lock()
+		h.failedSend = out
+		h.mu.Unlock()
+		return nil
+	}
 	out.done <- outcome{gone, err}
 	return nil
+}
+
+// ownPings remembers the pings that the connection sends by itself, so that their pongs do not reach
+// Messages: on a quiet connection that nobody reads they alone would fill the inbox.
+type ownPings struct {
+	mu       sync.Mutex
+	sent     []int64 // timestamps in milliseconds, of those not answered
+	programs bool    // the program has sent pings too
+}
+
+// next returns the next ping.
+func (p *ownPings) next() *PingMessage {
+	now := UnixMilli{time.Now().Truncate(time.Millisecond)} // servers echo whole milliseconds
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.sent) == maxOwnPings { // a Hub that does not answer pings
+		p.sent = p.sent[1:]
+	}
+	p.sent = append(p.sent, now.UnixMilli())
+	return &PingMessage{Timestamp: now}
+}
+
+const maxOwnPings = 64
+
+// sentByProgram notes that a pong may also be for the program.
+func (p *ownPings) sentByProgram() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.programs = true
+}
+
+// reset forgets the pings of the connection before.
+func (p *ownPings) reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sent, p.programs = nil, false
+}
+
+// answeredBy reports whether a frame is the pong to one of these pings. A pong that does not say which
+// ping it answers is taken for one if the program has sent none.
+func (p *ownPings) answeredBy(raw []byte) bool {
+	if len(raw) > 1<<10 || !bytes.Contains(raw, []byte(typePong)) {
+		return false
+	}
+	var pong struct {
+		Type   string    `json:"type"`
+		Echoed UnixMilli `json:"echoedTimestamp"`
+	}
+	if wire.Unmarshal(raw, &pong) != nil || pong.Type != typePong {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if pong.Echoed.IsZero() && !p.programs && len(p.sent) > 0 {
+		p.sent = p.sent[1:]
+		return true
+	}
+	i := slices.Index(p.sent, pong.Echoed.UnixMilli())
+	if i < 0 {
+		return false
+	}
+	p.sent = slices.Delete(p.sent, i, i+1)
+	return true
 }

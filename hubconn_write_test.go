@@ -94,7 +94,7 @@ func connectTo(t *testing.T, hub pipeHub) *HubConn {
 	}
 	c, err := NewClient(WithURL("http://hub.invalid"), WithAPIKey("key_7f3a90d1"), WithHTTPClient(&http.Client{Transport: hub}))
 	require.NoError(t, err)
-	conn, err := c.Connect(t.Context(), HubConnectOptions{SessionID: "codesess_1", Role: RoleLead})
+	conn, err := c.Connect(t.Context(), "codesess_1", &HubConnectOptions{Role: RoleLead})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
 	return conn

@@ -18,6 +18,17 @@ type ClientMessage interface {
 	frame(id string) any
 }
 
+// HubRequest is a message that the Hub answers with a [HubResponse]: an [*EventRequest], a [*ToolRequest]
+// or a [*CommandRequest].
+type HubRequest interface {
+	ClientMessage
+	hubRequest()
+}
+
+func (*EventRequest) hubRequest()   {}
+func (*ToolRequest) hubRequest()    {}
+func (*CommandRequest) hubRequest() {}
+
 // EventRequest tells the Hub what happened to the lead, and is answered with a [HubResponse].
 type EventRequest struct {
 	// ID joins request and response. Sending fills it in: SendAndWait always, Send if it is empty.

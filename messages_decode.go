@@ -19,6 +19,7 @@ const (
 	typeRPCUIRequest = "rpc_ui_request"
 	typeRPCCommand   = "rpc_command"
 	typeRPCFailure   = "rpc_command_error"
+	typePong         = "pong"
 )
 
 // frameType reads the type of a frame, "" if it has none.
@@ -66,7 +67,7 @@ func decodeKnown(kind string, raw []byte) ServerMessage {
 		return decodeAs[HubStreamReadyMessage](raw)
 	case "session_resume":
 		return decodeAs[HubSessionResumeMessage](raw)
-	case "pong":
+	case typePong:
 		return decodeAs[PongMessage](raw)
 	case typeRejected:
 		return decodeAs[ConnectionRejectedMessage](raw)

@@ -86,6 +86,11 @@ func (r *request) require(field, value string) *request {
 	return r
 }
 
+// checkSessionID returns the *ValidationError of an id that no session can have.
+func checkSessionID(op, sessionID string) error {
+	return get(op, "/hub/session/{sessionID}", sessionID).check()
+}
+
 // check returns the *ValidationError of an invalid argument.
 func (r *request) check() error {
 	var bad *route.Error

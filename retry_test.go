@@ -542,7 +542,7 @@ func TestDistrustEndsWhatWaits(t *testing.T) {
 			return last
 		},
 		"Connect": func(ctx context.Context, c *coder.Client) error {
-			_, err := c.Connect(ctx, coder.HubConnectOptions{SessionID: "x"})
+			_, err := c.Connect(ctx, "x", nil)
 			return err
 		},
 	} {

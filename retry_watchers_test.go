@@ -90,7 +90,7 @@ func observeUntilCut(cuts int) func(context.Context, *codertest.Hub, *coder.Clie
 // connectUntilCut connects to a session until the connection has been cut so often and is back.
 func connectUntilCut(cuts int) func(context.Context, *codertest.Hub, *coder.Client, string) error {
 	return func(ctx context.Context, hub *codertest.Hub, c *coder.Client, id string) error {
-		conn, err := c.Connect(ctx, coder.HubConnectOptions{SessionID: id, Role: coder.RoleController})
+		conn, err := c.Connect(ctx, id, &coder.HubConnectOptions{Role: coder.RoleController})
 		if err != nil {
 			return err
 		}

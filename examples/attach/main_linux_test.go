@@ -166,7 +166,7 @@ func TestTerminalStreams(t *testing.T) {
 	}
 	created, err := client.CreateSession(ctx, coder.CreateSessionRequest{Task: "x"})
 	require.NoError(t, err)
-	lead, err := client.Connect(ctx, coder.HubConnectOptions{SessionID: created.SessionID, Role: coder.RoleLead})
+	lead, err := client.Connect(ctx, created.SessionID, &coder.HubConnectOptions{Role: coder.RoleLead})
 	require.NoError(t, err)
 	defer func() { _ = lead.Close() }()
 	tell := func(event string, data map[string]any) {

@@ -136,7 +136,7 @@ func (u *user) sent() (bodies []string) {
 // lead takes the place of the Hub's agent, and returns how it tells of an event.
 func (u *user) lead() (tell func(event string, data map[string]any)) {
 	u.t.Helper()
-	conn, err := u.client.Connect(u.t.Context(), coder.HubConnectOptions{SessionID: u.session.ID(), Role: coder.RoleLead})
+	conn, err := u.client.Connect(u.t.Context(), u.session.ID(), &coder.HubConnectOptions{Role: coder.RoleLead})
 	require.NoError(u.t, err)
 	conn.DiscardMessages()
 	u.leads++

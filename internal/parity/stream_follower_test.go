@@ -212,7 +212,7 @@ func openSocket(t *testing.T, o channelOptions) *goFollower {
 	client := o.client(t)
 	return newGoFollower(t, func(f *goFollower) {
 		options := coder.HubConnectOptions{
-			SessionID: o.SessionID, Role: coder.HubRole(o.Role), Agent: o.Agent, ParentSessionID: o.ParentSessionID,
+			Role: coder.HubRole(o.Role), Agent: o.Agent, ParentSessionID: o.ParentSessionID,
 			Task: o.Task, Label: o.Label, Subscribe: o.Subscribe, Origin: o.Origin, DriverMode: o.DriverMode,
 			DriverInstanceID: o.DriverInstanceID, DriverVersion: o.DriverVersion, MaxReconnectAttempts: o.MaxReconnectAttempts,
 			ReconnectDelay: ms(o.ReconnectDelayMs), HeartbeatInterval: ms(o.HeartbeatIntervalMs), HeartbeatTimeout: ms(o.HeartbeatTimeoutMs),
@@ -220,7 +220,11 @@ func openSocket(t *testing.T, o channelOptions) *goFollower {
 		if o.AutoReconnect != nil && !*o.AutoReconnect {
 			options.MaxReconnectAttempts = -1
 		}
-		conn, err := client.Connect(f.ctx, options)
+		connect := func() (*coder.HubConn, error) { return client.Connect(f.ctx, o.SessionID, &options) }
+		if o.SessionID == "" {
+			connect = func() (*coder.HubConn, error) { return client.ConnectNew(f.ctx, &options) }
+		}
+		conn, err := connect()
 		if err != nil {
 			f.note("error", socketFailure(err))
 			return
@@ -304,7 +308,7 @@ func (f *goFollower) request(message object, wait time.Duration) {
 	go func() {
 		ctx, cancel := context.WithTimeout(f.ctx, wait)
 		defer cancel()
-		answer, err := f.connected().SendAndWait(ctx, clientMessage(message))
+		answer, err := f.connected().SendAndWait(ctx, clientMessage(message).(coder.HubRequest))
 		if err != nil {
 			f.note("failure", socketFailure(err))
 			return

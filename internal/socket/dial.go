@@ -7,9 +7,11 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/coder/websocket"
 )
@@ -124,10 +126,20 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (c *conn) Write(p []byte) (int, error) {
-	n, err := c.ReadWriteCloser.Write(p)
-	c.link.sent.Add(int64(n))
-	return n, err
+// largestWrite is the largest part of a write of which nothing is known until all of it has gone out.
+const largestWrite = 4 << 10
+
+func (c *conn) Write(p []byte) (written int, err error) {
+	defer c.link.writing.Store(0)
+	for part := range slices.Chunk(p, largestWrite) {
+		c.link.writing.Store(int64(time.Since(c.link.began)) | 1) // never 0
+		n, err := c.ReadWriteCloser.Write(part)
+		c.link.sent.Add(int64(n))
+		if written += n; err != nil {
+			return written, err
+		}
+	}
+	return written, nil
 }
 
 func (c *conn) Close() error {

@@ -49,8 +49,10 @@ type Link struct {
 	conn   atomic.Pointer[conn]
 
 	sent    atomic.Int64 // bytes that went out
+	writing atomic.Int64 // since when a write has moved no byte, since began; 0: none is under way
 	heard   atomic.Int64 // when bytes last came in, since began
 	paused  atomic.Bool  // the reader does not read
+	resumed atomic.Int64 // when it last began to read again, since began
 	began   time.Time
 	scratch bytes.Buffer // of Read
 
@@ -104,7 +106,8 @@ func (l *Link) enter(next state) bool {
 }
 
 // Open ends the handshake. From now on the writer may write, and if the other side sends nothing for
-// as long as silence the link is closed. Time in which the reader is paused does not count.
+// as long as silence, or a write moves no byte for so long, the link is closed. Time in which the reader
+// is paused is no silence.
 func (l *Link) Open(silence time.Duration) {
 	l.heardNow()
 	l.mu.Lock()
@@ -114,22 +117,34 @@ func (l *Link) Open(silence time.Duration) {
 	}
 }
 
-var errSilent = errors.New("the Hub has sent nothing for too long")
+var (
+	errSilent  = errors.New("the Hub has sent nothing for too long")
+	errStalled = errors.New("the Hub has read nothing for too long")
+)
 
-// watch closes a link that has been silent for too long, or looks again when it may have been.
+// watch closes a link that has been silent, or has not taken what is written, for too long, or looks again
+// when it may have been.
 func (l *Link) watch(limit time.Duration) {
-	var silent time.Duration
+	var silent, stalled time.Duration
 	if !l.paused.Load() { // asked before heard: Resume sets heard before paused
 		silent = time.Since(l.began) - time.Duration(l.heard.Load())
 	}
-	if silent >= limit {
+	// A server of one thread does not read while its own writes wait for our reader.
+	if since := l.writing.Load(); since != 0 && !l.paused.Load() {
+		stalled = time.Since(l.began) - time.Duration(max(since, l.resumed.Load()))
+	}
+	switch {
+	case silent >= limit:
 		l.Close(int(websocket.StatusNormalClosure), "Heartbeat timeout", errSilent)
+		return
+	case stalled >= limit:
+		l.Close(int(websocket.StatusNormalClosure), "Write timeout", errStalled)
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.state == open {
-		l.watchdog.Reset(limit - silent)
+		l.watchdog.Reset(limit - max(silent, stalled))
 	}
 }
 
@@ -141,6 +156,7 @@ func (l *Link) Pause() { l.paused.Store(true) }
 // Resume ends what Pause began.
 func (l *Link) Resume() {
 	l.heardNow()
+	l.resumed.Store(l.heard.Load())
 	l.paused.Store(false)
 }
 
