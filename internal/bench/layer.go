@@ -67,7 +67,7 @@ func withLayer(base *http.Transport) sender {
 	})
 	return func(ctx context.Context, method, url string, header http.Header, body []byte) (seen, error) {
 		outcome := t.Do(ctx, &transport.Request{
-			Method: method, URL: url, Path: "/hub/session", Header: header, Body: body, Repeatable: method == http.MethodGet,
+			Method: method, URL: url, Path: "/hub/session", Header: header, Body: body, Idempotent: method == http.MethodGet,
 		})
 		if outcome.Err != nil {
 			return seen{}, outcome.Err
