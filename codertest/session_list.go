@@ -1,7 +1,9 @@
 package codertest
 
 import (
+	"bytes"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -60,6 +62,9 @@ func contains(s, lower string) bool { return strings.Contains(strings.ToLower(s)
 
 // metadataText is a string as it reads, anything else as the shortest JSON.
 func metadataText(value jsontext.Value) string {
+	if value.Kind() == '"' && bytes.IndexByte(value, '\\') < 0 && utf8.Valid(value) {
+		return string(value[1 : len(value)-1]) // as it is written: a search looks at every session
+	}
 	var text string
 	if json.Unmarshal(value, &text, wireFormat) == nil {
 		return text
