@@ -1,6 +1,7 @@
 package coder_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,32 +15,40 @@ import (
 
 var goBlock = regexp.MustCompile("(?s)```go\n(.*?)```")
 
-// TestREADMECompiles builds every piece of Go in the README: the program as it is, statements and
-// functions inside the frame that a reader would imagine around them.
+// TestREADMECompiles compiles every piece of Go in the README: the program as it is, statements and
+// functions inside the frame that a reader would imagine around them. Each is a file of one package,
+// so that there is one build and nothing to link.
 func TestREADMECompiles(t *testing.T) {
 	text, err := os.ReadFile("README.md")
 	require.NoError(t, err)
 	blocks := goBlock.FindAllStringSubmatch(string(text), -1)
 	require.NotEmpty(t, blocks)
 	programs := 0
-	for _, block := range blocks {
-		source := block[1]
+	dir := t.TempDir()
+	build := []string{"build", "-o", os.DevNull}
+	var sources strings.Builder
+	for i, block := range blocks {
+		source, program := strings.CutPrefix(block[1], "package main\n")
 		switch {
-		case strings.HasPrefix(source, "package main"):
+		case program:
 			programs++
-			body := source[strings.Index(source, "func main"):]
-			assert.LessOrEqual(t, strings.Count(body, "\n"), 20, "the snippet is short")
+			_, body, ok := strings.Cut(source, "\nfunc main() {\n")
+			assert.True(t, ok, "a program has a main")
+			assert.LessOrEqual(t, strings.Count(body, "\n"), 19, "the snippet is short")
+			source = "package readme\n" + source
 		case strings.HasPrefix(source, "func "):
-			source = framed(source + "\nfunc yourAgent(context.Context, *coder.Client) error { return nil }\nfunc main() {}\n")
+			source = framed(source + "\nfunc yourAgent(context.Context, *coder.Client) error { return nil }\n")
 		default:
-			source = framed("func f(ctx context.Context, client *coder.Client, id string, request coder.CreateSessionRequest) error {\n" +
-				source + "\nreturn nil }\nfunc main() {}\n")
+			source = framed(fmt.Sprintf("func f%d(ctx context.Context, client *coder.Client, id string, request coder.CreateSessionRequest) error {\n", i) +
+				source + "\nreturn nil }\n")
 		}
-		file := filepath.Join(t.TempDir(), "main.go")
+		file := filepath.Join(dir, fmt.Sprintf("block%d.go", i))
 		require.NoError(t, os.WriteFile(file, []byte(source), 0o600))
-		out, err := exec.Command("go", "build", "-o", os.DevNull, file).CombinedOutput()
-		assert.NoError(t, err, "%s\n%s", out, source)
+		build = append(build, file)
+		fmt.Fprintf(&sources, "%s:\n%s\n", file, source)
 	}
+	out, err := exec.Command("go", build...).CombinedOutput()
+	assert.NoError(t, err, "%s\n%s", out, &sources)
 	assert.Equal(t, 1, programs)
 }
 
@@ -54,7 +63,7 @@ func framed(source string) string {
 			imports += "import \"" + path + "\"\n"
 		}
 	}
-	return "package main\n\n" + imports + source
+	return "package readme\n\n" + imports + source
 }
 
 // TestREADMENames looks for every sentinel and every option there is.

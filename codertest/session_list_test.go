@@ -38,7 +38,7 @@ func TestSearch(t *testing.T) {
 	f := start(t)
 	f.create(`{"task":"Fix the LOGIN page","label":"one"}`)
 	f.create(`{"task":"Other","label":"Login two"}`)
-	f.create(`{"task":"Other","label":"three","metadata":{"ticket":"auth-LOGIN","tags":["\u00fcber"]}}`)
+	f.create(`{"task":"Other","label":"three","metadata":{"ticket":"auth-LOGIN","tags":["\u00fcber"],"said":"\u00c9t\u00e9 \"now\""}}`)
 	f.create(`{"task":"Other","label":"four","metadata":{"login":true}}`)
 	f.create(`{"task":"Other","label":"five","tags":["login"],"env":{"LOGIN":"login"}}`)
 	archived := f.create(`{"task":"Old login","label":"six"}`)
@@ -54,6 +54,9 @@ func TestSearch(t *testing.T) {
 		"search=" + url.QueryEscape("ÜBER"):  {"three"},
 		"search=true":                        {"four"},
 		"search=nothing":                     {},
+
+		"search=" + url.QueryEscape(`été "NOW"`):   {"three"}, // as it reads, not as it is escaped
+		"search=" + url.QueryEscape(`"auth-login`): {},
 	} {
 		list := f.get("/hub/sessions?" + query)
 		assert.Equal(t, want, all(t, at(t, list, "sessions", "websocket"), "label"), query)

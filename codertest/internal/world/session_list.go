@@ -1,7 +1,9 @@
 package world
 
 import (
+	"bytes"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -59,6 +61,9 @@ func contains(s, lower string) bool { return strings.Contains(strings.ToLower(s)
 
 // metadataText returns what a string holds, and anything else as compact JSON.
 func metadataText(value jsontext.Value) string {
+	if value.Kind() == '"' && bytes.IndexByte(value, '\\') < 0 && utf8.Valid(value) {
+		return string(value[1 : len(value)-1]) // as it is written: a search looks at every session
+	}
 	var text string
 	if json.Unmarshal(value, &text, wireFormat) == nil {
 		return text
