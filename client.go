@@ -76,9 +76,13 @@ func NewClient(opts ...Option) (*Client, error) {
 	if cfg.httpClient != nil {
 		httpClient = *cfg.httpClient
 	}
-	if httpClient.Transport == nil {
-		httpClient.Transport = transport.NewHTTPTransport()
-	}
+	calls := transport.New(transport.Config{
+		HTTPClient: httpClient,
+		Policy:     transport.Policy(cfg.retry),
+		Logger:     cfg.logger,
+		MaxBody:    cfg.maxResponseSize,
+		Silence:    silence,
+	})
 	return &Client{
 		hub:             hub,
 		ensures:         new(flight.Group[*sharedSession]),
@@ -89,16 +93,10 @@ func NewClient(opts ...Option) (*Client, error) {
 		orgID:           func() string { return cfg.orgID },
 		logger:          cfg.logger,
 		sockets: &http.Client{
-			Transport: httpClient.Transport, Jar: httpClient.Jar,
+			Transport: calls.RoundTripper(), Jar: httpClient.Jar,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		transport: transport.New(transport.Config{
-			HTTPClient: httpClient,
-			Policy:     transport.Policy(cfg.retry),
-			Logger:     cfg.logger,
-			MaxBody:    cfg.maxResponseSize,
-			Silence:    silence,
-		}),
+		transport: calls,
 	}, nil
 }
 

@@ -110,6 +110,11 @@ func (c *config) validate() error {
 
 // NewTransport returns the HTTP transport that a client uses when it is given none, to be adapted
 // and passed on with [WithHTTPClient]: up to 64 idle connections a host kept for 30 s, 10 s to
-// connect and for the TLS handshake, 2 min for the headers of an answer, and HTTP/2 with pings
-// every 15 s, which notice a connection that died silently.
+// connect and for the TLS handshake, TLS sessions that are resumed, 2 min for the headers of an answer,
+// and HTTP/2 with pings every 15 s, which notice a connection that died silently.
+//
+// A client that is given no transport sends creates over a copy of it that keeps idle connections for
+// 3 s only, since Node and Bun close theirs after 5 to 12 s and a create must not meet that; and it
+// streams over a copy without a limit of time for the headers, since IdleTimeout is that limit. A
+// transport of the program is used for all as it is.
 func NewTransport() *http.Transport { return transport.NewHTTPTransport() }

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -18,9 +19,27 @@ func NewHTTPTransport() *http.Transport {
 		IdleConnTimeout:       30 * time.Second,
 		TLSHandshakeTimeout:   10 * time.Second,
 		ResponseHeaderTimeout: 2 * time.Minute,
+		// Connections of creates are closed early: each new one would pay for a whole handshake.
+		TLSClientConfig: &tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(0)},
 		// Without pings one silent HTTP/2 connection fails every call that is put on it.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
 	}
+}
+
+// createIdleTimeout is how long a connection may idle before a create goes over a new one. Servers close
+// idle connections themselves, Node after 5 s and Bun after 8, and a create that meets that has an unknown
+// outcome. Reads are repeated, and keep their connections.
+const createIdleTimeout = 3 * time.Second
+
+// roundTrippers are what the kinds of calls go over.
+type roundTrippers struct{ reads, creates, streams http.RoundTripper }
+
+// ours returns the RoundTrippers of a client that was given none.
+func ours(base *http.Transport) roundTrippers {
+	creates, streams := base.Clone(), base.Clone()
+	creates.IdleConnTimeout = createIdleTimeout
+	streams.ResponseHeaderTimeout = 0 // a stream has a limit of its own on silence
+	return roundTrippers{reads: base, creates: creates, streams: streams}
 }
 
 const maxRedirects = 10

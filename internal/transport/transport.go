@@ -26,9 +26,10 @@ type Config struct {
 
 // Transport makes calls. It is safe for concurrent use.
 type Transport struct {
-	loop    *retryablehttp.Client
-	streams *retryablehttp.Client // as loop, but without a time limit on the body
-	client  *http.Client          // as the loop's, but with CloseIdleConnections intact
+	reads   *retryablehttp.Client
+	creates *retryablehttp.Client
+	streams *retryablehttp.Client // without a time limit on the body
+	base    roundTrippers
 	policy  Policy
 	logger  *slog.Logger
 	maxBody int64
@@ -37,28 +38,35 @@ type Transport struct {
 
 // New returns a Transport. It starts nothing.
 func New(cfg Config) *Transport {
-	base := cfg.HTTPClient.Transport
-	if base == nil {
-		base = NewHTTPTransport()
+	if given := cfg.HTTPClient.Transport; given != nil { // is used as it is
+		return newOver(cfg, roundTrippers{given, given, given})
 	}
-	client := cfg.HTTPClient
-	client.Transport = base
-	client.CheckRedirect = redirectRule(cfg.HTTPClient.CheckRedirect)
+	return newOver(cfg, ours(NewHTTPTransport()))
+}
 
+func newOver(cfg Config, base roundTrippers) *Transport {
+	client := cfg.HTTPClient
+	client.CheckRedirect = redirectRule(cfg.HTTPClient.CheckRedirect)
+	over := func(base http.RoundTripper) *retryablehttp.Client {
+		client.Transport = roundTripperOnly{base}
+		return loopOver(client)
+	}
 	t := &Transport{
-		client:  &client,
+		base:    base,
+		reads:   over(base.reads),
+		creates: over(base.creates),
 		policy:  cfg.Policy.WithDefaults(),
 		logger:  cfg.Logger,
 		maxBody: cfg.MaxBody,
 		silence: cfg.Silence,
 	}
-	looped := client
-	looped.Transport = roundTripperOnly{base}
-	t.loop = loopOver(looped)
-	looped.Timeout = 0
-	t.streams = loopOver(looped)
+	client.Timeout = 0
+	t.streams = over(base.streams)
 	return t
 }
+
+// RoundTripper returns what reads go over.
+func (t *Transport) RoundTripper() http.RoundTripper { return t.base.reads }
 
 func loopOver(client http.Client) *retryablehttp.Client {
 	return &retryablehttp.Client{
@@ -74,8 +82,14 @@ func loopOver(client http.Client) *retryablehttp.Client {
 	}
 }
 
-// CloseIdleConnections closes the idle connections of the underlying transport.
-func (t *Transport) CloseIdleConnections() { t.client.CloseIdleConnections() }
+// CloseIdleConnections closes the idle connections of the underlying transports.
+func (t *Transport) CloseIdleConnections() {
+	for _, base := range []http.RoundTripper{t.base.reads, t.base.creates, t.base.streams} {
+		if closer, ok := base.(interface{ CloseIdleConnections() }); ok {
+			closer.CloseIdleConnections()
+		}
+	}
+}
 
 // roundTripperOnly hides every other method of a RoundTripper. go-retryablehttp calls
 // CloseIdleConnections after each failed call and each cancelled wait, which would make all
@@ -139,9 +153,12 @@ func (t *Transport) Do(ctx context.Context, r *Request) *Outcome {
 	}
 	req.SetResponseHandler(c.read)
 	c.loopRequest = req
-	loop := t.loop
-	if r.Stream {
+	loop := t.reads
+	switch {
+	case r.Stream:
 		loop = t.streams
+	case !r.Idempotent:
+		loop = t.creates
 	}
 	_, _ = loop.Do(req) //nolint:bodyclose // call.read has read and closed it, and call.next has seen the error
 	c.outcome.Attempts = c.attempts

@@ -169,7 +169,7 @@ func TestConnectionsSurviveFailures(t *testing.T) {
 	burst()
 	assert.Equal(t, warm, conns.Load(), "after an exhausted retry no connection is opened")
 
-	slow := newTransport(http.Client{Transport: tr.client.Transport}, Policy{MinBackoff: time.Hour, MaxBackoff: time.Hour, UnavailableWindow: 3 * time.Hour})
+	slow := newTransport(http.Client{Transport: tr.base.reads}, Policy{MinBackoff: time.Hour, MaxBackoff: time.Hour, UnavailableWindow: 3 * time.Hour})
 	ctx, cancel := context.WithCancel(t.Context())
 	logged := make(chan struct{}, 1)
 	slow.logger = slog.New(&signal{logged: logged})

@@ -1,0 +1,85 @@
+package transport
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/agentuity/coder-go/internal/memnet"
+)
+
+// TestIdleConnections: creates do not go over a connection that a server may be about to close, reads do.
+func TestIdleConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		listener := memnet.Listen()
+		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") })}
+		go func() { _ = server.Serve(listener) }()
+		defer server.Close()
+		var dials atomic.Int32
+		base := NewHTTPTransport()
+		base.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			dials.Add(1)
+			return listener.Dial(ctx, network, address)
+		}
+		tr := newOver(Config{Logger: slog.New(slog.DiscardHandler), MaxBody: 1 << 20, Silence: time.Minute}, ours(base))
+		defer tr.CloseIdleConnections()
+		call := func(r *Request) int32 {
+			before := dials.Load()
+			r.URL = "http://hub"
+			o := tr.Do(t.Context(), r)
+			require.NoError(t, o.Err)
+			o.Body.Release()
+			return dials.Load() - before
+		}
+		create := func() int32 { return call(&Request{Method: http.MethodPost, Body: []byte("{}")}) }
+		read := func() int32 { return call(&Request{Method: http.MethodGet, Idempotent: true}) }
+		create()
+		read()
+		time.Sleep(2 * time.Second)
+		assert.Zero(t, create())
+		time.Sleep(4 * time.Second)
+		assert.EqualValues(t, 1, create(), "the idle one was closed")
+		time.Sleep(20 * time.Second)
+		assert.Zero(t, read())
+	})
+}
+
+// TestHeadersOfStreams may take as long as the caller waits, those of answers two minutes.
+func TestHeadersOfStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		listener := memnet.Listen()
+		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			select {
+			case <-time.After(4 * time.Minute):
+			case <-r.Context().Done():
+			}
+			_, _ = io.WriteString(w, "data: a\n\n")
+		})}
+		go func() { _ = server.Serve(listener) }()
+		defer server.Close()
+		base := NewHTTPTransport()
+		base.DialContext = listener.Dial
+		tr := newOver(Config{Policy: once, Logger: slog.New(slog.DiscardHandler), MaxBody: 1 << 20, Silence: time.Minute}, ours(base))
+		defer tr.CloseIdleConnections()
+
+		o := tr.Do(t.Context(), &Request{Method: http.MethodGet, URL: "http://hub", Idempotent: true, Stream: true})
+		require.NoError(t, o.Err)
+		text, err := io.ReadAll(o.Stream)
+		require.NoError(t, err)
+		assert.True(t, strings.HasPrefix(string(text), "data: a"))
+		require.NoError(t, o.Stream.Close())
+
+		o = tr.Do(t.Context(), &Request{Method: http.MethodGet, URL: "http://hub", Idempotent: true})
+		require.ErrorContains(t, o.Err, "timeout awaiting response headers")
+	})
+}
