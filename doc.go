@@ -51,8 +51,7 @@
 //	-----------------------------------------------------   ---------------------   -------------------
 //	it was never sent                                       repeated (window)       repeated (window)
 //	429; 409 with a rate-limit header                       repeated                repeated
-//	503 of the Hub itself: with Retry-After or a JSON body  repeated (window)       repeated (window)
-//	any other 503; 502; 504; 520 to 524; 530                repeated (window)       ErrOutcomeUnknown
+//	502; 503; 504; 520 to 524; 530                          repeated (window)       ErrOutcomeUnknown
 //	408; 425                                                repeated                an error
 //	connection lost or timed out after sending; the answer  repeated                ErrOutcomeUnknown
 //	is cut, or silent for 60 s
@@ -75,6 +74,9 @@
 // nothing of its body was read, or if an HTTP/2 peer says that it did not process the stream (a GOAWAY
 // below it, REFUSED_STREAM). A body that was written in part only, over HTTP/1.1, has no effect either,
 // and is sent again up to MaxAttempts times.
+//
+// A 503 is no refusal, whatever its body and headers: gateways answer it, with a Retry-After and in JSON,
+// also when the Hub had read the request and only the answer was lost.
 //
 // A DELETE that finds nothing, or an archive that finds the session archived, after an attempt
 // whose answer was lost, has worked.

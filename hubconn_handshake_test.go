@@ -244,8 +244,8 @@ func TestRefusedUpgrade(t *testing.T) {
 		{501, nil, 1, 1, false, nil},
 		{502, nil, 11, 1, true, coder.ErrUnavailable},
 		{503, nil, 11, 1, true, coder.ErrUnavailable},
-		{503, http.Header{"Retry-After": {"1"}}, 11, 11, false, coder.ErrUnavailable},
-		{503, http.Header{"Content-Type": {"application/json"}}, 11, 11, false, coder.ErrUnavailable},
+		{503, http.Header{"Retry-After": {"1"}}, 11, 1, true, coder.ErrUnavailable},
+		{503, http.Header{"Content-Type": {"application/json"}}, 11, 1, true, coder.ErrUnavailable},
 	} {
 		for id, attempts := range map[string]int{"codesess_1": test.join, "": test.fresh} {
 			synctestHub(t, func(t *testing.T, hub *liveHub) {

@@ -75,7 +75,7 @@ func TestNetHTTPDoesNotRepeatACreate(t *testing.T) {
 				switch asked.Add(1) {
 				case 1:
 					w.Header().Set("Retry-After", "1")
-					w.WriteHeader(http.StatusServiceUnavailable)
+					w.WriteHeader(http.StatusTooManyRequests)
 				case 2:
 					conn, _, err := w.(http.Hijacker).Hijack()
 					assert.NoError(t, err)

@@ -160,6 +160,10 @@ func TestTheHubSaysWhenToComeBack(t *testing.T) {
 				hub.rest = func(w http.ResponseWriter, _ *http.Request) {
 					asked = append(asked, time.Now())
 					w.Header().Set("Retry-After", after)
+					if id == "" { // a 503 would leave open whether a session was created
+						w.WriteHeader(http.StatusTooManyRequests)
+						return
+					}
 					w.WriteHeader(http.StatusServiceUnavailable)
 				}
 				_, err := connect(t.Context(), hub.client(coder.WithURL("http://hub.invalid/nowhere")), id, &coder.HubConnectOptions{

@@ -62,8 +62,8 @@ func TestRetryTable(t *testing.T) {
 		requestError bool
 	}{
 		{"429", codertest.Fault{Status: 429}, four, four, false, coder.ErrRateLimited, false},
-		{"503 with JSON", codertest.Fault{Status: 503}, window, window, false, coder.ErrUnavailable, false},
-		{"503 with Retry-After", codertest.Fault{Status: 503, Body: []byte("x"), Header: http.Header{"Retry-After": {"1"}, "Content-Type": {"text/plain"}}}, window, window, false, coder.ErrUnavailable, false},
+		{"503 with JSON", codertest.Fault{Status: 503}, window, one, true, coder.ErrUnavailable, false},
+		{"503 with Retry-After", codertest.Fault{Status: 503, Body: []byte("x"), Header: http.Header{"Retry-After": {"1"}, "Content-Type": {"text/plain"}}}, window, one, true, coder.ErrUnavailable, false},
 		{"503 with HTML", codertest.Fault{Status: 503, Header: html, Body: []byte("<html>")}, window, one, true, coder.ErrUnavailable, false},
 		{"503, empty", codertest.Fault{Status: 503, Header: http.Header{"Content-Type": {}}, Body: []byte{}}, window, one, true, coder.ErrUnavailable, false},
 		{"502", codertest.Fault{Status: 502}, window, one, true, coder.ErrUnavailable, false},
@@ -452,7 +452,7 @@ func TestRefusedThenUnreachable(t *testing.T) {
 		}
 		base.DisableKeepAlives = true
 		c := hubClient(t, hub, coder.WithHTTPClient(&http.Client{Transport: base}))
-		hub.Inject(codertest.Fault{Status: 503})
+		hub.Inject(codertest.Fault{Status: 429})
 		_, err := c.CreateSession(t.Context(), coder.CreateSessionRequest{Task: "x"})
 		var failed *coder.RequestError
 		require.ErrorAs(t, err, &failed)

@@ -191,6 +191,9 @@ func TestEveryWatcherAgrees(t *testing.T) {
 		{"429", func() *interruption { return answered(429) }, "++ ++ ++ ++"},
 		{"409 with a rate limit", func() *interruption { return answered(409, "Retry-After", "1") }, "++ ++ ++ ++"},
 		{"502", func() *interruption { return answered(502) }, "+- ++ ++ ++"},
+		// A gateway answers it, with any header and body, also when the request had an effect.
+		{"503", func() *interruption { return answered(503) }, "+- ++ ++ ++"},
+		{"503 with Retry-After", func() *interruption { return answered(503, "Retry-After", "1") }, "+- ++ ++ ++"},
 		{"504", func() *interruption { return answered(504) }, "+- ++ ++ ++"},
 		{"520", func() *interruption { return answered(520) }, "+- ++ ++ ++"},
 		{"524", func() *interruption { return answered(524) }, "+- ++ ++ ++"},

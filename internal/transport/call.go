@@ -194,7 +194,7 @@ func (c *call) record(f Failure, err error) {
 	// net/http repeats some requests by itself, and then the last may have met the first.
 	o.Doubtful = o.Doubtful || c.conns.wrote.Load() > 1
 	switch {
-	case f.NeverSent(), f == Unprocessed, f == Limited, f == Refusing:
+	case f.NeverSent(), f == Unprocessed, f == Limited:
 		if !o.Doubtful || !c.request.Idempotent { // else an earlier attempt went out and was lost
 			o.Sent = SentNo
 		}

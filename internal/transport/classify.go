@@ -22,8 +22,7 @@ const (
 	Unprocessed         // sent in part, or refused by the peer: it had no effect
 	Lost                // the connection failed, or fell silent, when the request may have been sent
 	Limited             // 429, or 409 with a rate-limit header
-	Refusing            // 503 that is the Hub's own refusal
-	Unavailable         // any other 503; 502, 504, 520 to 524, 530: a gateway did not reach the Hub
+	Unavailable         // 502, 503, 504, 520 to 524, 530: a gateway may say that it did not reach the Hub
 	TooLate             // 408, 425: the request did not arrive in time, or too early
 	Broken              // any other 5xx but 501
 	Unusable            // a 2xx that is of no use, a redirect that the caller forbade
@@ -35,7 +34,7 @@ const (
 // permanent is Unusable: something that is not the Hub may have answered for it.
 func (f Failure) Transient() bool {
 	switch f {
-	case NeverSent, UnknownHost, Unprocessed, Lost, Limited, Refusing, Unavailable, TooLate, Broken:
+	case NeverSent, UnknownHost, Unprocessed, Lost, Limited, Unavailable, TooLate, Broken:
 		return true
 	}
 	return false
@@ -48,13 +47,13 @@ func (f Failure) Permanent() bool { return f == Untrusted || f == Rejected }
 func (f Failure) NeverSent() bool { return f == NeverSent || f == UnknownHost || f == Untrusted }
 
 // doubtful reports whether a later attempt may meet the effect of this one.
-func (f Failure) doubtful() bool { return f == Refusing || f == Unavailable || f == Lost }
+func (f Failure) doubtful() bool { return f == Unavailable || f == Lost }
 
 // Repeats reports whether a call makes another attempt after this failure. A call that is not idempotent
 // does so only where the attempt certainly had no effect.
 func (f Failure) Repeats(idempotent bool) bool {
 	switch f {
-	case NeverSent, UnknownHost, Unprocessed, Limited, Refusing:
+	case NeverSent, UnknownHost, Unprocessed, Limited:
 		return true
 	case Broken: // transient, but seldom gone within the seconds of a call
 		return false
@@ -82,8 +81,6 @@ func Classify(status int, header http.Header, err error) Failure {
 		return None
 	case status == http.StatusTooManyRequests, status == http.StatusConflict && hasRateLimit(header):
 		return Limited
-	case status == http.StatusServiceUnavailable && (header.Get("Retry-After") != "" || IsJSON(header)):
-		return Refusing
 	case status == http.StatusRequestTimeout, status == http.StatusTooEarly:
 		return TooLate
 	case isUnavailable(status):

@@ -96,7 +96,7 @@ func jitter(most time.Duration) time.Duration {
 
 // outlasts reports whether this failure is repeated for UnavailableWindow, however many attempts that
 // takes.
-func (f Failure) outlasts() bool { return f == NeverSent || f == Refusing || f == Unavailable }
+func (f Failure) outlasts() bool { return f == NeverSent || f == Unavailable }
 
 // hasRateLimit tells whether a 409 is about the rate of requests rather than about state.
 func hasRateLimit(h http.Header) bool {
