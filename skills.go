@@ -69,7 +69,7 @@ type SavedSkill struct {
 	// UpdatedAt is when it was changed last.
 	UpdatedAt time.Time `json:"updatedAt,omitzero"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // savedSkillAnswer is a saved skill as it is on the wire.
@@ -89,7 +89,7 @@ type SavedSkillListResponse struct {
 	// Skills are the saved skills, all of them.
 	Skills []SavedSkill `json:"skills"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 func (r *SavedSkillListResponse) problem() error {
@@ -123,7 +123,7 @@ type SkillBucket struct {
 	// Skills are the skills in it.
 	Skills []SavedSkill `json:"skills"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // skillBucketAnswer is a skill bucket as it is on the wire.
@@ -143,7 +143,7 @@ type SkillBucketListResponse struct {
 	// Buckets are the skill buckets, all of them.
 	Buckets []SkillBucket `json:"buckets"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 func (r *SkillBucketListResponse) problem() error {
