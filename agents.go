@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/agentuity/coder-go/internal/route"
 )
 
@@ -122,7 +120,7 @@ type CustomAgentSnapshot struct {
 	// CompanionAgents are the agents that come along.
 	CompanionAgents []string `json:"companionAgents,omitzero"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // CustomAgentVersion is a version of an agent. Once published it never changes.
@@ -193,7 +191,7 @@ type CustomAgentListResponse struct {
 	// Agents are the agents, all of them.
 	Agents []CustomAgent `json:"agents"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 func (r *CustomAgentListResponse) problem() error {
@@ -205,7 +203,7 @@ type CustomAgentVersionListResponse struct {
 	// Versions are the versions, all of them. The Hub promises no order.
 	Versions []CustomAgentVersion `json:"versions"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 func (r *CustomAgentVersionListResponse) problem() error {
@@ -284,108 +282,4 @@ func (c *Client) customAgent(ctx context.Context, r *request) (*CustomAgent, err
 		return nil, err
 	}
 	return out.Agent, nil
-}
-
-// customAgentVersionWire and customAgentWire are without methods of their own or of what they
-// embed, as sessionWire is.
-
-type customAgentVersionWire struct {
-	customAgentSnapshotPlain
-	ID              string    `json:"id"`
-	AgentID         string    `json:"agentId"`
-	Version         int       `json:"version"`
-	CreatedByUserID string    `json:"createdByUserId"`
-	CreatedAt       time.Time `json:"createdAt,omitzero"`
-}
-
-func (v *CustomAgentVersion) toWire() *customAgentVersionWire {
-	return &customAgentVersionWire{
-		customAgentSnapshotPlain(v.CustomAgentSnapshot), v.ID, v.AgentID, v.Version, v.CreatedByUserID, v.CreatedAt,
-	}
-}
-
-func (v *CustomAgentVersion) fromWire(w *customAgentVersionWire) {
-	*v = CustomAgentVersion{
-		CustomAgentSnapshot(w.customAgentSnapshotPlain), w.ID, w.AgentID, w.Version, w.CreatedByUserID, w.CreatedAt,
-	}
-}
-
-// MarshalJSON writes all members, Extra included.
-func (v CustomAgentVersion) MarshalJSON() ([]byte, error) { return marshalOpen(v.toWire()) }
-
-// MarshalJSONTo writes all members, Extra included.
-func (v CustomAgentVersion) MarshalJSONTo(enc *jsontext.Encoder) error {
-	return marshalOpenTo(enc, v.toWire())
-}
-
-// UnmarshalJSON reads all members; unknown ones go to Extra.
-func (v *CustomAgentVersion) UnmarshalJSON(data []byte) error {
-	w := v.toWire()
-	err := unmarshalOpen(data, w)
-	v.fromWire(w)
-	return err
-}
-
-// UnmarshalJSONFrom reads all members; unknown ones go to Extra.
-func (v *CustomAgentVersion) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
-	w := v.toWire()
-	err := unmarshalOpenFrom(dec, w)
-	v.fromWire(w)
-	return err
-}
-
-type customAgentWire struct {
-	customAgentSnapshotPlain
-	ID                     string                `json:"id"`
-	OwnerUserID            string                `json:"ownerUserId"`
-	Lifecycle              CustomAgentLifecycle  `json:"lifecycle"`
-	Visibility             CustomAgentVisibility `json:"visibility"`
-	CreatedAt              time.Time             `json:"createdAt,omitzero"`
-	UpdatedAt              time.Time             `json:"updatedAt,omitzero"`
-	HasPublishedVersion    bool                  `json:"hasPublishedVersion"`
-	HasUnpublishedChanges  bool                  `json:"hasUnpublishedChanges"`
-	LatestPublishedVersion int                   `json:"latestPublishedVersion,omitzero"`
-	LatestPublishedAt      time.Time             `json:"latestPublishedAt,omitzero"`
-	Published              *CustomAgentVersion   `json:"published,omitzero"`
-	Draft                  *CustomAgentSnapshot  `json:"draft,omitzero"`
-}
-
-func (a *CustomAgent) toWire() *customAgentWire {
-	return &customAgentWire{
-		customAgentSnapshotPlain(a.CustomAgentSnapshot), a.ID, a.OwnerUserID, a.Lifecycle, a.Visibility,
-		a.CreatedAt, a.UpdatedAt, a.HasPublishedVersion, a.HasUnpublishedChanges,
-		a.LatestPublishedVersion, a.LatestPublishedAt, a.Published, a.Draft,
-	}
-}
-
-func (a *CustomAgent) fromWire(w *customAgentWire) {
-	*a = CustomAgent{
-		CustomAgentSnapshot(w.customAgentSnapshotPlain), w.ID, w.OwnerUserID, w.Lifecycle, w.Visibility,
-		w.CreatedAt, w.UpdatedAt, w.HasPublishedVersion, w.HasUnpublishedChanges,
-		w.LatestPublishedVersion, w.LatestPublishedAt, w.Published, w.Draft,
-	}
-}
-
-// MarshalJSON writes all members, Extra included.
-func (a CustomAgent) MarshalJSON() ([]byte, error) { return marshalOpen(a.toWire()) }
-
-// MarshalJSONTo writes all members, Extra included.
-func (a CustomAgent) MarshalJSONTo(enc *jsontext.Encoder) error {
-	return marshalOpenTo(enc, a.toWire())
-}
-
-// UnmarshalJSON reads all members; unknown ones go to Extra.
-func (a *CustomAgent) UnmarshalJSON(data []byte) error {
-	w := a.toWire()
-	err := unmarshalOpen(data, w)
-	a.fromWire(w)
-	return err
-}
-
-// UnmarshalJSONFrom reads all members; unknown ones go to Extra.
-func (a *CustomAgent) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
-	w := a.toWire()
-	err := unmarshalOpenFrom(dec, w)
-	a.fromWire(w)
-	return err
 }

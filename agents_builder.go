@@ -86,7 +86,7 @@ type AgentBuilderSessionState struct {
 	// Proposal is the agent as it proposes it. Lists of sessions leave it out.
 	Proposal *AgentBuilderProposal `json:"proposal,omitzero"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // AgentBuilderSourceSession is the session that an agent-builder session learns from.
@@ -160,7 +160,7 @@ type AgentBuilderProposal struct {
 	// CompanionAgents are the agents that come along.
 	CompanionAgents []string `json:"companionAgents,omitzero"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // CreateAgentBuilderSession creates a session in which a custom agent is built or edited. A

@@ -88,6 +88,27 @@
 // about what does: an answer that is not JSON, or lacks what identifies the thing, is an error,
 // never a zero value.
 //
+// # JSON
+//
+// Requests, answers and messages can be stored with encoding/json and with encoding/json/v2, whose
+// mirror before Go 1.27 is github.com/go-json-experiment/json. What one of them wrote on one version
+// of Go, each of them reads on another into an equal value, with the members in Extra. A nil list
+// and an empty one count as equal, except in members with omitzero: there nil is left out, and [] is
+// read as []. So an update that is read from a file clears and keeps what it did when it was written.
+//
+// The rules are those of the package that is called: whether names match in any case, what null
+// does to a value that is already set, whether invalid UTF-8 is an error, whether a nil list is
+// written as null or []. A name in Extra that differs from that of a field only in case is read into
+// the field by encoding/json.
+//
+// Before Go 1.27 encoding/json does not know the tag option embed, which Extra has. Types with an
+// Extra have JSON methods there. These follow the rules of encoding/json, whichever package calls
+// them; options of a json.Decoder, such as UseNumber, do not reach them; and a member of the wrong
+// kind is left at its zero value where encoding/json would return an error.
+//
+// Extra would be lost with GOEXPERIMENT=jsonv2 before Go 1.27, and with GOEXPERIMENT=nojsonv2 since.
+// The package does not compile with these.
+//
 // # Testing
 //
 // Package codertest has a Hub for your tests, with faults to inject.

@@ -18,7 +18,7 @@ type GitHubAccountListResponse struct {
 	// Accounts are the accounts.
 	Accounts []GitHubAccount `json:"accounts"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 func (r *GitHubAccountListResponse) problem() error {
@@ -40,7 +40,7 @@ type GitHubAccount struct {
 	// AvatarURL is a picture of the account.
 	AvatarURL string `json:"avatarUrl,omitzero"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // GitHubRepositoryListResponse lists the repositories of a GitHub account.
@@ -52,7 +52,7 @@ type GitHubRepositoryListResponse struct {
 	// Repositories are the repositories.
 	Repositories []GitHubRepository `json:"repositories"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 func (r *GitHubRepositoryListResponse) problem() error {
@@ -87,7 +87,7 @@ type GitHubRepository struct {
 	// Owner is the account it belongs to.
 	Owner GitHubRepositoryOwner `json:"owner"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 func (r *GitHubRepository) identity() string {
@@ -104,7 +104,7 @@ type GitHubRepositoryOwner struct {
 	// AvatarURL is a picture of the account.
 	AvatarURL string `json:"avatarUrl,omitzero"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // ListGitHubAccounts returns the GitHub accounts the caller can reach through the GitHub App. A

@@ -116,7 +116,7 @@ type BroadcastEventMessage struct {
 	// Category is the group of the event, such as "message".
 	Category string `json:"category"`
 	// Data is what the event says, a JSON object whose form depends on the event. See Decode.
-	Data json.RawMessage `json:"data"`
+	Data json.RawMessage `json:"data,omitzero"`
 	// SessionID is the id of the session.
 	SessionID string `json:"sessionId"`
 	// Timestamp is when it happened.

@@ -292,7 +292,7 @@ type NotifyAction struct {
 // ReturnAction is the result of a tool.
 type ReturnAction struct {
 	// Result is any JSON value.
-	Result json.RawMessage `json:"result"`
+	Result json.RawMessage `json:"result,omitzero"`
 }
 
 // StatusAction sets a part of the status line.

@@ -1,14 +1,14 @@
 package coder
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"iter"
-	"sync"
 	"time"
 
+	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/agentuity/coder-go/internal/paging"
@@ -54,7 +54,7 @@ type UpdateSessionResponse struct {
 	// Metadata is what it was created with.
 	Metadata map[string]any `json:"metadata,omitzero"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 func (r *UpdateSessionResponse) problem() error { return missingText("sessionId", r.SessionID) }
@@ -133,7 +133,7 @@ type SessionListItem struct {
 	// LiveExpected says that somebody should be connected to it.
 	LiveExpected bool `json:"liveExpected"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // SessionOwner is the user a session belongs to.
@@ -154,7 +154,8 @@ type SessionWorkspace struct {
 	Scope WorkspaceScope `json:"scope"`
 }
 
-// SessionOrigin is where a session was created from. On the wire it is an object or just its type.
+// SessionOrigin is where a session was created from. In JSON it is an object or just its type, so
+// that it has JSON methods on every version of Go.
 type SessionOrigin struct {
 	// Type is "web", "desktop", "tui", "sdk" or another.
 	Type string
@@ -164,34 +165,36 @@ type SessionOrigin struct {
 	text bool // it came as a plain string
 }
 
+// sessionOriginObject is the object form of a SessionOrigin.
 type sessionOriginObject struct {
 	Type  string                     `json:"type"`
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
-// MarshalJSON writes the form the origin came in, an object if it did not come from anywhere.
+// MarshalJSON writes the form that was read. An origin that was not read is written as an object.
 func (o SessionOrigin) MarshalJSON() ([]byte, error) {
 	if o.text && len(o.Extra) == 0 {
-		return marshalOpen(o.Type)
+		return jsonv2.Marshal(o.Type, wire.Accepted)
 	}
-	return marshalOpen(&sessionOriginObject{o.Type, o.Extra})
+	return jsonv2.Marshal(&sessionOriginObject{o.Type, o.Extra}, wire.Accepted, jsonv2.Deterministic(true))
 }
 
 // UnmarshalJSON reads a string or an object.
 func (o *SessionOrigin) UnmarshalJSON(data []byte) error {
-	return o.UnmarshalJSONFrom(jsontext.NewDecoder(bytes.NewReader(data), wire.Accepted))
-}
-
-// UnmarshalJSONFrom reads a string or an object.
-func (o *SessionOrigin) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
-	if dec.PeekKind() == jsontext.KindString {
+	switch jsontext.Value(data).Kind() {
+	case jsontext.KindString:
 		*o = SessionOrigin{text: true}
-		return unmarshalOpenFrom(dec, &o.Type)
+		return jsonv2.Unmarshal(data, &o.Type, wire.Accepted)
+	case jsontext.KindBeginObject:
+		var object sessionOriginObject
+		err := wire.Unmarshal(data, &object)
+		*o = SessionOrigin{Type: object.Type, Extra: object.Extra}
+		return err
+	case jsontext.KindNull:
+		*o = SessionOrigin{}
+		return nil
 	}
-	var object sessionOriginObject
-	err := unmarshalOpenFrom(dec, &object)
-	*o = SessionOrigin{Type: object.Type, Extra: object.Extra}
-	return err
+	return errors.New("coder: the origin of a session must be a text or an object")
 }
 
 // Session is a session with all that the Hub tells about it. What only some Hubs send stays in
@@ -211,51 +214,6 @@ type Session struct {
 func (s *Session) problem() error { return missingText("sessionId", s.SessionID) }
 
 func (s *Session) namedSession() string { return s.SessionID }
-
-// sessionWire is a Session without methods of its own or of what it embeds: it would inherit
-// those of SessionListItem and lose its members.
-type sessionWire struct {
-	sessionListItemPlain
-	Task      string            `json:"task,omitzero"`
-	Env       map[string]string `json:"env,omitzero"`
-	Metadata  map[string]any    `json:"metadata,omitzero"`
-	UpdatedAt time.Time         `json:"updatedAt,omitzero"`
-}
-
-// sessionWires holds the copies that coding takes, which are large.
-var sessionWires = sync.Pool{New: func() any { return new(sessionWire) }}
-
-// coded hands a copy without methods to code, and takes over what became of it.
-func (s *Session) coded(code func(*sessionWire) error) error {
-	w := sessionWires.Get().(*sessionWire)
-	*w = sessionWire{sessionListItemPlain(s.SessionListItem), s.Task, s.Env, s.Metadata, s.UpdatedAt}
-	err := code(w)
-	*s = Session{SessionListItem(w.sessionListItemPlain), w.Task, w.Env, w.Metadata, w.UpdatedAt}
-	*w = sessionWire{}
-	sessionWires.Put(w)
-	return err
-}
-
-// MarshalJSON writes all members, Extra included.
-func (s Session) MarshalJSON() (data []byte, err error) {
-	err = s.coded(func(w *sessionWire) error { data, err = marshalOpen(w); return err })
-	return data, err
-}
-
-// MarshalJSONTo writes all members, Extra included.
-func (s Session) MarshalJSONTo(enc *jsontext.Encoder) error {
-	return s.coded(func(w *sessionWire) error { return marshalOpenTo(enc, w) })
-}
-
-// UnmarshalJSON reads all members; unknown ones go to Extra.
-func (s *Session) UnmarshalJSON(data []byte) error {
-	return s.coded(func(w *sessionWire) error { return unmarshalOpen(data, w) })
-}
-
-// UnmarshalJSONFrom reads all members; unknown ones go to Extra.
-func (s *Session) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
-	return s.coded(func(w *sessionWire) error { return unmarshalOpenFrom(dec, w) })
-}
 
 // ListSessionsParams selects sessions. The zero value of a member means that it is not sent.
 type ListSessionsParams struct {

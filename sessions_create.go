@@ -100,7 +100,7 @@ type CreateSessionResponse struct {
 	// Visibility says who may see it.
 	Visibility SessionVisibility `json:"visibility,omitzero"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 func (r *CreateSessionResponse) problem() error { return missingText("sessionId", r.SessionID) }

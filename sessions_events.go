@@ -25,7 +25,7 @@ type SessionEventHistory struct {
 	// Offset is the offset that was applied, where it is said.
 	Offset int `json:"offset,omitzero"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 func (h *SessionEventHistory) problem() error {
@@ -61,7 +61,7 @@ type SessionEvent struct {
 	// IngestedAt is when the Hub stored it.
 	IngestedAt time.Time `json:"ingestedAt,omitzero"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // ListEventHistoryParams selects events. The zero value of a member means that it is not sent.

@@ -28,7 +28,7 @@ type LifecycleResponse struct {
 	// Status is its status afterwards.
 	Status string `json:"status,omitzero"`
 	// Extra holds the members this package has no field for. A resume has "resumed".
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 func (r *LifecycleResponse) problem() error { return missingText("sessionId", r.SessionID) }
@@ -36,7 +36,7 @@ func (r *LifecycleResponse) problem() error { return missingText("sessionId", r.
 func (r *LifecycleResponse) namedSession() string { return r.SessionID }
 
 // resumeResponse is a LifecycleResponse that may say no.
-type resumeResponse lifecycleResponsePlain
+type resumeResponse LifecycleResponse
 
 func (r *resumeResponse) problem() error {
 	var reason string

@@ -44,7 +44,7 @@ type Participant struct {
 	// Metadata is free.
 	Metadata map[string]any `json:"metadata,omitzero"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // ListParticipantsParams selects participants. The zero value of a member means that it is not

@@ -38,7 +38,7 @@ type SessionReplay struct {
 	// Events are whatever events a Hub puts here.
 	Events []json.RawMessage `json:"events,omitzero"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 func (r *SessionReplay) problem() error {
@@ -116,7 +116,7 @@ type ConversationEntry struct {
 	// Author wrote a prompt.
 	Author *ConversationAuthor `json:"author,omitzero"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // RuntimeProcessDescriptor is a process in the runtime of a session. Every member is optional.
@@ -138,7 +138,7 @@ type RuntimeProcessDescriptor struct {
 	// Signal is the signal that ended it.
 	Signal string `json:"signal,omitzero"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // RuntimePreviewDescriptor is where something the session runs can be seen. Every member is
@@ -155,7 +155,7 @@ type RuntimePreviewDescriptor struct {
 	// Status is free text.
 	Status string `json:"status,omitzero"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // PromptAttachmentDescriptor is something that came with a prompt.
@@ -173,7 +173,7 @@ type PromptAttachmentDescriptor struct {
 	// Size is its size in bytes; nil: not said.
 	Size *int64 `json:"size,omitzero"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // ConversationActorType is a kind of author. Unknown values are kept as they came.
@@ -201,7 +201,7 @@ type ConversationAuthor struct {
 	// ActorType says what kind of author it is.
 	ActorType ConversationActorType `json:"actorType,omitzero"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // GetSessionReplayParams selects entries of a replay. The zero value of a member means that it is
@@ -291,7 +291,7 @@ func (r *replayReader) read(yield func(ConversationEntry, error) bool) error {
 		if bad = r.otherSession(); bad != nil {
 			return false
 		}
-		if bad = wire.Unmarshal(raw, (*conversationEntryPlain)(&entry)); bad != nil { // plain is faster
+		if bad = wire.Unmarshal(raw, &entry); bad != nil {
 			return false
 		}
 		r.delivered++

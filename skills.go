@@ -27,26 +27,21 @@ type SaveSkillRequest struct {
 // CreateCustomSkillRequest describes a skill of your own. All but Description is required.
 type CreateCustomSkillRequest struct {
 	// SkillID is unique among your own skills. Required.
-	SkillID string
+	SkillID string `json:"skillId"`
 	// Name is for people. Required.
-	Name string
+	Name string `json:"name"`
 	// Description says what the skill is for.
-	Description string
+	Description string `json:"description,omitzero"`
 	// Content is the SKILL.md text of the skill. Required.
-	Content string
+	Content string `json:"content"`
 }
 
-// customSkillSource is both source and repository of the skills of one's own.
-const customSkillSource = "custom"
-
-// customSkill is a CreateCustomSkillRequest as it is on the wire. The order is the original's.
+// customSkill is a CreateCustomSkillRequest as it is on the wire: saving a skill whose source and
+// repository are both "custom".
 type customSkill struct {
-	Source      string `json:"source"`
-	Repo        string `json:"repo"`
-	SkillID     string `json:"skillId"`
-	Name        string `json:"name"`
-	Description string `json:"description,omitzero"`
-	Content     string `json:"content"`
+	Source string `json:"source"`
+	Repo   string `json:"repo"`
+	*CreateCustomSkillRequest
 }
 
 // SavedSkill is a skill in the caller's library.
@@ -74,7 +69,7 @@ type SavedSkill struct {
 	// UpdatedAt is when it was changed last.
 	UpdatedAt time.Time `json:"updatedAt,omitzero"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // savedSkillAnswer is a saved skill as it is on the wire.
@@ -94,7 +89,7 @@ type SavedSkillListResponse struct {
 	// Skills are the saved skills, all of them.
 	Skills []SavedSkill `json:"skills"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 func (r *SavedSkillListResponse) problem() error {
@@ -128,7 +123,7 @@ type SkillBucket struct {
 	// Skills are the skills in it.
 	Skills []SavedSkill `json:"skills"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // skillBucketAnswer is a skill bucket as it is on the wire.
@@ -148,7 +143,7 @@ type SkillBucketListResponse struct {
 	// Buckets are the skill buckets, all of them.
 	Buckets []SkillBucket `json:"buckets"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 func (r *SkillBucketListResponse) problem() error {
@@ -175,10 +170,8 @@ func (c *Client) SaveSkill(ctx context.Context, body SaveSkillRequest) (*SavedSk
 //
 // POST /hub/skills/library
 func (c *Client) CreateCustomSkill(ctx context.Context, body CreateCustomSkillRequest) (*SavedSkill, error) {
-	return c.saveSkill(ctx, create("CreateCustomSkill", "/hub/skills/library", &customSkill{
-		Source: customSkillSource, Repo: customSkillSource,
-		SkillID: body.SkillID, Name: body.Name, Description: body.Description, Content: body.Content,
-	}).require("skillId", body.SkillID).require("name", body.Name).require("content", body.Content))
+	return c.saveSkill(ctx, create("CreateCustomSkill", "/hub/skills/library", &customSkill{"custom", "custom", &body}).
+		require("skillId", body.SkillID).require("name", body.Name).require("content", body.Content))
 }
 
 func (c *Client) saveSkill(ctx context.Context, r *request) (*SavedSkill, error) {

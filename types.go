@@ -9,7 +9,6 @@ import (
 	"time"
 
 	jsonv2 "github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/agentuity/coder-go/internal/wire"
 )
@@ -110,7 +109,7 @@ type SessionRepositoryRef struct {
 	// RootPath is the absolute directory of the checkout in the sandbox.
 	RootPath string `json:"rootPath,omitzero"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // UnixMilli is a time that is written as Unix milliseconds. It is in UTC.
@@ -210,25 +209,6 @@ func (n *Nullable[T]) UnmarshalJSON(data []byte) error {
 	}
 	*n = Nullable[T]{state: isValue}
 	return jsonv2.Unmarshal(data, &n.value, wire.Accepted)
-}
-
-// marshalOpen and unmarshalOpen serve the types that keep unknown members, whose JSON methods are
-// generated: encoding/json does not know the tag that v2 keeps them by.
-
-func marshalOpen(plain any) ([]byte, error) {
-	return jsonv2.Marshal(plain, wire.Accepted, jsonv2.Deterministic(true))
-}
-
-func marshalOpenTo(enc *jsontext.Encoder, plain any) error {
-	return jsonv2.MarshalEncode(enc, plain)
-}
-
-func unmarshalOpen(data []byte, plain any) error {
-	return jsonv2.Unmarshal(data, plain, wire.Accepted)
-}
-
-func unmarshalOpenFrom(dec *jsontext.Decoder, plain any) error {
-	return jsonv2.UnmarshalDecode(dec, plain)
 }
 
 // NormalizeVisibility reads a visibility as people write it: "private", "organization" or "org",

@@ -175,6 +175,7 @@ func TestRequestBodies(t *testing.T) {
 		`{"task":"x","command":{"exec":["a"]}}`:            coder.CreateSessionRequest{Task: "x", Command: &coder.SandboxCommand{Exec: []string{"a"}}},
 		`{"task":"x","network":{"enabled":false}}`:         coder.CreateSessionRequest{Task: "x", Network: &coder.SandboxNetworkConfig{Enabled: new(false)}},
 		`{"task":"x","files":[{"path":"a","content":""}]}`: coder.CreateSessionRequest{Task: "x", Files: []coder.FileToWrite{{Path: "a"}}},
+		`{"skillId":"s","name":"n","content":"c"}`:         coder.CreateCustomSkillRequest{SkillID: "s", Name: "n", Content: "c"},
 	} {
 		out, err := jsonv2.Marshal(in)
 		require.NoError(t, err)

@@ -112,7 +112,7 @@ type WorkspaceDetail struct {
 	// UpdatedAt is when it was changed last.
 	UpdatedAt time.Time `json:"updatedAt,omitzero"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // WorkspaceSnapshot is the prepared image of a workspace. Only Status is always there.
@@ -140,7 +140,7 @@ type WorkspaceSnapshot struct {
 	// Error says why the build failed.
 	Error string `json:"error,omitzero"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // workspaceAnswer is a workspace as it is on the wire.
@@ -160,7 +160,7 @@ type WorkspaceListResponse struct {
 	// Workspaces are the workspaces, all of them.
 	Workspaces []WorkspaceDetail `json:"workspaces"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 func (r *WorkspaceListResponse) problem() error {
@@ -174,7 +174,7 @@ type WorkspaceDependencyValidationResponse struct {
 	// Invalid are the others.
 	Invalid []InvalidWorkspaceDependency `json:"invalid"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // InvalidWorkspaceDependency is a package that cannot be installed.
@@ -190,7 +190,7 @@ type InvalidWorkspaceDependency struct {
 	// AvailableVersions are the versions there are, if the package is known.
 	AvailableVersions []string `json:"availableVersions,omitzero"`
 	// Extra holds the members this package has no field for.
-	Extra map[string]json.RawMessage `json:",embed,unknown"`
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // workspaceDependencies is a list of packages as it is on the wire.

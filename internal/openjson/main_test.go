@@ -12,7 +12,8 @@ import (
 func TestGeneratedMethodsAreUpToDate(t *testing.T) {
 	types, err := openTypes("../..")
 	require.NoError(t, err)
-	require.NotEmpty(t, types)
+	require.Subset(t, types, []string{"SavedSkill", "SessionListItem", "Session", "CustomAgent"}, "with an Extra, and embedding one")
+	require.NotContains(t, types, "SessionOrigin", "its methods are written by hand")
 	want, err := generate(types)
 	require.NoError(t, err)
 	got, err := os.ReadFile(filepath.Join("../..", output))

@@ -29,11 +29,15 @@ var (
 )
 
 // Marshal encodes a request body.
-func Marshal(in any) ([]byte, error) { return json.Marshal(in, produced) }
+func Marshal(in any) ([]byte, error) {
+	text, err := json.Marshal(methodless(in), produced)
+	return text, named(err)
+}
 
 // Unmarshal decodes one JSON value and nothing after it. Members of the wrong kind are left at
 // their zero value; only text that is not JSON is an error.
 func Unmarshal(data []byte, out any) error {
+	out = methodless(out)
 	err := json.Unmarshal(data, out, strict)
 	if !meaning(err) {
 		return err
@@ -43,16 +47,19 @@ func Unmarshal(data []byte, out any) error {
 }
 
 // UnmarshalExact decodes one JSON value of which every member has the right kind.
-func UnmarshalExact(data []byte, out any) error { return json.Unmarshal(data, out, strict) }
+func UnmarshalExact(data []byte, out any) error {
+	return named(json.Unmarshal(data, methodless(out), strict))
+}
 
 // UnmarshalCallers decodes into a value that this module knows nothing of. Every member must have
 // the right kind; names match in any case.
 func UnmarshalCallers(r io.Reader, out any) error {
-	return json.UnmarshalRead(r, out, Accepted, json.MatchCaseInsensitiveNames(true))
+	return named(json.UnmarshalRead(r, methodless(out), Accepted, json.MatchCaseInsensitiveNames(true)))
 }
 
 // UnmarshalRead is Unmarshal for a value that can be read twice.
 func UnmarshalRead(open func() io.Reader, out any) error {
+	out = methodless(out)
 	err := json.UnmarshalRead(open(), out, strict)
 	if !meaning(err) {
 		return err
@@ -130,9 +137,7 @@ func descends(t reflect.Type, kind jsontext.Kind) bool {
 		if kind != jsontext.KindBeginObject || t == timeType {
 			return false
 		}
-		// A struct that decodes itself is an object only if it keeps unknown members.
-		_, open := t.FieldByName("Extra")
-		return open || !slices.ContainsFunc(decodesItself, reflect.PointerTo(t).Implements)
+		return !slices.ContainsFunc(decodesItself, reflect.PointerTo(t).Implements)
 	case reflect.Map:
 		return kind == jsontext.KindBeginObject
 	case reflect.Slice:
