@@ -333,6 +333,7 @@ func TestErrorTexts(t *testing.T) {
 		"401": {401, nil, `{"error":"Invalid API key"}`, "coder: GetSession: 401 Unauthorized: Invalid API key (GET /hub/session/x); check the key in AGENTUITY_SDK_KEY or WithAPIKey", []error{coder.ErrUnauthorized}},
 		"410": {410, nil, `{}`, "coder: GetSession: 410 Gone: the status is unexpected (GET /hub/session/x)", []error{coder.ErrSessionArchived}},
 		"409": {409, nil, `{"code":"CODER_SESSION_CONFLICT"}`, "coder: GetSession: 409 Conflict: it exists already or is in use (GET /hub/session/x; CODER_SESSION_CONFLICT)", []error{coder.ErrConflict, coder.ErrSessionConflict}},
+		"407": {407, nil, ``, "coder: GetSession: 407 Proxy Authentication Required: a proxy wants credentials (GET /hub/session/x); check the user and the password in HTTP_PROXY, or of the transport's Proxy", nil},
 		"413": {413, http.Header{"Content-Type": {"text/html"}}, `<html>`, "coder: GetSession: 413 Request Entity Too Large: the request is larger than the Hub, or a gateway before it, takes (GET /hub/session/x)", nil},
 		"421": {421, nil, ``, "coder: GetSession: 421 Misdirected Request: the status is unexpected (GET /hub/session/x)", []error{coder.ErrMisdirected}},
 		"a code with another status": {

@@ -197,6 +197,10 @@ func (e *APIError) advice() string {
 	switch {
 	case e.StatusCode == http.StatusUnauthorized:
 		return "check the key in AGENTUITY_SDK_KEY or WithAPIKey"
+	case e.StatusCode == http.StatusProxyAuthRequired:
+		return "check the user and the password in HTTP_PROXY, or of the transport's Proxy"
+	case e.StatusCode == http.StatusConflict && strings.HasPrefix(e.Path, "/hub/github/"):
+		return "the caller has no login with GitHub at this Hub: connect GitHub in the Agentuity app first"
 	case e.StatusCode == http.StatusPaymentRequired && e.UpgradeURL != "":
 		return "see " + shorten(e.UpgradeURL)
 	case e.StatusCode == http.StatusNotFound && !e.json:
@@ -488,6 +492,8 @@ func describe(status int, json bool) string {
 		return "there is no such endpoint"
 	case http.StatusConflict:
 		return "it exists already or is in use"
+	case http.StatusProxyAuthRequired:
+		return "a proxy wants credentials"
 	case http.StatusRequestEntityTooLarge:
 		return "the request is larger than the Hub, or a gateway before it, takes"
 	case http.StatusUpgradeRequired:

@@ -96,7 +96,8 @@ func (o *eventObserver) connect(ctx context.Context, cancel context.CancelFunc) 
 	case a.err != nil:
 		return a, a.err
 	}
-	return a, a.noEvents()
+	err := a.noEvents()
+	return a, err
 }
 
 // noEvents returns an error for an answer that cannot be a stream of events. One without a Content-Type, or

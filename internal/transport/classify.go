@@ -18,7 +18,7 @@ const (
 	None        Failure = iota
 	NeverSent           // no connection came about
 	UnknownHost         // never sent, because the host name does not exist
-	Untrusted           // never sent, for a reason that stays: the certificate, the protocol on the port
+	Untrusted           // never sent, for a reason that stays: the certificate, the protocol on the port, a proxy
 	Unprocessed         // sent in part, or refused by the peer: it had no effect
 	Lost                // the connection failed, or fell silent, when the request may have been sent
 	Limited             // 429, or 409 with a rate-limit header
@@ -105,12 +105,17 @@ func isUnavailable(status int) bool {
 
 func classifyError(err error) Failure {
 	var (
-		dns *net.DNSError
-		op  *net.OpError
+		dns   *net.DNSError
+		op    *net.OpError
+		proxy *ProxyError
 	)
 	switch {
 	case errors.Is(err, ErrTooLarge):
 		return Unusable
+	case errors.As(err, &proxy) && proxy.Status/100 == 4:
+		return Untrusted
+	case proxy != nil:
+		return NeverSent
 	case untrusted(err):
 		return Untrusted
 	case errors.As(err, &dns) && dns.IsNotFound:

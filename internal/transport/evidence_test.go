@@ -218,7 +218,7 @@ func TestABodyThatWasNotWrittenWhole(t *testing.T) {
 	for name, serve := range map[string]func(net.Conn, *bufio.Reader){
 		"cut": func(net.Conn, *bufio.Reader) {},
 		"refused with 413": func(conn net.Conn, r *bufio.Reader) {
-			fmt.Fprint(conn, "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+			_, _ = fmt.Fprint(conn, "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 			_, _ = io.CopyN(io.Discard, r, 1<<20) // or the answer would be lost with the connection
 		},
 	} {

@@ -1,10 +1,13 @@
 package transport
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -23,7 +26,25 @@ func NewHTTPTransport() *http.Transport {
 		TLSClientConfig: &tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(0)},
 		// Without pings one silent HTTP/2 connection fails every call that is put on it.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
+		// Without it the error is no more than the text of the status.
+		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
+			if resp.StatusCode != http.StatusOK {
+				return &ProxyError{Status: resp.StatusCode}
+			}
+			return nil
+		},
 	}
+}
+
+// ProxyError says that a proxy did not connect to the Hub. Nothing was sent to the Hub.
+type ProxyError struct{ Status int }
+
+func (e *ProxyError) Error() string {
+	text := fmt.Sprintf("the proxy did not connect: %d %s", e.Status, http.StatusText(e.Status))
+	if e.Status == http.StatusProxyAuthRequired {
+		return text + ": check the user and the password in HTTPS_PROXY, or of the transport's Proxy"
+	}
+	return text + ": check HTTPS_PROXY and NO_PROXY, or the transport's Proxy"
 }
 
 // createIdleTimeout is how long a connection may idle before a create goes over a new one. Servers close

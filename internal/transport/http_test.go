@@ -24,7 +24,7 @@ func TestIdleConnections(t *testing.T) {
 		listener := memnet.Listen()
 		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") })}
 		go func() { _ = server.Serve(listener) }()
-		defer server.Close()
+		defer func() { _ = server.Close() }()
 		var dials atomic.Int32
 		base := NewHTTPTransport()
 		base.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -66,7 +66,7 @@ func TestHeadersOfStreams(t *testing.T) {
 			_, _ = io.WriteString(w, "data: a\n\n")
 		})}
 		go func() { _ = server.Serve(listener) }()
-		defer server.Close()
+		defer func() { _ = server.Close() }()
 		base := NewHTTPTransport()
 		base.DialContext = listener.Dial
 		tr := newOver(Config{Policy: once, Logger: slog.New(slog.DiscardHandler), MaxBody: 1 << 20, Silence: time.Minute}, ours(base))
