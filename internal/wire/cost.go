@@ -1,0 +1,48 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+)
+
+// ErrOutOfProportion says that a text would take far more memory decoded than it has bytes.
+var ErrOutOfProportion = errors.New("it would take too much memory to decode: it is made of too many tiny elements")
+
+// Estimates of what a text costs decoded, in bytes. An object becomes a struct or a map whatever is in it,
+// so that lists of "{}" cost hundreds of times their size.
+const (
+	costOfObject  = 600
+	costOfElement = 40
+	// A text may cost so many times its size, and so much more. Answers of Hubs reach 13 times.
+	mostFactor = 16
+	mostBeyond = 32 << 20
+)
+
+// Cost adds up what a text costs. The zero Cost is that of nothing.
+type Cost struct{ size, objects, elements int }
+
+// Write adds a part of the text. It never fails.
+func (c *Cost) Write(part []byte) (int, error) {
+	c.size += len(part)
+	c.objects += bytes.Count(part, []byte{'{'})
+	c.elements += bytes.Count(part, []byte{','})
+	return len(part), nil
+}
+
+// Check returns ErrOutOfProportion for a text that must not be decoded.
+func (c *Cost) Check() error {
+	if c.size+costOfObject*c.objects+costOfElement*c.elements > mostFactor*c.size+mostBeyond {
+		return ErrOutOfProportion
+	}
+	return nil
+}
+
+// CheckCost returns ErrOutOfProportion for a text that must not be decoded.
+func CheckCost(text []byte) error {
+	if len(text) < mostBeyond/(costOfObject+costOfElement) { // whatever it is made of
+		return nil
+	}
+	var c Cost
+	_, _ = c.Write(text)
+	return c.Check()
+}
