@@ -189,6 +189,9 @@ func (c *Client) send(ctx context.Context, r *request) *answer {
 	if err := r.check(); err != nil {
 		return &answer{request: r, err: err}
 	}
+	if ctx.Err() != nil { // nothing is encoded for nobody
+		return &answer{request: r, err: r.requestError(SentNo, contextError(ctx, ctx.Err(), nil))}
+	}
 	body, err := r.encode()
 	if err != nil {
 		return &answer{request: r, err: err}
@@ -225,7 +228,7 @@ func (c *Client) exchangeBody(ctx context.Context, r *request, url string, body 
 		Stream:     r.stream,
 		Attempts:   r.attempts,
 	})
-	a := &answer{request: r, outcome: outcome, redact: c.redact}
+	a := &answer{request: r, ctx: ctx, outcome: outcome, redact: c.redact}
 	a.err = a.failure(ctx)
 	return a
 }

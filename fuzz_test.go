@@ -1,6 +1,7 @@
 package coder
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -122,7 +123,7 @@ func FuzzSessionList(f *testing.F) {
 			}
 		}
 		// Read in pieces it is the same.
-		again := wire.UnmarshalRead(func() io.Reader { return strings.NewReader(string(body)) }, &pieces)
+		again := wire.UnmarshalRead(context.Background(), func() io.Reader { return strings.NewReader(string(body)) }, &pieces)
 		assert.Equal(t, err == nil, again == nil)
 		assert.Equal(t, whole, pieces)
 		decodesAgain[sessionPage](t, body, wire.Unmarshal)

@@ -163,6 +163,9 @@ func (h *HubConn) dial(ctx context.Context, address string) (*socket.Link, *fail
 func (h *HubConn) handshake(l *socket.Link) (first []byte, failed *failedAttempt) {
 	for {
 		raw, err := l.Read()
+		if err == nil {
+			err = wire.CheckCost(raw)
+		}
 		if err != nil {
 			return nil, h.lost(ConnFailed, l.EndReading(err))
 		}
@@ -248,9 +251,13 @@ func (h *HubConn) lost(code HubConnErrorCode, cause error) *failedAttempt {
 			failed.failure = transport.Rejected
 		}
 	}
-	if errors.Is(cause, socket.ErrTooLarge) {
-		failed.failure = transport.Unusable // the next connection would bring it again
+	switch { // the next connection would bring it again
+	case errors.Is(cause, socket.ErrTooLarge):
+		failed.failure = transport.Unusable
 		e.Err = &flaw{fmt.Sprintf("a message is larger than %d bytes", h.client.maxResponseSize), ErrResponseTooLarge}
+	case errors.Is(cause, wire.ErrOutOfProportion):
+		failed.failure = transport.Unusable
+		e.Err = &flaw{"a message: " + cause.Error(), errors.Join(ErrResponseTooLarge, cause)}
 	}
 	return failed
 }

@@ -155,7 +155,9 @@ func (h *HubConn) receive(l *socket.Link, health *socketHealth) *failedAttempt {
 	for err == nil && h.waitForRoom(l) {
 		var raw []byte
 		began := time.Now()
-		raw, err = l.Read()
+		if raw, err = l.Read(); err == nil {
+			err = wire.CheckCost(raw)
+		}
 		health.read(time.Since(began))
 		if err == nil {
 			health.note(raw)

@@ -19,6 +19,7 @@ import (
 // answer is a request with its outcome: what the methods decode, and what their errors quote.
 type answer struct {
 	*request
+	ctx     context.Context // of the call
 	outcome *transport.Outcome
 	redact  func(string) string // of what the Hub says
 	err     error
@@ -167,6 +168,9 @@ func (a *answer) otherSession(id string) error {
 }
 
 func (a *answer) decodeInto(out any) error {
+	if err := a.checkCost(); err != nil {
+		return err
+	}
 	body, whole := a.outcome.Body.Bytes()
 	var err error
 	if whole {
@@ -180,12 +184,38 @@ func (a *answer) decodeInto(out any) error {
 		}
 		err = wire.Unmarshal(body, out)
 	} else {
-		err = wire.UnmarshalRead(a.outcome.Body.Reader, out)
+		err = wire.UnmarshalRead(a.ctx, a.outcome.Body.Reader, out)
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+		return nil
+	case a.ctx.Err() != nil:
+		return a.ended()
+	default:
 		return a.unusable("it is not valid JSON", err)
 	}
+}
+
+// checkCost refuses a body that would take too much memory decoded.
+func (a *answer) checkCost() error {
+	body, whole := a.outcome.Body.Bytes()
+	err := wire.CheckCost(body)
+	if !whole {
+		var cost wire.Cost
+		_, _ = io.Copy(&cost, a.outcome.Body.Reader()) // neither of them fails
+		err = cost.Check()
+	}
+	if err != nil {
+		return a.unusable(err.Error(), errors.Join(ErrResponseTooLarge, err))
+	}
 	return nil
+}
+
+// ended is the error of an answer that was not decoded because the context has ended.
+func (a *answer) ended() error {
+	e := a.requestError(SentYes, contextError(a.ctx, a.ctx.Err(), nil))
+	e.Attempts, e.outcomeUnknown = a.outcome.Attempts, !a.idempotent
+	return e
 }
 
 // done makes a request whose answer has no value.
@@ -237,10 +267,15 @@ func (a *answer) decodeRaw(out any) error {
 	if body, whole := a.outcome.Body.Bytes(); whole && string(bytes.TrimSpace(body)) == "null" {
 		return a.unusable("it is null", nil)
 	}
-	err := wire.UnmarshalCallers(a.outcome.Body.Reader(), out)
+	if err := a.checkCost(); err != nil {
+		return err
+	}
+	err := wire.UnmarshalCallers(a.ctx, a.outcome.Body.Reader(), out)
 	switch {
 	case err == nil:
 		return nil
+	case a.ctx.Err() != nil:
+		return a.ended()
 	case errors.As(err, new(*jsontext.SyntacticError)) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF):
 		return a.unusable("it is not valid JSON", err)
 	default:

@@ -14,6 +14,7 @@ import (
 
 	"github.com/agentuity/coder-go/internal/backoff"
 	"github.com/agentuity/coder-go/internal/flight"
+	"github.com/agentuity/coder-go/internal/transport"
 )
 
 // idempotencyKey is the metadata member that EnsureSession finds sessions by.
@@ -185,7 +186,7 @@ func (e *ensurer) search(ctx context.Context) (found *Session, repost bool) {
 	var answered time.Time // the first lookup of this search that was
 	window := max(e.window, e.repostAfter)
 	for wait := time.Second; e.window >= 0; wait = min(2*wait, 10*time.Second) {
-		found, err := e.find(ctx)
+		found, err := e.findWithin(ctx, lookLimit(time.Until(cmp.Or(e.answered, began).Add(window))))
 		if found != nil {
 			return found, false
 		}
@@ -210,6 +211,13 @@ func (e *ensurer) search(ctx context.Context) (found *Session, repost bool) {
 	return nil, false
 }
 
+// findWithin is find for a Hub that may accept and not answer.
+func (e *ensurer) findWithin(ctx context.Context, limit time.Duration) (*Session, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return e.find(ctx)
+}
+
 // readAtOnce is how many candidates find reads at the same time.
 const readAtOnce = 8
 
@@ -228,11 +236,8 @@ func (e *ensurer) find(ctx context.Context) (*Session, error) {
 			break
 		}
 		reads.Go(func() error {
-			session, err := e.get(readCtx, candidate.SessionID)
-			switch {
-			case errors.Is(err, ErrSessionNotFound): // deleted since
-				return nil
-			case err != nil:
+			session, err := e.read(readCtx, candidate.SessionID)
+			if session == nil || err != nil {
 				return err
 			}
 			mu.Lock()
@@ -247,6 +252,32 @@ func (e *ensurer) find(ctx context.Context) (*Session, error) {
 		return nil, err
 	}
 	return oldest, nil
+}
+
+// readAttempts is how often a candidate is read that the Hub fails on, some seconds in all.
+const readAttempts = 5
+
+// read returns a candidate, nil if it cannot be read: it is gone, the caller may not, or the Hub always
+// fails on it. One such session must not keep all others from being found. A Hub that does not answer is an
+// error.
+func (e *ensurer) read(ctx context.Context, id string) (*Session, error) {
+	attempts := backoff.Attempts{Max: readAttempts - 1, Least: time.Second, Most: 4 * time.Second}
+	for {
+		session, err := e.get(ctx, id)
+		switch failure := failureOf(err); {
+		case failure == transport.Rejected:
+			return nil, nil
+		case failure != transport.Broken && failure != transport.Unusable:
+			return session, err
+		}
+		wait, more := attempts.Next()
+		if !more {
+			return nil, nil
+		}
+		if !backoff.Sleep(ctx, wait) {
+			return nil, err
+		}
+	}
 }
 
 func (e *ensurer) get(ctx context.Context, id string) (*Session, error) {

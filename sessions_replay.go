@@ -291,6 +291,10 @@ func (r *replayReader) read(yield func(ConversationEntry, error) bool) error {
 		if bad = r.otherSession(); bad != nil {
 			return false
 		}
+		if bad = wire.CheckCost(raw); bad != nil {
+			bad = r.answer.unusable("an entry: "+bad.Error(), errors.Join(ErrResponseTooLarge, bad))
+			return false
+		}
 		if bad = wire.Unmarshal(raw, &entry); bad != nil {
 			return false
 		}

@@ -101,7 +101,7 @@ const (
 	waitOp = "WaitForSession"
 	// waitTail is how many events of the history a look reads.
 	waitTail = 50
-	// waitAside is the time that history and loop have to answer. Without them a look goes on.
+	// waitAside is the time that each request of a look has. Without history and loop a look goes on.
 	waitAside = 30 * time.Second
 )
 
@@ -214,7 +214,7 @@ func (w *waiter) look(ctx context.Context) (poll.Sight, error) {
 		w.quiet += now.Sub(w.began)
 	}
 	w.began = now
-	session, err := call[Session](ctx, w.client, w.detail)
+	session, err := w.detailOf(ctx)
 	switch {
 	case err == nil:
 		return w.judge(w.observe(ctx, session)), nil
@@ -226,6 +226,26 @@ func (w *waiter) look(ctx context.Context) (poll.Sight, error) {
 		return w.missed(err)
 	}
 }
+
+// detailOf reads the session. A Hub that accepts and does not answer costs a look at most waitAside, and
+// never more than is left of StallTimeout.
+func (w *waiter) detailOf(ctx context.Context) (*Session, error) {
+	limit := waitAside
+	if w.options.StallTimeout > 0 {
+		limit = lookLimit(w.options.StallTimeout - time.Since(w.answered))
+	}
+	look, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	session, err := call[Session](look, w.client, w.detail)
+	if err != nil && look.Err() != nil && ctx.Err() == nil {
+		err = w.detail.requestError(SentUnknown, fmt.Errorf("the Hub has not answered for %v", limit.Round(time.Millisecond)))
+	}
+	return session, err
+}
+
+// lookLimit is how long a request of a watcher may take that has so much time left. The last one has a
+// second, so that it can be answered at all.
+func lookLimit(left time.Duration) time.Duration { return min(waitAside, max(left, time.Second)) }
 
 // missed rides out a look that got no answer, as long as there is hope.
 func (w *waiter) missed(err error) (poll.Sight, error) {

@@ -15,6 +15,7 @@ import (
 	"github.com/agentuity/coder-go/internal/backoff"
 	"github.com/agentuity/coder-go/internal/sse"
 	"github.com/agentuity/coder-go/internal/transport"
+	"github.com/agentuity/coder-go/internal/wire"
 )
 
 // eventObserver is one range over StreamEvents.
@@ -159,6 +160,9 @@ func (o *eventObserver) read(ctx context.Context, cancel context.CancelFunc, a *
 			return err
 		case ctx.Err() != nil:
 			return ctx.Err()
+		}
+		if err := wire.CheckCost(block.Data); err != nil {
+			return a.unusable("an event: "+err.Error(), errors.Join(ErrResponseTooLarge, err))
 		}
 		event := decodeObserverEvent(block)
 		health.note(event.Data)

@@ -4,6 +4,7 @@ package wire
 
 import (
 	"bytes"
+	"context"
 	v1 "encoding/json"
 	"errors"
 	"io"
@@ -53,19 +54,32 @@ func UnmarshalExact(data []byte, out any) error {
 
 // UnmarshalCallers decodes into a value that this module knows nothing of. Every member must have
 // the right kind; names match in any case.
-func UnmarshalCallers(r io.Reader, out any) error {
-	return named(json.UnmarshalRead(r, methodless(out), Accepted, json.MatchCaseInsensitiveNames(true)))
+func UnmarshalCallers(ctx context.Context, r io.Reader, out any) error {
+	return named(json.UnmarshalRead(&endingReader{ctx, r}, methodless(out), Accepted, json.MatchCaseInsensitiveNames(true)))
 }
 
-// UnmarshalRead is Unmarshal for a value that can be read twice.
-func UnmarshalRead(open func() io.Reader, out any) error {
+// UnmarshalRead is Unmarshal for a value that can be read twice. It ends with the context.
+func UnmarshalRead(ctx context.Context, open func() io.Reader, out any) error {
 	out = methodless(out)
-	err := json.UnmarshalRead(open(), out, strict)
+	err := json.UnmarshalRead(&endingReader{ctx, open()}, out, strict)
 	if !meaning(err) {
 		return err
 	}
 	reset(out)
-	return json.UnmarshalRead(open(), out, tolerant)
+	return json.UnmarshalRead(&endingReader{ctx, open()}, out, tolerant)
+}
+
+// endingReader ends with its context: a large text takes seconds to decode.
+type endingReader struct {
+	ctx    context.Context
+	source io.Reader
+}
+
+func (r *endingReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.source.Read(p[:min(len(p), 64<<10)])
 }
 
 // meaning tells errors of meaning from errors of syntax.

@@ -50,13 +50,13 @@ func TestUnmarshal(t *testing.T) {
 		var got, read thing
 		require.NoError(t, Unmarshal([]byte(in), &got), in)
 		assert.Equal(t, want, got, in)
-		require.NoError(t, UnmarshalRead(func() io.Reader { return strings.NewReader(in) }, &read), in)
+		require.NoError(t, UnmarshalRead(t.Context(), func() io.Reader { return strings.NewReader(in) }, &read), in)
 		assert.Equal(t, want, read, in)
 	}
 	for _, in := range []string{``, `{`, `{"id":"x"`, `{"id":"x"}}`, `{"id":"x"} 1`, `<html>`, `{"id":"\x"}`, `{'id':1}`, `{"n":"","id":}`} {
 		var got thing
 		require.Error(t, Unmarshal([]byte(in), &got), in)
-		require.Error(t, UnmarshalRead(func() io.Reader { return strings.NewReader(in) }, &got), in)
+		require.Error(t, UnmarshalRead(t.Context(), func() io.Reader { return strings.NewReader(in) }, &got), in)
 		assert.False(t, Valid([]byte(in)), in)
 	}
 	var exact thing
