@@ -92,6 +92,9 @@ func plainType(t reflect.Type) reflect.Type {
 
 // named gives an error the type that the caller knows.
 func named(err error) error {
+	if err == nil { // which spares the variable below
+		return nil
+	}
 	var semantic *json.SemanticError
 	if errors.As(err, &semantic) && semantic.GoType != nil {
 		if t, ok := namedTypes.Load(semantic.GoType); ok {
