@@ -23,6 +23,35 @@ type scenario struct {
 	args    []any
 	answers []answer
 	options options
+	// verbatim leaves the answers as they are. By default they are about the session asked for, and replays
+	// have entries.
+	verbatim bool
+}
+
+// aboutASession are the methods whose answer names the session that was asked for.
+var aboutASession = []string{
+	"GetSession", "UpdateSession", "ArchiveSession", "ResumeSession", "PrepareSessionForRemoteAttach",
+	"GetReplay", "ListParticipants", "ListEventHistory", "GetLoopState",
+}
+
+// about returns the answers as they are about the session asked for.
+func (s scenario) about() []answer {
+	if s.verbatim || len(s.args) == 0 || s.method != "DeleteSession" && !slices.Contains(aboutASession, s.method) {
+		return s.answers
+	}
+	answers := slices.Clone(s.answers)
+	for i, a := range answers {
+		var body map[string]json.RawMessage
+		if json.Unmarshal([]byte(a.body), &body) != nil || len(body["sessionId"]) == 0 || body["sessionId"][0] != '"' || string(body["sessionId"]) == `""` {
+			continue
+		}
+		body["sessionId"] = json.RawMessage(encode(s.args[0]))
+		if s.method == "GetReplay" && body["entries"] == nil { // see the difference replays-without-entries
+			body["entries"] = json.RawMessage("[]")
+		}
+		answers[i].body = encode(body)
+	}
+	return answers
 }
 
 // options are those of both clients. The zero value is a key, no organization, and the server's
@@ -49,6 +78,7 @@ func (s scenario) play(t *testing.T) (there, here outcome) {
 	t.Helper()
 	m := methodNamed(s.method)
 	tally.add(m)
+	s.answers = s.about()
 	return s.playOriginal(t, m), s.playGo(t, m)
 }
 

@@ -3,7 +3,9 @@
 package parity
 
 import (
+	"context"
 	"net/http"
+	"reflect"
 	"testing"
 	"time"
 
@@ -284,6 +286,23 @@ func TestDifferencesOfSockets(t *testing.T) {
 			state, err := conn.GetState(s.soon())
 			require.NoError(s, err)
 			assert.Equal(s, "login", state.SessionName)
+		})
+	})
+	differ(t, "pongs-to-own-pings", func(t *testing.T) {
+		contrast(t, func(s *stage) {
+			o := s.connect("observer", "observer", func(o *channelOptions) { o.HeartbeatIntervalMs = 15 })
+			o.untilType("pong")
+			o.untilType("pong")
+		}, func(s *stage) {
+			o := s.options()
+			conn, err := o.client(s.T).Connect(s.soon(), o.SessionID, &coder.HubConnectOptions{HeartbeatInterval: 15 * time.Millisecond})
+			require.NoError(s, err)
+			defer func() { _ = conn.Close() }()
+			ctx, cancel := context.WithTimeout(s.soon(), 200*time.Millisecond)
+			defer cancel()
+			for m := range conn.Messages(ctx) {
+				assert.NotEqual(s, reflect.TypeFor[*coder.PongMessage](), reflect.TypeOf(m))
+			}
 		})
 	})
 	differ(t, "wrapped-messages", func(t *testing.T) {
