@@ -78,8 +78,9 @@ func (s scenario) play(t *testing.T) (there, here outcome) {
 	t.Helper()
 	m := methodNamed(s.method)
 	tally.add(m)
-	s.answers = s.about()
-	return s.playOriginal(t, m), s.playGo(t, m)
+	asked := s
+	asked.answers = s.about()
+	return asked.playOriginal(t, m), asked.playGo(t, m)
 }
 
 func (s scenario) playOriginal(t *testing.T, m *method) outcome {
