@@ -225,22 +225,22 @@ func TestHugeAnswers(t *testing.T) {
 
 func TestAnAnswerInPieces(t *testing.T) {
 	var entries []string
-	for i := range 30_000 {
-		entries = append(entries, fmt.Sprintf(`{"type":"message","timestamp":%d,"content":"%s"}`, 1764662402000+i, strings.Repeat("x", 80)))
+	for i := range 3_200 {
+		entries = append(entries, fmt.Sprintf(`{"type":"message","timestamp":%d,"content":"%s"}`, 1764662402000+i, strings.Repeat("x", 1000)))
 	}
 	body := `{"entries":[` + strings.Join(entries, ",") + `],"sessionId":"x"}`
 	require.Greater(t, len(body), 3<<20)
 	s := newServer(t, answerJSON(http.StatusOK, body))
 	replay, err := s.client(t).GetReplay(t.Context(), "x", nil)
 	require.NoError(t, err)
-	assert.Len(t, replay.Entries, 30_000)
-	assert.EqualValues(t, 1764662402000+29_999, replay.Entries[29_999].Timestamp.UnixMilli())
+	assert.Len(t, replay.Entries, 3_200)
+	assert.EqualValues(t, 1764662402000+3_199, replay.Entries[3_199].Timestamp.UnixMilli())
 
 	wrong := strings.Replace(body, `"timestamp":1764662402000`, `"timestamp":"x"`, 1)
 	s = newServer(t, answerJSON(http.StatusOK, wrong))
 	replay, err = s.client(t).GetReplay(t.Context(), "x", nil)
 	require.NoError(t, err)
-	assert.Len(t, replay.Entries, 30_000)
+	assert.Len(t, replay.Entries, 3_200)
 	assert.True(t, replay.Entries[0].Timestamp.IsZero())
 
 	var raw json.RawMessage

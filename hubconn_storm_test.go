@@ -66,13 +66,20 @@ func TestStorm(t *testing.T) {
 				conn := connected(t, hub, func(o *coder.HubConnectOptions) { o.MaxReconnectAttempts = 1 << 30 })
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
+				// Long waits, and longer pauses: what is sent in quiet times shows nothing.
+				pause := func(i int) {
+					select {
+					case <-time.After(time.Duration(i%11) * 3 * time.Second):
+					case <-ctx.Done():
+					}
+				}
 				var senders sync.WaitGroup
 				sent := make(map[string]bool)
 				for s := range 5 {
 					senders.Go(func() {
 						for i := 0; ctx.Err() == nil; i++ {
 							text := fmt.Sprint(s, "-", i)
-							short, stop := context.WithTimeout(ctx, time.Duration(i%7)*time.Second)
+							short, stop := context.WithTimeout(ctx, time.Duration(i%7)*3*time.Second)
 							if err := conn.Prompt(short, text); err == nil || errorsIs(err, coder.ErrOutcomeUnknown) {
 								mu.Lock()
 								sent[text] = true
@@ -80,7 +87,7 @@ func TestStorm(t *testing.T) {
 							}
 							_, _ = conn.SendAndWait(short, &coder.EventRequest{Event: "x"})
 							stop()
-							time.Sleep(time.Duration(i%11) * time.Second)
+							pause(i)
 						}
 					})
 				}
@@ -96,7 +103,7 @@ func TestStorm(t *testing.T) {
 								sent[text] = true
 								mu.Unlock()
 							}
-							time.Sleep(time.Duration(i%11) * time.Second)
+							pause(i)
 						}
 					})
 				}
