@@ -29,6 +29,7 @@ type Client struct {
 	transport *transport.Transport
 	hub       *hubResolver
 	ensures   *flight.Group[*sharedSession]
+	doubts    *doubts
 	// maxResponseSize bounds what is held of an answer at a time.
 	maxResponseSize int64
 	sockets         *http.Client // opens live connections
@@ -86,6 +87,7 @@ func NewClient(opts ...Option) (*Client, error) {
 	return &Client{
 		hub:             hub,
 		ensures:         new(flight.Group[*sharedSession]),
+		doubts:          new(doubts),
 		maxResponseSize: cfg.maxResponseSize,
 		header:          headers(&cfg),
 		redact:          redactor(cfg.apiKey),

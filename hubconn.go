@@ -3,7 +3,10 @@ package coder
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"io"
 	"iter"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -298,6 +301,20 @@ func (c *Client) connect(ctx context.Context, op, sessionID string, options HubC
 		failed.outcomeUnknown = unknown
 	}
 	return nil, failed
+}
+
+// Format prints the connection for every verb of package fmt: its session and its state, and no secret.
+// It is safe while the connection works.
+func (h *HubConn) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, h.describe()) }
+
+// LogValue is what package slog logs for a connection.
+func (h *HubConn) LogValue() slog.Value { return slog.StringValue(h.describe()) }
+
+func (h *HubConn) describe() string {
+	if h == nil || h.client == nil {
+		return "coder.HubConn(nil)"
+	}
+	return "coder.HubConn(" + shorten(h.SessionID()) + ", " + string(h.State()) + ")"
 }
 
 // Init returns what the Hub said when it admitted the current connection, or the last one. It is

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -380,4 +381,30 @@ func TestAttach(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestHubConn_Printing is safe while the connection works, and shows no secret.
+func TestHubConn_Printing(t *testing.T) {
+	live(t, func(p *peer) { p.admit(); p.listen() }, func(t *testing.T, hub *liveHub) {
+		conn := connected(t, hub)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for range 100 {
+				_ = conn.Abort(t.Context())
+			}
+		}()
+		var logged strings.Builder
+		logger := slog.New(slog.NewTextHandler(&logged, nil))
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%x"} {
+			text := fmt.Sprintf(verb, conn)
+			assert.Equal(t, "coder.HubConn(codesess_1, connected)", text, verb)
+		}
+		logger.Info("here", "conn", conn)
+		assert.NotContains(t, logged.String(), testKey)
+		assert.Contains(t, logged.String(), "coder.HubConn(codesess_1, connected)")
+		<-done
+		require.NoError(t, conn.Close())
+		assert.Equal(t, "coder.HubConn(nil)", fmt.Sprint((*coder.HubConn)(nil)))
+	})
 }

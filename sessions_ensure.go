@@ -55,7 +55,9 @@ type EnsuredSession struct {
 // When a create has an unknown outcome it looks again, several times within LookupWindow, and
 // adopts what it finds. If it finds nothing it creates the session again after RepostAfter, where
 // that is set; in the end it returns the error that matches [ErrOutcomeUnknown]. Concurrent calls
-// with one key in this process share one create.
+// with one key of one Client share one create, and a call that comes right after one whose context
+// ended during the create looks as if its own create had an unknown outcome. Share the Client: two of
+// them are as two processes.
 //
 // What it cannot do: two processes that call at the same moment can both create, since the Hub has
 // no keys of its own. An empty search is no proof that there is no session. A context that ends
@@ -149,12 +151,27 @@ func (e *ensurer) run(ctx context.Context) (*sharedSession, error) {
 	if found != nil {
 		return &sharedSession{EnsuredSession: EnsuredSession{SessionID: found.SessionID, Session: found}}, nil
 	}
+	inDoubt := e.client.doubts.has(e.key, max(e.window, e.repostAfter))
 	for {
-		made, err := e.create(ctx)
+		var (
+			made *sharedSession
+			err  error
+		)
+		if inDoubt { // a caller before left during the create
+			err = leftInDoubt()
+			inDoubt = false
+		} else {
+			e.client.doubts.begin(e.key)
+			made, err = e.create(ctx)
+			e.client.doubts.end(e.key, errors.Is(err, ErrOutcomeUnknown))
+		}
 		if !errors.Is(err, ErrOutcomeUnknown) || ctx.Err() != nil {
 			return made, err
 		}
 		found, repost := e.search(ctx)
+		if ctx.Err() == nil && !e.answered.IsZero() { // it has looked long enough
+			e.client.doubts.end(e.key, false)
+		}
 		if found != nil {
 			return &sharedSession{EnsuredSession: EnsuredSession{
 				SessionID: found.SessionID, Session: found, Created: true, Recovered: true,
@@ -164,6 +181,52 @@ func (e *ensurer) run(ctx context.Context) (*sharedSession, error) {
 			return nil, err
 		}
 	}
+}
+
+// leftInDoubt is the error of a create that somebody else began and nobody has seen the end of.
+func leftInDoubt() error {
+	e := create(ensureOp, "/hub/session", nil).requestError(SentUnknown,
+		errors.New("an earlier call with this key left during the create, and no session has shown up since"))
+	e.outcomeUnknown = true
+	return e
+}
+
+// doubts are the keys whose last create has an unknown outcome, with when that was. A caller that comes
+// right after one that left must look before it creates.
+type doubts struct {
+	mu    sync.Mutex
+	since map[string]time.Time
+}
+
+func (d *doubts) begin(key string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.since == nil {
+		d.since = make(map[string]time.Time)
+	}
+	d.since[key] = time.Now()
+}
+
+func (d *doubts) end(key string, unknown bool) {
+	if unknown {
+		d.begin(key)
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.since, key)
+}
+
+// has reports whether a key is in doubt for less than window. What is in doubt for longer is forgotten.
+func (d *doubts) has(key string, window time.Duration) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	since, ok := d.since[key]
+	if ok && time.Since(since) >= window {
+		delete(d.since, key)
+		return false
+	}
+	return ok
 }
 
 // create creates the session and, if that goes well, reads it.

@@ -150,6 +150,40 @@ func TestEnsureSession(t *testing.T) {
 			})
 		}
 	})
+	t.Run("who comes right after a caller that left looks first", func(t *testing.T) {
+		for name, arrives := range map[string]bool{"it was created": true, "it was not": false} {
+			t.Run(name, func(t *testing.T) {
+				bubble(t, func(t *testing.T, hub *codertest.Hub) {
+					c := hubClient(t, hub)
+					fault := codertest.Fault{Method: http.MethodPost, Cut: codertest.CutBeforeEffect, Stall: true}
+					if arrives {
+						fault.Cut = codertest.CutAfterEffect
+					}
+					hub.Inject(fault)
+					// The search of the Hub is late: what was created shows up after some seconds.
+					hub.Inject(codertest.Fault{Route: "/hub/sessions", Skip: 1, Count: 2, Body: []byte(`{"sessions":{"websocket":[],"sandbox":[]},"total":0}`)})
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					defer cancel()
+					_, err := c.EnsureSession(ctx, "k", ensureTask, nil)
+					require.ErrorIs(t, err, coder.ErrOutcomeUnknown)
+
+					got, err := ensure(t, c, "k", &coder.EnsureSessionOptions{LookupWindow: 20 * time.Second})
+					if arrives {
+						require.NoError(t, err)
+						assert.True(t, got.Recovered)
+						assert.Len(t, hub.SessionIDs(), 1)
+						return
+					}
+					require.ErrorIs(t, err, coder.ErrOutcomeUnknown)
+					assert.Empty(t, hub.SessionIDs())
+					got, err = ensure(t, c, "k", nil)
+					require.NoError(t, err, "after the window it is created")
+					assert.True(t, got.Created)
+					c.CloseIdleConnections()
+				})
+			})
+		}
+	})
 	t.Run("posts again after RepostAfter, within the window", func(t *testing.T) {
 		for name, test := range map[string]struct {
 			lost    int // creates that do not arrive
