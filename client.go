@@ -184,23 +184,23 @@ func (c *Client) describe() string {
 }
 
 // send makes the call. Invalid arguments are reported before anything is sent.
-func (c *Client) send(ctx context.Context, r *request) *answer {
+func (c *Client) send(ctx context.Context, r *request) *response {
 	if ctx == nil {
-		return &answer{request: r, err: noContext(r.op)}
+		return &response{request: r, err: noContext(r.op)}
 	}
 	if err := r.check(); err != nil {
-		return &answer{request: r, err: err}
+		return &response{request: r, err: err}
 	}
-	if ctx.Err() != nil { // nothing is encoded for nobody
-		return &answer{request: r, err: r.requestError(SentNo, contextError(ctx, ctx.Err(), nil))}
+	if ctx.Err() != nil { // do not encode for a caller that has left
+		return &response{request: r, err: r.requestError(SentNo, contextError(ctx, ctx.Err(), nil))}
 	}
 	body, err := r.encode()
 	if err != nil {
-		return &answer{request: r, err: err}
+		return &response{request: r, err: err}
 	}
 	base, err := c.hubURL(ctx, r.op)
 	if err != nil {
-		return &answer{request: r, err: err}
+		return &response{request: r, err: err}
 	}
 	a := c.exchangeBody(ctx, r, base+"/api"+r.path+r.query, body)
 	if a.outcome.Err != nil && a.outcome.Sent == transport.SentNo && a.outcome.Ended == nil {
@@ -209,11 +209,11 @@ func (c *Client) send(ctx context.Context, r *request) *answer {
 	return a
 }
 
-func (c *Client) exchange(ctx context.Context, r *request, url string) *answer {
+func (c *Client) exchange(ctx context.Context, r *request, url string) *response {
 	return c.exchangeBody(ctx, r, url, nil)
 }
 
-func (c *Client) exchangeBody(ctx context.Context, r *request, url string, body []byte) *answer {
+func (c *Client) exchangeBody(ctx context.Context, r *request, url string, body []byte) *response {
 	header := c.header(body != nil)
 	if r.accept != "" {
 		header["Accept"] = []string{r.accept}
@@ -230,7 +230,7 @@ func (c *Client) exchangeBody(ctx context.Context, r *request, url string, body 
 		Stream:     r.stream,
 		Attempts:   r.attempts,
 	})
-	a := &answer{request: r, ctx: ctx, outcome: outcome, redact: c.redact}
+	a := &response{request: r, ctx: ctx, outcome: outcome, redact: c.redact}
 	a.err = a.failure(ctx)
 	return a
 }

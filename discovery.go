@@ -87,7 +87,7 @@ func (c *Client) hubURL(ctx context.Context, op string) (string, error) {
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		return "", get(op, discoveryPath).requestError(SentNo, contextError(ctx, ctx.Err(), nil))
 	default:
-		return "", get(op, discoveryPath).requestError(SentNo, &flaw{"the Hub was not found: " + innerText(err), err})
+		return "", get(op, discoveryPath).requestError(SentNo, &reason{"the Hub was not found: " + innerText(err), err})
 	}
 }
 

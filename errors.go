@@ -525,12 +525,12 @@ type checked[T any] interface {
 	problem() error
 }
 
-// flaw is a reason with its cause.
-type flaw struct {
+// reason is why an answer cannot be used, with its cause.
+type reason struct {
 	text  string
 	cause error
 }
 
-func (f *flaw) Error() string { return f.text }
+func (f *reason) Error() string { return f.text }
 
-func (f *flaw) Unwrap() error { return f.cause }
+func (f *reason) Unwrap() error { return f.cause }

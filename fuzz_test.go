@@ -61,7 +61,7 @@ func FuzzErrorBody(f *testing.F) {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		a := &answer{
+		a := &response{
 			request: &request{op: "GetSession", method: "GET", path: "/hub/session/x"},
 			outcome: &transport.Outcome{Status: 400, Text: body, Header: http.Header{"Content-Type": {"application/json"}}},
 			redact:  redactor(""),

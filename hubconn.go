@@ -211,7 +211,7 @@ func (c *Client) Attach(ctx context.Context, sessionID string, options *AttachOp
 }
 
 func notAttachable(sessionID, why string) error {
-	return newHubConnError("Attach", sessionID, ConnFailed, &flaw{why, ErrNotAttachable})
+	return newHubConnError("Attach", sessionID, ConnFailed, &reason{why, ErrNotAttachable})
 }
 
 // complete checks the options and returns them with their defaults.

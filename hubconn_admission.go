@@ -54,7 +54,7 @@ func (h *HubConn) establish() (l *socket.Link, first []byte, failed *failedAttem
 		failed = &failedAttempt{err: h.newError(h.op, ConnFailed, err), failure: failureOf(err), final: true}
 	}
 	switch {
-	case failed == nil, failed.err.Code == ConnRefused: // the answer counts, whatever ended then
+	case failed == nil, failed.err.Code == ConnRefused: // a refusal is kept, also if the context has ended meanwhile
 	case h.ctx.Err() != nil:
 		failed.err.Code, failed.err.Err = "", ErrConnClosed
 	case bound.Err() != nil:
@@ -137,13 +137,13 @@ func (h *HubConn) dial(ctx context.Context, address string) (*socket.Link, *fail
 		failed.err.outcomeUnknown = creating && !dial.NeverSent
 		return nil, failed
 	}
-	if dial.Answer.Status/100 <= 2 { // the upgrade is broken, or nobody has seen that one was asked for
+	if dial.Answer.Status/100 <= 2 { // a broken upgrade, or a server that ignored the request for one
 		failed.failure = transport.Unusable
 		failed.err.Err = errors.New(h.client.redact(dial.Error())) // the library quotes headers
 		failed.err.outcomeUnknown = creating && dial.Answer.Status == http.StatusSwitchingProtocols
 	}
 	if dial.Answer.Status != http.StatusSwitchingProtocols {
-		a := &answer{
+		a := &response{
 			request: &request{op: h.op, method: http.MethodGet, path: "/ws"},
 			outcome: &transport.Outcome{Status: dial.Answer.Status, Header: dial.Answer.Header, Text: dial.Answer.Body, Attempts: 1},
 			redact:  h.client.redact,
@@ -198,7 +198,7 @@ func (h *HubConn) handshake(l *socket.Link) (first []byte, failed *failedAttempt
 	}
 }
 
-// refuse closes a link that is not to be used, with the reason.
+// refuse closes a link that must not be used. It sends the close code and reason, and returns e.
 func (h *HubConn) refuse(l *socket.Link, e *HubConnError, code CloseCode, reason string) *failedAttempt {
 	l.Close(int(code), reason, e)
 	var err error
@@ -254,10 +254,10 @@ func (h *HubConn) lost(code HubConnErrorCode, cause error) *failedAttempt {
 	switch { // the next connection would bring it again
 	case errors.Is(cause, socket.ErrTooLarge):
 		failed.failure = transport.Unusable
-		e.Err = &flaw{fmt.Sprintf("a message is larger than %d bytes", h.client.maxResponseSize), ErrResponseTooLarge}
+		e.Err = &reason{fmt.Sprintf("a message is larger than %d bytes", h.client.maxResponseSize), ErrResponseTooLarge}
 	case errors.Is(cause, wire.ErrOutOfProportion):
 		failed.failure = transport.Unusable
-		e.Err = &flaw{"a message: " + cause.Error(), errors.Join(ErrResponseTooLarge, cause)}
+		e.Err = &reason{"a message: " + cause.Error(), errors.Join(ErrResponseTooLarge, cause)}
 	}
 	return failed
 }

@@ -15,7 +15,7 @@ type HubConnErrorCode string
 // The kinds of errors of connections.
 const (
 	ConnFailed             HubConnErrorCode = "connection_failed"       // no connection came about
-	ConnRefused            HubConnErrorCode = "auth_failed"             // the Hub refused it in words, credentials or not
+	ConnRefused            HubConnErrorCode = "auth_failed"             // the Hub refused it with a message; not only for credentials
 	ConnLost               HubConnErrorCode = "connection_error"        // it was closed or broke
 	ConnReconnectsExceeded HubConnErrorCode = "max_reconnects_exceeded" // too many attempts
 	ConnInvalidResponse    HubConnErrorCode = "invalid_response"        // a response that is of no use

@@ -49,7 +49,7 @@ func (h *HubConn) live() *HubConnError {
 		err := failed.err
 		switch {
 		case h.ctx.Err() != nil:
-			if last != nil { // which says more
+			if last != nil { // why there was no connection; err only says that the context ended
 				last = last.as(h.op) // others may have it
 				last.outcomeUnknown = err.outcomeUnknown
 				return last
@@ -234,12 +234,12 @@ func (h *HubConn) settle(raw []byte) {
 	}
 	switch {
 	case head.Type == typeBroadcast && head.Event == typeRPCResponse:
-		h.answer(callID{true, head.Data.Response.ID}, callAnswer{raw: raw})
+		h.resolve(callID{true, head.Data.Response.ID}, callAnswer{raw: raw})
 	case head.Type == typeRPCResponse:
-		h.answer(callID{true, head.Response.ID}, callAnswer{raw: raw})
+		h.resolve(callID{true, head.Response.ID}, callAnswer{raw: raw})
 	case head.Type == typeRPCFailure:
 		h.failCommands(head.ID, head.Error)
 	case head.Type != typeBroadcast && head.Type != typePresence:
-		h.answer(callID{false, head.ID}, callAnswer{raw: raw})
+		h.resolve(callID{false, head.ID}, callAnswer{raw: raw})
 	}
 }

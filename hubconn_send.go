@@ -16,11 +16,11 @@ type outgoing struct {
 	call  *hubCall // awaits the answer, if it is not nil
 	sent  func()   // called by the writer when it is on the socket, if it is not nil
 	state atomic.Int32
-	done  chan outcome // has room for one
+	done  chan sendResult // has room for one
 }
 
-// outcome is what became of a frame.
-type outcome struct {
+// sendResult is what became of a frame.
+type sendResult struct {
 	gone bool // some of it may have gone out
 	err  error
 }
@@ -73,7 +73,7 @@ func (h *HubConn) send(ctx context.Context, op string, message ClientMessage) er
 
 // put gives a frame to the writer and waits until it is on the socket.
 func (h *HubConn) put(ctx context.Context, op string, out *outgoing) error {
-	out.done = make(chan outcome, 1)
+	out.done = make(chan sendResult, 1)
 	switch {
 	case ctx == nil:
 		return noContext(op)
@@ -115,7 +115,7 @@ func (h *HubConn) put(ctx context.Context, op string, out *outgoing) error {
 	return e
 }
 
-func (h *HubConn) outcomeError(op string, done outcome) error {
+func (h *HubConn) outcomeError(op string, done sendResult) error {
 	if done.err == nil {
 		return nil
 	}
@@ -143,7 +143,7 @@ func (h *HubConn) failSend(err *HubConnError) {
 	h.failedSend = nil
 	h.mu.Unlock()
 	if out != nil {
-		out.done <- outcome{gone: true, err: err}
+		out.done <- sendResult{gone: true, err: err}
 	}
 }
 
@@ -178,8 +178,8 @@ func (h *HubConn) forget(call *hubCall) {
 	delete(h.calls, call.callID)
 }
 
-// answer ends a wait. The mutex is held.
-func (h *HubConn) answer(id callID, answer callAnswer) {
+// resolve ends a wait. The mutex is held.
+func (h *HubConn) resolve(id callID, answer callAnswer) {
 	if call := h.calls[id]; call != nil {
 		delete(h.calls, id)
 		call.answer <- answer
@@ -193,7 +193,7 @@ func (h *HubConn) cancelCalls(err *HubConnError) {
 	// It does not say which message was too large. Of several any may have been.
 	tooLarge := err.CloseCode == CloseTooLarge && len(h.calls) == 1
 	for id := range h.calls {
-		h.answer(id, callAnswer{err: err, noEffect: tooLarge})
+		h.resolve(id, callAnswer{err: err, noEffect: tooLarge})
 	}
 }
 
@@ -202,12 +202,12 @@ func (h *HubConn) cancelCalls(err *HubConnError) {
 func (h *HubConn) failCommands(id, why string) {
 	failed := callAnswer{err: h.commandFailed("", h.sessionID, why), noEffect: true}
 	if id != "" {
-		h.answer(callID{true, id}, failed)
+		h.resolve(callID{true, id}, failed)
 		return
 	}
 	for id := range h.calls {
 		if id.command {
-			h.answer(id, failed)
+			h.resolve(id, failed)
 		}
 	}
 }

@@ -90,12 +90,12 @@ func (h *HubConn) deliver(l *socket.Link, out *outgoing) *outgoing {
 		h.mu.Unlock()
 		return nil
 	}
-	out.done <- outcome{gone, err}
+	out.done <- sendResult{gone, err}
 	return nil
 }
 
 // ownPings remembers the pings that the connection sends by itself, so that their pongs do not reach
-// Messages: on a quiet connection that nobody reads they alone would fill the inbox.
+// Messages. On a quiet connection whose messages are not read, pongs alone would fill the inbox.
 type ownPings struct {
 	mu       sync.Mutex
 	sent     []int64 // timestamps in milliseconds, of those not answered

@@ -145,7 +145,7 @@ func TestCallsAreForgotten(t *testing.T) {
 	t.Run("before they are awaited", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			out := &outgoing{
-				frame: []byte(`{}`), call: &hubCall{callID: callID{false, "1"}, answer: make(chan callAnswer, 1)}, done: make(chan outcome, 1),
+				frame: []byte(`{}`), call: &hubCall{callID: callID{false, "1"}, answer: make(chan callAnswer, 1)}, done: make(chan sendResult, 1),
 			}
 			l := openLink(t, pipeHub{play: drain, near: func(near net.Conn) io.ReadWriteCloser {
 				return onWrite{near, func() { assert.False(t, out.abandon(), "the writer has taken it") }}
@@ -153,7 +153,7 @@ func TestCallsAreForgotten(t *testing.T) {
 			h := &HubConn{client: &Client{}, calls: make(map[callID]*hubCall)}
 			assert.Nil(t, h.deliver(l, out))
 			assert.Zero(t, h.waitingCalls())
-			assert.Equal(t, outcome{gone: true}, <-out.done)
+			assert.Equal(t, sendResult{gone: true}, <-out.done)
 		})
 	})
 	t.Run("when they have given up before", func(t *testing.T) {

@@ -55,7 +55,7 @@ type HubToolDefinition struct {
 	Description string `json:"description"`
 	// Parameters is the JSON Schema of the parameters.
 	Parameters map[string]any `json:"parameters"`
-	// PromptSnippet is to be added to the system prompt.
+	// PromptSnippet is text that the lead adds to its system prompt.
 	PromptSnippet string `json:"promptSnippet,omitzero"`
 	// PromptGuidelines are rules for the use of the tool.
 	PromptGuidelines string `json:"promptGuidelines,omitzero"`

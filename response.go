@@ -16,8 +16,8 @@ import (
 	"github.com/agentuity/coder-go/internal/wire"
 )
 
-// answer is a request with its outcome: what the methods decode, and what their errors quote.
-type answer struct {
+// response is a request with its outcome: what the methods decode, and what their errors quote.
+type response struct {
 	*request
 	ctx     context.Context // of the call
 	outcome *transport.Outcome
@@ -26,7 +26,7 @@ type answer struct {
 }
 
 // failure returns the error of an answer that is not 2xx, and of a request without an answer.
-func (a *answer) failure(ctx context.Context) error {
+func (a *response) failure(ctx context.Context) error {
 	o := a.outcome
 	var err error
 	switch {
@@ -61,7 +61,7 @@ func contextError(ctx context.Context, ended, last error) error {
 	return e
 }
 
-func (a *answer) apiError() *APIError {
+func (a *response) apiError() *APIError {
 	o := a.outcome
 	text := []byte(a.redact(string(o.Text)))
 	said := wire.DecodeError(text)
@@ -95,7 +95,7 @@ func (a *answer) apiError() *APIError {
 
 // unusable is the error of a 2xx answer that cannot be used. The outcome of a call that is not
 // idempotent is then unknown.
-func (a *answer) unusable(reason string, cause error) *ResponseError {
+func (a *response) unusable(reason string, cause error) *ResponseError {
 	o := a.outcome
 	return &ResponseError{
 		Operation: a.op, Method: a.method, Path: a.path, StatusCode: o.Status,
@@ -110,7 +110,7 @@ var errRefused = errors.New("the Hub refused")
 // missingText returns an error if the member with this name is empty.
 func missingText(name, value string) error {
 	if value == "" {
-		return &flaw{text: fmt.Sprintf("the member %q is missing", name)}
+		return &reason{text: fmt.Sprintf("the member %q is missing", name)}
 	}
 	return nil
 }
@@ -119,7 +119,7 @@ func missingText(name, value string) error {
 // identifies it.
 func missingIn[T any](name string, list []T, member string, identity func(*T) string) error {
 	if list == nil {
-		return &flaw{text: fmt.Sprintf("the list %q is missing", name)}
+		return &reason{text: fmt.Sprintf("the list %q is missing", name)}
 	}
 	for i := range list {
 		if identity(&list[i]) == "" {
@@ -135,7 +135,7 @@ func call[T any, P checked[T]](ctx context.Context, c *Client, r *request) (*T, 
 }
 
 // decode turns a 2xx answer into a value, or into an error if problem finds one.
-func decode[T any, P checked[T]](a *answer) (*T, error) {
+func decode[T any, P checked[T]](a *response) (*T, error) {
 	if a.err != nil {
 		return nil, a.err
 	}
@@ -160,14 +160,14 @@ type sessionNamer interface{ namedSession() string }
 
 // otherSession returns an error if the answer names another session than the request: it was misrouted,
 // cached for somebody else, or damaged.
-func (a *answer) otherSession(id string) error {
+func (a *response) otherSession(id string) error {
 	if a.sessionID == "" || id == a.sessionID {
 		return nil
 	}
 	return a.unusable(fmt.Sprintf("it is about session %q, and %q was asked for", shorten(id), shorten(a.sessionID)), nil)
 }
 
-func (a *answer) decodeInto(out any) error {
+func (a *response) decodeInto(out any) error {
 	if err := a.checkCost(); err != nil {
 		return err
 	}
@@ -197,7 +197,7 @@ func (a *answer) decodeInto(out any) error {
 }
 
 // checkCost refuses a body that would take too much memory decoded.
-func (a *answer) checkCost() error {
+func (a *response) checkCost() error {
 	body, whole := a.outcome.Body.Bytes()
 	err := wire.CheckCost(body)
 	if !whole {
@@ -212,7 +212,7 @@ func (a *answer) checkCost() error {
 }
 
 // ended is the error of an answer that was not decoded because the context has ended.
-func (a *answer) ended() error {
+func (a *response) ended() error {
 	e := a.requestError(SentYes, contextError(a.ctx, a.ctx.Err(), nil))
 	e.Attempts, e.outcomeUnknown = a.outcome.Attempts, !a.idempotent
 	return e
@@ -249,13 +249,13 @@ func (c *Client) done(ctx context.Context, r *request) error {
 // repeatedOn reports whether the call failed with target only because an earlier attempt, whose answer
 // was lost, had succeeded: the second DELETE of a session is answered 404. A 404 that is not JSON is
 // not the Hub's, and proves nothing.
-func (a *answer) repeatedOn(target error) bool {
+func (a *response) repeatedOn(target error) bool {
 	var api *APIError
 	return a.outcome != nil && a.outcome.Doubtful && errors.As(a.err, &api) && api.json && errors.Is(api, target)
 }
 
 // decodeRaw decodes the answer of Do, whose type is the caller's.
-func (a *answer) decodeRaw(out any) error {
+func (a *response) decodeRaw(out any) error {
 	if raw, ok := out.(*json.RawMessage); ok {
 		text, err := io.ReadAll(a.outcome.Body.Reader())
 		if err == nil && !wire.Valid(text) {

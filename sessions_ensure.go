@@ -183,7 +183,7 @@ func (e *ensurer) run(ctx context.Context) (*sharedSession, error) {
 	}
 }
 
-// leftInDoubt is the error of a create that somebody else began and nobody has seen the end of.
+// leftInDoubt is the error for a key whose create was begun by an earlier call that did not see its end.
 func leftInDoubt() error {
 	e := create(ensureOp, "/hub/session", nil).requestError(SentUnknown,
 		errors.New("an earlier call with this key left during the create, and no session has shown up since"))

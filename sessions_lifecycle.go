@@ -39,13 +39,13 @@ func (r *LifecycleResponse) namedSession() string { return r.SessionID }
 type resumeResponse LifecycleResponse
 
 func (r *resumeResponse) problem() error {
-	var reason string
-	_ = json.Unmarshal(r.Extra["error"], &reason)
+	var said string
+	_ = json.Unmarshal(r.Extra["error"], &said)
 	switch {
-	case reason != "":
-		return &flaw{"the Hub declined to wake the session: " + shorten(reason), ErrResumeDeclined}
+	case said != "":
+		return &reason{"the Hub declined to wake the session: " + shorten(said), ErrResumeDeclined}
 	case string(r.Extra["resumed"]) == "false":
-		return &flaw{"the Hub declined to wake the session", ErrResumeDeclined}
+		return &reason{"the Hub declined to wake the session", ErrResumeDeclined}
 	}
 	return (*LifecycleResponse)(r).problem()
 }

@@ -27,7 +27,7 @@ var outcomeRules = []struct {
 	{OutcomeCompleted, (*observation).completed},
 	{OutcomeCancelled, (*observation).cancelled},
 	{OutcomeBlocked, (*observation).blocked},
-	{OutcomeArchived, (*observation).over}, // what is over waits for nobody
+	{OutcomeArchived, (*observation).over}, // before needs_input: a session that is over needs no input
 	{OutcomeNeedsInput, (*observation).needsInput},
 	{OutcomePaused, (*observation).paused},
 }
@@ -42,7 +42,7 @@ func (o *observation) decide() (OutcomeKind, []string) {
 	return "", nil
 }
 
-// readings are what speaks for an outcome, in words.
+// readings are the evidence for an outcome, as sentences.
 type readings []string
 
 func (r *readings) add(applies bool, format string, args ...any) {

@@ -43,7 +43,7 @@ type SessionReplay struct {
 
 func (r *SessionReplay) problem() error {
 	if r.Entries == nil {
-		return &flaw{text: `the list "entries" is missing`}
+		return &reason{text: `the list "entries" is missing`}
 	}
 	return missingText("sessionId", r.SessionID)
 }
@@ -265,7 +265,7 @@ func (c *Client) ReplayEntries(ctx context.Context, sessionID string, params *Ge
 			return
 		}
 		defer func() { _ = a.outcome.Stream.Close() }()
-		reader := replayReader{answer: a, stream: wire.NewStream(a.outcome.Stream, c.maxResponseSize)}
+		reader := replayReader{response: a, stream: wire.NewStream(a.outcome.Stream, c.maxResponseSize)}
 		if err := reader.read(yield); err != nil {
 			yield(ConversationEntry{}, &ReplayError{Delivered: reader.delivered, Err: a.streamFailure(ctx, reader.stream, err)})
 		}
@@ -274,7 +274,7 @@ func (c *Client) ReplayEntries(ctx context.Context, sessionID string, params *Ge
 
 // replayReader takes the entries out of a replay.
 type replayReader struct {
-	answer    *answer
+	response  *response
 	stream    *wire.Stream
 	delivered int
 	sessionID string
@@ -292,7 +292,7 @@ func (r *replayReader) read(yield func(ConversationEntry, error) bool) error {
 			return false
 		}
 		if bad = wire.CheckCost(raw); bad != nil {
-			bad = r.answer.unusable("an entry: "+bad.Error(), errors.Join(ErrResponseTooLarge, bad))
+			bad = r.response.unusable("an entry: "+bad.Error(), errors.Join(ErrResponseTooLarge, bad))
 			return false
 		}
 		if bad = wire.Unmarshal(raw, &entry); bad != nil {
@@ -310,9 +310,9 @@ func (r *replayReader) read(yield func(ConversationEntry, error) bool) error {
 	case err != nil:
 		return err
 	case r.refused:
-		return &flaw{"it says that the request failed", errRefused}
+		return &reason{"it says that the request failed", errRefused}
 	case !found:
-		return &flaw{text: `the list "entries" is missing`}
+		return &reason{text: `the list "entries" is missing`}
 	}
 	if err := r.otherSession(); err != nil {
 		return err
@@ -325,7 +325,7 @@ func (r *replayReader) otherSession() error {
 	if r.sessionID == "" {
 		return nil
 	}
-	return r.answer.otherSession(r.sessionID)
+	return r.response.otherSession(r.sessionID)
 }
 
 func (r *replayReader) member(name string, raw []byte) {
@@ -338,15 +338,15 @@ func (r *replayReader) member(name string, raw []byte) {
 }
 
 // streamFailure is the error of an answer that was read in part.
-func (a *answer) streamFailure(ctx context.Context, stream *wire.Stream, err error) error {
-	var reason *flaw
+func (a *response) streamFailure(ctx context.Context, stream *wire.Stream, err error) error {
+	var bad *reason
 	switch {
 	case ctx.Err() != nil:
 		err = contextError(ctx, ctx.Err(), nil)
 	case errors.As(err, new(*ResponseError)):
 		return err
-	case errors.As(err, &reason):
-		return a.unusable(reason.text, reason.cause)
+	case errors.As(err, &bad):
+		return a.unusable(bad.text, bad.cause)
 	case errors.Is(err, wire.ErrTooLarge):
 		return a.unusable("an entry is larger than the limit", ErrResponseTooLarge)
 	case stream.ReadErr() == nil:

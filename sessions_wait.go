@@ -54,7 +54,7 @@ const (
 	OutcomeCancelled  OutcomeKind = "cancelled"   // somebody cancelled its loop
 	OutcomeBlocked    OutcomeKind = "blocked"     // its loop cannot go on by itself
 	OutcomeNeedsInput OutcomeKind = "needs_input" // it waits for the next prompt, or for an answer
-	OutcomePaused     OutcomeKind = "paused"      // it sleeps, and nobody is about to wake it
+	OutcomePaused     OutcomeKind = "paused"      // it sleeps, and no wake-up is under way
 	OutcomeStalled    OutcomeKind = "stalled"     // nothing has changed for StallTimeout
 )
 

@@ -57,7 +57,7 @@ func (o *eventObserver) run(ctx context.Context) error {
 		}
 		if connected {
 			if errors.Is(err, io.EOF) {
-				err = &flaw{"the Hub ended the stream", io.ErrUnexpectedEOF}
+				err = &reason{"the Hub ended the stream", io.ErrUnexpectedEOF}
 			}
 			o.lost, o.cause, o.tries = time.Now(), err, 0
 			err = o.failed(err)
@@ -75,7 +75,7 @@ func (o *eventObserver) run(ctx context.Context) error {
 		o.tries++
 		wait, more := o.attempts.Next()
 		if !more {
-			return o.failed(&flaw{
+			return o.failed(&reason{
 				fmt.Sprintf("too many attempts to reconnect (%d): %s", o.attempts.Max, innerText(err)),
 				errors.Join(ErrReconnectsExceeded, err),
 			})
@@ -87,7 +87,7 @@ func (o *eventObserver) run(ctx context.Context) error {
 }
 
 // connect opens a stream. One that has not been answered within the limit on silence is lost.
-func (o *eventObserver) connect(ctx context.Context, cancel context.CancelFunc) (*answer, error) {
+func (o *eventObserver) connect(ctx context.Context, cancel context.CancelFunc) (*response, error) {
 	limit := cmp.Or(o.options.IdleTimeout, idleBeforeComment)
 	timer := time.AfterFunc(limit, cancel)
 	a := o.client.send(ctx, o.open)
@@ -103,7 +103,7 @@ func (o *eventObserver) connect(ctx context.Context, cancel context.CancelFunc) 
 
 // noEvents returns an error for an answer that cannot be a stream of events. One without a Content-Type, or
 // with an unknown one, may be one.
-func (a *answer) noEvents() error {
+func (a *response) noEvents() error {
 	kind, _, _ := mime.ParseMediaType(a.outcome.Header.Get("Content-Type"))
 	encoding := a.outcome.Header.Get("Content-Encoding")
 	switch {
@@ -140,7 +140,7 @@ func (o *eventObserver) observe(parent context.Context) (connected bool, err err
 }
 
 // read yields the events of a connection.
-func (o *eventObserver) read(ctx context.Context, cancel context.CancelFunc, a *answer) error {
+func (o *eventObserver) read(ctx context.Context, cancel context.CancelFunc, a *response) error {
 	source := &idleSource{stream: a.outcome.Stream, fixed: o.options.IdleTimeout}
 	source.reader = sse.NewReader(source, 0)
 	health := connectionHealth{attempts: &o.attempts}
@@ -287,9 +287,9 @@ func sessionIsGone(err error) bool {
 	return errors.Is(err, ErrSessionNotFound) || errors.Is(err, ErrSessionArchived)
 }
 
-// fatal reports whether the next attempt would fail in the same way. Exception: an answer that is no
-// stream of events is fatal at first, when the URL may be wrong, and transient later, when a gateway may
-// have put a page in its place for the time of a restart.
+// fatal reports whether the next attempt would fail in the same way. Exception: an answer that is not a
+// stream of events is fatal on the first connection, since the URL may be wrong. Later it is transient: a
+// gateway may answer with a page while the Hub restarts.
 func (o *eventObserver) fatal(err error) bool {
 	failure := failureOf(err)
 	if failure == transport.Unusable {

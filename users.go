@@ -93,7 +93,7 @@ func (c *Client) listUsers(ctx context.Context, op string, p ListUsersParams) (*
 }
 
 // isList tells whether a 2xx answer is a list rather than an object.
-func (a *answer) isList() bool {
+func (a *response) isList() bool {
 	return a.err == nil && jsontext.NewDecoder(a.outcome.Body.Reader()).PeekKind() == jsontext.KindBeginArray
 }
 

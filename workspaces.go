@@ -208,9 +208,9 @@ func (a *workspaceDependenciesAnswer) problem() error {
 	case a.Data == nil:
 		return missingText("data", "")
 	case a.Data.Valid == nil:
-		return &flaw{text: `the list "data.valid" is missing`}
+		return &reason{text: `the list "data.valid" is missing`}
 	case a.Data.Invalid == nil:
-		return &flaw{text: `the list "data.invalid" is missing`}
+		return &reason{text: `the list "data.invalid" is missing`}
 	}
 	return nil
 }

@@ -160,7 +160,7 @@ func (l *Link) Resume() {
 	l.paused.Store(false)
 }
 
-// Close closes the link in good order: the writer sends a close frame with the code and the reason,
+// Close closes the link with a close frame: the writer sends a close frame with the code and the reason,
 // and the reader gets an error when the other side has answered it, or after closeGrace. err is what
 // EndReading then returns. Only the first call counts.
 func (l *Link) Close(code int, reason string, err error) {
@@ -329,8 +329,8 @@ func (l *Link) explain(err error) error {
 	return err
 }
 
-// CloseFrame returns the code and the reason of the close frame that err tells of; it reports whether
-// it does.
+// CloseFrame returns the close code and close reason if err is the end of a connection that the other side
+// has closed with a close frame. ok reports whether it is.
 func CloseFrame(err error) (code int, reason string, ok bool) {
 	var frame websocket.CloseError
 	if !errors.As(err, &frame) {

@@ -148,7 +148,7 @@ func (c *call) classify(resp *http.Response, err error) Failure {
 			// What the error says is no evidence: a RoundTripper that makes attempts of its own may
 			// return that of the last one.
 			failure = Lost
-		case evidence != None && !failure.NeverSent(): // which says more
+		case evidence != None && !failure.NeverSent(): // else failure also has the cause
 			failure = evidence
 		}
 	}

@@ -44,8 +44,8 @@ func (t *connTrace) reset() {
 	t.http2.Store(false)
 }
 
-// sent concludes "no" only from evidence: connections were asked for and none was ever had. A
-// RoundTripper that drops the context calls no hook at all, which says nothing.
+// sent returns SentNo only if a connection was asked for and none was had. A RoundTripper that drops the
+// context calls no hook: then nothing is known.
 func (t *connTrace) sent() Sent {
 	switch {
 	case t.wrote.Load() > 0:
