@@ -16,7 +16,7 @@ import (
 	"github.com/agentuity/coder-go/internal/socket"
 )
 
-// HubConnState is what a [HubConn] is at.
+// HubConnState is the state of a [HubConn].
 type HubConnState string
 
 // The states.
@@ -39,14 +39,14 @@ const (
 // deadline, or a goroutine of its own: the response can be behind more messages than may wait.
 type HubConn struct {
 	client  *Client
-	op      string // that of the reader's errors: the call that connects, "HubConn" once it has
+	op      string // Operation of the reader's errors: the call that connects, then "HubConn"
 	options HubConnectOptions
 
-	ctx        context.Context // ends with Close
+	ctx        context.Context // ends with Close, and only then
 	cancel     context.CancelFunc
 	goroutines sync.WaitGroup
-	admitted   chan struct{} // closed by the reader: connected for the first time
-	over       chan struct{} // closed by the reader: closed for good
+	admitted   chan struct{} // closed by the reader when it is connected for the first time
+	ended      chan struct{} // closed by the reader when it has ended, and does not connect again
 
 	links  chan *socket.Link // from the reader to the writer
 	writes chan *outgoing    // from senders to the writer
@@ -58,10 +58,10 @@ type HubConn struct {
 	sessionID  string
 	init       *HubInitMessage
 	subscribe  []string
-	link       *socket.Link // the last one
+	link       *socket.Link // the current one, or the last
 	calls      map[callID]*hubCall
 	failedSend *outgoing     // its write has failed; the reader tells its sender why
-	err        *HubConnError // why it has ended; set before over is closed
+	err        *HubConnError // why the reader has ended; set before ended is closed
 }
 
 // Reading stops while so many messages, or so many bytes of them, wait for somebody to range over them.
@@ -73,7 +73,7 @@ const (
 func newHubConn(ctx context.Context, c *Client, op, sessionID string, o HubConnectOptions) *HubConn {
 	h := &HubConn{
 		client: c, op: op, options: o,
-		admitted: make(chan struct{}), over: make(chan struct{}),
+		admitted: make(chan struct{}), ended: make(chan struct{}),
 		links: make(chan *socket.Link), writes: make(chan *outgoing),
 		inbox: socket.NewInbox(inboxMessages, inboxBytes, inboxItem.size),
 		state: StateConnecting, sessionID: sessionID, subscribe: o.Subscribe,
@@ -280,15 +280,15 @@ func (c *Client) connect(ctx context.Context, op, sessionID string, options HubC
 	h.goroutines.Go(h.write)
 	select {
 	case <-h.admitted:
-	case <-h.over:
+	case <-h.ended:
 	case <-ctx.Done():
 	}
-	if h.wasAdmitted() { // whatever happened since, Messages tells
+	if h.wasAdmitted() { // Messages reports what has happened since
 		return h, nil
 	}
 	_ = h.Close()
 	failed := h.err.as(op)
-	if sessionID == "" && failed.SessionID != "" { // the Hub has created it
+	if sessionID == "" && failed.SessionID != "" { // the session exists, and the caller does not know it
 		failed.outcomeUnknown = true
 	}
 	if err := ctx.Err(); err != nil {
@@ -332,14 +332,14 @@ func (h *HubConn) SessionID() string {
 	return h.sessionID
 }
 
-// State returns what the connection is at.
+// State returns the state of the connection.
 func (h *HubConn) State() HubConnState {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.state
 }
 
-// setState leaves a closed connection closed.
+// setState changes the state, unless it is StateClosed.
 func (h *HubConn) setState(s HubConnState) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -353,7 +353,7 @@ func (h *HubConn) setState(s HubConnState) {
 // waits then, and all later calls, fail with an error that matches [ErrConnClosed]. The error is
 // always nil.
 func (h *HubConn) Close() error {
-	h.cancel() // before h.link is read: a link that is not there yet will not come any more
+	h.cancel() // before h.link is read, so that no link can be opened that this does not see
 	h.mu.Lock()
 	h.state = StateClosed
 	l := h.link
@@ -386,7 +386,7 @@ func (h *HubConn) Messages(ctx context.Context) iter.Seq2[ServerMessage, error] 
 			return
 		}
 		defer h.inbox.Leave()
-		for over := false; ; {
+		for ended := false; ; {
 			if h.ctx.Err() != nil {
 				return
 			}
@@ -400,14 +400,14 @@ func (h *HubConn) Messages(ctx context.Context) iter.Seq2[ServerMessage, error] 
 				}
 				continue
 			}
-			if over {
-				yield(nil, h.overError(op))
+			if ended { // and the inbox is empty
+				yield(nil, h.finalError(op))
 				return
 			}
 			select {
 			case <-h.inbox.More():
-			case <-h.over:
-				over = true
+			case <-h.ended:
+				ended = true
 			case <-h.ctx.Done():
 			case <-ctx.Done():
 			}

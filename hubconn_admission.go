@@ -30,8 +30,8 @@ type failedAttempt struct {
 }
 
 // isTransient reports whether there is another attempt. Exceptions: an attempt that creates a session is
-// repeated only while it certainly had no effect, and never once its socket was open; an attempt that is
-// final is the last until the Hub has admitted the connection once.
+// repeated only if it certainly had no effect, and never once its socket was open; an attempt that is final
+// is the last until the Hub has admitted the connection once.
 func (h *HubConn) isTransient(f *failedAttempt) bool {
 	switch {
 	case !f.failure.Transient(), f.retryAfter > maxRetryAfter, f.final && !h.wasAdmitted():
@@ -63,6 +63,7 @@ func (h *HubConn) establish() (l *socket.Link, first []byte, failed *failedAttem
 	return l, first, failed
 }
 
+// establishAt is establish with a Hub that was found.
 func (h *HubConn) establishAt(bound context.Context, base string) (*socket.Link, []byte, *failedAttempt) {
 	address, err := h.address(base)
 	if err != nil {
@@ -79,7 +80,7 @@ func (h *HubConn) establishAt(bound context.Context, base string) (*socket.Link,
 	defer stop()
 	h.adopt(l)
 	first, failed := h.handshake(l)
-	if failed == nil && !stop() { // the time was up after all
+	if failed == nil && !stop() { // the time was up in the last moment: the link is being cut
 		failed = h.lost(ConnFailed, l.EndReading(bound.Err()))
 	}
 	if failed != nil {
@@ -88,6 +89,7 @@ func (h *HubConn) establishAt(bound context.Context, base string) (*socket.Link,
 	return l, first, nil
 }
 
+// wasAdmitted reports whether the Hub has admitted the connection, now or before.
 func (h *HubConn) wasAdmitted() bool {
 	select {
 	case <-h.admitted:
@@ -127,35 +129,40 @@ func (h *HubConn) dial(ctx context.Context, address string) (*socket.Link, *fail
 	if dial == nil {
 		return l, nil
 	}
-	failed := &failedAttempt{err: h.newError(h.op, ConnFailed, dial.Err), failure: failureOf(dial.Err)}
-	if dial.Answer == nil {
+	failed := &failedAttempt{err: h.newError(h.op, ConnFailed, dial.Err)}
+	switch a := dial.Answer; {
+	case a == nil:
+		failed.failure = failureOf(dial.Err)
 		if dial.NeverSent && !failed.failure.NeverSent() {
 			failed.failure = transport.NeverSent
 		}
 		// A host that does not exist is a mistake in the URL, or an outage of one that was there.
 		failed.final = failed.failure == transport.UnknownHost
 		failed.err.outcomeUnknown = creating && !dial.NeverSent
-		return nil, failed
-	}
-	if dial.Answer.Status/100 <= 2 { // a broken upgrade, or a server that ignored the request for one
+	case a.Status == http.StatusSwitchingProtocols: // but the upgrade is broken
 		failed.failure = transport.Unusable
 		failed.err.Err = errors.New(h.client.redact(dial.Error())) // the library quotes headers
-		failed.err.outcomeUnknown = creating && dial.Answer.Status == http.StatusSwitchingProtocols
-	}
-	if dial.Answer.Status != http.StatusSwitchingProtocols {
-		a := &response{
-			request: &request{op: h.op, method: http.MethodGet, path: "/ws"},
-			outcome: &transport.Outcome{Status: dial.Answer.Status, Header: dial.Answer.Header, Text: dial.Answer.Body, Attempts: 1},
-			redact:  h.client.redact,
+		failed.err.outcomeUnknown = creating
+	default:
+		api := h.upgradeError(a)
+		failed.err.Err, failed.failure, failed.retryAfter = api, api.failure, api.RetryAfter
+		if api.failure == transport.None { // a 2xx: nobody has seen that an upgrade was asked for
+			failed.failure = transport.Unusable
+		} else {
+			failed.err.outcomeUnknown = creating && failed.failure.Unknown()
 		}
-		api := a.apiError()
-		failed.err.Err, failed.retryAfter = api, api.RetryAfter
-		if api.failure != transport.None {
-			failed.failure = api.failure
-		}
-		failed.err.outcomeUnknown = creating && failed.failure.Unknown() && failed.failure != transport.Unusable
 	}
 	return nil, failed
+}
+
+// upgradeError is the error of an HTTP answer in the place of a WebSocket.
+func (h *HubConn) upgradeError(a *socket.Answer) *APIError {
+	refused := &response{
+		request: &request{op: h.op, method: http.MethodGet, path: "/ws"},
+		outcome: &transport.Outcome{Status: a.Status, Header: a.Header, Text: a.Body, Attempts: 1},
+		redact:  h.client.redact,
+	}
+	return refused.apiError()
 }
 
 // handshake reads until the Hub has admitted or refused the link. first is the message that admitted
@@ -198,7 +205,8 @@ func (h *HubConn) handshake(l *socket.Link) (first []byte, failed *failedAttempt
 	}
 }
 
-// refuse closes a link that must not be used. It sends the close code and reason, and returns e.
+// refuse closes a link that must not be used, because of e, and tells the Hub so with a close frame. If the
+// Hub closes with a code of its own, e has it.
 func (h *HubConn) refuse(l *socket.Link, e *HubConnError, code CloseCode, reason string) *failedAttempt {
 	l.Close(int(code), reason, e)
 	var err error
@@ -206,7 +214,7 @@ func (h *HubConn) refuse(l *socket.Link, e *HubConnError, code CloseCode, reason
 		_, err = l.Read()
 	}
 	_ = l.EndReading(err)
-	if closed, reason, ok := socket.CloseFrame(err); ok && CloseCode(closed) != code { // no echo of ours
+	if closed, reason, ok := socket.CloseFrame(err); ok && CloseCode(closed) != code { // not the echo of ours
 		e.CloseCode, e.CloseReason = CloseCode(closed), h.client.redact(reason)
 	}
 	return &failedAttempt{err: e, failure: transport.Rejected, opened: true}
@@ -220,7 +228,7 @@ func (h *HubConn) refusal(raw []byte) *HubConnError {
 		Code    string          `json:"code"`
 		Message string          `json:"message"`
 	}
-	_ = wire.Unmarshal(raw, &frame) // what is no JSON refuses nothing
+	_ = wire.Unmarshal(raw, &frame) // a frame that is not JSON refuses nothing
 	e := h.newError(h.op, ConnRefused, nil)
 	switch text := string(frame.Error); {
 	case text != "" && text != "null" && text != "false" && text != "0" && text != `""`:
@@ -251,7 +259,7 @@ func (h *HubConn) lost(code HubConnErrorCode, cause error) *failedAttempt {
 			failed.failure = transport.Rejected
 		}
 	}
-	switch { // the next connection would bring it again
+	switch { // the next connection would bring the same message again
 	case errors.Is(cause, socket.ErrTooLarge):
 		failed.failure = transport.Unusable
 		e.Err = &reason{fmt.Sprintf("a message is larger than %d bytes", h.client.maxResponseSize), ErrResponseTooLarge}

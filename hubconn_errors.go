@@ -16,14 +16,13 @@ type HubConnErrorCode string
 const (
 	ConnFailed             HubConnErrorCode = "connection_failed"       // no connection came about
 	ConnRefused            HubConnErrorCode = "auth_failed"             // the Hub refused it with a message; not only for credentials
-	ConnLost               HubConnErrorCode = "connection_error"        // it was closed or broke
-	ConnReconnectsExceeded HubConnErrorCode = "max_reconnects_exceeded" // too many attempts
-	ConnInvalidResponse    HubConnErrorCode = "invalid_response"        // a response that is of no use
-	ConnCommandFailed      HubConnErrorCode = "command_failed"          // the Hub or the lead said no
+	ConnLost               HubConnErrorCode = "connection_error"        // the connection was closed, or failed
+	ConnReconnectsExceeded HubConnErrorCode = "max_reconnects_exceeded" // too many attempts failed
+	ConnInvalidResponse    HubConnErrorCode = "invalid_response"        // a response cannot be used
+	ConnCommandFailed      HubConnErrorCode = "command_failed"          // the Hub or the lead refused the command, or it failed
 )
 
-// HubConnError is what goes wrong with a [HubConn]: it does not come about, it is lost, or a
-// request over it fails.
+// HubConnError says that a [HubConn] was not established, or was lost, or that a request over it failed.
 //
 // It matches the sentinel that belongs to its close code or status, such as [ErrSessionNotFound],
 // [ErrReconnectsExceeded] where that is the case, and [ErrOutcomeUnknown] if what was asked for may
@@ -53,11 +52,12 @@ type HubConnError struct {
 	outcomeUnknown bool
 }
 
-// newHubConnError is the one place where these errors are made.
+// newHubConnError makes every HubConnError.
 func newHubConnError(op, sessionID string, code HubConnErrorCode, err error) *HubConnError {
 	return &HubConnError{Operation: op, SessionID: sessionID, Code: code, Err: err}
 }
 
+// newError makes an error with the id of the session, as far as it is known.
 func (h *HubConn) newError(op string, code HubConnErrorCode, err error) *HubConnError {
 	return newHubConnError(op, h.SessionID(), code, err)
 }
@@ -131,7 +131,7 @@ func (e *HubConnError) LogValue() slog.Value {
 	return slog.GroupValue(append(attrs, slog.String("error", e.Error()))...)
 }
 
-// as is the error as that of another method.
+// as returns a copy of the error, which others may have too, for another operation.
 func (e *HubConnError) as(op string) *HubConnError {
 	other := *e
 	other.Operation = op
@@ -143,13 +143,13 @@ func (h *HubConn) closedError(op string) *HubConnError {
 	return h.newError(op, "", ErrConnClosed)
 }
 
-// overError is the error of every call after the connection has ended for good.
-func (h *HubConn) overError(op string) *HubConnError {
+// finalError is the error of every call after the reader has ended.
+func (h *HubConn) finalError(op string) *HubConnError {
 	if h.ctx.Err() != nil {
 		return h.closedError(op)
 	}
 	e := h.err.as(op)
-	e.outcomeUnknown = false // of what ended the connection, not of this call
+	e.outcomeUnknown = false // this call was not sent, whatever became of the one that ended the connection
 	return e
 }
 
@@ -182,8 +182,8 @@ const (
 	CloseHubFailure      CloseCode = 4500 // the Hub failed
 )
 
-// Terminal reports whether to connect again would be of no use: all codes from 4000 to 4999 are
-// terminal, known or not, save 4408 and 4429.
+// Terminal reports whether it is useless to connect again: all codes from 4000 to 4999 are terminal,
+// known or not, except 4408 and 4429.
 func (c CloseCode) Terminal() bool {
 	return c >= 4000 && c <= 4999 && c != CloseUnavailable && c != CloseRateLimited
 }
@@ -221,7 +221,7 @@ var byClose = map[CloseCode][]error{
 	CloseRateLimited:     {ErrRateLimited},
 }
 
-// refuses: the Hub would not have the connection, so that a session was not created by it.
+// refuses reports whether the Hub refused the connection, so that it has not created a session.
 func (c CloseCode) refuses() bool {
 	return c.Terminal() && byClose[c] != nil || c == CloseRateLimited
 }

@@ -17,19 +17,20 @@ func (h *HubConn) run() {
 	h.mu.Lock()
 	h.err, h.state = err, StateClosed
 	h.mu.Unlock()
-	close(h.over)
+	close(h.ended)
 }
 
-// live returns why there is no connection any more. That is of no interest if the caller closed it.
+// live connects and reads until there is no further attempt, and returns why. If the caller has closed the
+// connection, the error is not used.
 func (h *HubConn) live() *HubConnError {
 	var (
 		attempts = backoff.Attempts{
 			Max: h.options.MaxReconnectAttempts, Least: h.options.ReconnectDelay, Most: h.options.MaxReconnectDelay,
 		}
-		tries  int   // since there was a connection
-		cause  error // of its loss
+		tries  int   // since the last connection
+		cause  error // why the last connection was lost; nil: there was none
 		lost   time.Time
-		last   *HubConnError
+		last   *HubConnError // of the attempt before
 		logger = h.client.logger
 	)
 	for {
@@ -50,7 +51,7 @@ func (h *HubConn) live() *HubConnError {
 		switch {
 		case h.ctx.Err() != nil:
 			if last != nil { // why there was no connection; err only says that the context ended
-				last = last.as(h.op) // others may have it
+				last = last.as(h.op)
 				last.outcomeUnknown = err.outcomeUnknown
 				return last
 			}
@@ -72,8 +73,8 @@ func (h *HubConn) live() *HubConnError {
 	}
 }
 
-// socketHealth decides whether a connection that was admitted has proved healthy. The time in which it is
-// not read says nothing, nor do messages with which a Hub may greet anybody.
+// socketHealth decides whether an admitted connection has proved healthy. Only time spent reading counts,
+// and only messages that a Hub does not send as a greeting.
 type socketHealth struct {
 	attempts *backoff.Attempts
 	reading  time.Duration
@@ -92,7 +93,7 @@ func (s *socketHealth) read(d time.Duration) {
 	}
 }
 
-// note looks at a message until one has proved that the session is at work.
+// note looks for a message that proves that the session is at work.
 func (s *socketHealth) note(raw []byte) {
 	if s.restored {
 		return
@@ -134,7 +135,7 @@ func (h *HubConn) logged(began time.Time, failed *failedAttempt) []slog.Attr {
 
 // admit begins the life of a link whose handshake is over.
 func (h *HubConn) admit(l *socket.Link, first []byte, attempt int, cause error, lost time.Time) {
-	h.op = "HubConn" // the call that made it is past
+	h.op = "HubConn" // the call that made the connection is about to return
 	h.setState(StateConnected)
 	if cause != nil {
 		h.inbox.Put(inboxItem{message: &ReconnectedMessage{Attempt: attempt, Cause: cause, Down: time.Since(lost)}})
@@ -192,7 +193,7 @@ func (h *HubConn) waitForRoom(l *socket.Link) bool {
 	return true
 }
 
-// accept settles what a frame answers, and keeps the frame.
+// accept gives a frame to the call that waits for it, if there is one, and to the inbox.
 func (h *HubConn) accept(raw []byte) {
 	if h.ctx.Err() != nil || h.pings.answeredBy(raw) {
 		return
@@ -201,7 +202,7 @@ func (h *HubConn) accept(raw []byte) {
 	h.inbox.Put(inboxItem{raw: raw})
 }
 
-// frameHead is what is looked at in a frame before somebody takes it.
+// frameHead has the members that settle needs of a frame.
 type frameHead struct {
 	Type      string `json:"type"`
 	ID        string `json:"id"`
@@ -218,7 +219,7 @@ type frameHead struct {
 	} `json:"data"`
 }
 
-// settle gives a frame to the call it answers, and learns the id of the session.
+// settle gives a frame to the call that waits for it, and learns the id of the session.
 func (h *HubConn) settle(raw []byte) {
 	h.mu.Lock()
 	idle := len(h.calls) == 0 && h.sessionID != ""

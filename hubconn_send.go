@@ -13,26 +13,27 @@ import (
 // outgoing is a frame on its way to the socket.
 type outgoing struct {
 	frame []byte
-	call  *hubCall // awaits the answer, if it is not nil
-	sent  func()   // called by the writer when it is on the socket, if it is not nil
+	call  *hubCall // waits for the answer; nil: nobody does
+	sent  func()   // called by the writer when the frame is on the socket, unless it is nil
 	state atomic.Int32
 	done  chan sendResult // has room for one
 }
 
-// sendResult is what became of a frame.
+// sendResult is how the writing of a frame has ended.
 type sendResult struct {
-	gone bool // some of it may have gone out
-	err  error
+	maybeSent bool // some of it may have gone out
+	err       error
 }
 
-// A frame is written only if the writer takes it before its sender gives up.
+// The states of an outgoing frame. It is written only if the writer takes it before its sender gives up.
 const (
 	outgoingWaits = iota
 	outgoingTaken
 	outgoingAbandoned
 )
 
-// abandon reports whether the frame had not been taken. It will not be taken any more.
+// abandon says that the sender has given up. It reports whether the writer had not taken the frame; then
+// it never will.
 func (o *outgoing) abandon() bool {
 	return o.state.Swap(outgoingAbandoned) == outgoingWaits
 }
@@ -84,8 +85,8 @@ func (h *HubConn) put(ctx context.Context, op string, out *outgoing) error {
 	}
 	select {
 	case h.writes <- out:
-	case <-h.over:
-		return h.overError(op)
+	case <-h.ended:
+		return h.finalError(op)
 	case <-h.ctx.Done():
 		return h.closedError(op)
 	case <-ctx.Done():
@@ -94,9 +95,9 @@ func (h *HubConn) put(ctx context.Context, op string, out *outgoing) error {
 	var e *HubConnError
 	select {
 	case done := <-out.done:
-		return h.outcomeError(op, done)
-	case <-h.over:
-		e = h.overError(op)
+		return h.sendError(op, done)
+	case <-h.ended:
+		e = h.finalError(op)
 	case <-h.ctx.Done():
 		e = h.closedError(op)
 	case <-ctx.Done():
@@ -115,13 +116,13 @@ func (h *HubConn) put(ctx context.Context, op string, out *outgoing) error {
 	return e
 }
 
-func (h *HubConn) outcomeError(op string, done sendResult) error {
+func (h *HubConn) sendError(op string, done sendResult) error {
 	if done.err == nil {
 		return nil
 	}
 	if errors.Is(done.err, ErrConnClosed) {
 		e := h.closedError(op)
-		e.outcomeUnknown = done.gone
+		e.outcomeUnknown = done.maybeSent
 		return e
 	}
 	var e *HubConnError
@@ -131,23 +132,23 @@ func (h *HubConn) outcomeError(op string, done sendResult) error {
 		e = h.newError(op, ConnLost, done.err)
 	}
 	// A message that the other side says is too large was not taken.
-	e.outcomeUnknown = done.gone && e.CloseCode != CloseTooLarge
+	e.outcomeUnknown = done.maybeSent && e.CloseCode != CloseTooLarge
 	return e
 }
 
-// failSend ends the Send whose write has failed. That waits until the reader knows why: the other side has
-// often said so in a close frame.
+// failSend ends the Send whose write has failed. The reader calls it when it knows why: often the Hub has
+// said so in a close frame.
 func (h *HubConn) failSend(err *HubConnError) {
 	h.mu.Lock()
 	out := h.failedSend
 	h.failedSend = nil
 	h.mu.Unlock()
 	if out != nil {
-		out.done <- sendResult{gone: true, err: err}
+		out.done <- sendResult{maybeSent: true, err: err}
 	}
 }
 
-// callID names what a call waits for: the response to a request, or that to a command.
+// callID says which response a call waits for. Requests and commands have ids of their own.
 type callID struct {
 	command bool
 	id      string
@@ -159,13 +160,14 @@ type hubCall struct {
 	answer chan callAnswer // has room for one
 }
 
+// callAnswer ends the wait of a call: a frame, or an error.
 type callAnswer struct {
 	raw      []byte
 	err      *HubConnError
-	noEffect bool // the request was not taken
+	noEffect bool // it is certain that the request had no effect
 }
 
-// await and forget begin and end the wait for an answer.
+// await registers a call for its answer, and forget removes it.
 func (h *HubConn) await(call *hubCall) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -178,7 +180,7 @@ func (h *HubConn) forget(call *hubCall) {
 	delete(h.calls, call.callID)
 }
 
-// resolve ends a wait. The mutex is held.
+// resolve ends the wait of the call with this id, if there is one. The mutex is held.
 func (h *HubConn) resolve(id callID, answer callAnswer) {
 	if call := h.calls[id]; call != nil {
 		delete(h.calls, id)
@@ -186,19 +188,20 @@ func (h *HubConn) resolve(id callID, answer callAnswer) {
 	}
 }
 
-// cancelCalls ends all waits: what answers come now, come over another connection.
+// cancelCalls ends all waits, because a response never comes over another connection than its request.
 func (h *HubConn) cancelCalls(err *HubConnError) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	// It does not say which message was too large. Of several any may have been.
+	// The close frame does not say which message was too large: with several calls it may be any.
 	tooLarge := err.CloseCode == CloseTooLarge && len(h.calls) == 1
 	for id := range h.calls {
 		h.resolve(id, callAnswer{err: err, noEffect: tooLarge})
 	}
 }
 
-// failCommands ends the wait for the command with this id, for all commands if it is not named: the
-// Hub does not say which failed, and why one fails is why the others do. The mutex is held.
+// failCommands ends the wait for the command with this id. Without an id it ends that for all commands: the
+// Hub does not say which one has failed, but what it reports, such as a missing lead, concerns them all. The
+// mutex is held.
 func (h *HubConn) failCommands(id, why string) {
 	failed := callAnswer{err: h.commandFailed("", h.sessionID, why), noEffect: true}
 	if id != "" {

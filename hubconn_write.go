@@ -12,7 +12,7 @@ import (
 
 // write is the writer: it serves one link after the other.
 func (h *HubConn) write() {
-	var held *outgoing // taken from a sender, but not yet put on a socket
+	var held *outgoing // taken from a sender, but nothing of it was written
 	for l := range h.links {
 		held = h.serve(l, held)
 		l.EndWriting()
@@ -34,7 +34,7 @@ func (h *HubConn) serve(l *socket.Link, held *outgoing) *outgoing {
 	defer ticker.Stop()
 	for {
 		select {
-		case <-l.Closing(): // asked first: what is held goes to the next link
+		case <-l.Closing(): // asked first, so that what is held goes to the next link
 			return held
 		default:
 		}
@@ -51,7 +51,7 @@ func (h *HubConn) serve(l *socket.Link, held *outgoing) *outgoing {
 	}
 }
 
-// ownFrame encodes a message that always can be.
+// ownFrame encodes a message that the connection sends by itself. That cannot fail.
 func ownFrame(m ClientMessage) []byte {
 	frame, err := encodeMessage("Send", m, "")
 	if err != nil {
@@ -60,8 +60,8 @@ func ownFrame(m ClientMessage) []byte {
 	return frame
 }
 
-// deliver writes a frame. It returns the frame if nothing of it went out and its sender still
-// waits, so that another link may carry it.
+// deliver writes a frame and tells its sender. It returns the frame if the write failed, nothing of it
+// went out and its sender still waits: then the next link may carry it.
 func (h *HubConn) deliver(l *socket.Link, out *outgoing) *outgoing {
 	if !out.state.CompareAndSwap(outgoingWaits, outgoingTaken) {
 		return nil
@@ -69,11 +69,11 @@ func (h *HubConn) deliver(l *socket.Link, out *outgoing) *outgoing {
 	if out.call != nil {
 		h.await(out.call)
 	}
-	gone, err := l.Write(out.frame)
+	sent, err := l.Write(out.frame)
 	if err == nil && out.sent != nil {
 		out.sent()
 	}
-	if err != nil && !gone {
+	if err != nil && !sent {
 		if out.call != nil {
 			h.forget(out.call)
 		}
@@ -82,15 +82,15 @@ func (h *HubConn) deliver(l *socket.Link, out *outgoing) *outgoing {
 		}
 	}
 	if out.call != nil && out.state.Load() == outgoingAbandoned {
-		h.forget(out.call) // its sender may have done so before it was awaited
+		h.forget(out.call) // its sender may have forgotten it before it was registered
 	}
-	if err != nil { // the reader will know more
+	if err != nil { // the reader tells the sender when it knows why
 		h.mu.Lock()
 		h.failedSend = out
 		h.mu.Unlock()
 		return nil
 	}
-	out.done <- sendResult{gone, err}
+	out.done <- sendResult{maybeSent: true}
 	return nil
 }
 
@@ -131,7 +131,7 @@ func (p *ownPings) reset() {
 }
 
 // answeredBy reports whether a frame is the pong to one of these pings. A pong that does not say which
-// ping it answers is taken for one if the program has sent none.
+// ping it answers counts as one as long as the program has sent none.
 func (p *ownPings) answeredBy(raw []byte) bool {
 	if len(raw) > 1<<10 || !bytes.Contains(raw, []byte(typePong)) {
 		return false

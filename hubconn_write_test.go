@@ -153,7 +153,7 @@ func TestCallsAreForgotten(t *testing.T) {
 			h := &HubConn{client: &Client{}, calls: make(map[callID]*hubCall)}
 			assert.Nil(t, h.deliver(l, out))
 			assert.Zero(t, h.waitingCalls())
-			assert.Equal(t, sendResult{gone: true}, <-out.done)
+			assert.Equal(t, sendResult{maybeSent: true}, <-out.done)
 		})
 	})
 	t.Run("when they have given up before", func(t *testing.T) {

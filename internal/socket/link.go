@@ -49,7 +49,7 @@ type Link struct {
 	conn   atomic.Pointer[conn]
 
 	sent    atomic.Int64 // bytes that went out
-	writing atomic.Int64 // since when a write has moved no byte, since began; 0: none is under way
+	writing atomic.Int64 // since when the write under way has moved no byte, since began; 0: there is none
 	heard   atomic.Int64 // when bytes last came in, since began
 	paused  atomic.Bool  // the reader does not read
 	resumed atomic.Int64 // when it last began to read again, since began
@@ -122,8 +122,8 @@ var (
 	errStalled = errors.New("the Hub has read nothing for too long")
 )
 
-// watch closes a link that has been silent, or has not taken what is written, for too long, or looks again
-// when it may have been.
+// watch closes the link if the other side has sent nothing, or taken nothing of a write, for as long as
+// limit. Otherwise it comes back when that may be so.
 func (l *Link) watch(limit time.Duration) {
 	var silent, stalled time.Duration
 	if !l.paused.Load() { // asked before heard: Resume sets heard before paused
@@ -160,7 +160,7 @@ func (l *Link) Resume() {
 	l.paused.Store(false)
 }
 
-// Close closes the link with a close frame: the writer sends a close frame with the code and the reason,
+// Close closes the link: the writer sends a close frame with the code and the reason,
 // and the reader gets an error when the other side has answered it, or after closeGrace. err is what
 // EndReading then returns. Only the first call counts.
 func (l *Link) Close(code int, reason string, err error) {
@@ -273,9 +273,9 @@ func (l *Link) Read() ([]byte, error) {
 	return frame, nil
 }
 
-// EndReading is the reader's last call, when Read has failed with err or it reads no more. It cuts the
-// link, waits until the writer has ended, and returns why the link is closed: what Close was given,
-// else what the other side or Read says, else why a write failed.
+// EndReading is the reader's last call. err is that of Read; it can be nil if the link is closing. It cuts
+// the link, waits for EndWriting, and returns why the link is closed: what Close was given, else a close
+// frame or a frame that is too large, else why a write failed, else err.
 func (l *Link) EndReading(err error) error {
 	l.mu.Lock()
 	err = l.endOf(err)
