@@ -37,7 +37,7 @@ func (h *HubConn) isTransient(f *failedAttempt) bool {
 	case !f.failure.Transient(), f.retryAfter > maxRetryAfter, f.final && !h.wasAdmitted():
 		return false
 	case h.SessionID() == "":
-		return !f.opened && f.failure.Repeats(false)
+		return !f.opened && !f.err.outcomeUnknown && f.failure.Repeats(false)
 	}
 	return true
 }

@@ -6,12 +6,15 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
@@ -102,6 +105,26 @@ func TestARoundTripperWithoutUpgrades(t *testing.T) {
 	e := connError(t, err)
 	assert.Equal(t, coder.ConnFailed, e.Code)
 	require.ErrorIs(t, err, coder.ErrOutcomeUnknown)
+}
+
+// TestConnectNew_NoEvidence: what an error says is no evidence that nothing was sent. A RoundTripper may
+// have made attempts of its own, and returned the error of the last one.
+func TestConnectNew_NoEvidence(t *testing.T) {
+	for id, want := range map[string]int{"": 1, "codesess_1": 4} {
+		synctest.Test(t, func(t *testing.T) {
+			attempts := 0
+			c := newClient(t, coder.WithURL("http://hub.invalid"), coder.WithHTTPClient(&http.Client{
+				Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+					attempts++
+					return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+				}),
+			}))
+			_, err := connect(t.Context(), c, id, &coder.HubConnectOptions{MaxReconnectAttempts: 3})
+			_ = connError(t, err)
+			assert.Equal(t, want, attempts)
+			assert.Equal(t, id == "", errors.Is(err, coder.ErrOutcomeUnknown))
+		})
+	}
 }
 
 type roundTrip func(*http.Request) (*http.Response, error)
