@@ -9,88 +9,15 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/coder/websocket"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/agentuity/coder-go"
 )
 
-// TestMessageKinds decodes each kind of frame, and what no kind is made for.
-func TestMessageKinds(t *testing.T) {
-	frames := []struct {
-		frame string
-		want  coder.ServerMessage
-	}{
-		{`{"type":"broadcast","event":"x","category":"c","data":{"a":1},"sessionId":"s","timestamp":5}`, nil},
-		{`{"event":"x","data":{},"type":"broadcast"}`, &coder.BroadcastEventMessage{Event: "x", Data: jsonText(`{}`)}},
-		{`{"type":"broadcast","event":"x","data":7}`, nil},
-		{`{"type":"broadcast","data":{}}`, nil},
-		{`{"type":"broadcast","event":"rpc_response","data":{"no":1}}`, &coder.BroadcastEventMessage{Event: "rpc_response", Data: jsonText(`{"no":1}`)}},
-		{
-			`{"type":"rpc_event","event":{"type":"turn_end"},"timestamp":0}`,
-			&coder.RPCEventMessage{EventType: "turn_end", Event: jsonText(`{"type":"turn_end"}`), Timestamp: coder.UnixMilli{Time: time.UnixMilli(0).UTC()}, Replay: true},
-		},
-		{
-			`{"type":"broadcast","event":"rpc_event","data":{"event":{"type":"turn_end"}},"sessionId":"s"}`,
-			&coder.RPCEventMessage{EventType: "turn_end", Event: jsonText(`{"type":"turn_end"}`), SessionID: "s"},
-		},
-		{`{"type":"rpc_event","event":"x"}`, nil},
-		{`{"type":"rpc_ui_request","id":"1","method":"shout","params":{}}`, &coder.RPCUIRequestMessage{ID: "1", Method: "shout", Params: jsonText(`{}`)}},
-		{`{"type":"rpc_ui_request","method":"shout"}`, nil},
-		{`{"type":"rpc_command","command":{"type":"steer","text":"x","targetAgent":"a"}}`, &coder.RPCCommandMessage{Command: coder.RPCCommand{Type: coder.CommandSteer, Text: "x", TargetAgent: "a"}}},
-		{`{"type":"rpc_command"}`, nil},
-		{`{"type":"init","role":"observer","tools":[{"name":"a","promptGuidelines":["x"]}]}`, &coder.HubInitMessage{Role: coder.RoleObserver, Tools: []coder.HubToolDefinition{{Name: "a"}}}},
-		{`{"type":"connection_rejected","code":"a","message":"b"}`, &coder.ConnectionRejectedMessage{Code: "a", Message: "b"}},
-		{`{"type":"protocol_error","code":"a","message":"b"}`, &coder.ProtocolErrorMessage{Code: "a", Message: "b"}},
-		{`{"error":"after ready this is only a frame"}`, nil},
-		{`{"type":"snapshot","sessionId":"s"}`, nil},
-		{`{"type":7}`, nil},
-		{`[1]`, nil},
-		{`"x"`, nil},
-		{`null`, nil},
-		{`{"type":"pong"`, nil},
-		{``, nil},
-		{
-			`{"id":"1","actions":[{"action":"ACK"},{"action":"DANCE","x":1},7,{"action":"NOTIFY","message":{"no":"text"},"level":"loud"},{"action":"RETURN"}]}`,
-			&coder.HubResponse{ID: "1", Actions: []coder.HubAction{
-				&coder.AckAction{}, &coder.UnknownAction{Action: "DANCE", Raw: jsonText(`{"action":"DANCE","x":1}`)}, &coder.UnknownAction{Raw: jsonText(`7`)},
-				&coder.NotifyAction{Level: "loud"}, &coder.ReturnAction{},
-			}},
-		},
-		{`{"id":"1"}`, nil},
-		{`{"id":"1","actions":[]}`, &coder.HubResponse{ID: "1", Actions: []coder.HubAction{}}},
-	}
-	live(t, func(p *peer) {
-		p.admit()
-		for _, f := range frames {
-			_ = p.say(f.frame)
-		}
-		_ = p.Write(context.Background(), websocket.MessageBinary, []byte{0, 0xff})
-		p.listen()
-	}, func(t *testing.T, hub *liveHub) {
-		conn := connected(t, hub)
-		first := next(t, conn).(*coder.BroadcastEventMessage)
-		assert.Equal(t, "c", first.Category)
-		assert.JSONEq(t, `{"a":1}`, string(first.Data))
-		for _, f := range frames[1:] {
-			got := next(t, conn)
-			if f.want != nil {
-				assert.Equal(t, f.want, got, f.frame)
-				continue
-			}
-			unknown, ok := got.(*coder.UnknownMessage)
-			if assert.True(t, ok, "%s is a %T", f.frame, got) {
-				assert.Equal(t, f.frame, string(unknown.Raw))
-			}
-		}
-		assert.Equal(t, []byte{0, 0xff}, []byte(next(t, conn).(*coder.UnknownMessage).Raw))
-	})
-}
-
-// TestNobodyRanges: reading stops when enough waits, which is neither a lost connection nor a loss,
-// whether the Hub goes on reading or not.
-func TestNobodyRanges(t *testing.T) {
+// TestHubConn_Messages_NobodyRanges: reading stops when enough waits, which is neither a lost connection
+// nor a loss, whether the Hub goes on reading or not.
+func TestHubConn_Messages_NobodyRanges(t *testing.T) {
 	for name, test := range map[string]struct {
 		size, most int
 		reads      bool
@@ -145,8 +72,8 @@ func TestNobodyRanges(t *testing.T) {
 	}
 }
 
-// TestResponsesWhileNobodyRanges are seen as long as there is room, or for ever with DiscardMessages.
-func TestResponsesWhileNobodyRanges(t *testing.T) {
+// TestHubConn_DiscardMessages: responses are seen while there is room, and always with DiscardMessages.
+func TestHubConn_DiscardMessages(t *testing.T) {
 	live(t, echo, func(t *testing.T, hub *liveHub) {
 		conn := connected(t, hub)
 		for range 1000 {
@@ -164,8 +91,8 @@ func TestResponsesWhileNobodyRanges(t *testing.T) {
 	})
 }
 
-// TestRangingGoesOn where it stopped, and ends with its context.
-func TestRangingGoesOn(t *testing.T) {
+// TestHubConn_Messages_GoOn: another range goes on where the last one stopped; each ends with its context.
+func TestHubConn_Messages_GoOn(t *testing.T) {
 	live(t, func(p *peer) {
 		p.admit()
 		for i := range 10 {
@@ -195,8 +122,8 @@ func TestRangingGoesOn(t *testing.T) {
 	})
 }
 
-// TestLargeFrames: 10 MB are no problem, what is beyond the limit ends the connection.
-func TestLargeFrames(t *testing.T) {
+// TestHubConn_Messages_LargeFrames: 10 MB are no problem, what is beyond the limit ends the connection.
+func TestHubConn_Messages_LargeFrames(t *testing.T) {
 	play := func(p *peer) {
 		p.admit()
 		_ = p.say(`{"type":"session_hydration","sessionId":"s","resumedAt":1,"entries":[{"type":"message","timestamp":1,"content":"` + strings.Repeat("x", 10<<20) + `"}]}`)
@@ -217,50 +144,131 @@ func TestLargeFrames(t *testing.T) {
 	})
 }
 
-// TestSubscriptionsSurvive: the next connection is asked for with the filters that hold.
-func TestSubscriptionsSurvive(t *testing.T) {
-	live(t, func(p *peer) {
-		p.admit()
-		if p.n == 1 {
-			frame, _ := p.hear()
-			assert.Equal(t, map[string]any{"type": "subscribe", "patterns": []any{"task", "x*"}}, frame)
+// TestHubConn_Messages_TheRestBeforeTheEnd: messages and the end come while the consumer is about to
+// wait for either.
+func TestHubConn_Messages_TheRestBeforeTheEnd(t *testing.T) {
+	for range 20 {
+		live(t, func(p *peer) {
+			p.admit()
+			time.Sleep(time.Second)
+			for i := range 3 {
+				_ = p.say(fmt.Sprintf(`{"type":"pong","timestamp":%d,"echoedTimestamp":1}`, i))
+			}
+			_ = p.Close(4404, "gone")
+		}, func(t *testing.T, hub *liveHub) {
+			conn := connected(t, hub)
+			ctx := &asked{Context: t.Context(), before: func(int) { time.Sleep(5 * time.Second) }}
+			count := 0
+			for m, err := range conn.Messages(ctx) {
+				if err != nil {
+					require.ErrorIs(t, err, coder.ErrSessionNotFound)
+					continue
+				}
+				assert.EqualValues(t, count, m.(*coder.PongMessage).Timestamp.UnixMilli())
+				count++
+			}
+			assert.Equal(t, 3, count)
+		})
+	}
+}
+
+// TestHubConn_Messages_OwnPongs: pongs to our own pings do not reach Messages: on a quiet connection
+// that nobody reads they alone would fill the inbox. The pong to a ping of the program does.
+func TestHubConn_Messages_OwnPongs(t *testing.T) {
+	for name, pong := range map[string]string{
+		"that say which ping": `{"type":"pong","timestamp":2,"echoedTimestamp":%d}`,
+		"that do not":         `{"type":"pong","timestamp":2}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			pings := 0
+			live(t, func(p *peer) {
+				p.admit()
+				p.pings = true
+				for {
+					frame, err := p.hear()
+					if err != nil {
+						return
+					}
+					if frame["type"] != "ping" {
+						_ = p.say(`{"type":"presence","event":"presence_update","sessionId":"codesess_1","timestamp":1}`)
+						continue
+					}
+					pings++
+					answer := pong
+					if strings.Contains(pong, "%d") {
+						answer = fmt.Sprintf(pong, int64(frame["timestamp"].(float64)))
+					}
+					_ = p.say(answer)
+				}
+			}, func(t *testing.T, hub *liveHub) {
+				conn := connected(t, hub)
+				time.Sleep(24 * time.Hour)
+				require.NoError(t, conn.Abort(t.Context()))
+				assert.IsType(t, &coder.PresenceEventMessage{}, next(t, conn), "nothing has waited before it")
+				assert.Greater(t, pings, 8000)
+				assert.Len(t, hub.seen(), 1, "they are a sign of life")
+
+				mine := coder.UnixMilli{Time: time.UnixMilli(1)}
+				require.NoError(t, conn.Send(t.Context(), &coder.PingMessage{Timestamp: mine}))
+				assert.IsType(t, &coder.PongMessage{}, next(t, conn))
+				require.NoError(t, conn.Close())
+			})
+		})
+	}
+}
+
+// flood sends more than may wait, and then answers.
+func flood(p *peer) {
+	p.admit()
+	for i := range 1100 {
+		if p.say(fmt.Sprintf(`{"type":"pong","timestamp":%d,"echoedTimestamp":1}`, i)) != nil {
 			return
 		}
-		p.listen()
-	}, func(t *testing.T, hub *liveHub) {
-		conn := connected(t, hub, func(o *coder.HubConnectOptions) { o.Role, o.Subscribe = coder.RoleObserver, []string{"*"} })
-		require.NoError(t, conn.Send(t.Context(), &coder.ObserverSubscribeMessage{Patterns: []string{"task", "x*"}}))
-		assert.IsType(t, &coder.ReconnectedMessage{}, next(t, conn))
+	}
+	for {
+		frame, err := p.hear()
+		if err != nil {
+			return
+		}
+		if id, ok := frame["id"].(string); ok {
+			_ = p.say(fmt.Sprintf(`{"id":%q,"actions":[]}`, id))
+		}
+	}
+}
+
+// TestHubConn_DiscardMessages_MakesRoom: for a reader that had none.
+func TestHubConn_DiscardMessages_MakesRoom(t *testing.T) {
+	live(t, flood, func(t *testing.T, hub *liveHub) {
+		conn := connected(t, hub)
 		synctest.Wait()
-		assert.Contains(t, hub.seen()[0].RequestURI, "subscribe=*&")
-		assert.Contains(t, hub.seen()[1].RequestURI, "subscribe=task%2Cx*&")
+		conn.DiscardMessages()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := conn.SendAndWait(ctx, &coder.EventRequest{})
+		require.NoError(t, err)
 	})
 }
 
-// TestCloseCodes: which are terminal, and what they are called.
-func TestCloseCodes(t *testing.T) {
-	for code := range coder.CloseCode(6000) {
-		assert.Equal(t, code >= 4000 && code <= 4999 && code != 4408 && code != 4429, code.Terminal(), "%d", code)
-	}
-	assert.Equal(t, "4404 SESSION_NOT_FOUND", coder.CloseSessionNotFound.String())
-	assert.Equal(t, "4711", coder.CloseCode(4711).String())
-}
-
-// TestHubEnumerations compares the constants with the words of the Hub.
-func TestHubEnumerations(t *testing.T) {
-	got := constants(t)
-	for kind, want := range map[string]string{
-		"HubRole":                "lead controller observer sub_agent",
-		"HubConnState":           "connecting authenticating connected reconnecting closed",
-		"AgentDefinitionStatus":  "available busy offline",
-		"NotifyLevel":            "info warning error",
-		"SystemPromptActionMode": "replace prefix suffix",
-		"RPCUIMethod":            "select confirm input editor notify setStatus setWidget setTitle set_editor_text",
-		"RPCCommandType":         "prompt steer follow_up abort get_state get_messages compact",
-	} {
-		assert.Equal(t, strings.Fields(want), got[kind], kind)
-	}
-	for _, method := range got["RPCUIMethod"] {
-		assert.Equal(t, strings.Contains("select confirm input editor", method), coder.RPCUIMethod(method).Answered(), method)
-	}
+// TestHubConn_DiscardMessages_LeavingTheLoop: what was not taken is dropped then.
+func TestHubConn_DiscardMessages_LeavingTheLoop(t *testing.T) {
+	live(t, flood, func(t *testing.T, hub *liveHub) {
+		conn := connected(t, hub)
+		synctest.Wait()
+		for m, err := range conn.Messages(t.Context()) {
+			require.NoError(t, err)
+			assert.EqualValues(t, 0, m.(*coder.PongMessage).Timestamp.UnixMilli())
+			conn.DiscardMessages()
+			synctest.Wait()
+			break
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		_, err := conn.SendAndWait(ctx, &coder.EventRequest{})
+		require.NoError(t, err, "there is room again")
+		require.NoError(t, conn.Send(t.Context(), &coder.EventRequest{ID: "unseen"}))
+		synctest.Wait()
+		for m, err := range conn.Messages(ctx) {
+			require.ErrorIs(t, err, context.DeadlineExceeded, "%+v", m)
+		}
+	})
 }

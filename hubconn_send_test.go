@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,110 +15,8 @@ import (
 	"github.com/agentuity/coder-go"
 )
 
-// echo answers every request, and tells what it was.
-func echo(p *peer) {
-	if !p.admit() {
-		return
-	}
-	for {
-		frame, err := p.hear()
-		if err != nil {
-			return
-		}
-		if id, ok := frame["id"].(string); ok {
-			_ = p.say(fmt.Sprintf(`{"id":%q,"actions":[{"action":"RETURN","result":%q}]}`, id, id))
-		}
-	}
-}
-
-// TestTenSendersShareOneMessage, while one consumes, a second is refused and the third sends.
-func TestTenSendersShareOneMessage(t *testing.T) {
-	live(t, echo, func(t *testing.T, hub *liveHub) {
-		conn := connected(t, hub)
-		shared := &coder.EventRequest{Event: "turn_start", Data: map[string]any{"a": 1}}
-		var group sync.WaitGroup
-		var responses, consumed atomic.Int32
-		group.Go(func() {
-			for m, err := range conn.Messages(t.Context()) {
-				assert.NoError(t, err)
-				if _, ok := m.(*coder.HubResponse); ok {
-					consumed.Add(1)
-				}
-			}
-		})
-		synctest.Wait()
-		for m, err := range conn.Messages(t.Context()) {
-			assert.Nil(t, m)
-			require.ErrorIs(t, err, coder.ErrMessagesInUse)
-		}
-		ids := make(chan string, 100)
-		var senders sync.WaitGroup
-		for range 10 {
-			senders.Go(func() {
-				for range 10 {
-					r, err := conn.SendAndWait(t.Context(), shared)
-					if assert.NoError(t, err) {
-						responses.Add(1)
-						assert.Equal(t, fmt.Sprintf("%q", r.ID), string(r.Actions[0].(*coder.ReturnAction).Result))
-						ids <- r.ID
-					}
-				}
-			})
-		}
-		senders.Wait()
-		close(ids)
-		unique := make(map[string]bool)
-		for id := range ids {
-			unique[id] = true
-		}
-		assert.Len(t, unique, 100)
-		assert.Empty(t, shared.ID, "the message is not changed")
-		assert.EqualValues(t, 100, responses.Load())
-		synctest.Wait()
-		require.NoError(t, conn.Close())
-		group.Wait()
-		assert.EqualValues(t, 100, consumed.Load())
-	})
-}
-
-// TestSendAndWaitFailsAtOnce when the connection is lost.
-func TestSendAndWaitFailsAtOnce(t *testing.T) {
-	live(t, func(p *peer) {
-		if p.admit(); p.n == 1 {
-			_, _ = p.hear()
-			time.Sleep(2 * time.Second)
-			return
-		}
-		p.listen()
-	}, func(t *testing.T, hub *liveHub) {
-		conn := connected(t, hub)
-		began := time.Now()
-		_, err := conn.SendAndWait(t.Context(), &coder.EventRequest{Event: "x"})
-		assert.Equal(t, 2*time.Second, time.Since(began))
-		e := connError(t, err)
-		assert.Equal(t, coder.ConnLost, e.Code)
-		assert.Equal(t, "SendAndWait", e.Operation)
-		require.ErrorIs(t, err, coder.ErrOutcomeUnknown)
-
-		why := fmt.Errorf("the user has left")
-		ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Second, why)
-		defer cancel()
-		_, err = conn.SendAndWait(ctx, &coder.EventRequest{Event: "x"})
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.ErrorIs(t, err, why)
-		require.ErrorIs(t, err, coder.ErrOutcomeUnknown)
-		assert.Equal(t, coder.StateConnected, conn.State(), "the caller's context is not the connection's")
-
-		time.AfterFunc(time.Second, func() { _ = conn.Close() })
-		_, err = conn.SendAndWait(t.Context(), &coder.EventRequest{Event: "x"})
-		require.ErrorIs(t, err, coder.ErrConnClosed)
-		require.ErrorIs(t, err, coder.ErrOutcomeUnknown)
-		require.ErrorIs(t, conn.Send(t.Context(), &coder.PingMessage{}), coder.ErrConnClosed)
-	})
-}
-
-// TestSendWaitsForAConnection, and goes out once.
-func TestSendWaitsForAConnection(t *testing.T) {
+// TestHubConn_Send_WaitsForAConnection: and then the message goes out once.
+func TestHubConn_Send_WaitsForAConnection(t *testing.T) {
 	heard := make(map[string]int)
 	live(t, func(p *peer) {
 		if p.n == 1 {
@@ -160,8 +57,8 @@ func TestSendWaitsForAConnection(t *testing.T) {
 	})
 }
 
-// TestSendGivesUp in the middle of a write: nobody knows then, and the connection lives on.
-func TestSendGivesUp(t *testing.T) {
+// TestHubConn_Send_GivesUp: in the middle of a write the outcome is unknown, and the connection lives on.
+func TestHubConn_Send_GivesUp(t *testing.T) {
 	live(t, func(p *peer) {
 		p.admit()
 		time.Sleep(10 * time.Second)
@@ -182,8 +79,121 @@ func TestSendGivesUp(t *testing.T) {
 	})
 }
 
-// TestInvalidMessages are refused before they are sent.
-func TestInvalidMessages(t *testing.T) {
+// TestHubConn_Send_EndedContext: nothing is sent, although the writer has nothing else to do.
+func TestHubConn_Send_EndedContext(t *testing.T) {
+	heard := 0
+	live(t, func(p *peer) {
+		p.admit()
+		p.listenTo(func(map[string]any) { heard++ })
+	}, func(t *testing.T, hub *liveHub) {
+		conn := connected(t, hub)
+		synctest.Wait()
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		for range 20 {
+			// Whoever waits for this context gives the writer time.
+			err := conn.Abort(&asked{Context: ended, before: func(int) { time.Sleep(time.Millisecond) }})
+			require.ErrorIs(t, err, context.Canceled)
+			require.NotErrorIs(t, err, coder.ErrOutcomeUnknown)
+			_, err = conn.SendAndWait(ended, &coder.EventRequest{})
+			require.ErrorIs(t, err, context.Canceled)
+			require.NotErrorIs(t, err, coder.ErrOutcomeUnknown)
+		}
+		require.NoError(t, conn.Close())
+		synctest.Wait()
+		assert.Zero(t, heard)
+	})
+}
+
+// TestHubConn_Send_AsTheContextEnds: what is on the socket is sent, although nobody waited for that any more.
+func TestHubConn_Send_AsTheContextEnds(t *testing.T) {
+	for range 20 {
+		live(t, func(p *peer) {
+			p.admit()
+			p.listen()
+		}, func(t *testing.T, hub *liveHub) {
+			conn := connected(t, hub)
+			inner, cancel := context.WithCancel(t.Context())
+			ctx := &asked{Context: inner, before: func(times int) {
+				if times == 2 { // the writer has it
+					time.Sleep(time.Second)
+					cancel()
+				}
+			}}
+			require.NoError(t, conn.Abort(ctx))
+			require.Error(t, inner.Err())
+			require.NoError(t, conn.Close())
+		})
+	}
+}
+
+// TestHubConn_Send_ClosedMeanwhile: the program's own Close is the reason, whatever ends because of it.
+func TestHubConn_Send_ClosedMeanwhile(t *testing.T) {
+	for range 20 {
+		live(t, func(p *peer) {
+			p.admit()
+			p.listen()
+		}, func(t *testing.T, hub *liveHub) {
+			conn := connected(t, hub)
+			err := conn.Abort(&asked{Context: t.Context(), before: func(int) { assert.NoError(t, conn.Close()) }})
+			require.ErrorIs(t, err, coder.ErrConnClosed)
+			assert.Empty(t, connError(t, err).Code)
+			require.NotErrorIs(t, err, coder.ErrOutcomeUnknown)
+		})
+	}
+}
+
+// TestHubConn_Send_AfterTheEndOfACreate: whether the session was created is open, that a later
+// message was not sent is not.
+func TestHubConn_Send_AfterTheEndOfACreate(t *testing.T) {
+	live(t, func(p *peer) {
+		_, _ = p.hear()
+		_ = p.say(`{"type":"init","role":"lead"}`)
+	}, func(t *testing.T, hub *liveHub) {
+		conn := connectedTo(t, hub, "", func(o *coder.HubConnectOptions) { o.Role = coder.RoleLead })
+		synctest.Wait()
+		require.Equal(t, coder.StateClosed, conn.State())
+		err := conn.Abort(t.Context())
+		assert.Equal(t, coder.ConnLost, connError(t, err).Code)
+		require.NotErrorIs(t, err, coder.ErrOutcomeUnknown)
+		_, err = messages(t, conn)
+		assert.Equal(t, coder.ConnLost, connError(t, err).Code)
+		require.NotErrorIs(t, err, coder.ErrOutcomeUnknown)
+	})
+}
+
+// TestHubConn_Send_TooLargeForTheOtherSide: 1009 in the middle of a write is what its sender gets, and
+// nothing was taken.
+func TestHubConn_Send_TooLargeForTheOtherSide(t *testing.T) {
+	for name, send := range map[string]func(conn *coder.HubConn) error{
+		"Send": func(conn *coder.HubConn) error {
+			return conn.Prompt(context.Background(), strings.Repeat("x", 1<<20))
+		},
+		"SendAndWait": func(conn *coder.HubConn) error {
+			_, err := conn.SendAndWait(context.Background(), &coder.ToolRequest{Name: strings.Repeat("x", 1<<20)})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			live(t, func(p *peer) {
+				p.SetReadLimit(1 << 10) // the library then closes with 1009
+				p.admit()
+				p.listen()
+			}, func(t *testing.T, hub *liveHub) {
+				conn := connected(t, hub)
+				conn.DiscardMessages()
+				e := connError(t, send(conn))
+				assert.Equal(t, coder.CloseTooLarge, e.CloseCode)
+				require.NotErrorIs(t, e, coder.ErrOutcomeUnknown)
+				assert.Equal(t, map[string]string{"Send": "Prompt", "SendAndWait": "SendAndWait"}[name], e.Operation)
+				require.NoError(t, conn.Close())
+			})
+		})
+	}
+}
+
+// TestHubConn_Send_Invalid: messages are refused before they are sent.
+func TestHubConn_Send_Invalid(t *testing.T) {
 	live(t, echo, func(t *testing.T, hub *liveHub) {
 		conn := connected(t, hub)
 		ctx := t.Context()
@@ -210,86 +220,42 @@ func TestInvalidMessages(t *testing.T) {
 	})
 }
 
-// TestInvalidResponse: it has the id, but no actions.
-func TestInvalidResponse(t *testing.T) {
-	live(t, func(p *peer) {
-		p.admit()
-		frame, _ := p.hear()
-		_ = p.say(`{"id":"another","actions":[]}`)
-		_ = p.say(fmt.Sprintf(`{"type":"broadcast","id":%q,"actions":[]}`, frame["id"]))
-		_ = p.say(fmt.Sprintf(`{"id":%q}`, frame["id"]))
-		p.listen()
-	}, func(t *testing.T, hub *liveHub) {
-		conn := connected(t, hub)
-		_, err := conn.SendAndWait(t.Context(), &coder.EventRequest{})
-		assert.Equal(t, coder.ConnInvalidResponse, connError(t, err).Code)
-	})
-}
+// embedding has the methods of a message, but is none.
+type embedding struct{ *coder.EventRequest }
 
-// TestCommands correlates commands and responses, wrapped or not.
-func TestCommands(t *testing.T) {
-	const broadcast = `{"type":"broadcast","event":"rpc_response","category":"rpc","sessionId":"s","timestamp":1,"data":{"response":%s}}`
-	answers := map[string][]string{
-		"state":        {fmt.Sprintf(broadcast, `{"type":"response","id":"another","command":"get_state","success":true,"data":{"sessionName":"no"}}`), fmt.Sprintf(broadcast, `{"type":"response","id":"ID","command":"get_state","success":true,"data":{"isStreaming":true,"sessionName":"x"}}`)},
-		"raw state":    {`{"type":"rpc_response","response":{"type":"response","id":"ID","command":"get_state","success":true,"data":{"isStreaming":true,"sessionName":"x"}}}`},
-		"messages":     {fmt.Sprintf(broadcast, `{"id":"ID","success":true,"data":[{"role":"user","content":"a","timestamp":7},{"role":"assistant","content":[{"type":"text","text":"b"},{"type":"thinking","thinking":"c"},{"type":"text","text":"d"}]},{"role":"x","content":null}]}`)},
-		"says no":      {fmt.Sprintf(broadcast, `{"id":"ID","success":false,"error":"no such command"}`)},
-		"no data":      {fmt.Sprintf(broadcast, `{"id":"ID","success":true}`)},
-		"no lead":      {`{"type":"rpc_command_error","error":"Sandbox driver is not connected; resume the session first"}`},
-		"no lead, id":  {`{"type":"rpc_command_error","id":"another","error":"not for us"}`, `{"type":"rpc_command_error","id":"ID","error":"no lead"}`},
-		"says nothing": nil,
-	}
-	var now string
+// TestHubConn_Send_NoMessage: what is no message is refused, without a panic, and nothing is sent.
+func TestHubConn_Send_NoMessage(t *testing.T) {
+	heard := 0
 	live(t, func(p *peer) {
 		p.admit()
-		for {
-			frame, err := p.hear()
-			if err != nil {
-				return
-			}
-			id := frame["command"].(map[string]any)["id"].(string)
-			for _, answer := range answers[now] {
-				_ = p.say(strings.ReplaceAll(answer, "ID", id))
-			}
-		}
+		p.listenTo(func(map[string]any) { heard++ })
 	}, func(t *testing.T, hub *liveHub) {
 		conn := connected(t, hub)
-		conn.DiscardMessages()
-		for _, now = range []string{"state", "raw state"} {
-			state, err := conn.GetState(t.Context())
-			require.NoError(t, err)
-			assert.Equal(t, &coder.RPCState{IsStreaming: true, SessionName: "x"}, state)
-		}
-		now = "messages"
-		all, err := conn.GetMessages(t.Context())
-		require.NoError(t, err)
-		require.Len(t, all, 3)
-		assert.Equal(t, "a", all[0].Content.Text())
-		assert.EqualValues(t, 7, all[0].Timestamp.UnixMilli())
-		assert.Equal(t, "bd", all[1].Content.Text())
-		assert.Equal(t, "c", all[1].Content[1].Thinking)
-		assert.Empty(t, all[2].Content)
-		for name, code := range map[string]coder.HubConnErrorCode{
-			"says no": coder.ConnCommandFailed, "no data": coder.ConnInvalidResponse,
-			"no lead": coder.ConnCommandFailed, "no lead, id": coder.ConnCommandFailed,
+		for name, m := range map[string]coder.ClientMessage{
+			"nil":                    nil,
+			"nil event":              (*coder.EventRequest)(nil),
+			"nil tool":               (*coder.ToolRequest)(nil),
+			"nil ping":               (*coder.PingMessage)(nil),
+			"nil subscription":       (*coder.ObserverSubscribeMessage)(nil),
+			"embedding":              embedding{&coder.EventRequest{Event: "x"}},
+			"pointer to embedding":   &embedding{&coder.EventRequest{Event: "x"}},
+			"embedding nil":          embedding{},
+			"nil pointer to it":      (*embedding)(nil),
+			"anonymous and embedded": struct{ coder.ClientMessage }{&coder.PingMessage{}},
 		} {
-			now = name
-			_, err := conn.GetState(t.Context())
-			e := connError(t, err)
-			assert.Equal(t, code, e.Code, name)
-			assert.Equal(t, "GetState", e.Operation)
-			require.NotErrorIs(t, err, coder.ErrOutcomeUnknown)
+			var bad *coder.ValidationError
+			require.ErrorAs(t, conn.Send(t.Context(), m), &bad, name)
+			assert.Equal(t, "Send", bad.Operation, name)
+			assert.Equal(t, "message", bad.Field, name)
 		}
-		now = "says nothing"
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		defer cancel()
-		_, err = conn.GetMessages(ctx)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NoError(t, conn.Close())
+		synctest.Wait()
+		assert.Zero(t, heard)
 	})
 }
 
-// TestClientMessages is how each message goes out.
-func TestClientMessages(t *testing.T) {
+// TestHubConn_Send_Messages: how each message goes out.
+func TestHubConn_Send_Messages(t *testing.T) {
 	var sent []map[string]any
 	live(t, func(p *peer) {
 		p.pings = true
@@ -310,5 +276,22 @@ func TestClientMessages(t *testing.T) {
 			{"type": "ping", "timestamp": 7.0}, {"type": "tool", "id": "1", "name": "n", "toolCallId": "c", "params": map[string]any{}},
 			{"type": "rpc_command", "command": map[string]any{"type": "prompt", "message": "m", "images": []any{"i"}}},
 		}, sent)
+	})
+}
+
+// TestHubConn_Send_PingTime: a ping has a time, also when it was not given one.
+func TestHubConn_Send_PingTime(t *testing.T) {
+	var sent []map[string]any
+	live(t, func(p *peer) {
+		p.pings = true
+		p.admit()
+		p.listenTo(func(frame map[string]any) { sent = append(sent, frame) })
+	}, func(t *testing.T, hub *liveHub) {
+		conn := connected(t, hub)
+		ping := &coder.PingMessage{}
+		require.NoError(t, conn.Send(t.Context(), ping))
+		assert.True(t, ping.Timestamp.IsZero(), "the message is not changed")
+		synctest.Wait()
+		assert.Equal(t, []map[string]any{{"type": "ping", "timestamp": float64(time.Now().UnixMilli())}}, sent)
 	})
 }

@@ -15,10 +15,10 @@ import (
 	"github.com/agentuity/coder-go"
 )
 
-// TestStorm: a thousand connections that end in every way there is, with garbage in between, while
+// TestHubConn_Storm: a thousand connections that end in every way there is, with garbage in between, while
 // several goroutines send. Nothing panics, nothing is left, no message comes twice, and every loss
 // is told.
-func TestStorm(t *testing.T) {
+func TestHubConn_Storm(t *testing.T) {
 	const connections = 1000
 	for _, seed := range []uint64{1, 2} {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

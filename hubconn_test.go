@@ -18,223 +18,197 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/agentuity/coder-go"
+	"github.com/agentuity/coder-go/codertest"
 )
 
-// TestReconnect: delays, the id that was learned, what the caller sees.
-func TestReconnect(t *testing.T) {
-	var attempts []time.Time
-	var mu sync.Mutex
+func TestConnect_Request(t *testing.T) {
 	live(t, func(p *peer) {
-		mu.Lock()
-		attempts = append(attempts, time.Now())
-		mu.Unlock()
-		switch {
-		case p.n == 1 || p.n == 6:
-			p.admit()
-			_ = p.say(fmt.Sprintf(`{"type":"pong","timestamp":%d,"echoedTimestamp":1}`, p.n))
-			if p.n == 1 {
-				_ = p.Close(1000, "restart")
-				return
-			}
-			p.listen()
-		case p.n == 5:
-			_ = p.Close(4429, "slow down")
-		default: // cut
-		}
+		p.admit()
+		p.listen()
 	}, func(t *testing.T, hub *liveHub) {
-		conn := connectedTo(t, hub, "", func(o *coder.HubConnectOptions) { o.Role, o.Task = coder.RoleLead, "x" })
-		assert.EqualValues(t, 1, next(t, conn).(*coder.PongMessage).Timestamp.UnixMilli())
-		again, ok := next(t, conn).(*coder.ReconnectedMessage)
-		require.True(t, ok, "before anything of the new connection")
-		assert.Equal(t, 5, again.Attempt)
-		cause := connError(t, again.Cause)
-		assert.Equal(t, coder.CloseNormal, cause.CloseCode)
-		assert.Equal(t, "restart", cause.CloseReason)
-		assert.EqualValues(t, 6, next(t, conn).(*coder.PongMessage).Timestamp.UnixMilli())
-		assert.Equal(t, attempts[5].Sub(attempts[0]), again.Down)
-		for i := range 5 {
-			wait, full := attempts[i+1].Sub(attempts[i]), time.Second<<i
-			assert.LessOrEqual(t, wait, full)
-			assert.GreaterOrEqual(t, wait, full/2)
-		}
-		assert.NotContains(t, hub.seen()[0].RequestURI, "sessionId")
-		assert.Contains(t, hub.seen()[5].RequestURI, "?sessionId=codesess_1&role=lead&task=x", "a session is not created twice")
-	})
-}
-
-func TestReconnectsExceeded(t *testing.T) {
-	live(t, func(p *peer) {
-		if p.n == 1 {
-			p.admit()
-		}
-	}, func(t *testing.T, hub *liveHub) {
-		conn := connected(t, hub, func(o *coder.HubConnectOptions) { o.MaxReconnectAttempts = 3 })
-		waiting := make(chan error)
-		go func() { waiting <- conn.Prompt(context.Background(), "x") }()
-		var last error
-		count := 0
-		for m, err := range conn.Messages(t.Context()) {
-			count++
-			assert.Nil(t, m)
-			last = err
-		}
-		assert.Equal(t, 1, count)
-		e := connError(t, last)
-		require.ErrorIs(t, last, coder.ErrReconnectsExceeded)
-		assert.Equal(t, "Messages", e.Operation)
-		assert.Equal(t, "codesess_1", e.SessionID)
-		err := <-waiting
-		require.ErrorIs(t, err, coder.ErrReconnectsExceeded)
-		require.NotErrorIs(t, err, coder.ErrOutcomeUnknown)
-		require.ErrorIs(t, conn.Abort(t.Context()), coder.ErrReconnectsExceeded)
-		assert.Equal(t, coder.StateClosed, conn.State())
-		assert.Len(t, hub.seen(), 4)
+		conn, err := hub.client().Connect(t.Context(), "codesess_1", &coder.HubConnectOptions{
+			Agent: "a b", ParentSessionID: "p", Task: "Try ä", Label: "l&m", Subscribe: []string{"task_*", "agent"},
+			DriverMode: "rpc", DriverInstanceID: "d", DriverVersion: "1",
+		})
+		require.NoError(t, err)
+		assert.Equal(t, coder.StateConnected, conn.State())
+		assert.Equal(t, "codesess_1", conn.SessionID())
+		assert.Equal(t, coder.RoleObserver, conn.Init().Role)
 		require.NoError(t, conn.Close())
-		require.ErrorIs(t, conn.Abort(t.Context()), coder.ErrConnClosed)
+		require.NoError(t, conn.Close())
+		assert.Equal(t, coder.StateClosed, conn.State())
+
+		request := hub.seen()[0]
+		assert.Equal(t, prefix+"/api/ws?sessionId=codesess_1&role=observer&agent=a+b&parent=p&task=Try+%C3%A4&label=l%26m"+
+			"&subscribe=task_*%2Cagent&orgId=org_2f9c1d&origin=sdk&driverMode=rpc&driverInstanceId=d&driverVersion=1", request.RequestURI)
+		assert.Equal(t, "Bearer "+testKey, request.Header.Get("Authorization"))
+		assert.Equal(t, "org_2f9c1d", request.Header.Get("X-Agentuity-Orgid"))
+		assert.Regexp(t, `^agentuity-coder-go/`, request.Header.Get("User-Agent"))
+		assert.NotContains(t, request.RequestURI, testKey)
 	})
 }
 
-// TestTerminalClose ends the connection, after what came before.
-func TestTerminalClose(t *testing.T) {
-	for _, attempts := range []int{0, -1} {
-		live(t, func(p *peer) {
-			p.admit()
-			_ = p.say(`{"type":"pong","timestamp":1}`)
-			if attempts < 0 {
-				_ = p.Close(1011, "gone")
-			} else {
-				_ = p.Close(4404, "gone")
-			}
-		}, func(t *testing.T, hub *liveHub) {
-			conn := connected(t, hub, func(o *coder.HubConnectOptions) { o.MaxReconnectAttempts = attempts })
-			synctest.Wait()
-			assert.Equal(t, coder.StateClosed, conn.State())
-			assert.IsType(t, &coder.PongMessage{}, next(t, conn))
-			for range 2 {
-				for m, err := range conn.Messages(t.Context()) {
-					assert.Nil(t, m)
-					e := connError(t, err)
-					assert.Equal(t, coder.ConnLost, e.Code)
-					assert.Equal(t, "gone", e.CloseReason)
-					assert.Equal(t, e.CloseCode == 4404, errorsIs(err, coder.ErrSessionNotFound))
-					require.NotErrorIs(t, err, coder.ErrReconnectsExceeded)
+func TestConnect_RefusesOptions(t *testing.T) {
+	c := newClient(t, coder.WithURL("http://hub.invalid"))
+	for field, o := range map[string]coder.HubConnectOptions{
+		"ReconnectDelay": {ReconnectDelay: -1}, "MaxReconnectDelay": {MaxReconnectDelay: -1},
+	} {
+		_, err := c.Connect(t.Context(), "codesess_1", &o)
+		var bad *coder.ValidationError
+		require.ErrorAs(t, err, &bad)
+		assert.Equal(t, field, bad.Field)
+		_, err = c.Attach(t.Context(), "x", &coder.AttachOptions{Connection: o})
+		require.ErrorAs(t, err, &bad)
+		assert.Equal(t, "Attach", bad.Operation)
+	}
+}
+
+// TestHubConn_NoContext: nil for a context is refused by every method that has one.
+func TestHubConn_NoContext(t *testing.T) {
+	heard := 0
+	live(t, func(p *peer) {
+		p.admit()
+		p.listenTo(func(map[string]any) { heard++ })
+	}, func(t *testing.T, hub *liveHub) {
+		var none context.Context
+		c := hub.client()
+		conn := connected(t, hub)
+		for method, call := range map[string]func() error{
+			"Connect":    func() error { _, err := c.Connect(none, "codesess_1", nil); return err },
+			"ConnectNew": func() error { _, err := c.ConnectNew(none, nil); return err },
+			"Attach":     func() error { _, err := c.Attach(none, "codesess_1", nil); return err },
+			"StreamEvents": func() (last error) {
+				for event, err := range c.StreamEvents(none, "codesess_1", nil) {
+					assert.Nil(t, event)
+					last = err
 				}
+				return last
+			},
+			"Messages": func() (last error) {
+				for m, err := range conn.Messages(none) {
+					assert.Nil(t, m)
+					last = err
+				}
+				return last
+			},
+			"Send":        func() error { return conn.Send(none, &coder.PingMessage{}) },
+			"SendAndWait": func() error { _, err := conn.SendAndWait(none, &coder.EventRequest{}); return err },
+			"Prompt":      func() error { return conn.Prompt(none, "x") },
+			"Abort":       func() error { return conn.Abort(none) },
+			"GetState":    func() error { _, err := conn.GetState(none); return err },
+			"GetMessages": func() error { _, err := conn.GetMessages(none); return err },
+			"RespondUI":   func() error { return conn.RespondUI(none, "1", nil) },
+		} {
+			for range 2 {
+				var bad *coder.ValidationError
+				require.ErrorAs(t, call(), &bad, method)
+				assert.Equal(t, method, bad.Operation)
+				assert.Equal(t, "ctx", bad.Field)
 			}
-			assert.Len(t, hub.seen(), 1)
-		})
-	}
-}
-
-// TestACreatedSessionWithoutAnID is not created again.
-func TestACreatedSessionWithoutAnID(t *testing.T) {
-	live(t, func(p *peer) {
-		_, _ = p.hear()
-		_ = p.say(`{"type":"init","role":"lead"}`)
-	}, func(t *testing.T, hub *liveHub) {
-		conn := connectedTo(t, hub, "", func(o *coder.HubConnectOptions) { o.Role = coder.RoleLead })
-		for _, err := range conn.Messages(t.Context()) {
-			assert.Equal(t, coder.ConnLost, connError(t, err).Code)
 		}
 		assert.Len(t, hub.seen(), 1)
+		require.NoError(t, conn.Close())
+		synctest.Wait()
+		assert.Zero(t, heard)
 	})
 }
 
-func TestHeartbeat(t *testing.T) {
-	var pings []time.Duration
-	live(t, func(p *peer) {
-		p.admit()
-		began := time.Now()
-		if p.n == 2 {
-			_ = p.say(`{"type":"pong","timestamp":2}`)
-			p.listen()
-			return
-		}
-		time.AfterFunc(25*time.Second, func() { _ = p.Ping(context.Background()) }) // any sign of life counts
-		for {
-			_, data, err := p.Read(context.Background())
-			if err != nil {
-				assert.Equal(t, "Heartbeat timeout", closeReason(err))
-				assert.Equal(t, websocket.StatusNormalClosure, websocket.CloseStatus(err))
-				assert.Equal(t, 55*time.Second, time.Since(began))
-				return
-			}
-			assert.JSONEq(t, fmt.Sprintf(`{"type":"ping","timestamp":%d}`, time.Now().UnixMilli()), string(data))
-			pings = append(pings, time.Since(began))
-		}
-	}, func(t *testing.T, hub *liveHub) {
-		conn := connected(t, hub)
-		again := next(t, conn).(*coder.ReconnectedMessage)
-		assert.Contains(t, again.Cause.Error(), "nothing for too long")
-		assert.Equal(t, []time.Duration{10 * time.Second, 20 * time.Second, 30 * time.Second, 40 * time.Second, 50 * time.Second}, pings)
-		assert.EqualValues(t, 2, next(t, conn).(*coder.PongMessage).Timestamp.UnixMilli())
-	})
-}
-
-func closeReason(err error) string {
-	var closed websocket.CloseError
-	_ = errors.As(err, &closed)
-	return closed.Reason
-}
-
-// TestAHubThatDoesNotRead is noticed too, although the writer hangs. What of a message has not left
-// goes over the next connection; what has left in part does not.
-func TestAHubThatDoesNotRead(t *testing.T) {
-	for _, some := range []bool{false, true} {
-		live(t, func(p *peer) {
-			p.admit()
-			if p.n == 2 {
-				frame, _ := p.hear()
-				assert.Equal(t, some, frame["command"].(map[string]any)["message"] == "y", "%v", some)
+func TestAttach(t *testing.T) {
+	state := func(history, runtime, wake bool) string {
+		b, err := json.Marshal(map[string]any{
+			"sessionId": "codesess_1", "historyOnly": history, "runtimeAvailable": runtime, "wakeAvailable": wake,
+		})
+		require.NoError(t, err)
+		return string(b)
+	}
+	for _, test := range []struct {
+		name   string
+		states []string
+		ok     bool
+	}{
+		{"running", []string{state(false, true, false)}, true},
+		{"wakes", []string{state(false, false, true), state(false, false, false), state(false, true, false)}, true},
+		{"does not wake", []string{state(false, false, true), state(false, false, true)}, false},
+		{"cannot wake", []string{state(false, false, false)}, false},
+		{"is over", []string{state(true, true, false)}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			live(t, func(p *peer) {
+				p.admit()
 				p.listen()
-				return
-			}
-			if some {
-				_, r, _ := p.Reader(context.Background())
-				_, _ = r.Read(make([]byte, 10))
-			}
-			time.Sleep(5 * time.Minute)
-		}, func(t *testing.T, hub *liveHub) {
-			conn := connected(t, hub)
-			began := time.Now()
-			err := conn.Prompt(t.Context(), strings.Repeat("x", 100_000))
-			if some {
-				assert.Equal(t, 31*time.Second, time.Since(began), "30 s and what a close frame is given")
-				assert.Equal(t, coder.ConnLost, connError(t, err).Code)
-				require.ErrorIs(t, err, coder.ErrOutcomeUnknown, "some of it is on the wire")
-				require.NoError(t, conn.Prompt(t.Context(), "y"))
-			} else {
+			}, func(t *testing.T, hub *liveHub) {
+				looks := 0
+				hub.rest = func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Content-Type", "application/json")
+					if r.Method == http.MethodPost {
+						_, _ = w.Write([]byte(`{"sessionId":"codesess_1","resumed":true}`))
+						return
+					}
+					_, _ = w.Write([]byte(test.states[min(looks, len(test.states)-1)]))
+					looks++
+				}
+				c := hub.client()
+				conn, err := c.Attach(t.Context(), "codesess_1", nil)
+				if !test.ok {
+					e := connError(t, err)
+					require.ErrorIs(t, err, coder.ErrNotAttachable)
+					assert.Equal(t, "Attach", e.Operation)
+					assert.Empty(t, hub.seen(), "nothing is dialled")
+					return
+				}
 				require.NoError(t, err)
-			}
-			assert.IsType(t, &coder.ReconnectedMessage{}, next(t, conn))
+				assert.Contains(t, hub.seen()[0].RequestURI, "?sessionId=codesess_1&role=controller&")
+				require.NoError(t, conn.Close())
+				_, err = c.Attach(t.Context(), "..", nil)
+				var bad *coder.ValidationError
+				require.ErrorAs(t, err, &bad)
+				assert.Equal(t, "Attach", bad.Operation)
+			})
 		})
 	}
 }
 
-// TestASlowLargeFrameIsLife: it takes longer than the heartbeat's timeout.
-func TestASlowLargeFrameIsLife(t *testing.T) {
-	live(t, func(p *peer) {
-		p.admit()
-		closed := p.listening()
-		w, _ := p.Writer(context.Background(), websocket.MessageText)
-		_, _ = w.Write([]byte(`{"type":"x","data":"`))
-		for range 100 {
-			time.Sleep(time.Second)
-			_, _ = w.Write([]byte(strings.Repeat("x", 10000)))
+// TestAttach_Hub: a session from its creation to an answer of its agent.
+func TestAttach_Hub(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		c := hubClient(t, hub)
+		id := newSession(t, c)
+		conn, err := c.Attach(t.Context(), id, nil)
+		require.NoError(t, err, "a session that was just created is waited for")
+		defer func() { assert.NoError(t, conn.Close()) }()
+		assert.Equal(t, id, conn.SessionID())
+		assert.Equal(t, coder.RoleController, conn.Init().Role)
+
+		require.NoError(t, conn.Prompt(t.Context(), "Say hello"))
+		hydrated, ended := false, false
+		for m, err := range conn.Messages(t.Context()) {
+			require.NoError(t, err)
+			switch m := m.(type) {
+			case *coder.HubHydrationMessage:
+				hydrated = true
+			case *coder.RPCEventMessage:
+				ended = m.EventType == coder.EventTurnEnd
+			}
+			if ended {
+				break
+			}
 		}
-		_, _ = w.Write([]byte(`"}`))
-		_ = w.Close()
-		_ = p.say(`{"type":"pong","timestamp":1,"echoedTimestamp":1}`)
-		<-closed
-	}, func(t *testing.T, hub *liveHub) {
-		conn := connected(t, hub)
-		assert.Len(t, next(t, conn).(*coder.UnknownMessage).Raw, 1000022)
-		assert.IsType(t, &coder.PongMessage{}, next(t, conn))
-		assert.Len(t, hub.seen(), 1)
+		assert.True(t, hydrated)
+		state, err := conn.GetState(t.Context())
+		require.NoError(t, err)
+		assert.False(t, state.IsStreaming)
+		messages, err := conn.GetMessages(t.Context())
+		require.NoError(t, err)
+		assert.NotEmpty(t, messages)
+
+		hub.Session(id).Archive()
+		_, err = c.Attach(t.Context(), id, nil)
+		require.ErrorIs(t, err, coder.ErrNotAttachable)
 	})
 }
 
-// TestClose from several goroutines while everything is in use, in every phase.
-func TestClose(t *testing.T) {
+// TestHubConn_Close: from several goroutines while everything is in use, in every phase.
+func TestHubConn_Close(t *testing.T) {
 	for phase, play := range map[string]func(*peer){
 		"connected": func(p *peer) { p.admit(); p.listen() },
 		"reconnecting": func(p *peer) {
@@ -313,8 +287,8 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// TestCloseSaysGoodbye.
-func TestCloseSaysGoodbye(t *testing.T) {
+// TestHubConn_Close_SaysGoodbye: the Hub gets a close frame.
+func TestHubConn_Close_SaysGoodbye(t *testing.T) {
 	live(t, func(p *peer) {
 		p.admit()
 		p.listen()
@@ -328,63 +302,8 @@ func TestCloseSaysGoodbye(t *testing.T) {
 	})
 }
 
-func TestAttach(t *testing.T) {
-	state := func(history, runtime, wake bool) string {
-		b, err := json.Marshal(map[string]any{
-			"sessionId": "codesess_1", "historyOnly": history, "runtimeAvailable": runtime, "wakeAvailable": wake,
-		})
-		require.NoError(t, err)
-		return string(b)
-	}
-	for _, test := range []struct {
-		name   string
-		states []string
-		ok     bool
-	}{
-		{"running", []string{state(false, true, false)}, true},
-		{"wakes", []string{state(false, false, true), state(false, false, false), state(false, true, false)}, true},
-		{"does not wake", []string{state(false, false, true), state(false, false, true)}, false},
-		{"cannot wake", []string{state(false, false, false)}, false},
-		{"is over", []string{state(true, true, false)}, false},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			live(t, func(p *peer) {
-				p.admit()
-				p.listen()
-			}, func(t *testing.T, hub *liveHub) {
-				looks := 0
-				hub.rest = func(w http.ResponseWriter, r *http.Request) {
-					w.Header().Set("Content-Type", "application/json")
-					if r.Method == http.MethodPost {
-						_, _ = w.Write([]byte(`{"sessionId":"codesess_1","resumed":true}`))
-						return
-					}
-					_, _ = w.Write([]byte(test.states[min(looks, len(test.states)-1)]))
-					looks++
-				}
-				c := hub.client()
-				conn, err := c.Attach(t.Context(), "codesess_1", nil)
-				if !test.ok {
-					e := connError(t, err)
-					require.ErrorIs(t, err, coder.ErrNotAttachable)
-					assert.Equal(t, "Attach", e.Operation)
-					assert.Empty(t, hub.seen(), "nothing is dialled")
-					return
-				}
-				require.NoError(t, err)
-				assert.Contains(t, hub.seen()[0].RequestURI, "?sessionId=codesess_1&role=controller&")
-				require.NoError(t, conn.Close())
-				_, err = c.Attach(t.Context(), "..", nil)
-				var bad *coder.ValidationError
-				require.ErrorAs(t, err, &bad)
-				assert.Equal(t, "Attach", bad.Operation)
-			})
-		})
-	}
-}
-
-// TestHubConn_Printing is safe while the connection works, and shows no secret.
-func TestHubConn_Printing(t *testing.T) {
+// TestHubConn_Format: printing is safe while the connection works, and shows no secret.
+func TestHubConn_Format(t *testing.T) {
 	live(t, func(p *peer) { p.admit(); p.listen() }, func(t *testing.T, hub *liveHub) {
 		conn := connected(t, hub)
 		done := make(chan struct{})

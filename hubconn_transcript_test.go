@@ -75,18 +75,6 @@ func withoutIDs(frame map[string]any) {
 	}
 }
 
-// messages receives everything until the end, and returns what the end was.
-func messages(t *testing.T, conn *coder.HubConn) (all []coder.ServerMessage, end error) {
-	t.Helper()
-	for m, err := range conn.Messages(t.Context()) {
-		if err != nil {
-			return all, err
-		}
-		all = append(all, m)
-	}
-	return all, nil
-}
-
 func playTranscript(t *testing.T, name string, client func(t *testing.T, conn *coder.HubConn)) {
 	t.Helper()
 	var s transcript
@@ -104,7 +92,7 @@ func playTranscript(t *testing.T, name string, client func(t *testing.T, conn *c
 	})
 }
 
-func TestControllerTranscript(t *testing.T) {
+func TestHubConn_Transcript_Controller(t *testing.T) {
 	playTranscript(t, "ws-controller.json", func(t *testing.T, conn *coder.HubConn) {
 		ctx := t.Context()
 		hydration := next(t, conn).(*coder.HubHydrationMessage)
@@ -157,7 +145,7 @@ func TestControllerTranscript(t *testing.T) {
 	})
 }
 
-func TestLeadTranscript(t *testing.T) {
+func TestHubConn_Transcript_Lead(t *testing.T) {
 	var s transcript
 	decodeSample(t, "stream/ws-lead.json", &s)
 	// Ids are ours: the Hub answers to those it was told.
@@ -248,7 +236,7 @@ func TestLeadTranscript(t *testing.T) {
 	})
 }
 
-func TestObserverTranscript(t *testing.T) {
+func TestHubConn_Transcript_Observer(t *testing.T) {
 	playTranscript(t, "ws-observer.json", func(t *testing.T, conn *coder.HubConn) {
 		assert.IsType(t, &coder.HubHydrationMessage{}, next(t, conn))
 		assert.Equal(t, "p_obs2", next(t, conn).(*coder.PresenceEventMessage).Participant.ID)

@@ -1,166 +1,249 @@
-package coder
+package coder_test
 
 import (
-	"bufio"
 	"context"
-	"io"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
-	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/coder/websocket"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/agentuity/coder-go/internal/socket"
+	"github.com/agentuity/coder-go"
 )
 
-// pipeHub is the Hub's side of connections that are made without a network: one end of a pipe each.
-type pipeHub struct {
-	play func(*websocket.Conn)
-	near func(net.Conn) io.ReadWriteCloser // the client's end; nil: as it is
-}
-
-// pipeEnd is what websocket.Accept takes a connection from.
-type pipeEnd struct {
-	*httptest.ResponseRecorder
-	conn net.Conn
-}
-
-func (e pipeEnd) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return e.conn, bufio.NewReadWriter(bufio.NewReader(e.conn), bufio.NewWriter(e.conn)), nil
-}
-
-func (h pipeHub) RoundTrip(r *http.Request) (*http.Response, error) {
-	near, far := net.Pipe()
-	end := pipeEnd{httptest.NewRecorder(), far}
-	conn, err := websocket.Accept(end, r, nil)
-	if err != nil {
-		return nil, err
-	}
-	go func() {
-		defer func() { _ = conn.CloseNow() }()
-		h.play(conn)
-	}()
-	answer := end.Result()
-	answer.Body = near
-	if h.near != nil {
-		answer.Body = h.near(near)
-	}
-	return answer, nil
-}
-
-// drain reads until the connection ends.
-func drain(conn *websocket.Conn) {
-	for {
-		if _, _, err := conn.Read(context.Background()); err != nil {
+// TestHubConn_Write_NoSenderIsForgotten: the Hub neither speaks nor reads, so that one frame is being
+// written and others queue when the connection is given up. The write succeeds while it is being closed,
+// and the writer may take the next frame although it cannot write it any more. What the writer does then
+// depends on chance, hence the rounds.
+func TestHubConn_Write_NoSenderIsForgotten(t *testing.T) {
+	const senders = 10
+	for range 60 {
+		heard := make(map[string]int)
+		live(t, func(p *peer) {
+			p.admit()
+			if p.n == 1 {
+				time.Sleep(30*time.Second + 500*time.Millisecond)
+			}
+			for {
+				frame, err := p.hear()
+				if err != nil {
+					return
+				}
+				heard[frame["command"].(map[string]any)["message"].(string)]++
+			}
+		}, func(t *testing.T, hub *liveHub) {
+			conn := connected(t, hub, func(o *coder.HubConnectOptions) {
+				o.HeartbeatInterval, o.HeartbeatTimeout = 29*time.Second, 30*time.Second
+			})
+			var returned atomic.Int32
+			for i := range senders {
+				go func() {
+					assert.NoError(t, conn.Prompt(context.Background(), fmt.Sprint(i)))
+					returned.Add(1)
+				}()
+			}
+			time.Sleep(45 * time.Second)
+			assert.EqualValues(t, senders, returned.Load(), "the others wait for ever")
+			assert.Len(t, hub.seen(), 2)
+			require.NoError(t, conn.Close())
+			synctest.Wait()
+			assert.Len(t, heard, senders)
+			for text, times := range heard {
+				assert.Equal(t, 1, times, text)
+			}
+		})
+		if t.Failed() {
 			return
 		}
 	}
 }
 
-// openLink opens a link that nobody reads or writes yet.
-func openLink(t *testing.T, hub pipeHub) *socket.Link {
-	t.Helper()
-	l, err := socket.Dial(t.Context(), "ws://hub.invalid", socket.Options{Client: &http.Client{Transport: hub}, ReadLimit: -1})
-	require.Nil(t, err)
-	t.Cleanup(func() {
-		l.EndWriting()
-		_ = l.EndReading(nil)
-	})
-	return l
-}
-
-// onWrite calls a function before each write to the socket.
-type onWrite struct {
+// deaf is a connection whose writes fail once it is told so. Reads go on.
+type deaf struct {
 	net.Conn
-	before func()
+	broken *atomic.Bool
 }
 
-func (w onWrite) Write(p []byte) (int, error) {
-	w.before()
-	return w.Conn.Write(p)
-}
+var errBrokenPipe = errors.New("broken pipe")
 
-// connectTo connects to a Hub that admits and answers nothing.
-func connectTo(t *testing.T, hub pipeHub) *HubConn {
-	t.Helper()
-	hub.play = func(conn *websocket.Conn) {
-		_ = conn.Write(context.Background(), websocket.MessageText, []byte(`{"type":"init","role":"lead","sessionId":"codesess_1"}`))
-		drain(conn)
+func (d *deaf) Write(p []byte) (int, error) {
+	if d.broken.Load() {
+		return 0, errBrokenPipe
 	}
-	c, err := NewClient(WithURL("http://hub.invalid"), WithAPIKey("key_7f3a90d1"), WithHTTPClient(&http.Client{Transport: hub}))
-	require.NoError(t, err)
-	conn, err := c.Connect(t.Context(), "codesess_1", &HubConnectOptions{Role: RoleLead})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = conn.Close() })
-	return conn
+	return d.Conn.Write(p)
 }
 
-func (h *HubConn) waitingCalls() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return len(h.calls)
+// deafClient is a client whose connections are deaf when broken says so.
+func deafClient(hub *liveHub, broken *atomic.Bool) *coder.Client {
+	return hub.client(coder.WithHTTPClient(&http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := hub.dial(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return &deaf{conn, broken}, nil
+		},
+	}}))
 }
 
-// TestCallsAreForgotten when their callers return, whenever that is.
-func TestCallsAreForgotten(t *testing.T) {
-	t.Run("while they wait for the answer", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			conn := connectTo(t, pipeHub{})
+// TestHubConn_Write_FailsBeforeThereIsNoRoom: a write fails, and the reader learns of it although it
+// waits for room.
+func TestHubConn_Write_FailsBeforeThereIsNoRoom(t *testing.T) {
+	live(t, func(p *peer) {
+		p.admit()
+		go p.listen()
+		time.Sleep(time.Second)
+		for i := range 2000 {
+			time.Sleep(500 * time.Microsecond)
+			if p.say(fmt.Sprintf(`{"type":"x","n":%d}`, i)) != nil {
+				return
+			}
+		}
+	}, func(t *testing.T, hub *liveHub) {
+		var broken atomic.Bool
+		conn, err := deafClient(hub, &broken).Connect(t.Context(), "codesess_1", &coder.HubConnectOptions{
+			Role: coder.RoleController, MaxReconnectAttempts: -1,
+		})
+		require.NoError(t, err)
+		defer func() { assert.NoError(t, conn.Close()) }()
+		waiting, sending := make(chan error, 1), make(chan error, 1)
+		go func() {
+			_, err := conn.SendAndWait(context.Background(), &coder.EventRequest{})
+			waiting <- err
+		}()
+		time.Sleep(1100 * time.Millisecond)
+		broken.Store(true)
+		go func() { sending <- conn.Abort(context.Background()) }()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.NotEmpty(t, waiting, "SendAndWait still waits")
+		err = <-waiting
+		assert.Equal(t, coder.ConnLost, connError(t, err).Code)
+		require.ErrorIs(t, err, errBrokenPipe)
+		require.ErrorIs(t, err, coder.ErrOutcomeUnknown)
+		err = <-sending
+		require.ErrorIs(t, err, errBrokenPipe)
+		require.NotErrorIs(t, err, coder.ErrOutcomeUnknown, "nothing has gone out")
+		assert.Equal(t, coder.StateClosed, conn.State())
+	})
+}
+
+// TestHubConn_Write_FailsAndTheCloseCodeIsRead: why the Hub closed the connection says more than the
+// failed write.
+func TestHubConn_Write_FailsAndTheCloseCodeIsRead(t *testing.T) {
+	live(t, func(p *peer) {
+		p.admit()
+		time.Sleep(10*time.Second + 500*time.Millisecond) // the ping after 10 s fails
+		_ = p.Close(4404, "gone")
+	}, func(t *testing.T, hub *liveHub) {
+		var broken atomic.Bool
+		conn, err := deafClient(hub, &broken).Connect(t.Context(), "codesess_1", &coder.HubConnectOptions{Role: coder.RoleController})
+		require.NoError(t, err)
+		synctest.Wait() // until bootstrap_ready is out
+		broken.Store(true)
+		_, err = messages(t, conn)
+		assert.Equal(t, coder.CloseSessionNotFound, connError(t, err).CloseCode)
+		require.ErrorIs(t, err, coder.ErrSessionNotFound)
+		assert.Len(t, hub.seen(), 1, "another attempt would be of no use")
+		require.NoError(t, conn.Close())
+	})
+}
+
+// TestHubConn_Write_LostIsNoEndedContext: the contexts inside are no caller's.
+func TestHubConn_Write_LostIsNoEndedContext(t *testing.T) {
+	for name, play := range map[string]func(*peer){
+		"heartbeat": func(p *peer) {
+			_, r, _ := p.Reader(context.Background())
+			_, _ = r.Read(make([]byte, 10))
+			time.Sleep(5 * time.Minute)
+		},
+		"cut in a write": func(p *peer) {
+			_, r, _ := p.Reader(context.Background())
+			_, _ = r.Read(make([]byte, 10))
+		},
+		"closed in a write": func(p *peer) {
+			_, r, _ := p.Reader(context.Background())
+			_, _ = r.Read(make([]byte, 10))
+			_ = p.Close(1001, "restart")
+		},
+		"ping in a write": func(p *peer) {
+			_, r, _ := p.Reader(context.Background())
+			_, _ = r.Read(make([]byte, 10))
+			go func() { _ = p.Ping(context.Background()) }()
+			time.Sleep(5 * time.Minute)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			live(t, func(p *peer) {
+				if p.admit(); p.n == 1 {
+					play(p)
+					return
+				}
+				p.listen()
+			}, func(t *testing.T, hub *liveHub) {
+				conn := connected(t, hub)
+				waiting := make(chan error, 1)
+				go func() {
+					synctest.Wait()
+					_, err := conn.SendAndWait(context.Background(), &coder.EventRequest{})
+					waiting <- err
+				}()
+				failed := conn.Prompt(context.Background(), strings.Repeat("x", 100_000))
+				again := next(t, conn).(*coder.ReconnectedMessage)
+				for what, err := range map[string]error{"Prompt": failed, "Cause": again.Cause} {
+					assert.Equal(t, coder.ConnLost, connError(t, err).Code, what)
+					require.NotErrorIs(t, err, context.Canceled, what)
+					require.NotErrorIs(t, err, context.DeadlineExceeded, what)
+				}
+				require.ErrorIs(t, failed, coder.ErrOutcomeUnknown)
+				require.NoError(t, conn.Close())
+				require.ErrorIs(t, <-waiting, coder.ErrConnClosed)
+			})
+		})
+	}
+}
+
+// TestHubConn_Write_PingDuringALongUpload: it is answered in the middle of the message. The library
+// gives the answer 5 s, and the upload takes 25.
+func TestHubConn_Write_PingDuringALongUpload(t *testing.T) {
+	live(t, func(p *peer) {
+		p.admit()
+		var pings sync.WaitGroup
+		pings.Go(func() {
 			for range 3 {
-				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-				_, err := conn.SendAndWait(ctx, new(EventRequest))
-				cancel()
-				require.ErrorIs(t, err, context.DeadlineExceeded)
+				time.Sleep(3 * time.Second)
+				assert.NoError(t, p.Ping(context.Background()))
 			}
-			assert.Zero(t, conn.waitingCalls())
 		})
-	})
-	t.Run("while they are written", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			slow := false
-			conn := connectTo(t, pipeHub{near: func(near net.Conn) io.ReadWriteCloser {
-				return onWrite{near, func() {
-					if slow {
-						time.Sleep(3 * time.Second)
-					}
-				}}
-			}})
-			synctest.Wait()
-			slow = true
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			_, err := conn.SendAndWait(ctx, new(EventRequest))
-			require.ErrorIs(t, err, ErrOutcomeUnknown)
-			time.Sleep(5 * time.Second)
-			assert.Zero(t, conn.waitingCalls())
-		})
-	})
-	// The caller returns and forgets after the writer has taken its frame, but before the writer
-	// says that it is awaited. Nothing can be put between these, so the writer's part is played alone.
-	t.Run("before they are awaited", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			out := &outgoing{
-				frame: []byte(`{}`), call: &hubCall{callID: callID{false, "1"}, answer: make(chan callAnswer, 1)}, done: make(chan sendResult, 1),
-			}
-			l := openLink(t, pipeHub{play: drain, near: func(near net.Conn) io.ReadWriteCloser {
-				return onWrite{near, func() { assert.False(t, out.abandon(), "the writer has taken it") }}
-			}})
-			h := &HubConn{client: &Client{}, calls: make(map[callID]*hubCall)}
-			assert.Nil(t, h.deliver(l, out))
-			assert.Zero(t, h.waitingCalls())
-			assert.Equal(t, sendResult{maybeSent: true}, <-out.done)
-		})
-	})
-	t.Run("when they have given up before", func(t *testing.T) {
-		out := &outgoing{call: &hubCall{callID: callID{false, "1"}}}
-		assert.True(t, out.abandon())
-		h := &HubConn{calls: make(map[callID]*hubCall)}
-		assert.Nil(t, h.deliver(nil, out), "and nothing is written")
-		assert.Zero(t, h.waitingCalls())
+		_, r, err := p.Reader(context.Background())
+		if !assert.NoError(t, err) {
+			return
+		}
+		size := 0
+		for part := make([]byte, 4096); err == nil; {
+			var n int
+			time.Sleep(500 * time.Millisecond)
+			n, err = r.Read(part)
+			size += n
+		}
+		assert.Greater(t, size, 200_000)
+		pings.Wait()
+		p.listen()
+	}, func(t *testing.T, hub *liveHub) {
+		conn := connected(t, hub)
+		began := time.Now()
+		require.NoError(t, conn.Prompt(t.Context(), strings.Repeat("x", 200_000)))
+		assert.Greater(t, time.Since(began), 20*time.Second)
+		synctest.Wait()
+		assert.Equal(t, coder.StateConnected, conn.State())
+		assert.Len(t, hub.seen(), 1)
 	})
 }

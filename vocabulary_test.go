@@ -124,3 +124,22 @@ func TestNormalizeVisibility(t *testing.T) {
 		assert.Equal(t, "visibility", bad.Field)
 	}
 }
+
+// TestHubEnumerations compares the constants with the words of the Hub.
+func TestHubEnumerations(t *testing.T) {
+	got := constants(t)
+	for kind, want := range map[string]string{
+		"HubRole":                "lead controller observer sub_agent",
+		"HubConnState":           "connecting authenticating connected reconnecting closed",
+		"AgentDefinitionStatus":  "available busy offline",
+		"NotifyLevel":            "info warning error",
+		"SystemPromptActionMode": "replace prefix suffix",
+		"RPCUIMethod":            "select confirm input editor notify setStatus setWidget setTitle set_editor_text",
+		"RPCCommandType":         "prompt steer follow_up abort get_state get_messages compact",
+	} {
+		assert.Equal(t, strings.Fields(want), got[kind], kind)
+	}
+	for _, method := range got["RPCUIMethod"] {
+		assert.Equal(t, strings.Contains("select confirm input editor", method), coder.RPCUIMethod(method).Answered(), method)
+	}
+}

@@ -15,8 +15,8 @@ import (
 	"github.com/agentuity/coder-go"
 )
 
-// TestConnectionsAreLogged: each attempt and each end, and nothing that is secret or said by a user.
-func TestConnectionsAreLogged(t *testing.T) {
+// TestHubConn_Log: each attempt and each end, and nothing that is secret or said by a user.
+func TestHubConn_Log(t *testing.T) {
 	live(t, func(p *peer) {
 		switch p.n {
 		case 1:
@@ -81,8 +81,8 @@ func TestConnectionsAreLogged(t *testing.T) {
 	})
 }
 
-// TestConnectionsAreSilent unless the program wants to hear of them.
-func TestConnectionsAreSilent(t *testing.T) {
+// TestHubConn_Log_SilentByDefault: nothing is logged unless the program wants it.
+func TestHubConn_Log_SilentByDefault(t *testing.T) {
 	var logged bytes.Buffer
 	before, out, flags := slog.Default(), log.Writer(), log.Flags()
 	slog.SetDefault(slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug})))

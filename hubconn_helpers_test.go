@@ -200,6 +200,20 @@ func live(t *testing.T, play func(*peer), test func(t *testing.T, hub *liveHub))
 	})
 }
 
+// synctestHub is live for tests in which no connection comes about.
+func synctestHub(t *testing.T, test func(t *testing.T, hub *liveHub)) {
+	t.Helper()
+	live(t, func(p *peer) { p.listen() }, test)
+}
+
+// connect opens a connection to a session; "" for one that it creates.
+func connect(ctx context.Context, c *coder.Client, id string, o *coder.HubConnectOptions) (*coder.HubConn, error) {
+	if id == "" {
+		return c.ConnectNew(ctx, o)
+	}
+	return c.Connect(ctx, id, o)
+}
+
 // connected connects as a controller of codesess_1, unless change says otherwise.
 func connected(t *testing.T, hub *liveHub, change ...func(*coder.HubConnectOptions)) *coder.HubConn {
 	t.Helper()
@@ -230,6 +244,18 @@ func next(t *testing.T, conn *coder.HubConn) coder.ServerMessage {
 	return nil
 }
 
+// messages receives everything until the end, and returns what the end was.
+func messages(t *testing.T, conn *coder.HubConn) (all []coder.ServerMessage, end error) {
+	t.Helper()
+	for m, err := range conn.Messages(t.Context()) {
+		if err != nil {
+			return all, err
+		}
+		all = append(all, m)
+	}
+	return all, nil
+}
+
 // connError returns an error as what it has to be.
 func connError(t *testing.T, err error) *coder.HubConnError {
 	t.Helper()
@@ -241,23 +267,43 @@ func connError(t *testing.T, err error) *coder.HubConnError {
 	return e
 }
 
-// synctestHub is live for tests in which no connection comes about.
-func synctestHub(t *testing.T, test func(t *testing.T, hub *liveHub)) {
-	t.Helper()
-	live(t, func(p *peer) { p.listen() }, test)
+// echo answers every request, and tells what it was.
+func echo(p *peer) {
+	if !p.admit() {
+		return
+	}
+	for {
+		frame, err := p.hear()
+		if err != nil {
+			return
+		}
+		if id, ok := frame["id"].(string); ok {
+			_ = p.say(fmt.Sprintf(`{"id":%q,"actions":[{"action":"RETURN","result":%q}]}`, id, id))
+		}
+	}
 }
+
+// asked is a context that says when its Done channel is asked for, which the code under test does
+// right before it waits for it.
+type asked struct {
+	context.Context
+	before func(times int)
+	times  int
+}
+
+func (a *asked) Done() <-chan struct{} {
+	a.times++
+	a.before(a.times)
+	return a.Context.Done()
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 type jsonText = json.RawMessage
 
 func decodeSample(t testing.TB, path string, out any) {
 	t.Helper()
 	require.NoError(t, json.Unmarshal([]byte(sample(t, path)), out))
-}
-
-// connect opens a connection to a session; "" for one that it creates.
-func connect(ctx context.Context, c *coder.Client, id string, o *coder.HubConnectOptions) (*coder.HubConn, error) {
-	if id == "" {
-		return c.ConnectNew(ctx, o)
-	}
-	return c.Connect(ctx, id, o)
 }
