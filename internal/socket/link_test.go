@@ -168,14 +168,24 @@ func TestLink_EndReading(t *testing.T) {
 			l.Close(1000, "bye", errDone)
 			l.Close(1001, "bye", io.ErrClosedPipe)
 		}, errDone, 0},
-		"closed by us, no answer":    {asleep, func(l *Link, _ *atomic.Bool) { l.Close(1000, "bye", errDone) }, errDone, closeGrace},
-		"closed by the other side":   {closeWith(4404), nil, websocket.CloseError{Code: 4404, Reason: "because"}, -time.Second},
-		"cut by the other side":      {func(*websocket.Conn) {}, nil, eofError{}, -time.Second},
-		"cut by us":                  {asleep, func(l *Link, _ *atomic.Bool) { l.Cut() }, errCut, 0},
-		"a frame that is too large":  {func(c *websocket.Conn) { _ = c.Write(context.Background(), 1, make([]byte, 2000)); drain(c) }, nil, ErrTooLarge, -time.Second},
-		"silence":                    {asleep, nil, errSilent, 9*time.Second + closeGrace},
+		"closed by us, no answer":   {asleep, func(l *Link, _ *atomic.Bool) { l.Close(1000, "bye", errDone) }, errDone, closeGrace},
+		"closed by the other side":  {closeWith(4404), nil, websocket.CloseError{Code: 4404, Reason: "because"}, -time.Second},
+		"cut by the other side":     {func(*websocket.Conn) {}, nil, eofError{}, -time.Second},
+		"cut by us":                 {asleep, func(l *Link, _ *atomic.Bool) { l.Cut() }, errCut, 0},
+		"a frame that is too large": {func(c *websocket.Conn) { _ = c.Write(context.Background(), 1, make([]byte, 2000)); drain(c) }, nil, ErrTooLarge, -time.Second},
+		"silence":                   {asleep, nil, errSilent, 9*time.Second + closeGrace},
+		"a write that moves no byte": {func(c *websocket.Conn) {
+			for c.Write(context.Background(), websocket.MessageText, []byte("{}")) == nil {
+				time.Sleep(time.Second)
+			}
+		}, func(l *Link, _ *atomic.Bool) { _, _ = l.Write([]byte("{}")) }, errStalled, 10*time.Second + closeGrace + 1}, // 1 ns: when a write began is never 0
 		"a write fails":              {asleep, breakWrite, errBrokenPipe, closeGrace},
 		"a write fails, then closed": {asleep, func(l *Link, b *atomic.Bool) { breakWrite(l, b); l.Close(1000, "bye", errDone) }, errDone, 0},
+		"a write fails, closed later": {asleep, func(l *Link, b *atomic.Bool) {
+			breakWrite(l, b)
+			time.Sleep(200 * time.Millisecond) // the writer has left: nobody can send a close frame
+			l.Close(1000, "bye", errDone)
+		}, errDone, 200 * time.Millisecond},
 		"closed, then a write fails": {asleep, func(l *Link, b *atomic.Bool) { b.Store(true); l.Close(1000, "bye", errDone) }, errDone, 0},
 		"a write fails, the other side has closed": {func(c *websocket.Conn) {
 			time.Sleep(1500 * time.Millisecond)
@@ -272,6 +282,52 @@ func TestLink_Pause(t *testing.T) {
 		assert.Equal(t, open, l.state)
 		go l.EndWriting()
 		require.ErrorIs(t, readToTheEnd(l), errSilent)
+	})
+}
+
+// TestLink_Pause_WhileWriting: a server may wait for our reader before it reads. Its time begins anew here
+// too.
+func TestLink_Pause_WhileWriting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := openLink(t, pipeServer{play: asleep})
+		l.Open(10 * time.Second)
+		l.Pause()
+		var group sync.WaitGroup
+		group.Go(func() {
+			_, err := l.Write([]byte("{}"))
+			assert.ErrorIs(t, err, errStalled)
+			l.EndWriting()
+		})
+		time.Sleep(time.Minute)
+		assert.Equal(t, open, l.state)
+		l.Resume()
+		began := time.Now()
+		heard := make(chan struct{})
+		group.Go(func() {
+			for {
+				select {
+				case <-time.After(time.Second):
+					l.heardNow() // so that only the write is at fault
+				case <-heard:
+					return
+				}
+			}
+		})
+		require.ErrorIs(t, readToTheEnd(l), errStalled)
+		assert.Equal(t, 10*time.Second+closeGrace, time.Since(began))
+		close(heard)
+		group.Wait()
+	})
+}
+
+// TestLink_EndReading_Waits for the writer, so that it has left this link before it gets another one.
+func TestLink_EndReading_Waits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := openLink(t, pipeServer{play: drain})
+		time.AfterFunc(time.Minute, l.EndWriting)
+		began := time.Now()
+		_ = l.EndReading(io.EOF)
+		assert.Equal(t, time.Minute, time.Since(began))
 	})
 }
 
