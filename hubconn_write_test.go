@@ -83,13 +83,26 @@ func (d *deaf) Write(p []byte) (int, error) {
 
 // deafClient is a client whose connections are deaf when broken says so.
 func deafClient(hub *liveHub, broken *atomic.Bool) *coder.Client {
+	return clientOver(hub, func(conn net.Conn) net.Conn { return &deaf{conn, broken} })
+}
+
+// slow is a connection whose writes take a while, so that other goroutines can do something meanwhile.
+type slow struct{ net.Conn }
+
+func (s slow) Write(p []byte) (int, error) {
+	time.Sleep(time.Millisecond)
+	return s.Conn.Write(p)
+}
+
+// clientOver is a client over connections that were wrapped.
+func clientOver(hub *liveHub, wrap func(net.Conn) net.Conn) *coder.Client {
 	return hub.client(coder.WithHTTPClient(&http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := hub.dial(ctx, network, address)
 			if err != nil {
 				return nil, err
 			}
-			return &deaf{conn, broken}, nil
+			return wrap(conn), nil
 		},
 	}}))
 }
@@ -189,7 +202,10 @@ func TestHubConn_Write_LostIsNoEndedContext(t *testing.T) {
 				}
 				p.listen()
 			}, func(t *testing.T, hub *liveHub) {
-				conn := connected(t, hub)
+				// A Hub that closes still reads, and could read all of the message before we see its close frame.
+				conn, err := clientOver(hub, func(conn net.Conn) net.Conn { return slow{conn} }).
+					Connect(t.Context(), "codesess_1", &coder.HubConnectOptions{Role: coder.RoleController})
+				require.NoError(t, err)
 				waiting := make(chan error, 1)
 				go func() {
 					synctest.Wait()
