@@ -20,9 +20,9 @@ const (
 
 // LoopStateResponse says where the loop of a session stands.
 type LoopStateResponse struct {
-	// SessionID is the id of the session.
+	// SessionID is the session asked for.
 	SessionID string `json:"sessionId"`
-	// WorkflowMode says how the session works on its task.
+	// WorkflowMode is WorkflowLoop for a session that works in a loop.
 	WorkflowMode WorkflowMode `json:"workflowMode"`
 	// Loop is the state of the loop; nil for a session that is not in loop mode.
 	Loop *SessionLoopState `json:"loop"`
@@ -34,35 +34,36 @@ func (r *LoopStateResponse) namedSession() string { return r.SessionID }
 
 // SessionLoopState is where a loop stands.
 type SessionLoopState struct {
-	// Status is its status.
+	// Status tells a loop that runs from one that has ended or waits.
 	Status LoopStatus `json:"status"`
-	// Iteration is the current iteration.
-	Iteration int `json:"iteration"`
-	// MaxIterations ends the loop at the latest; nil: no such limit is said.
+
+	// Iteration counts the rounds of the loop. It ends after MaxIterations; nil if the Hub names no limit.
+	Iteration     int  `json:"iteration"`
 	MaxIterations *int `json:"maxIterations,omitzero"`
-	// Goal is what it works towards.
-	Goal string `json:"goal,omitzero"`
-	// Summary says what was done.
-	Summary string `json:"summary,omitzero"`
-	// NextAction says what comes next.
+
+	// Goal is what the session was told to reach, Summary what it has done for that, NextAction what it
+	// does next. All three are texts for people.
+	Goal       string `json:"goal,omitzero"`
+	Summary    string `json:"summary,omitzero"`
 	NextAction string `json:"nextAction,omitzero"`
-	// LoopID is its id.
+
+	// LoopID identifies the loop for the Hub; no method takes it.
 	LoopID string `json:"loopId,omitzero"`
-	// StartedAt is when it began.
-	StartedAt UnixMilli `json:"startedAt,omitzero"`
-	// UpdatedAt is when this state was written.
-	UpdatedAt UnixMilli `json:"updatedAt,omitzero"`
-	// CompletedAt is when it ended.
-	CompletedAt UnixMilli `json:"completedAt,omitzero"`
-	// LastCheckpointAt is when it was stored last.
+
+	// The times of the loop. CompletedAt is zero until it has ended; LastCheckpointAt is when the Hub last
+	// stored its state.
+	StartedAt        UnixMilli `json:"startedAt,omitzero"`
+	UpdatedAt        UnixMilli `json:"updatedAt,omitzero"`
+	CompletedAt      UnixMilli `json:"completedAt,omitzero"`
 	LastCheckpointAt UnixMilli `json:"lastCheckpointAt,omitzero"`
-	// AutoContinue says that the next iteration starts by itself; nil: not said.
-	AutoContinue *bool `json:"autoContinue,omitzero"`
-	// AllowDetached says that it goes on while nobody is attached; nil: not said.
+
+	// AutoContinue begins the next iteration without a prompt. AllowDetached lets the loop go on while no
+	// controller is attached. Nil if the Hub does not say.
+	AutoContinue  *bool `json:"autoContinue,omitzero"`
 	AllowDetached *bool `json:"allowDetached,omitzero"`
-	// ActivePRDKey is the product document it works on.
-	ActivePRDKey string `json:"activePrdKey,omitzero"`
-	// ActivePRDTaskID is the task of that document.
+
+	// ActivePRDKey is the product requirements document that the loop works on, ActivePRDTaskID the task in it.
+	ActivePRDKey    string `json:"activePrdKey,omitzero"`
 	ActivePRDTaskID string `json:"activePrdTaskId,omitzero"`
 }
 

@@ -10,9 +10,9 @@ import (
 
 // SessionParticipants are the participants of a session.
 type SessionParticipants struct {
-	// SessionID is the id of the session.
+	// SessionID is the session asked for.
 	SessionID string `json:"sessionId"`
-	// Participants are its participants.
+	// Participants are those connected, and those that have left if IncludeDisconnected asked for them.
 	Participants []Participant `json:"participants"`
 }
 
@@ -27,21 +27,21 @@ func (p *SessionParticipants) namedSession() string { return p.SessionID }
 
 // Participant takes part in a session, or has.
 type Participant struct {
-	// ID is its id.
+	// ID identifies the participant within its session.
 	ID string `json:"id"`
 	// Role is the part it plays. A lead drives the session.
 	Role HubRole `json:"role"`
 	// Transport is "ws" or "sse".
 	Transport string `json:"transport,omitzero"`
-	// AgentRole is the name of the agent, where it is one.
+	// AgentRole is the name of the agent, such as "lead", where the participant is one.
 	AgentRole string `json:"agentRole,omitzero"`
-	// ConnectedAt is when it came.
-	ConnectedAt time.Time `json:"connectedAt,omitzero"`
-	// DisconnectedAt is when it left; zero while it is there.
+
+	// The times of the connection. DisconnectedAt is zero while the participant is connected.
+	ConnectedAt    time.Time `json:"connectedAt,omitzero"`
 	DisconnectedAt time.Time `json:"disconnectedAt,omitzero"`
-	// LastActivityAt is when it did something last.
 	LastActivityAt time.Time `json:"lastActivityAt,omitzero"`
-	// Metadata is free.
+
+	// Metadata is free JSON, as the Hub has it.
 	Metadata map[string]any `json:"metadata,omitzero"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`

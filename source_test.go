@@ -119,13 +119,60 @@ func TestEveryFieldIsDocumented(t *testing.T) {
 					return true
 				}
 				if s, ok := spec.Type.(*ast.StructType); ok {
-					for _, f := range s.Fields.List {
-						named := len(f.Names) > 0 && f.Names[0].IsExported()
-						assert.True(t, !named || f.Doc != nil || f.Comment != nil, "%s: a field of %s has no comment", set.Position(f.Pos()), spec.Name.Name)
+					for _, f := range undocumented(set, s) {
+						assert.Fail(t, "a field has no comment", "%s: of %s", set.Position(f.Pos()), spec.Name.Name)
 					}
 				}
 				return true
 			})
 		}
 	}
+}
+
+// undocumented returns the exported fields without a comment. A comment above a field also serves the
+// fields that follow it, up to a blank line or the next comment above one: they are a group.
+func undocumented(set *token.FileSet, s *ast.StructType) (fields []*ast.Field) {
+	grouped, last := false, 0
+	for _, f := range s.Fields.List {
+		first := set.Position(f.Pos()).Line
+		if f.Doc != nil {
+			first = set.Position(f.Doc.Pos()).Line
+		}
+		grouped = f.Doc != nil || grouped && first == last+1
+		last = set.Position(f.End()).Line
+		named := len(f.Names) > 0 && f.Names[0].IsExported()
+		if named && !grouped && f.Comment == nil {
+			fields = append(fields, f)
+		}
+	}
+	return fields
+}
+
+func TestUndocumentedFieldsAreFound(t *testing.T) {
+	set := token.NewFileSet()
+	tree, err := parser.ParseFile(set, "", `package p
+type T struct {
+	// Of both.
+	A, B int
+	C int
+
+	Lonely int
+	D int // of D
+	AfterD int
+	// Of E and F.
+	E int
+	F int
+	unexported int
+}`, parser.ParseComments)
+	require.NoError(t, err)
+	var names []string
+	ast.Inspect(tree, func(n ast.Node) bool {
+		if s, ok := n.(*ast.StructType); ok {
+			for _, f := range undocumented(set, s) {
+				names = append(names, f.Names[0].Name)
+			}
+		}
+		return true
+	})
+	assert.Equal(t, []string{"Lonely", "AfterD"}, names)
 }
