@@ -21,7 +21,7 @@ ORIGINAL   = internal/parity/node
 COMPARISON = internal/bench
 
 .NOTPARALLEL:
-.PHONY: help check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare cover examples parity
+.PHONY: help check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare cover examples parity gateways
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -103,6 +103,11 @@ examples: ## Run the example programs that need nobody, on their embedded Hub
 parity: $(ORIGINAL)/node_modules/.package-lock.json ## Compare with the TypeScript client, on scenarios made from SEED (1)
 	$(GO) vet -tags parity ./internal/parity
 	$(GO) -C internal/parity test -tags parity -count=1 -timeout 5m -seed $(SEED)
+
+# Needs Debian bookworm and root: it installs gateways.
+gateways: ## Test behind real gateways, by the matrix of docs/gateways.md
+	$(GO) vet -tags gateways ./internal/gateways
+	$(GO) -C internal/gateways test -tags gateways -count=1 -timeout 10m
 
 $(ORIGINAL)/node_modules/.package-lock.json: $(ORIGINAL)/package.json $(ORIGINAL)/package-lock.json $(ORIGINAL)/.npmrc
 	cd $(ORIGINAL) && npm ci --no-audit --no-fund

@@ -1,0 +1,255 @@
+//go:build gateways
+
+package gateways
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/agentuity/coder-go"
+	"github.com/agentuity/coder-go/codertest"
+)
+
+// account notes what calls of CreateSession came to, to be compared with the Hub's books.
+type account struct {
+	mu    sync.Mutex
+	calls map[string]error // by task
+	ids   map[string]string
+}
+
+// create makes a call whose task is no other's.
+func (a *account) create(ctx context.Context, f front, kind string) error {
+	a.mu.Lock()
+	task := fmt.Sprintf("%s/%s/%d", f.protocol, kind, len(a.calls))
+	if a.calls == nil {
+		a.calls, a.ids = make(map[string]error), make(map[string]string)
+	}
+	a.calls[task] = nil
+	a.mu.Unlock()
+	created, err := f.client.CreateSession(ctx, coder.CreateSessionRequest{Task: task})
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.calls[task] = err
+	if err == nil {
+		a.ids[task] = created.SessionID
+	}
+	return err
+}
+
+// unknown is how many calls have an unknown outcome.
+func (a *account) unknown() int {
+	n := 0
+	for _, err := range a.calls {
+		if errors.Is(err, coder.ErrOutcomeUnknown) {
+			n++
+		}
+	}
+	return n
+}
+
+// audit compares with the books: a call arrives once at most, and did so if it succeeded; whoever may have
+// arrived without an answer says so, and whoever says nothing of the kind has not arrived.
+func (a *account) audit(t *testing.T, hub *codertest.Hub) (vainly int) {
+	t.Helper()
+	arrived := make(map[string]int)
+	for _, request := range hub.Requests() {
+		var body struct{ Task string }
+		if request.Method == http.MethodPost && request.Route == "/hub/session" && json.Unmarshal(request.Body, &body) == nil {
+			arrived[body.Task]++
+		}
+	}
+	sessions := make(map[string]bool)
+	for _, id := range hub.SessionIDs() {
+		sessions[id] = true
+	}
+	named := make(map[string]bool)
+	for task, err := range a.calls {
+		unknown := errors.Is(err, coder.ErrOutcomeUnknown)
+		switch n := arrived[task]; {
+		case n > 1:
+			t.Errorf("%s arrived %d times: %v", task, n, err)
+		case err == nil:
+			assert.Equal(t, 1, n, "%s succeeded and never arrived", task)
+			assert.True(t, sessions[a.ids[task]] && !named[a.ids[task]], "%s has a session of its own", task)
+			named[a.ids[task]] = true
+		case n == 1:
+			assert.True(t, unknown, "%s arrived, and says: %v", task, err)
+		case unknown:
+			vainly++
+		}
+	}
+	return vainly
+}
+
+// createsArriveOnce: whatever fails, over connections of the gateway that are new and that were used before.
+func createsArriveOnce(t *testing.T, g *gateway) string {
+	r := newRig(t, g, recommended)
+	create := func(f front, a codertest.Fault) func(*account, string) error {
+		return func(calls *account, kind string) error {
+			a.Method, a.Route = http.MethodPost, "/hub/session"
+			fault := r.hub.Inject(a)
+			defer fault.Remove()
+			return calls.create(within(t), f, kind)
+		}
+	}
+	var calls account
+	for _, f := range r.fronts {
+		for _, kind := range []struct {
+			name    string
+			unknown bool
+			call    func(calls *account, kind string) error
+		}{
+			{"nothing fails", false, create(f, codertest.Fault{Skip: 1})},
+			{"the Hub refuses the connection", true, func(calls *account, kind string) error {
+				r.backend.stop()
+				defer r.backend.start(t)
+				return calls.create(within(t), f, kind)
+			}},
+			{"read and closed", true, create(f, codertest.Fault{Cut: codertest.CutBeforeEffect})},
+			{"done and closed", true, create(f, codertest.Fault{Cut: codertest.CutAfterEffect})},
+			{"the answer is cut", true, create(f, codertest.Fault{Cut: codertest.CutMidBody})},
+			{"late", true, create(f, codertest.Fault{Cut: codertest.CutAfterEffect, Stall: true})},
+			{"done, and 503", true, create(f, codertest.Fault{Status: 503, Effect: true, Header: http.Header{"Retry-After": {"1"}}})},
+			{"restarted in the middle", true, func(calls *account, kind string) error {
+				arrived := len(r.hub.Requests()) + 1
+				done := make(chan error)
+				go func() {
+					done <- create(f, codertest.Fault{Cut: codertest.CutAfterEffect, Stall: true})(calls, kind)
+				}()
+				require.Eventually(t, func() bool { return len(r.hub.Requests()) >= arrived }, patience, 5*time.Millisecond)
+				r.backend.stop()
+				r.backend.start(t)
+				return <-done
+			}},
+			{"the gateway is away", false, func(calls *account, kind string) error {
+				r.process.stop()
+				done := make(chan error)
+				go func() { done <- calls.create(within(t), f, kind) }()
+				r.process = g.start(t, r.site)
+				return <-done
+			}},
+		} {
+			for _, warm := range []bool{false, true} {
+				name := kind.name + ", cold"
+				if warm {
+					name = kind.name + ", warm"
+					r.warmUp(t, f)
+				} else {
+					r.backend.stop() // which closes the connections
+					r.backend.start(t)
+				}
+				err := kind.call(&calls, name)
+				assert.Equal(t, kind.unknown, errors.Is(err, coder.ErrOutcomeUnknown), "%s, %s: %v", f.protocol, name, err)
+				t.Logf("%s, %s, %s: %v", g.name, f.protocol, name, err)
+			}
+		}
+		// Connections that the Hub has just closed: some meet it, and nobody can know.
+		for range 30 {
+			r.warmUp(t, f)
+			r.backend.stop()
+			r.backend.start(t)
+			_ = calls.create(within(t), f, "closed when idle")
+		}
+	}
+	t.Logf("%s: %d of %d unknown, %d of these had not arrived", g.name, calls.unknown(), len(calls.calls), calls.audit(t, r.hub))
+	return yes
+}
+
+// warmUp makes sure that the gateway has connections to the Hub.
+func (r *rig) warmUp(t *testing.T, f front) {
+	t.Helper()
+	var wait sync.WaitGroup
+	for range 4 {
+		wait.Go(func() { assert.NoError(t, errOf(f.client.ListSessions(within(t), nil))) })
+	}
+	wait.Wait()
+}
+
+// createsAreNotRepeated: the Hub has made the session, and the gateway makes an answer up.
+func createsAreNotRepeated(t *testing.T, g *gateway) string {
+	cell := ""
+	r := newRig(t, g, recommended)
+	for _, f := range r.fronts {
+		before := len(r.hub.SessionIDs())
+		r.hub.Inject(codertest.Fault{Method: http.MethodPost, Route: "/hub/session", Cut: codertest.CutAfterEffect, Count: -1})
+		var calls account
+		err := calls.create(within(t), f, "done and closed")
+		calls.audit(t, r.hub)
+		assert.ErrorIs(t, err, coder.ErrOutcomeUnknown)
+		assert.Len(t, r.hub.SessionIDs(), before+1)
+		var answer *coder.APIError
+		if !assert.ErrorAs(t, err, &answer, "the gateway answers") {
+			continue
+		}
+		cell = fmt.Sprint(answer.StatusCode)
+		if answer.RetryAfter > 0 {
+			cell += fmt.Sprintf(", retry after %s", answer.RetryAfter)
+		}
+	}
+	return cell
+}
+
+// storm makes calls 32 at a time over HTTP/2, where there is HTTP/2.
+func (r *rig) storm(t *testing.T, calls *account, n int, now func(call int)) {
+	t.Helper()
+	var wait sync.WaitGroup
+	slots := make(chan struct{}, 32)
+	for i := range n {
+		slots <- struct{}{}
+		if now != nil {
+			now(i)
+		}
+		wait.Go(func() {
+			defer func() { <-slots }()
+			_ = calls.create(within(t), r.secure(), "storm")
+		})
+	}
+	wait.Wait()
+}
+
+const stormCalls = 800
+
+// createsSurviveGoAway: HTTP/2 connections end all the time, and every call knows what became of it.
+func createsSurviveGoAway(t *testing.T, g *gateway) string {
+	if !g.goesAway {
+		return none
+	}
+	r := newRig(t, g, goAway)
+	r.session(t, r.secure())
+	var calls account
+	r.storm(t, &calls, stormCalls, nil)
+	calls.audit(t, r.hub)
+	for task, err := range calls.calls {
+		assert.NoError(t, err, task)
+	}
+	assert.Len(t, r.hub.SessionIDs(), stormCalls+1)
+	return yes
+}
+
+// createsSurviveReloads: the gateway reads its configuration again in the middle of it.
+func createsSurviveReloads(t *testing.T, g *gateway) string {
+	if g.reload == 0 {
+		return none
+	}
+	r := newRig(t, g, recommended)
+	var calls account
+	r.storm(t, &calls, stormCalls, func(call int) {
+		if call%200 == 100 {
+			r.process.signal(g.reload)
+		}
+	})
+	calls.audit(t, r.hub)
+	for task, err := range calls.calls {
+		assert.NoError(t, err, task)
+	}
+	return yes
+}
