@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptrace"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -198,9 +200,16 @@ func createsAreNotRepeated(t *testing.T, g *gateway) string {
 	return cell
 }
 
-// storm makes calls 32 at a time over HTTP/2, where there is HTTP/2.
-func (r *rig) storm(t *testing.T, calls *account, n int, now func(call int)) {
+// storm makes calls 32 at a time over HTTP/2, where there is HTTP/2. It returns how many connections were
+// opened for them.
+func (r *rig) storm(t *testing.T, calls *account, n int, now func(call int)) (opened int32) {
 	t.Helper()
+	var fresh atomic.Int32
+	ctx := httptrace.WithClientTrace(within(t), &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+		if !info.Reused {
+			fresh.Add(1)
+		}
+	}})
 	var wait sync.WaitGroup
 	slots := make(chan struct{}, 32)
 	for i := range n {
@@ -210,10 +219,11 @@ func (r *rig) storm(t *testing.T, calls *account, n int, now func(call int)) {
 		}
 		wait.Go(func() {
 			defer func() { <-slots }()
-			_ = calls.create(within(t), r.secure(), "storm")
+			_ = calls.create(ctx, r.secure(), "storm")
 		})
 	}
 	wait.Wait()
+	return fresh.Load()
 }
 
 const stormCalls = 800
@@ -226,7 +236,8 @@ func createsSurviveGoAway(t *testing.T, g *gateway) string {
 	r := newRig(t, g, goAway)
 	r.session(t, r.secure())
 	var calls account
-	r.storm(t, &calls, stormCalls, nil)
+	opened := r.storm(t, &calls, stormCalls, nil)
+	assert.Greater(t, opened, int32(stormCalls/40), "connections end after a few requests")
 	calls.audit(t, r.hub)
 	for task, err := range calls.calls {
 		assert.NoError(t, err, task)
@@ -242,11 +253,18 @@ func createsSurviveReloads(t *testing.T, g *gateway) string {
 	}
 	r := newRig(t, g, recommended)
 	var calls account
-	r.storm(t, &calls, stormCalls, func(call int) {
-		if call%200 == 100 {
-			r.process.signal(g.reload)
+	var opened int32
+	for range 20 { // a reload takes its time: the storm goes on until it has ended a connection
+		opened += r.storm(t, &calls, stormCalls, func(call int) {
+			if call%200 == 100 {
+				r.process.signal(g.reload)
+			}
+		})
+		if opened > 1 {
+			break
 		}
-	})
+	}
+	assert.Greater(t, opened, int32(1), "a reload ends connections")
 	calls.audit(t, r.hub)
 	for task, err := range calls.calls {
 		assert.NoError(t, err, task)

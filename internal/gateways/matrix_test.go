@@ -151,7 +151,7 @@ func idsArriveAsTheyWere(t *testing.T, g *gateway) string {
 				assert.Error(t, err, "there is no session %q", id)
 				for _, request := range r.hub.Requests()[seen:] {
 					element := strings.TrimPrefix(request.Path, "/api/hub/session/")
-					if arrived, err := url.PathUnescape(element); err != nil || arrived != id || strings.Contains(element, "/") {
+					if arrived, _ := url.PathUnescape(element); arrived != id || strings.Contains(element, "/") {
 						assert.NotEqual(t, recommended, v, "%q arrived as %q over %s", id, request.Path, f.protocol)
 						t.Logf("%s, %s: %q arrives as %q over %s: %v", g.name, v, id, request.Path, f.protocol, err)
 					}
