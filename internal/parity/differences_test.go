@@ -3,6 +3,7 @@
 package parity
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -98,7 +99,7 @@ func TestDifferencesInRequests(t *testing.T) {
 					assert.NotContains(t, there.requests[0].target, "%2E", "another route is asked there")
 				}
 			}
-			for _, id := range []string{"a/../b", "../x", `a\..\b`, "a/.", "%2e%2e", "a/%2E%2E/b", "a/..;x/b"} {
+			for _, id := range []string{"a/../b", "../x", `a\..\b`, "a/.", "%2e%2e", "a/%2E%2E/b", "%252e%252e", "a%2F..", "a/..;x/b"} {
 				args := append([]any{id}, m.sample[1:]...)
 				there, here := scenario{method: m.name, args: args, answers: []answer{minimalAnswer(m.name)}}.play(t)
 				requireInvalid(t, here)
@@ -116,7 +117,15 @@ func TestDifferencesInRequests(t *testing.T) {
 			var unusable *coder.ResponseError
 			require.ErrorAs(t, here.err, &unusable, name)
 			assert.Contains(t, unusable.Reason, `"s_1" was asked for`)
+			assert.Contains(t, unusable.Reason, `"s_2"`)
 		}
+		other := ok(`{"ok":true,"sessionId":"s_2"}`)
+		there, here := scenario{method: "DeleteSession", args: []any{"s_1"}, answers: []answer{other}, verbatim: true}.play(t)
+		require.NoError(t, there.err)
+		var unusable *coder.ResponseError
+		require.ErrorAs(t, here.err, &unusable)
+		assert.Contains(t, unusable.Reason, `"s_1" was asked for`)
+		assert.Contains(t, unusable.Reason, `"s_2"`)
 	})
 	differ(t, "replays-without-entries", func(t *testing.T) {
 		for _, body := range []string{`{"sessionId":"s"}`, `{"sessionId":"s","entries":null}`, `{"sessionId":"s","entries":{}}`} {
@@ -398,20 +407,36 @@ func TestRetries(t *testing.T) {
 		assert.Greater(t, here, 1, "unless it is a limit on the rate")
 	})
 	differ(t, "repeated-creates", func(t *testing.T) {
-		for _, status := range []int{502, 503} {
-			there, here := count(t, create, answer{status: status, contentType: "text/html", body: "bad gateway"})
+		for _, a := range []answer{
+			{status: 502, contentType: "text/html", body: "bad gateway"},
+			{status: 503, contentType: "text/html", body: "bad gateway"},
+			{status: 503, header: map[string]string{"Retry-After": "0"}, body: `{"error":"no","code":"UNAVAILABLE"}`},
+		} {
+			there, here := count(t, create, a)
 			assert.Greater(t, there, 4)
 			assert.Equal(t, 1, here)
-			there, here = count(t, read, answer{status: status, contentType: "text/html", body: "bad gateway"})
+			_, played := scenario{method: create.name, args: create.sample, answers: []answer{a}}.play(t)
+			require.ErrorIs(t, played.err, coder.ErrOutcomeUnknown)
+			there, here = count(t, read, a)
 			assert.Greater(t, there, 4, "both repeat what can be repeated")
 			assert.Greater(t, here, 2)
 		}
 	})
 	differ(t, "repeated-rate-limits-and-timeouts", func(t *testing.T) {
-		for _, a := range []answer{{status: 429, body: "{}"}, {status: 504, body: "{}"}} {
-			there, here := count(t, read, a)
-			assert.Equal(t, 1, there)
-			assert.Greater(t, here, 1)
+		for _, status := range []int{408, 425, 429, 504, 520, 521, 522, 523, 524, 530} {
+			there, here := count(t, read, answer{status: status, body: "{}"})
+			assert.Equal(t, 1, there, status)
+			assert.Greater(t, here, 1, status)
+			there, here = count(t, create, answer{status: status, body: "{}"})
+			assert.Equal(t, 1, there, status)
+			if status == 429 {
+				assert.Greater(t, here, 1)
+				continue
+			}
+			assert.Equal(t, 1, here, status)
+			_, played := scenario{method: create.name, args: create.sample, answers: []answer{{status: status, body: "{}"}}}.play(t)
+			require.Error(t, played.err)
+			assert.Equal(t, status >= 500, errors.Is(played.err, coder.ErrOutcomeUnknown), status)
 		}
 	})
 }

@@ -65,6 +65,18 @@ func TestDifferencesOfStreams(t *testing.T) {
 			assert.Equal(s, object{"code": "connection_failed", "status": 404.0, "sessionId": "none"}, failed)
 			assert.Equal(s, 1, s.connections())
 		})
+		for _, status := range []int{307, 410, 501} {
+			refused := codertest.Fault{Route: "/hub/session/{id}/events", Status: status, Count: -1}
+			contrast(t, func(s *stage) {
+				s.hub.Inject(refused)
+				assert.Equal(s, "max_reconnects_exceeded", s.follow("watcher", nil).untilKind("error")["code"])
+				assert.Equal(s, 4, s.connections())
+			}, func(s *stage) {
+				s.hub.Inject(refused)
+				assert.Equal(s, float64(status), s.follow("watcher", nil).untilKind("error")["status"])
+				assert.Equal(s, 1, s.connections())
+			})
+		}
 	})
 	differ(t, "streams-of-a-session-that-is-over", func(t *testing.T) {
 		contrast(t, func(s *stage) {
@@ -79,6 +91,29 @@ func TestDifferencesOfStreams(t *testing.T) {
 			a.untilKind("end")
 			assert.Equal(s, 1, s.connections())
 		})
+		leaving := func(s *stage, reason string) *actor {
+			a := s.follow("watcher", nil)
+			a.untilType("hydration")
+			if reason == "quit" {
+				s.hub.Inject(codertest.Fault{Method: http.MethodGet, Route: "/hub/session/{id}", Status: http.StatusNotFound,
+					Body: []byte(`{"error":"gone","code":"SESSION_NOT_FOUND"}`)})
+			}
+			s.session.Emit(codertest.Event{Event: "session_shutdown", Category: "session", Payload: object{"reason": reason}})
+			a.untilEvent("session_shutdown")
+			return a
+		}
+		contrast(t, func(s *stage) {
+			a := leaving(s, "quit")
+			_, noticed := a.next(1500 * time.Millisecond)
+			assert.False(s, noticed, "it stays")
+		}, func(s *stage) {
+			leaving(s, "quit").untilKind("end")
+		})
+		stays := func(s *stage) { // the lead goes on: no difference
+			_, noticed := leaving(s, "reload").next(1500 * time.Millisecond)
+			assert.False(s, noticed)
+		}
+		contrast(t, stays, stays)
 	})
 	differ(t, "streams-that-just-end", func(t *testing.T) {
 		ended := func(s *stage, kind string) object {
@@ -100,6 +135,24 @@ func TestDifferencesOfStreams(t *testing.T) {
 			a := s.follow("watcher", func(o *channelOptions) { o.MaxReconnectAttempts = 1 })
 			assert.Equal(s, "max_reconnects_exceeded", a.untilKind("error")["code"])
 			assert.Equal(s, 2, s.connections())
+		})
+	})
+	differ(t, "waits-that-a-stream-asks-for", func(t *testing.T) {
+		down := func(s *stage, delay int) time.Duration {
+			a := s.follow("watcher", func(o *channelOptions) { o.ReconnectDelayMs = delay })
+			a.untilType("hydration")
+			s.session.SendRaw("retry: 1\n\n")
+			s.session.Emit(codertest.Event{Event: "turn_start", Category: "turn"})
+			a.untilEvent("turn_start")
+			began := time.Now()
+			s.session.EndStreams(1000, "")
+			a.untilType("hydration")
+			return time.Since(began)
+		}
+		contrast(t, func(s *stage) {
+			assert.GreaterOrEqual(s, down(s, 1000), 490*time.Millisecond, "half of its default at least")
+		}, func(s *stage) {
+			assert.Less(s, down(s, 0), 490*time.Millisecond, "less than half of the default, which is 1 s as well")
 		})
 	})
 	differ(t, "events-that-make-no-sense", func(t *testing.T) {
@@ -286,6 +339,30 @@ func TestDifferencesOfSockets(t *testing.T) {
 			state, err := conn.GetState(s.soon())
 			require.NoError(s, err)
 			assert.Equal(s, "login", state.SessionName)
+		})
+	})
+	differ(t, "inits-of-another-session", func(t *testing.T) {
+		misroute := func(s *stage) (other string) {
+			client, err := s.hub.NewClient()
+			require.NoError(s, err)
+			created, err := client.CreateSession(s.soon(), coder.CreateSessionRequest{Task: "Another"})
+			require.NoError(s, err)
+			s.tap.misroute(s.session.ID(), created.SessionID)
+			return created.SessionID
+		}
+		contrast(t, func(s *stage) {
+			other := misroute(s)
+			assert.Equal(s, other, s.connect("controller", "controller", nil).untilKind("init")["sessionId"])
+		}, func(s *stage) {
+			other := misroute(s)
+			o := s.options()
+			_, err := o.client(s.T).Connect(s.soon(), o.SessionID, &coder.HubConnectOptions{Role: coder.RoleController})
+			var failed *coder.HubConnError
+			require.ErrorAs(s, err, &failed)
+			assert.Equal(s, coder.ConnFailed, failed.Code)
+			assert.ErrorContains(s, err, other)
+			assert.ErrorContains(s, err, o.SessionID)
+			assert.Equal(s, 1, s.connections())
 		})
 	})
 	differ(t, "pongs-to-own-pings", func(t *testing.T) {

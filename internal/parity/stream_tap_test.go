@@ -35,6 +35,24 @@ type tap struct {
 
 	mu       sync.Mutex
 	passages []*passage
+	wrong    *strings.Replacer // of the query of a socket, nil for none
+}
+
+// misroute lets sockets to one session reach another.
+func (t *tap) misroute(from, to string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.wrong = strings.NewReplacer(url.QueryEscape(from), url.QueryEscape(to))
+}
+
+// query is that of a socket as it reaches the Hub.
+func (t *tap) query(r *http.Request) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.wrong == nil {
+		return r.URL.RawQuery
+	}
+	return t.wrong.Replace(r.URL.RawQuery)
 }
 
 // passage is a request, and what came over the socket that it opened.
@@ -116,7 +134,7 @@ func (t *tap) relay(p *passage, w http.ResponseWriter, r *http.Request) {
 			header.Del(name)
 		}
 	}
-	address := t.hub.URL() + r.URL.Path + "?" + r.URL.RawQuery
+	address := t.hub.URL() + r.URL.Path + "?" + t.query(r)
 	hub, response, err := websocket.Dial(r.Context(), address, &websocket.DialOptions{HTTPClient: t.dial, HTTPHeader: header})
 	if err != nil {
 		status := http.StatusBadGateway
