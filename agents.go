@@ -43,81 +43,77 @@ const (
 
 // CreateCustomAgentRequest describes an agent. Slug, DisplayName and Instructions are required.
 type CreateCustomAgentRequest struct {
-	// Slug is the stable short name. Required.
+	// Slug is a stable short name: sessions and workspaces name the agent by it once it is published.
+	// Required.
 	Slug string `json:"slug"`
 	// DisplayName is for people. Required.
 	DisplayName string `json:"displayName"`
 	// Instructions is the system prompt. Required.
 	Instructions string `json:"instructions"`
-	// Description says what the agent is for.
+	// Description tells people what the agent is for.
 	Description string `json:"description,omitzero"`
-	// Model overrides the model.
-	Model string `json:"model,omitzero"`
-	// ThinkingLevel is how much the model thinks.
+
+	// Model and ThinkingLevel override the defaults.
+	Model         string                   `json:"model,omitzero"`
 	ThinkingLevel CustomAgentThinkingLevel `json:"thinkingLevel,omitzero"`
-	// HeadlessCompatible says whether it works without a person.
+	// HeadlessCompatible says that the agent works without a person.
 	HeadlessCompatible *bool `json:"headlessCompatible,omitzero"`
-	// Tools are the tools it may use.
-	Tools []CustomAgentTool `json:"tools,omitzero"`
-	// ServiceTools are the tools of the Hub it may use.
+
+	// The tools the agent may use: on the files of the session, and those of the Hub.
+	Tools        []CustomAgentTool        `json:"tools,omitzero"`
 	ServiceTools []CustomAgentServiceTool `json:"serviceTools,omitzero"`
-	// SavedSkillIDs are ids of saved skills. The agent gets them as they are now.
+
+	// SavedSkillIDs selects skills by [SavedSkill].ID. The agent gets them as they are now: later changes to
+	// them do not reach it.
 	SavedSkillIDs []string `json:"savedSkillIds,omitzero"`
-	// CompanionAgents are the agents that come along.
+	// CompanionAgents come along wherever the agent is used.
 	CompanionAgents []string `json:"companionAgents,omitzero"`
 }
 
 // UpdateCustomAgentRequest says what to change in the draft of an agent. A member that is nil or
 // absent is left as it is; a list replaces the stored one, and an empty list clears it. [Null]
-// clears what can be null.
+// clears what can be null. The members mean what they mean in [CreateCustomAgentRequest].
 type UpdateCustomAgentRequest struct {
-	// Slug is the new stable short name.
-	Slug *string `json:"slug,omitzero"`
-	// DisplayName is the new name for people.
-	DisplayName *string `json:"displayName,omitzero"`
-	// Instructions is the new system prompt.
-	Instructions *string `json:"instructions,omitzero"`
-	// Description says what the agent is for; null clears it.
-	Description Nullable[string] `json:"description,omitzero"`
-	// Model overrides the model; null clears it.
-	Model Nullable[string] `json:"model,omitzero"`
-	// ThinkingLevel is how much the model thinks; null clears it.
-	ThinkingLevel Nullable[CustomAgentThinkingLevel] `json:"thinkingLevel,omitzero"`
-	// HeadlessCompatible says whether it works without a person.
-	HeadlessCompatible *bool `json:"headlessCompatible,omitzero"`
-	// Tools are the new tools it may use.
-	Tools []CustomAgentTool `json:"tools,omitzero"`
-	// ServiceTools are the new tools of the Hub it may use.
-	ServiceTools []CustomAgentServiceTool `json:"serviceTools,omitzero"`
-	// SavedSkillIDs are ids of its new saved skills. The agent gets them as they are now.
-	SavedSkillIDs []string `json:"savedSkillIds,omitzero"`
-	// CompanionAgents are the new agents that come along.
-	CompanionAgents []string `json:"companionAgents,omitzero"`
+	// What the agent is called and told.
+	Slug         *string          `json:"slug,omitzero"`
+	DisplayName  *string          `json:"displayName,omitzero"`
+	Instructions *string          `json:"instructions,omitzero"`
+	Description  Nullable[string] `json:"description,omitzero"`
+
+	// How it runs.
+	Model              Nullable[string]                   `json:"model,omitzero"`
+	ThinkingLevel      Nullable[CustomAgentThinkingLevel] `json:"thinkingLevel,omitzero"`
+	HeadlessCompatible *bool                              `json:"headlessCompatible,omitzero"`
+
+	// What it may use, and who comes along.
+	Tools           []CustomAgentTool        `json:"tools,omitzero"`
+	ServiceTools    []CustomAgentServiceTool `json:"serviceTools,omitzero"`
+	SavedSkillIDs   []string                 `json:"savedSkillIds,omitzero"`
+	CompanionAgents []string                 `json:"companionAgents,omitzero"`
 }
 
 // CustomAgentSnapshot is what an agent is made of, at one time.
 type CustomAgentSnapshot struct {
-	// Slug is the stable short name.
+	// Slug is a stable short name.
 	Slug string `json:"slug"`
-	// DisplayName is for people.
-	DisplayName string `json:"displayName"`
-	// Description says what the agent is for.
-	Description string `json:"description,omitzero"`
-	// Instructions is the system prompt.
+	// DisplayName and Description are for people, Instructions is the system prompt.
+	DisplayName  string `json:"displayName"`
+	Description  string `json:"description,omitzero"`
 	Instructions string `json:"instructions"`
-	// Model overrides the model.
-	Model string `json:"model,omitzero"`
-	// ThinkingLevel is how much the model thinks.
+
+	// Model and ThinkingLevel override the defaults where they are set.
+	Model         string                   `json:"model,omitzero"`
 	ThinkingLevel CustomAgentThinkingLevel `json:"thinkingLevel,omitzero"`
-	// HeadlessCompatible says that it works without a person.
+	// HeadlessCompatible says that the agent works without a person.
 	HeadlessCompatible bool `json:"headlessCompatible"`
-	// Tools are the tools it may use.
-	Tools []CustomAgentTool `json:"tools"`
-	// ServiceTools are the tools of the Hub it may use.
+
+	// The tools the agent may use: on the files of the session, and those of the Hub.
+	Tools        []CustomAgentTool        `json:"tools"`
 	ServiceTools []CustomAgentServiceTool `json:"serviceTools"`
-	// SavedSkills are the skills it has.
+
+	// SavedSkills are the skills as they were when the agent got them.
 	SavedSkills []SkillRef `json:"savedSkills"`
-	// CompanionAgents are the agents that come along.
+	// CompanionAgents come along wherever the agent is used.
 	CompanionAgents []string `json:"companionAgents,omitzero"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`
@@ -126,46 +122,42 @@ type CustomAgentSnapshot struct {
 // CustomAgentVersion is a version of an agent. Once published it never changes.
 type CustomAgentVersion struct {
 	CustomAgentSnapshot
-	// ID is the id of the version.
-	ID string `json:"id"`
-	// AgentID is the id of the agent.
+	// ID names the version, AgentID the agent.
+	ID      string `json:"id"`
 	AgentID string `json:"agentId"`
 	// Version counts the versions of an agent upwards.
 	Version int `json:"version"`
-	// CreatedByUserID is the user who published it.
-	CreatedByUserID string `json:"createdByUserId"`
-	// CreatedAt is when it was published.
-	CreatedAt time.Time `json:"createdAt,omitzero"`
+	// CreatedByUserID is the user who published it, CreatedAt the time of that.
+	CreatedByUserID string    `json:"createdByUserId"`
+	CreatedAt       time.Time `json:"createdAt,omitzero"`
 }
 
 // CustomAgent is an agent that a user has made: what it is made of now and, in Published and Draft,
 // what its last version and its draft are made of.
 type CustomAgent struct {
 	CustomAgentSnapshot
-	// ID is the id.
+	// ID is what every method that takes an agent wants. They take the slug too.
 	ID string `json:"id"`
-	// OwnerUserID is the user it belongs to.
+	// OwnerUserID is the only user who may change the agent.
 	OwnerUserID string `json:"ownerUserId"`
-	// Lifecycle is where it stands.
+	// Lifecycle tells a draft from a published agent and one that is out of use.
 	Lifecycle CustomAgentLifecycle `json:"lifecycle"`
 	// Visibility says who may see it.
 	Visibility CustomAgentVisibility `json:"visibility"`
-	// CreatedAt is when it was created.
+	// When the agent was created, and when it was changed last.
 	CreatedAt time.Time `json:"createdAt,omitzero"`
-	// UpdatedAt is when it was changed last.
 	UpdatedAt time.Time `json:"updatedAt,omitzero"`
-	// HasPublishedVersion says that it was published.
-	HasPublishedVersion bool `json:"hasPublishedVersion"`
-	// HasUnpublishedChanges says that its draft differs from its last version.
-	HasUnpublishedChanges bool `json:"hasUnpublishedChanges"`
-	// LatestPublishedVersion is its last version; 0 if there is none.
-	LatestPublishedVersion int `json:"latestPublishedVersion,omitzero"`
-	// LatestPublishedAt is when it was published last.
-	LatestPublishedAt time.Time `json:"latestPublishedAt,omitzero"`
-	// Published is its last version; nil if there is none.
-	Published *CustomAgentVersion `json:"published,omitzero"`
-	// Draft is its draft, which only its owner sees.
-	Draft *CustomAgentSnapshot `json:"draft,omitzero"`
+
+	// HasUnpublishedChanges says that the draft differs from the last version. LatestPublishedVersion is 0,
+	// and LatestPublishedAt zero, if there is none.
+	HasPublishedVersion    bool      `json:"hasPublishedVersion"`
+	HasUnpublishedChanges  bool      `json:"hasUnpublishedChanges"`
+	LatestPublishedVersion int       `json:"latestPublishedVersion,omitzero"`
+	LatestPublishedAt      time.Time `json:"latestPublishedAt,omitzero"`
+
+	// Published is the last version, nil if there is none. Draft is only for the owner to see.
+	Published *CustomAgentVersion  `json:"published,omitzero"`
+	Draft     *CustomAgentSnapshot `json:"draft,omitzero"`
 }
 
 // customAgentAnswer is an agent as it is on the wire.
@@ -188,7 +180,7 @@ type ListCustomAgentsParams struct {
 
 // CustomAgentListResponse lists agents.
 type CustomAgentListResponse struct {
-	// Agents are the agents, all of them.
+	// Agents has all agents the caller can see.
 	Agents []CustomAgent `json:"agents"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`
@@ -200,7 +192,7 @@ func (r *CustomAgentListResponse) problem() error {
 
 // CustomAgentVersionListResponse lists the versions of an agent.
 type CustomAgentVersionListResponse struct {
-	// Versions are the versions, all of them. The Hub promises no order.
+	// Versions has all versions. The Hub promises no order.
 	Versions []CustomAgentVersion `json:"versions"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`

@@ -38,23 +38,22 @@ const (
 	BuilderActionFailed    AgentBuilderActionStatus = "failed"
 )
 
-// CreateAgentBuilderSessionRequest describes an agent-builder session. Every member is optional;
-// what it starts from decides what is needed.
+// CreateAgentBuilderSessionRequest describes an agent-builder session. Every member is optional, save
+// those that Mode needs.
 type CreateAgentBuilderSessionRequest struct {
 	// Label is the display name. Default: the Hub's.
 	Label string `json:"label,omitzero"`
-	// Prompt says what to pay attention to.
+	// Prompt tells the builder what to pay attention to.
 	Prompt string `json:"prompt,omitzero"`
-	// Mode says what it starts from. Default: from_session if SourceSessionID is set, else edit if
-	// TargetAgentID or TargetAgentSlug is, else new.
+	// Mode says what the builder starts from. Default: from_session if SourceSessionID is set, else edit
+	// if TargetAgentID or TargetAgentSlug is, else new.
 	Mode AgentBuilderSessionMode `json:"mode,omitzero"`
 	// Visibility says who may see the session. Default: the Hub's, which is private.
 	Visibility SessionVisibility `json:"visibility,omitzero"`
 	// SourceSessionID is the session to learn from. Required for from_session.
 	SourceSessionID string `json:"sourceSessionId,omitzero"`
-	// TargetAgentID is the id of the agent to edit. Required for edit, unless TargetAgentSlug is set.
-	TargetAgentID string `json:"targetAgentId,omitzero"`
-	// TargetAgentSlug is the slug of the agent to edit.
+	// The agent to edit, by id or by slug. One of them is required for edit.
+	TargetAgentID   string `json:"targetAgentId,omitzero"`
 	TargetAgentSlug string `json:"targetAgentSlug,omitzero"`
 }
 
@@ -71,19 +70,16 @@ func (r *CreateAgentBuilderSessionRequest) mode() AgentBuilderSessionMode {
 	return BuilderModeNew
 }
 
-// AgentBuilderSessionState is what an agent-builder session has come to.
+// AgentBuilderSessionState tells how far an agent-builder session is.
 type AgentBuilderSessionState struct {
-	// Mode is what the session started from.
-	Mode AgentBuilderSessionMode `json:"mode"`
-	// SourceSession is the session it learns from.
+	// Mode says what the builder started from: SourceSession, TargetAgent, or neither.
+	Mode          AgentBuilderSessionMode    `json:"mode"`
 	SourceSession *AgentBuilderSourceSession `json:"sourceSession,omitzero"`
-	// TargetAgent is the agent it edits.
-	TargetAgent *AgentBuilderTargetAgent `json:"targetAgent,omitzero"`
-	// Durable is what of its work is stored.
-	Durable *AgentBuilderDurableState `json:"durable,omitzero"`
-	// LastAction is the last thing it did to an agent.
-	LastAction *AgentBuilderActionState `json:"lastAction,omitzero"`
-	// Proposal is the agent as it proposes it. Lists of sessions leave it out.
+	TargetAgent   *AgentBuilderTargetAgent   `json:"targetAgent,omitzero"`
+	// Durable names what the builder has stored so far, LastAction is the last thing it did.
+	Durable    *AgentBuilderDurableState `json:"durable,omitzero"`
+	LastAction *AgentBuilderActionState  `json:"lastAction,omitzero"`
+	// Proposal is the agent as the builder would make it now. Lists of sessions leave it out.
 	Proposal *AgentBuilderProposal `json:"proposal,omitzero"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`
@@ -91,74 +87,61 @@ type AgentBuilderSessionState struct {
 
 // AgentBuilderSourceSession is the session that an agent-builder session learns from.
 type AgentBuilderSourceSession struct {
-	// SessionID is its id.
+	// Label is the display name.
 	SessionID string `json:"sessionId"`
-	// Label is its display name.
-	Label string `json:"label,omitzero"`
+	Label     string `json:"label,omitzero"`
 }
 
 // AgentBuilderTargetAgent is the agent that an agent-builder session edits.
 type AgentBuilderTargetAgent struct {
-	// Slug is its stable short name.
-	Slug string `json:"slug"`
-	// AgentID is its id.
-	AgentID string `json:"agentId,omitzero"`
-	// DisplayName is for people.
+	// DisplayName is for people. Only Slug is always there.
+	Slug        string `json:"slug"`
+	AgentID     string `json:"agentId,omitzero"`
 	DisplayName string `json:"displayName,omitzero"`
 }
 
-// AgentBuilderDurableState is what an agent-builder session has stored.
+// AgentBuilderDurableState names what an agent-builder session has stored.
 type AgentBuilderDurableState struct {
-	// DraftAgentID is the id of the agent whose draft it writes.
-	DraftAgentID string `json:"draftAgentId,omitzero"`
-	// DraftAgentSlug is the slug of that agent.
+	// The agent whose draft the builder writes.
+	DraftAgentID   string `json:"draftAgentId,omitzero"`
 	DraftAgentSlug string `json:"draftAgentSlug,omitzero"`
-	// LastPublishedVersion is the version it published last.
+	// LastPublishedVersion is 0 until the builder has published one.
 	LastPublishedVersion int `json:"lastPublishedVersion,omitzero"`
 }
 
 // AgentBuilderActionState is something an agent-builder session did to an agent.
 type AgentBuilderActionState struct {
-	// Kind is what it did.
-	Kind AgentBuilderActionKind `json:"kind"`
-	// Status is how it ended.
-	Status AgentBuilderActionStatus `json:"status"`
-	// OccurredAt is when.
-	OccurredAt time.Time `json:"occurredAt,omitzero"`
-	// Message says more, for people.
+	// What was done, whether it worked, and when.
+	Kind       AgentBuilderActionKind   `json:"kind"`
+	Status     AgentBuilderActionStatus `json:"status"`
+	OccurredAt time.Time                `json:"occurredAt,omitzero"`
+	// Message tells people more.
 	Message string `json:"message,omitzero"`
-	// AgentID is the agent's id.
-	AgentID string `json:"agentId,omitzero"`
-	// AgentSlug is the agent's slug.
-	AgentSlug string `json:"agentSlug,omitzero"`
-	// PublishedVersion is the version that was published.
-	PublishedVersion int `json:"publishedVersion,omitzero"`
+	// The agent it was done to, and the version if one was published.
+	AgentID          string `json:"agentId,omitzero"`
+	AgentSlug        string `json:"agentSlug,omitzero"`
+	PublishedVersion int    `json:"publishedVersion,omitzero"`
 }
 
-// AgentBuilderProposal is an agent that is not stored yet. Every member is optional.
+// AgentBuilderProposal is an agent that is not stored yet. Every member is optional, and means what it
+// means in [CustomAgentSnapshot].
 type AgentBuilderProposal struct {
-	// Slug is the stable short name.
-	Slug string `json:"slug,omitzero"`
-	// DisplayName is for people.
-	DisplayName string `json:"displayName,omitzero"`
-	// Description says what the agent is for.
-	Description string `json:"description,omitzero"`
-	// Instructions is the system prompt.
+	// What the agent is called and told.
+	Slug         string `json:"slug,omitzero"`
+	DisplayName  string `json:"displayName,omitzero"`
+	Description  string `json:"description,omitzero"`
 	Instructions string `json:"instructions,omitzero"`
-	// Model overrides the model.
-	Model string `json:"model,omitzero"`
-	// ThinkingLevel is how much the model thinks.
-	ThinkingLevel CustomAgentThinkingLevel `json:"thinkingLevel,omitzero"`
-	// HeadlessCompatible says whether it works without a person; nil: not said.
-	HeadlessCompatible *bool `json:"headlessCompatible,omitzero"`
-	// Tools are the tools it may use.
-	Tools []CustomAgentTool `json:"tools,omitzero"`
-	// ServiceTools are the tools of the Hub it may use.
-	ServiceTools []CustomAgentServiceTool `json:"serviceTools,omitzero"`
-	// SavedSkills are the skills it has.
-	SavedSkills []SkillRef `json:"savedSkills,omitzero"`
-	// CompanionAgents are the agents that come along.
-	CompanionAgents []string `json:"companionAgents,omitzero"`
+
+	// How it runs. HeadlessCompatible is nil if the builder has not decided.
+	Model              string                   `json:"model,omitzero"`
+	ThinkingLevel      CustomAgentThinkingLevel `json:"thinkingLevel,omitzero"`
+	HeadlessCompatible *bool                    `json:"headlessCompatible,omitzero"`
+
+	// What it may use, and who comes along.
+	Tools           []CustomAgentTool        `json:"tools,omitzero"`
+	ServiceTools    []CustomAgentServiceTool `json:"serviceTools,omitzero"`
+	SavedSkills     []SkillRef               `json:"savedSkills,omitzero"`
+	CompanionAgents []string                 `json:"companionAgents,omitzero"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`
 }

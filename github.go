@@ -11,11 +11,10 @@ import (
 type GitHubAccountListResponse struct {
 	// Connected says that the caller has connected GitHub. If not, there are no accounts.
 	Connected bool `json:"connected"`
-	// Username is the caller's name at GitHub.
-	Username string `json:"username,omitzero"`
-	// AvatarURL is a picture of the caller.
+	// Username and AvatarURL, the address of a picture, are the caller's at GitHub.
+	Username  string `json:"username,omitzero"`
 	AvatarURL string `json:"avatarUrl,omitzero"`
-	// Accounts are the accounts.
+	// Accounts has those that have installed the GitHub App: users and organizations.
 	Accounts []GitHubAccount `json:"accounts"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`
@@ -27,17 +26,15 @@ func (r *GitHubAccountListResponse) problem() error {
 
 // GitHubAccount is a user or an organization at GitHub that has installed the GitHub App.
 type GitHubAccount struct {
-	// InstallationID is the id of that installation.
+	// InstallationID names the installation of the App at GitHub, IntegrationID the Hub's record of it.
 	InstallationID string `json:"installationId"`
-	// IntegrationID is the id of the Hub's own record.
-	IntegrationID string `json:"integrationId"`
-	// AccountID is the id of the account, as ListGitHubRepos wants it.
-	AccountID string `json:"accountId"`
-	// AccountName is the name of the account.
+	IntegrationID  string `json:"integrationId"`
+	// AccountID is what [Client.ListGitHubRepos] takes.
+	AccountID   string `json:"accountId"`
 	AccountName string `json:"accountName"`
 	// AccountType is "User" or "Organization".
 	AccountType string `json:"accountType"`
-	// AvatarURL is a picture of the account.
+	// AvatarURL is the address of a picture.
 	AvatarURL string `json:"avatarUrl,omitzero"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`
@@ -45,11 +42,10 @@ type GitHubAccount struct {
 
 // GitHubRepositoryListResponse lists the repositories of a GitHub account.
 type GitHubRepositoryListResponse struct {
-	// AccountID is the id of the account.
+	// AccountID is the id that was asked for.
 	AccountID string `json:"accountId"`
-	// TotalCount is the number of repositories.
-	TotalCount int `json:"totalCount"`
-	// Repositories are the repositories.
+	// TotalCount is the number of repositories, as the Hub counts them.
+	TotalCount   int                `json:"totalCount"`
 	Repositories []GitHubRepository `json:"repositories"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`
@@ -64,27 +60,23 @@ func (r *GitHubRepositoryListResponse) problem() error {
 
 // GitHubRepository is a repository at GitHub.
 type GitHubRepository struct {
-	// ID is the id of the repository at GitHub.
-	ID int64 `json:"id"`
-	// Name is the short name.
-	Name string `json:"name"`
-	// FullName is owner/name.
+	// ID is GitHub's. FullName is owner/name.
+	ID       int64  `json:"id"`
+	Name     string `json:"name"`
 	FullName string `json:"fullName"`
-	// Private says that it is not public.
+	// Private says that the repository is not public.
 	Private bool `json:"private"`
-	// DefaultBranch is its default branch.
+	// DefaultBranch may be empty.
 	DefaultBranch string `json:"defaultBranch,omitzero"`
-	// CloneURL is the address to clone from.
+	// CloneURL is for Git, HTMLURL for browsers.
 	CloneURL string `json:"cloneUrl"`
-	// HTMLURL is the web address.
-	HTMLURL string `json:"htmlUrl"`
+	HTMLURL  string `json:"htmlUrl"`
 	// Visibility is "public", "private" or another.
 	Visibility string `json:"visibility,omitzero"`
-	// Archived says that it is read-only.
+	// Archived says that the repository is read-only, Disabled that GitHub has disabled it.
 	Archived bool `json:"archived"`
-	// Disabled says that GitHub has disabled it.
 	Disabled bool `json:"disabled"`
-	// Owner is the account it belongs to.
+	// Owner is a user or an organization.
 	Owner GitHubRepositoryOwner `json:"owner"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`
@@ -99,9 +91,8 @@ func (r *GitHubRepository) identity() string {
 
 // GitHubRepositoryOwner is the account a repository belongs to.
 type GitHubRepositoryOwner struct {
-	// Login is the name of the account.
-	Login string `json:"login"`
-	// AvatarURL is a picture of the account.
+	// Login is the name of the account, AvatarURL the address of a picture.
+	Login     string `json:"login"`
 	AvatarURL string `json:"avatarUrl,omitzero"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`

@@ -17,42 +17,44 @@ import (
 )
 
 // UpdateSessionRequest says what to change. A nil member is left as it is; a list replaces the
-// stored one, and an empty list clears it. What is not here is fixed when a session is created.
+// stored one, and an empty list clears it. What has no member here, such as the environment, is
+// fixed when a session is created.
 type UpdateSessionRequest struct {
-	// Label is the new display name.
+	// Label replaces the display name.
 	Label *string `json:"label,omitzero"`
-	// Agent is the id of the new default agent.
-	Agent *string `json:"agent,omitzero"`
-	// DefaultAgent is the same as Agent under its newer name, and wins if both are given.
+
+	// DefaultAgent is the id of the agent that prompts go to. Agent is the older name of the same thing:
+	// DefaultAgent wins if both are given.
+	Agent        *string `json:"agent,omitzero"`
 	DefaultAgent *string `json:"defaultAgent,omitzero"`
+
 	// Visibility says who may see the session.
 	Visibility *SessionVisibility `json:"visibility,omitzero"`
-	// Tags are the new tags.
-	Tags []string `json:"tags,omitzero"`
-	// Skills are the new attached skills.
-	Skills []SkillRef `json:"skills,omitzero"`
-	// EnabledAgents are the new agents that may take part.
-	EnabledAgents []string `json:"enabledAgents,omitzero"`
+
+	// Lists: what the session can be filtered by, the skills that are attached to it, and the agents
+	// that may take part in it.
+	Tags          []string   `json:"tags,omitzero"`
+	Skills        []SkillRef `json:"skills,omitzero"`
+	EnabledAgents []string   `json:"enabledAgents,omitzero"`
 }
 
-// UpdateSessionResponse says what a session has become. A Hub may leave out all but the id.
+// UpdateSessionResponse is the session after an update. Only SessionID is always there: a Hub may
+// leave out the rest.
 type UpdateSessionResponse struct {
-	// SessionID is the id of the session.
+	// SessionID is the id that was asked for.
 	SessionID string `json:"sessionId"`
-	// Label is its display name.
-	Label string `json:"label,omitzero"`
-	// Visibility says who may see it.
-	Visibility SessionVisibility `json:"visibility,omitzero"`
-	// Tags are its tags.
-	Tags []string `json:"tags,omitzero"`
-	// Skills are its attached skills.
-	Skills []SkillRef `json:"skills,omitzero"`
-	// DefaultAgent is the agent that prompts go to; null if there is none.
-	DefaultAgent Nullable[string] `json:"defaultAgent,omitzero"`
-	// EnabledAgents are the agents that may take part.
-	EnabledAgents []string `json:"enabledAgents,omitzero"`
-	// Metadata is what it was created with.
+
+	// The values that an update can change, as they are now. DefaultAgent is null if there is none.
+	Label         string            `json:"label,omitzero"`
+	Visibility    SessionVisibility `json:"visibility,omitzero"`
+	Tags          []string          `json:"tags,omitzero"`
+	Skills        []SkillRef        `json:"skills,omitzero"`
+	DefaultAgent  Nullable[string]  `json:"defaultAgent,omitzero"`
+	EnabledAgents []string          `json:"enabledAgents,omitzero"`
+
+	// Metadata is what the session was created with.
 	Metadata map[string]any `json:"metadata,omitzero"`
+
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`
 }
@@ -61,9 +63,9 @@ func (r *UpdateSessionResponse) problem() error { return missingText("sessionId"
 
 func (r *UpdateSessionResponse) namedSession() string { return r.SessionID }
 
-// SessionListItem is a session as lists have it.
+// SessionListItem is a session as lists show it.
 type SessionListItem struct {
-	// SessionID is the id.
+	// SessionID is what every method that takes a session wants.
 	SessionID string `json:"sessionId"`
 	// Label is the display name. It may be empty.
 	Label string `json:"label"`
@@ -74,88 +76,86 @@ type SessionListItem struct {
 	Mode SessionMode `json:"mode"`
 	// Visibility says who may see it.
 	Visibility SessionVisibility `json:"visibility"`
-	// Owner is the user it belongs to.
-	Owner *SessionOwner `json:"owner,omitzero"`
-	// Origin is where it was created from.
+
+	// Owner is nil, and Origin too, if the Hub does not tell them. Origin says by which kind of program
+	// the session was created.
+	Owner  *SessionOwner  `json:"owner,omitzero"`
 	Origin *SessionOrigin `json:"origin,omitzero"`
-	// Repo is the main repository.
-	Repo *SessionRepositoryRef `json:"repo,omitzero"`
-	// Repos are all repositories.
+
+	// Repo is the main repository, Repos has all of them.
+	Repo  *SessionRepositoryRef  `json:"repo,omitzero"`
 	Repos []SessionRepositoryRef `json:"repos,omitzero"`
-	// Workspace is the workspace it was started from.
+	// Workspace is nil if the session was not started from one.
 	Workspace *SessionWorkspace `json:"workspace,omitzero"`
-	// SessionKind is the Hub's own category.
-	SessionKind string `json:"sessionKind,omitzero"`
-	// ParentSessionID is the session this one was derived from.
-	ParentSessionID string `json:"parentSessionId,omitzero"`
-	// CoordinationJobID is the orchestration job it belongs to.
+
+	// SessionKind is a category of the Hub's own. ParentSessionID is set if the session was derived from
+	// another one, CoordinationJobID if it works for an orchestration job.
+	SessionKind       string `json:"sessionKind,omitzero"`
+	ParentSessionID   string `json:"parentSessionId,omitzero"`
 	CoordinationJobID string `json:"coordinationJobId,omitzero"`
-	// WorkflowMode says how it works on its task.
-	WorkflowMode WorkflowMode `json:"workflowMode"`
-	// LoopStatus is the status of the loop, in loop mode.
-	LoopStatus LoopStatus `json:"loopStatus,omitzero"`
-	// LoopIteration is the iteration of the loop, in loop mode.
-	LoopIteration int `json:"loopIteration,omitzero"`
-	// CreatedAt is when it was created.
-	CreatedAt time.Time `json:"createdAt,omitzero"`
-	// LastActivityAt is when something happened last.
+
+	// WorkflowMode says how the session works on its task. LoopStatus and LoopIteration tell how far a
+	// loop is, and are empty in any other mode.
+	WorkflowMode  WorkflowMode `json:"workflowMode"`
+	LoopStatus    LoopStatus   `json:"loopStatus,omitzero"`
+	LoopIteration int          `json:"loopIteration,omitzero"`
+
+	// LastActivityAt is the time of the last activity. A detail may leave it out.
+	CreatedAt      time.Time `json:"createdAt,omitzero"`
 	LastActivityAt time.Time `json:"lastActivityAt,omitzero"`
-	// TaskCount is the number of tasks so far.
-	TaskCount int `json:"taskCount"`
-	// SubAgentCount is the number of sub-agents.
-	SubAgentCount int `json:"subAgentCount"`
-	// ObserverCount is the number of observers.
-	ObserverCount int `json:"observerCount"`
-	// ParticipantCount is the number of participants of any kind.
+
+	// Counts: the tasks so far, the sub-agents, those who watch, and everybody who takes part. A detail
+	// may leave them out.
+	TaskCount        int `json:"taskCount"`
+	SubAgentCount    int `json:"subAgentCount"`
+	ObserverCount    int `json:"observerCount"`
 	ParticipantCount int `json:"participantCount"`
-	// Tags are its tags.
-	Tags []string `json:"tags"`
-	// Skills are its attached skills.
+
+	// Tags are what the session can be filtered by, Skills what is attached to it.
+	Tags   []string   `json:"tags"`
 	Skills []SkillRef `json:"skills"`
-	// EnabledAgents are the agents that may take part.
+	// EnabledAgents may take part in the session.
 	EnabledAgents []string `json:"enabledAgents,omitzero"`
-	// Builder is what an agent-builder session has come to; nil for other sessions.
+	// Builder tells how far an agent-builder session is; nil for other sessions.
 	Builder *AgentBuilderSessionState `json:"builder,omitzero"`
-	// DefaultAgent is the agent that prompts go to.
+	// DefaultAgent is the agent that prompts go to. It is empty if there is none.
 	DefaultAgent string `json:"defaultAgent,omitzero"`
-	// Bucket is the group the Hub sorts it into.
+	// Bucket is the group that the Hub sorts the session into.
 	Bucket SessionBucket `json:"bucket"`
-	// RuntimeAvailable says that its runtime can be reached now.
+
+	// What can be done now: RuntimeAvailable says that the runtime can be reached, ControlAvailable that
+	// the session takes commands, ManageAvailable that it can be managed, WakeAvailable that
+	// [Client.ResumeSession] can wake it.
 	RuntimeAvailable bool `json:"runtimeAvailable"`
-	// ControlAvailable says that it can be controlled now.
 	ControlAvailable bool `json:"controlAvailable"`
-	// ManageAvailable says that it can be managed now.
-	ManageAvailable bool `json:"manageAvailable,omitzero"`
-	// WakeAvailable says that it can be woken with ResumeSession.
-	WakeAvailable bool `json:"wakeAvailable"`
-	// HistoryOnly says that it is over, and can only be replayed.
+	ManageAvailable  bool `json:"manageAvailable,omitzero"`
+	WakeAvailable    bool `json:"wakeAvailable"`
+	// HistoryOnly says that the session is over and can only be replayed.
 	HistoryOnly bool `json:"historyOnly"`
-	// LiveExpected says that somebody should be connected to it.
+	// LiveExpected says that the Hub expects a live connection.
 	LiveExpected bool `json:"liveExpected"`
+
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // SessionOwner is the user a session belongs to.
 type SessionOwner struct {
-	// UserID is the id of the user.
+	// Name is for people, and may be empty.
 	UserID string `json:"userId"`
-	// Name is for people.
-	Name string `json:"name,omitzero"`
+	Name   string `json:"name,omitzero"`
 }
 
 // SessionWorkspace is the workspace a session was started from.
 type SessionWorkspace struct {
-	// ID is the id of the workspace.
-	ID string `json:"id"`
-	// Name is its name.
-	Name string `json:"name"`
-	// Scope says who owns it.
+	// ID is what [Client.GetWorkspace] takes, Name is for people, Scope says who owns the workspace.
+	ID    string         `json:"id"`
+	Name  string         `json:"name"`
 	Scope WorkspaceScope `json:"scope"`
 }
 
-// SessionOrigin is where a session was created from. In JSON it is an object or just its type, so
-// that it has JSON methods on every version of Go.
+// SessionOrigin tells by which kind of program a session was created. In JSON it is an object or just
+// its type, so that it has JSON methods on every version of Go.
 type SessionOrigin struct {
 	// Type is "web", "desktop", "tui", "sdk" or another.
 	Type string
@@ -203,11 +203,11 @@ type Session struct {
 	SessionListItem
 	// Task is the first prompt.
 	Task string `json:"task,omitzero"`
-	// Env are the environment variables of the runtime.
+	// Env is the environment of the runtime, fixed when the session was created.
 	Env map[string]string `json:"env,omitzero"`
-	// Metadata is what it was created with.
+	// Metadata is what the session was created with.
 	Metadata map[string]any `json:"metadata,omitzero"`
-	// UpdatedAt is when it was changed last.
+	// UpdatedAt is the time of the last change to the session's record.
 	UpdatedAt time.Time `json:"updatedAt,omitzero"`
 }
 
@@ -221,9 +221,8 @@ type ListSessionsParams struct {
 	Search string
 	// IncludeArchived lists archived sessions too.
 	IncludeArchived bool
-	// Limit is the largest number of sessions to return.
-	Limit int
-	// Offset is the number of sessions to pass over.
+	// Limit is the size of the page, Offset the number of sessions before it.
+	Limit  int
 	Offset int
 }
 
@@ -231,7 +230,7 @@ type ListSessionsParams struct {
 type ListConnectableSessionsParams struct {
 	// Search looks through title, task and metadata.
 	Search string
-	// Limit is the largest number of sessions to return. 0: all.
+	// Limit is the largest number of sessions to return; 0 means all.
 	Limit int
 	// Offset is the number of connectable sessions to pass over.
 	Offset int
@@ -239,31 +238,29 @@ type ListConnectableSessionsParams struct {
 
 // SessionListResponse is a page of sessions.
 type SessionListResponse struct {
-	// Sessions are the sessions of the page.
+	// Sessions may come in any order.
 	Sessions []SessionListItem `json:"sessions"`
-	// SandboxSessions are sandboxes that the Hub lists besides the sessions.
+	// SandboxSessions are sandboxes that the Hub lists beside the sessions.
 	SandboxSessions []SandboxSessionListItem `json:"sandboxSessions,omitzero"`
-	// Total is the number of sessions there are, on all pages.
+	// Total is the number of sessions on all pages, as the Hub counts them. It may count more than the
+	// pages hold.
 	Total int `json:"total"`
-	// Limit is the limit that was applied, where it is known.
-	Limit int `json:"limit,omitzero"`
-	// Offset is the offset that was applied, where it is known.
+	// Limit and Offset are set by [Client.ListConnectableSessions] only: the Hub does not repeat them.
+	Limit  int `json:"limit,omitzero"`
 	Offset int `json:"offset,omitzero"`
 }
 
 // SandboxSessionListItem is a sandbox in a list of sessions.
 type SandboxSessionListItem struct {
-	// SessionID is the id of its session.
+	// SessionID names the session that runs in the sandbox SandboxID.
 	SessionID string `json:"sessionId"`
-	// SandboxID is the id of the sandbox.
 	SandboxID string `json:"sandboxId"`
 	// Status is free text.
 	Status string `json:"status"`
-	// Task is the first prompt.
-	Task string `json:"task,omitzero"`
-	// Metadata is what the session was created with.
+	// Task is the first prompt of the session, Metadata what it was created with.
+	Task     string         `json:"task,omitzero"`
 	Metadata map[string]any `json:"metadata,omitzero"`
-	// WSConnected says that it is connected to the Hub.
+	// WSConnected says that the sandbox is connected to the Hub.
 	WSConnected bool `json:"wsConnected"`
 }
 

@@ -12,88 +12,91 @@ type CreateSessionRequest struct {
 	Task string `json:"task"`
 	// Label is the display name. Default: the beginning of the task.
 	Label string `json:"label,omitzero"`
-	// Agent is the id of the agent that prompts go to by default.
-	Agent string `json:"agent,omitzero"`
-	// DefaultAgent is the same as Agent under its newer name, and wins if both are given.
+
+	// DefaultAgent is the id of the agent that prompts go to; a custom agent must have been published.
+	// Agent is the older name of the same thing: DefaultAgent wins if both are given.
+	Agent        string `json:"agent,omitzero"`
 	DefaultAgent string `json:"defaultAgent,omitzero"`
+
 	// Visibility says who may see the session. Default: the Hub's, which is private.
 	Visibility SessionVisibility `json:"visibility,omitzero"`
-	// WorkflowMode says how it works on the task. Default: the Hub's, which is standard.
+	// WorkflowMode says how the session works on its task. Default: the Hub's, which is standard.
 	WorkflowMode WorkflowMode `json:"workflowMode,omitzero"`
-	// Loop configures the loop mode.
+	// Loop has the settings of the loop mode.
 	Loop *SessionLoopConfig `json:"loop,omitzero"`
-	// Tags are for filtering.
+	// Tags are what the session can be filtered by.
 	Tags []string `json:"tags,omitzero"`
-	// EnabledAgents are the agents that may take part.
+	// EnabledAgents may take part in the session, custom agents by their slugs once they are published.
+	// The lead always does: its name, "lead", is reserved and need not be listed.
 	EnabledAgents []string `json:"enabledAgents,omitzero"`
-	// SavedSkillIDs are ids of saved skills to attach.
-	SavedSkillIDs []string `json:"savedSkillIds,omitzero"`
-	// SkillBucketIDs are ids of skill buckets to attach.
-	SkillBucketIDs []string `json:"skillBucketIds,omitzero"`
-	// Skills are attached without being saved.
-	Skills []SkillRef `json:"skills,omitzero"`
-	// Repo is the main repository.
-	Repo *SessionRepositoryRef `json:"repo,omitzero"`
-	// Repos are all repositories, where there are several.
+
+	// Skills to attach: those of the library by [SavedSkill].ID, whole buckets by [SkillBucket].ID, and
+	// others without saving them.
+	SavedSkillIDs  []string   `json:"savedSkillIds,omitzero"`
+	SkillBucketIDs []string   `json:"skillBucketIds,omitzero"`
+	Skills         []SkillRef `json:"skills,omitzero"`
+
+	// Repo is the main repository. Repos has all of them, where there are several.
+	Repo  *SessionRepositoryRef  `json:"repo,omitzero"`
 	Repos []SessionRepositoryRef `json:"repos,omitzero"`
-	// WorkspaceID is the workspace to start from.
+
+	// WorkspaceID is the workspace to start from, ProjectID the project that owns the sandbox.
 	WorkspaceID string `json:"workspaceId,omitzero"`
-	// ProjectID is the project that owns the sandbox.
-	ProjectID string `json:"projectId,omitzero"`
-	// Runtime is the name of the runtime, such as "bun:1" or "python:3.14".
-	Runtime string `json:"runtime,omitzero"`
-	// RuntimeID is the id of the runtime.
+	ProjectID   string `json:"projectId,omitzero"`
+
+	// Runtime is an image such as "bun:1" or "python:3.14", RuntimeID the id of one. Leave both out unless
+	// you know that the image has the driver that sessions need: others may lack it.
+	Runtime   string `json:"runtime,omitzero"`
 	RuntimeID string `json:"runtimeId,omitzero"`
-	// Name is the name of the sandbox.
-	Name string `json:"name,omitzero"`
-	// Description describes the sandbox.
-	Description string `json:"description,omitzero"`
-	// Resources limits the sandbox.
-	Resources *SandboxResources `json:"resources,omitzero"`
-	// Env are environment variables of the runtime.
+
+	// The sandbox: its name, a text about it, and its limits.
+	Name        string            `json:"name,omitzero"`
+	Description string            `json:"description,omitzero"`
+	Resources   *SandboxResources `json:"resources,omitzero"`
+	// Env has environment variables for the runtime. They cannot be changed later.
 	Env map[string]string `json:"env,omitzero"`
-	// Network is the network of the sandbox.
+	// Network opens the sandbox to the outside.
 	Network *SandboxNetworkConfig `json:"network,omitzero"`
-	// Stream says where its output goes.
+	// Stream says where the output of the sandbox goes.
 	Stream *SandboxStreamConfig `json:"stream,omitzero"`
-	// Timeout limits how long it lives.
+	// Timeout limits how long the sandbox lives.
 	Timeout *SandboxTimeoutConfig `json:"timeout,omitzero"`
-	// Command is its first command.
+
+	// Command runs first in the sandbox. Files are written to it before.
 	Command *SandboxCommand `json:"command,omitzero"`
-	// Files are placed in it.
-	Files []FileToWrite `json:"files,omitzero"`
-	// Snapshot is the id or tag of a snapshot to start from.
-	Snapshot string `json:"snapshot,omitzero"`
-	// Dependencies are APT packages to install.
+	Files   []FileToWrite   `json:"files,omitzero"`
+
+	// Snapshot is the id or tag of a snapshot to start from. Dependencies are APT packages to install,
+	// Packages npm packages to install globally.
+	Snapshot     string   `json:"snapshot,omitzero"`
 	Dependencies []string `json:"dependencies,omitzero"`
-	// Packages are npm packages to install globally.
-	Packages []string `json:"packages,omitzero"`
-	// Metadata is free, and can be searched. Values other than strings may not be supported by
-	// every Hub.
+	Packages     []string `json:"packages,omitzero"`
+
+	// Metadata is yours, and can be searched. Some Hubs take only strings as values.
 	Metadata map[string]any `json:"metadata,omitzero"`
 	// Scopes are permissions on services, such as "services:read".
 	Scopes []string `json:"scopes,omitzero"`
 }
 
-// SessionLoopConfig configures the loop mode of a session.
+// SessionLoopConfig has the settings of a session that works in a loop. Nil leaves a setting to the Hub.
 type SessionLoopConfig struct {
-	// Goal is what the loop works towards.
+	// Goal tells the agent what to reach.
 	Goal string `json:"goal,omitzero"`
-	// MaxIterations ends the loop at the latest.
+	// MaxIterations is the number of rounds after which the loop ends.
 	MaxIterations *int `json:"maxIterations,omitzero"`
-	// AutoContinue starts the next iteration by itself.
+	// AutoContinue begins the next iteration without a prompt.
 	AutoContinue *bool `json:"autoContinue,omitzero"`
-	// AllowDetached keeps the loop going while nobody is attached.
+	// AllowDetached lets the loop go on while no controller is attached.
 	AllowDetached *bool `json:"allowDetached,omitzero"`
 }
 
-// CreateSessionResponse is a session that was just created.
+// CreateSessionResponse is a session that was just created. Only SessionID and Status are always there.
 type CreateSessionResponse struct {
-	// SessionID is the id of the session, as all methods want it.
+	// SessionID is what every method that takes a session wants.
 	SessionID string `json:"sessionId"`
 	// Status is the first status, usually "creating".
 	Status string `json:"status"`
-	// SandboxID is the id of the sandbox; null while there is none.
+	// SandboxID is null while there is no sandbox.
 	SandboxID Nullable[string] `json:"sandboxId,omitzero"`
 	// Mode says where the session runs.
 	Mode SessionMode `json:"mode,omitzero"`
@@ -125,50 +128,47 @@ func createSession(op string, body *CreateSessionRequest) *request {
 
 // FileToWrite is a file that is placed in the sandbox of a session.
 type FileToWrite struct {
-	// Path is relative to the workspace.
+	// Path is relative to the workspace. Required.
 	Path string `json:"path"`
-	// Content is the content, any bytes. It travels as base64.
+	// Content may be any bytes. They travel as base64.
 	Content []byte `json:"content"`
 }
 
-// SandboxResources limits a sandbox.
+// SandboxResources limits a sandbox. A limit that is empty is the Hub's.
 type SandboxResources struct {
-	// Memory is a quantity such as "500Mi" or "1Gi".
+	// Memory and Disk are quantities of Kubernetes such as "500Mi" or "4Gi", CPU is in millicores, such as
+	// "500m".
 	Memory string `json:"memory,omitzero"`
-	// CPU is in millicores, such as "500m".
-	CPU string `json:"cpu,omitzero"`
-	// Disk is a quantity such as "4Gi".
-	Disk string `json:"disk,omitzero"`
+	CPU    string `json:"cpu,omitzero"`
+	Disk   string `json:"disk,omitzero"`
 }
 
-// SandboxNetworkConfig is the network of a sandbox.
+// SandboxNetworkConfig opens a sandbox to the outside.
 type SandboxNetworkConfig struct {
-	// Enabled allows outbound connections. Default: the Hub's, which is no.
+	// Enabled allows outbound connections. Default: the Hub's, which is false.
 	Enabled *bool `json:"enabled,omitzero"`
 	// Port is a port to expose, by convention 1024 to 65535.
 	Port *int `json:"port,omitzero"`
 }
 
-// SandboxStreamConfig says where the output of a sandbox goes.
+// SandboxStreamConfig says where the output of a sandbox goes, and where its input comes from.
 type SandboxStreamConfig struct {
-	// Stdout is a stream id, or "ignore".
+	// Each is the id of a stream. Stdout and Stderr may also be "ignore".
 	Stdout string `json:"stdout,omitzero"`
-	// Stderr is a stream id, or "ignore".
 	Stderr string `json:"stderr,omitzero"`
-	// Stdin is a stream id.
-	Stdin string `json:"stdin,omitzero"`
-	// Timestamps adds the time to each line. Default: the Hub's, which is yes.
+	Stdin  string `json:"stdin,omitzero"`
+	// Timestamps puts the time before each line. Default: the Hub's, which is true.
 	Timestamps *bool `json:"timestamps,omitzero"`
 }
 
 // SandboxTimeoutConfig limits how long a sandbox lives. The values are durations such as "10m" or
 // "24h".
 type SandboxTimeoutConfig struct {
-	// Idle is the time without activity after which it is paused.
+	// Idle is the time without activity after which the sandbox is paused.
 	Idle string `json:"idle,omitzero"`
 	// Execution is the longest time a command may take.
 	Execution string `json:"execution,omitzero"`
-	// Paused is how long a paused one is kept; "0" is without limit.
+	// Paused is how long a paused sandbox is kept; "0" means without limit.
 	Paused string `json:"paused,omitzero"`
 }
 
@@ -186,8 +186,8 @@ const (
 type SandboxCommand struct {
 	// Exec is the program and its arguments. Required.
 	Exec []string `json:"exec"`
-	// Files are placed before it runs.
+	// Files are written to the sandbox before the command runs.
 	Files []FileToWrite `json:"files,omitzero"`
-	// Mode says what becomes of the sandbox afterwards.
+	// Mode says what becomes of the sandbox when the command ends.
 	Mode SandboxCommandMode `json:"mode,omitzero"`
 }

@@ -7,19 +7,17 @@ import (
 	"github.com/agentuity/coder-go/internal/wire"
 )
 
-// SessionUsage is what a session has used.
+// SessionUsage is what a session, or one of its agents, has used so far.
 type SessionUsage struct {
-	// InputTokens counts what the models read.
-	InputTokens int64 `json:"inputTokens"`
-	// OutputTokens counts what the models wrote.
-	OutputTokens int64 `json:"outputTokens"`
-	// ReasoningTokens counts what the models thought.
+	// Tokens that the models read, wrote, and spent on thinking.
+	InputTokens     int64 `json:"inputTokens"`
+	OutputTokens    int64 `json:"outputTokens"`
 	ReasoningTokens int64 `json:"reasoningTokens"`
-	// CostUSD is the price in US dollars.
+	// CostUSD is the price of them in US dollars.
 	CostUSD float64 `json:"costUsd"`
-	// UpdatedAt is when this was counted.
+	// UpdatedAt is the time of the count.
 	UpdatedAt UnixMilli `json:"updatedAt,omitzero"`
-	// ByAgent is the same for each agent.
+	// ByAgent has the same figures for each agent.
 	ByAgent map[string]SessionUsage `json:"byAgent,omitzero"`
 }
 
@@ -35,64 +33,57 @@ const (
 
 // SessionTaskState is a task that an agent of a session was given.
 type SessionTaskState struct {
-	// TaskID is its id.
+	// TaskID is the same in the messages and events about the task.
 	TaskID string `json:"taskId"`
-	// Agent is the agent it was given to.
-	Agent string `json:"agent"`
-	// Status is how it stands.
+	// Agent is who was given the task, and Prompt what it was told.
+	Agent  string            `json:"agent"`
 	Status SessionTaskStatus `json:"status"`
-	// Prompt is what the agent was told.
-	Prompt string `json:"prompt"`
-	// StartedAt is when it began.
-	StartedAt time.Time `json:"startedAt,omitzero"`
-	// CompletedAt is when it ended.
-	CompletedAt time.Time `json:"completedAt,omitzero"`
-	// Duration is how long it took.
-	Duration Milliseconds `json:"duration,omitzero"`
-	// Result is what came of it.
+	Prompt string            `json:"prompt"`
+	// CompletedAt and Duration are zero while the task runs.
+	StartedAt   time.Time    `json:"startedAt,omitzero"`
+	CompletedAt time.Time    `json:"completedAt,omitzero"`
+	Duration    Milliseconds `json:"duration,omitzero"`
+	// Result is the answer of a completed task, Error the reason of a failed one.
 	Result string `json:"result,omitzero"`
-	// Error is why it failed.
-	Error string `json:"error,omitzero"`
+	Error  string `json:"error,omitzero"`
 }
 
-// SessionAgentActivity is what an agent is doing.
+// SessionAgentActivity tells what an agent is doing.
 type SessionAgentActivity struct {
 	// Status is free text. Seen: idle, running, tool_start, tool_end, completed, failed.
 	Status string `json:"status"`
-	// ToolCallCount is the number of tool calls so far.
+	// ToolCallCount counts the tool calls so far.
 	ToolCallCount int `json:"toolCallCount"`
-	// LastActivity is when it did something last.
+	// LastActivity is the time of the last sign of the agent.
 	LastActivity UnixMilli `json:"lastActivity,omitzero"`
-	// Name is the name of the agent.
+	// Name is for people.
 	Name string `json:"name,omitzero"`
-	// CurrentTool is the tool it is using.
-	CurrentTool string `json:"currentTool,omitzero"`
-	// CurrentToolArgs are the arguments of that.
+	// CurrentTool is the tool that runs, CurrentToolArgs its arguments as text.
+	CurrentTool     string `json:"currentTool,omitzero"`
 	CurrentToolArgs string `json:"currentToolArgs,omitzero"`
-	// TotalElapsed is how long it has worked.
+	// TotalElapsed is the time that the agent has worked.
 	TotalElapsed Milliseconds `json:"totalElapsed,omitzero"`
 }
 
-// SessionStreamBlock is text that agents are producing.
+// SessionStreamBlock is what an agent is saying at the moment, as far as it has come.
 type SessionStreamBlock struct {
-	// Output is the text.
-	Output string `json:"output"`
-	// Thinking is the thinking behind it.
+	// Output is the text, Thinking the thoughts before it.
+	Output   string `json:"output"`
 	Thinking string `json:"thinking"`
 }
 
-// SessionStreamProjection is the text that a session is producing, of the lead and of each task.
+// SessionStreamProjection is what a session is saying at the moment: the lead, and each task.
 type SessionStreamProjection struct {
 	SessionStreamBlock
-	// Tasks is the text of each task, by its id.
+	// Tasks has the text of each task by its id.
 	Tasks map[string]SessionStreamBlock `json:"tasks"`
 }
 
-// SessionRuntimeContext is where a session works.
+// SessionRuntimeContext says where in its runtime a session works.
 type SessionRuntimeContext struct {
-	// Branch is the Git branch.
+	// Branch is the Git branch that is checked out.
 	Branch string `json:"branch,omitzero"`
-	// WorkingDirectory is the directory in the runtime.
+	// WorkingDirectory is a path in the runtime.
 	WorkingDirectory string `json:"workingDirectory,omitzero"`
 }
 

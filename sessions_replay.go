@@ -25,17 +25,16 @@ const (
 
 // SessionReplay is the transcript of a session.
 type SessionReplay struct {
-	// SessionID is the id of the session.
+	// SessionID is the id that was asked for.
 	SessionID string `json:"sessionId"`
-	// EntriesSource is the store that the entries were read from.
+	// EntriesSource names the store that the entries were read from.
 	EntriesSource ReplayEntriesSource `json:"entriesSource,omitzero"`
-	// SourceCounts counts the entries in each store; nil: not said.
+	// SourceCounts counts the entries in each store; nil if the Hub does not say.
 	SourceCounts *ReplaySourceCounts `json:"sourceCounts,omitzero"`
-	// Entries are the entries, oldest first.
+	// Entries come oldest first.
 	Entries []ConversationEntry `json:"entries,omitzero"`
-	// Replay is whatever else a Hub puts here.
-	Replay json.RawMessage `json:"replay,omitzero"`
-	// Events are whatever events a Hub puts here.
+	// Replay and Events are what else a Hub may put here. The transcript is in Entries.
+	Replay json.RawMessage   `json:"replay,omitzero"`
 	Events []json.RawMessage `json:"events,omitzero"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`
@@ -50,14 +49,12 @@ func (r *SessionReplay) problem() error {
 
 func (r *SessionReplay) namedSession() string { return r.SessionID }
 
-// ReplaySourceCounts counts the entries a session has in each store of the Hub.
+// ReplaySourceCounts counts the entries that each store of the Hub has of a session.
 type ReplaySourceCounts struct {
-	// DurableStream counts those of the durable stream.
-	DurableStream int `json:"durableStream"`
-	// SessionEntries counts those of the session entries.
+	// The stores are those of [ReplayEntriesSource].
+	DurableStream  int `json:"durableStream"`
 	SessionEntries int `json:"sessionEntries"`
-	// EventHistory counts those of the event history.
-	EventHistory int `json:"eventHistory"`
+	EventHistory   int `json:"eventHistory"`
 }
 
 // ConversationEntryType is the kind of a [ConversationEntry]. Unknown values are kept as they came.
@@ -79,99 +76,85 @@ const (
 
 // ConversationEntry is one entry of a transcript. Only Type and Timestamp are always there.
 type ConversationEntry struct {
-	// Type is the kind of entry.
+	// Type decides which of the other members are set.
 	Type ConversationEntryType `json:"type"`
-	// Timestamp is when it happened.
+	// Timestamp is the time at which it was said or done.
 	Timestamp UnixMilli `json:"timestamp"`
-	// Agent is the agent it is from.
+	// Agent is who said or did it.
 	Agent string `json:"agent,omitzero"`
-	// Content is its text.
-	Content string `json:"content,omitzero"`
-	// Thinking is the thinking before the text.
+	// Content is the text, Thinking the thoughts before it.
+	Content  string `json:"content,omitzero"`
 	Thinking string `json:"thinking,omitzero"`
-	// ToolName is the tool that was called.
-	ToolName string `json:"toolName,omitzero"`
-	// ToolCallID joins a call and its result.
-	ToolCallID string `json:"toolCallId,omitzero"`
-	// ToolArgs are the arguments of the call.
-	ToolArgs map[string]any `json:"toolArgs,omitzero"`
-	// IsError says that the tool failed; nil: not said.
-	IsError *bool `json:"isError,omitzero"`
-	// TaskID is the task it belongs to.
-	TaskID string `json:"taskId,omitzero"`
-	// TurnID is the turn it belongs to.
-	TurnID string `json:"turnId,omitzero"`
-	// ReplyID is the reply it belongs to.
+
+	// A tool call: the tool, its arguments, and, in the entry of its result, whether it failed (nil if the
+	// Hub does not say). ToolCallID is the same in the call and its result.
+	ToolName   string         `json:"toolName,omitzero"`
+	ToolCallID string         `json:"toolCallId,omitzero"`
+	ToolArgs   map[string]any `json:"toolArgs,omitzero"`
+	IsError    *bool          `json:"isError,omitzero"`
+
+	// The task, the turn and the reply that the entry belongs to.
+	TaskID  string `json:"taskId,omitzero"`
+	TurnID  string `json:"turnId,omitzero"`
 	ReplyID string `json:"replyId,omitzero"`
-	// Sequence orders the entries; nil: not said.
-	Sequence *int64 `json:"sequence,omitzero"`
-	// ElapsedMs is how long it took; nil: not said.
+
+	// Sequence orders the entries, ElapsedMs is how long the work took. Nil if the Hub does not say.
+	Sequence  *int64        `json:"sequence,omitzero"`
 	ElapsedMs *Milliseconds `json:"elapsedMs,omitzero"`
-	// Runtime is the process of a runtime entry.
+
+	// Runtime describes the process of a runtime entry, Preview the page of a runtime_preview entry.
 	Runtime *RuntimeProcessDescriptor `json:"runtime,omitzero"`
-	// Preview is the preview of a runtime_preview entry.
 	Preview *RuntimePreviewDescriptor `json:"preview,omitzero"`
-	// Attachments came with a prompt.
+	// Attachments came with a prompt, which Author wrote.
 	Attachments []PromptAttachmentDescriptor `json:"attachments,omitzero"`
-	// Author wrote a prompt.
-	Author *ConversationAuthor `json:"author,omitzero"`
+	Author      *ConversationAuthor          `json:"author,omitzero"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // RuntimeProcessDescriptor is a process in the runtime of a session. Every member is optional.
 type RuntimeProcessDescriptor struct {
-	// PID is its process id.
-	PID int `json:"pid,omitzero"`
-	// Command is the program.
-	Command string `json:"command,omitzero"`
-	// Args are its arguments.
-	Args []string `json:"args,omitzero"`
-	// Cwd is its working directory.
-	Cwd string `json:"cwd,omitzero"`
-	// Env is its environment.
-	Env map[string]string `json:"env,omitzero"`
+	// How the process was started: program, arguments, working directory and environment.
+	PID     int               `json:"pid,omitzero"`
+	Command string            `json:"command,omitzero"`
+	Args    []string          `json:"args,omitzero"`
+	Cwd     string            `json:"cwd,omitzero"`
+	Env     map[string]string `json:"env,omitzero"`
 	// Status is free text.
 	Status string `json:"status,omitzero"`
-	// ExitCode is how it ended; nil: it has not, or it is not said.
-	ExitCode *int `json:"exitCode,omitzero"`
-	// Signal is the signal that ended it.
-	Signal string `json:"signal,omitzero"`
+	// ExitCode is nil while the process runs, or if the Hub does not say. Signal is what ended it.
+	ExitCode *int   `json:"exitCode,omitzero"`
+	Signal   string `json:"signal,omitzero"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`
 }
 
-// RuntimePreviewDescriptor is where something the session runs can be seen. Every member is
+// RuntimePreviewDescriptor tells where something that runs in a session can be seen. Every member is
 // optional.
 type RuntimePreviewDescriptor struct {
-	// URL is its address.
-	URL string `json:"url,omitzero"`
-	// Port is its port in the runtime.
-	Port int `json:"port,omitzero"`
-	// Protocol is "http" or another.
+	// URL opens the preview. Port, Protocol and Path are what it leads to in the runtime.
+	URL      string `json:"url,omitzero"`
+	Port     int    `json:"port,omitzero"`
 	Protocol string `json:"protocol,omitzero"`
-	// Path is the path to begin at.
-	Path string `json:"path,omitzero"`
+	Path     string `json:"path,omitzero"`
 	// Status is free text.
 	Status string `json:"status,omitzero"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`
 }
 
-// PromptAttachmentDescriptor is something that came with a prompt.
+// PromptAttachmentDescriptor is something that came with a prompt. Only Type is always there.
 type PromptAttachmentDescriptor struct {
 	// Type is "file", "image", "url" or another.
 	Type string `json:"type"`
-	// Name is its name.
+	// Name is for people.
 	Name string `json:"name,omitzero"`
-	// URL is its address.
-	URL string `json:"url,omitzero"`
-	// Content is its content.
+	// URL tells where the content is, Content has it here.
+	URL     string `json:"url,omitzero"`
 	Content string `json:"content,omitzero"`
-	// MimeType is its media type.
+	// MimeType and Size, in bytes, are those of the content. Size is nil if it is not told.
 	MimeType string `json:"mimeType,omitzero"`
-	// Size is its size in bytes; nil: not said.
-	Size *int64 `json:"size,omitzero"`
+	Size     *int64 `json:"size,omitzero"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`
 }
@@ -188,17 +171,14 @@ const (
 
 // ConversationAuthor is who wrote a prompt. Every member is optional.
 type ConversationAuthor struct {
-	// UserID is the id of the user.
-	UserID string `json:"userId,omitzero"`
-	// DisplayName is for people.
+	// The user: id, name for people, mail address, address of a picture.
+	UserID      string `json:"userId,omitzero"`
 	DisplayName string `json:"displayName,omitzero"`
-	// Email is the mail address of the user.
-	Email string `json:"email,omitzero"`
-	// AvatarURL is a picture of the user.
-	AvatarURL string `json:"avatarUrl,omitzero"`
-	// APIKeyLabel is the label of the key, where a key was the author.
+	Email       string `json:"email,omitzero"`
+	AvatarURL   string `json:"avatarUrl,omitzero"`
+	// APIKeyLabel is the name of the API key that the prompt was sent with.
 	APIKeyLabel string `json:"apiKeyLabel,omitzero"`
-	// ActorType says what kind of author it is.
+	// ActorType tells a user from a key and a service.
 	ActorType ConversationActorType `json:"actorType,omitzero"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`
@@ -207,9 +187,8 @@ type ConversationAuthor struct {
 // GetSessionReplayParams selects entries of a replay. The zero value of a member means that it is
 // not sent. A Hub may ignore both.
 type GetSessionReplayParams struct {
-	// Limit is the largest number of entries to return.
-	Limit int
-	// Offset is the number of entries to pass over.
+	// Limit is the largest number of entries to return, Offset the number of entries to pass over.
+	Limit  int
 	Offset int
 }
 
@@ -225,12 +204,12 @@ func (c *Client) GetReplay(ctx context.Context, sessionID string, params *GetSes
 	return call[SessionReplay](ctx, c, get("GetReplay", "/hub/session/{sessionID}/replay", sessionID).with(&q))
 }
 
-// ReplayError is a replay that ended before its end.
+// ReplayError is a replay that broke off.
 type ReplayError struct {
 	// Delivered is the number of entries that came before.
 	Delivered int
-	// Err is why it ended: a [*RequestError] if the connection was lost or the context ended, a
-	// [*ResponseError] if the answer is of no use.
+	// Err is the cause: a [*RequestError] if the connection was lost or the context ended, a
+	// [*ResponseError] if what came cannot be used.
 	Err error
 }
 

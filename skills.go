@@ -8,19 +8,18 @@ import (
 
 // SaveSkillRequest describes a skill to save. Repo, SkillID and Name are required.
 type SaveSkillRequest struct {
-	// Repo is the repository the skill comes from. Required.
-	Repo string `json:"repo"`
-	// SkillID is unique within its repository. Required.
+	// SkillID is unique within Repo, the repository the skill comes from. Both are required.
+	Repo    string `json:"repo"`
 	SkillID string `json:"skillId"`
 	// Name is for people. Required.
 	Name string `json:"name"`
-	// Description says what the skill is for.
+	// Description tells people what the skill is for.
 	Description string `json:"description,omitzero"`
-	// URL is a page about the skill or its repository.
+	// URL leads to a page about the skill or its repository.
 	URL string `json:"url,omitzero"`
-	// Source says where it comes from. Default: the Hub's, which is "registry".
+	// Source is the kind of place the skill comes from. Default: the Hub's, which is "registry".
 	Source string `json:"source,omitzero"`
-	// Content is the SKILL.md text of the skill.
+	// Content is the text of SKILL.md.
 	Content string `json:"content,omitzero"`
 }
 
@@ -30,9 +29,9 @@ type CreateCustomSkillRequest struct {
 	SkillID string `json:"skillId"`
 	// Name is for people. Required.
 	Name string `json:"name"`
-	// Description says what the skill is for.
+	// Description tells people what the skill is for.
 	Description string `json:"description,omitzero"`
-	// Content is the SKILL.md text of the skill. Required.
+	// Content is the text of SKILL.md. Required.
 	Content string `json:"content"`
 }
 
@@ -46,27 +45,24 @@ type customSkill struct {
 
 // SavedSkill is a skill in the caller's library.
 type SavedSkill struct {
-	// ID is the id of the record: what DeleteSavedSkill and the members SavedSkillIDs want.
+	// ID is what [Client.DeleteSavedSkill] and members called SavedSkillIDs want. It is not SkillID.
 	ID string `json:"id"`
-	// Source says where it comes from: "registry", "custom" or another.
+	// Source is "registry", "custom" or another.
 	Source string `json:"source"`
-	// Repo is the repository it comes from, "custom" for one of your own.
-	Repo string `json:"repo"`
-	// SkillID is unique within its repository.
+	// SkillID is unique within Repo, the repository the skill comes from: "custom" for one of your own.
+	Repo    string `json:"repo"`
 	SkillID string `json:"skillId"`
-	// Name is for people.
-	Name string `json:"name"`
-	// Description says what it is for.
+	// Name and Description are for people.
+	Name        string `json:"name"`
 	Description string `json:"description,omitzero"`
-	// URL is a page about the skill or its repository.
+	// URL leads to a page about the skill or its repository.
 	URL string `json:"url,omitzero"`
-	// Installs counts how often it was installed; nil: not said.
+	// Installs counts how often the skill was installed; nil if the Hub does not say.
 	Installs *int `json:"installs,omitzero"`
-	// Content is its SKILL.md text, where the library holds it.
+	// Content is the text of SKILL.md, where the library holds it.
 	Content string `json:"content,omitzero"`
-	// CreatedAt is when it was saved.
+	// When the skill was saved, and when it was saved again or changed.
 	CreatedAt time.Time `json:"createdAt,omitzero"`
-	// UpdatedAt is when it was changed last.
 	UpdatedAt time.Time `json:"updatedAt,omitzero"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`
@@ -86,7 +82,7 @@ func (a *savedSkillAnswer) problem() error {
 
 // SavedSkillListResponse lists saved skills.
 type SavedSkillListResponse struct {
-	// Skills are the saved skills, all of them.
+	// Skills is the whole library.
 	Skills []SavedSkill `json:"skills"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`
@@ -100,28 +96,25 @@ func (r *SavedSkillListResponse) problem() error {
 type CreateSkillBucketRequest struct {
 	// Name is for people. Required.
 	Name string `json:"name"`
-	// Description says what the bucket is for.
+	// Description tells people what the bucket is for.
 	Description string `json:"description,omitzero"`
-	// SavedSkillIDs are ids of the saved skills to put in it.
+	// SavedSkillIDs selects the skills to put in it, by [SavedSkill].ID.
 	SavedSkillIDs []string `json:"savedSkillIds,omitzero"`
 }
 
 // SkillBucket is a group of saved skills.
 type SkillBucket struct {
-	// ID is the id, as all methods want it.
+	// ID is what [Client.DeleteSkillBucket] and members called SkillBucketIDs want.
 	ID string `json:"id"`
-	// Name is for people.
-	Name string `json:"name"`
-	// Description says what it is for.
+	// Name and Description are for people.
+	Name        string `json:"name"`
 	Description string `json:"description,omitzero"`
-	// CreatedAt is when it was created.
+	// When the bucket was created, and when it was changed last.
 	CreatedAt time.Time `json:"createdAt,omitzero"`
-	// UpdatedAt is when it was changed last.
 	UpdatedAt time.Time `json:"updatedAt,omitzero"`
-	// SkillCount is the number of skills in it.
-	SkillCount int `json:"skillCount"`
-	// Skills are the skills in it.
-	Skills []SavedSkill `json:"skills"`
+	// Skills is what the bucket holds, SkillCount how many there are.
+	SkillCount int          `json:"skillCount"`
+	Skills     []SavedSkill `json:"skills"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`
 }
@@ -140,7 +133,7 @@ func (a *skillBucketAnswer) problem() error {
 
 // SkillBucketListResponse lists skill buckets.
 type SkillBucketListResponse struct {
-	// Buckets are the skill buckets, all of them.
+	// Buckets has all buckets of the caller.
 	Buckets []SkillBucket `json:"buckets"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`

@@ -65,48 +65,42 @@ const (
 
 // SkillRef names a skill.
 type SkillRef struct {
-	// SkillID is unique within its repository.
+	// SkillID is unique within Repo, the repository the skill comes from: "custom" for one of your own.
 	SkillID string `json:"skillId"`
-	// Repo is the repository the skill comes from, "custom" for one of your own.
-	Repo string `json:"repo"`
+	Repo    string `json:"repo"`
 	// Name is for people.
 	Name string `json:"name,omitzero"`
-	// URL is a page about the skill or its repository.
+	// URL leads to a page about the skill or its repository.
 	URL string `json:"url,omitzero"`
-	// Content is the SKILL.md text of a custom skill.
+	// Content has the SKILL.md text of a custom skill.
 	Content string `json:"content,omitzero"`
 }
 
 // SessionRepositoryRef names a Git repository and what to use of it. Every member is optional;
 // URL alone is enough for a public repository.
 type SessionRepositoryRef struct {
-	// RepoID is the id of the repository at its host.
-	RepoID string `json:"repoId,omitzero"`
-	// Type is the kind of repository.
-	Type string `json:"type,omitzero"`
-	// Provider is the Git host, such as "github".
+	// The host: the id of the repository there, the kind of repository, and the host's name, such as
+	// "github".
+	RepoID   string `json:"repoId,omitzero"`
+	Type     string `json:"type,omitzero"`
 	Provider string `json:"provider,omitzero"`
-	// Owner is the user or organization it belongs to.
-	Owner string `json:"owner,omitzero"`
-	// Name is the short name.
-	Name string `json:"name,omitzero"`
-	// FullName is owner/name.
+	// Owner is a user or an organization. FullName is owner/name.
+	Owner    string `json:"owner,omitzero"`
+	Name     string `json:"name,omitzero"`
 	FullName string `json:"fullName,omitzero"`
-	// URL is the web address.
-	URL string `json:"url,omitzero"`
-	// CloneURL is the address to clone from.
+	// URL is for browsers, CloneURL for Git.
+	URL      string `json:"url,omitzero"`
 	CloneURL string `json:"cloneUrl,omitzero"`
-	// DefaultBranch is the default branch of the repository.
+
+	// What to check out: a branch, any Git ref, or a commit. DefaultBranch is used if none is given.
 	DefaultBranch string `json:"defaultBranch,omitzero"`
-	// Branch is the branch to use.
-	Branch string `json:"branch,omitzero"`
-	// Ref is the Git ref to use.
-	Ref string `json:"ref,omitzero"`
-	// Commit is the commit to pin.
-	Commit string `json:"commit,omitzero"`
-	// Path is the directory to mount.
-	Path string `json:"path,omitzero"`
-	// RootPath is the absolute directory of the checkout in the sandbox.
+	Branch        string `json:"branch,omitzero"`
+	Ref           string `json:"ref,omitzero"`
+	Commit        string `json:"commit,omitzero"`
+
+	// Path is the directory of the repository to mount, RootPath the absolute path of the checkout in the
+	// sandbox.
+	Path     string `json:"path,omitzero"`
 	RootPath string `json:"rootPath,omitzero"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`

@@ -14,44 +14,39 @@ import (
 
 // User is a person who uses the Hub.
 type User struct {
-	// UserID is the id.
+	// UserID is the same wherever the Hub names the user.
 	UserID string `json:"userId"`
-	// DisplayName is for people.
+	// DisplayName is for people, Email the mail address.
 	DisplayName string `json:"displayName"`
-	// Email is the mail address.
-	Email string `json:"email"`
+	Email       string `json:"email"`
 	// Provider says how the user logs in, such as "github".
 	Provider string `json:"provider"`
-	// AvatarURL is a picture.
+	// AvatarURL is the address of a picture.
 	AvatarURL string `json:"avatarUrl,omitzero"`
-	// LastLoginAt is when the user logged in last.
+	// CreatedAt is when the Hub first knew the user, LastSeenAt the time of the last activity.
 	LastLoginAt time.Time `json:"lastLoginAt,omitzero"`
-	// LastSeenAt is when the user did something last.
-	LastSeenAt time.Time `json:"lastSeenAt,omitzero"`
-	// CreatedAt is when the user came to the Hub.
-	CreatedAt time.Time `json:"createdAt,omitzero"`
+	LastSeenAt  time.Time `json:"lastSeenAt,omitzero"`
+	CreatedAt   time.Time `json:"createdAt,omitzero"`
 }
 
 // ListUsersParams selects users. The zero value of a member means that it is not sent.
 type ListUsersParams struct {
 	// Search looks through the display names.
 	Search string
-	// Limit is the largest number of users to return.
-	Limit int
-	// Offset is the number of users to pass over.
+	// Limit is the size of the page, Offset the number of users before it.
+	Limit  int
 	Offset int
 }
 
 // ListUsersResponse is a page of users.
 type ListUsersResponse struct {
-	// Users are the users of the page.
+	// Users may come in any order.
 	Users []User `json:"users"`
-	// Total is the number of users there are, on all pages, where it is said. If the Hub sends a
-	// plain list, it is the length of that.
+	// Total is the number of users on all pages, 0 if the Hub does not say. If the Hub sends a plain list,
+	// it is the length of that.
 	Total int `json:"total,omitzero"`
-	// Limit is the limit that was applied, where it is said.
-	Limit int `json:"limit,omitzero"`
-	// Offset is the offset that was applied, where it is said.
+	// Limit and Offset are those that the Hub applied, 0 if it does not say.
+	Limit  int `json:"limit,omitzero"`
 	Offset int `json:"offset,omitzero"`
 }
 

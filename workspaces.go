@@ -18,98 +18,99 @@ const (
 	WorkspacePromptOverwrite WorkspaceSystemPromptMode = "overwrite" // replaces it
 )
 
-// CreateWorkspaceRequest describes a workspace. Only Name is required.
+// CreateWorkspaceRequest describes a workspace: what sessions that start from it bring along. Name is
+// required, and the Hub refuses a workspace in which nothing is selected: set a repository, a skill, a
+// bucket, a dependency or an agent.
 type CreateWorkspaceRequest struct {
 	// Name is for people. Required.
 	Name string `json:"name"`
-	// Description says what it is for.
+	// Description tells people what the workspace is for.
 	Description string `json:"description,omitzero"`
-	// Scope says who owns it. Default: the Hub's.
+	// Scope says who owns the workspace. Default: the Hub's.
 	Scope WorkspaceScope `json:"scope,omitzero"`
-	// Repos are its repositories.
-	Repos []SessionRepositoryRef `json:"repos,omitzero"`
-	// SavedSkillIDs are ids of saved skills.
-	SavedSkillIDs []string `json:"savedSkillIds,omitzero"`
-	// SkillBucketIDs are ids of skill buckets.
-	SkillBucketIDs []string `json:"skillBucketIds,omitzero"`
-	// Dependencies are APT packages of the prepared image, such as "jq" or "jq=1.7.1-3".
+
+	// The selections: repositories, skills of the library by [SavedSkill].ID and buckets by
+	// [SkillBucket].ID.
+	Repos          []SessionRepositoryRef `json:"repos,omitzero"`
+	SavedSkillIDs  []string               `json:"savedSkillIds,omitzero"`
+	SkillBucketIDs []string               `json:"skillBucketIds,omitzero"`
+
+	// The prepared image: APT packages such as "jq" or "jq=1.7.1-3", and a shell script that runs while it
+	// is prepared.
 	Dependencies []string `json:"dependencies,omitzero"`
-	// SetupScript is a shell script that runs while the image is prepared.
-	SetupScript string `json:"setupScript,omitzero"`
-	// SystemPrompt is a prompt for the lead agent.
-	SystemPrompt string `json:"systemPrompt,omitzero"`
-	// SystemPromptMode says what SystemPrompt does to the lead's own. Default: the Hub's, which is
-	// append.
+	SetupScript  string   `json:"setupScript,omitzero"`
+
+	// SystemPrompt is for the lead agent. SystemPromptMode says whether it is added to the lead's own prompt
+	// or replaces it. Default: the Hub's, which is append.
+	SystemPrompt     string                    `json:"systemPrompt,omitzero"`
 	SystemPromptMode WorkspaceSystemPromptMode `json:"systemPromptMode,omitzero"`
-	// EnabledAgents are the agents that may take part.
+
+	// EnabledAgents may take part in sessions of the workspace. "lead" always does, and need not be listed.
 	EnabledAgents []string `json:"enabledAgents,omitzero"`
 }
 
 // UpdateWorkspaceRequest says what to change. A nil member is left as it is; a list replaces the
-// stored one, and an empty list clears it. At least one member must be set.
+// stored one, and an empty list clears it. At least one member must be set. The members mean what they
+// mean in [CreateWorkspaceRequest].
 type UpdateWorkspaceRequest struct {
-	// Name is the new name.
-	Name *string `json:"name,omitzero"`
-	// Description is the new description.
-	Description *string `json:"description,omitzero"`
-	// Scope says who owns it from now on.
-	Scope *WorkspaceScope `json:"scope,omitzero"`
-	// Repos are the new repositories.
-	Repos []SessionRepositoryRef `json:"repos,omitzero"`
-	// SavedSkillIDs are ids of the new saved skills.
-	SavedSkillIDs []string `json:"savedSkillIds,omitzero"`
-	// SkillBucketIDs are ids of the new skill buckets.
-	SkillBucketIDs []string `json:"skillBucketIds,omitzero"`
-	// Dependencies are the new APT packages of the prepared image.
+	// For people, and who owns the workspace.
+	Name        *string         `json:"name,omitzero"`
+	Description *string         `json:"description,omitzero"`
+	Scope       *WorkspaceScope `json:"scope,omitzero"`
+
+	// The selections.
+	Repos          []SessionRepositoryRef `json:"repos,omitzero"`
+	SavedSkillIDs  []string               `json:"savedSkillIds,omitzero"`
+	SkillBucketIDs []string               `json:"skillBucketIds,omitzero"`
+
+	// The prepared image. It is built anew by [Client.RefreshWorkspaceSnapshot].
 	Dependencies []string `json:"dependencies,omitzero"`
-	// SetupScript is the new shell script that runs while the image is prepared.
-	SetupScript *string `json:"setupScript,omitzero"`
-	// SystemPrompt is the new prompt for the lead agent.
-	SystemPrompt *string `json:"systemPrompt,omitzero"`
-	// SystemPromptMode says what SystemPrompt does to the lead's own.
+	SetupScript  *string  `json:"setupScript,omitzero"`
+
+	// The prompt for the lead agent, and what becomes of the lead's own.
+	SystemPrompt     *string                    `json:"systemPrompt,omitzero"`
 	SystemPromptMode *WorkspaceSystemPromptMode `json:"systemPromptMode,omitzero"`
-	// EnabledAgents are the new agents that may take part.
+
+	// EnabledAgents may take part in sessions of the workspace.
 	EnabledAgents []string `json:"enabledAgents,omitzero"`
 }
 
 // WorkspaceDetail is a workspace: repositories, skills and more that sessions start from.
 type WorkspaceDetail struct {
-	// ID is the id, as all methods want it.
+	// ID is what every method that takes a workspace wants.
 	ID string `json:"id"`
-	// Name is for people.
-	Name string `json:"name"`
-	// Description says what it is for.
+	// Name and Description are for people.
+	Name        string `json:"name"`
 	Description string `json:"description,omitzero"`
-	// Scope says who owns it.
-	Scope WorkspaceScope `json:"scope"`
-	// OwnerUserID is the user it belongs to.
-	OwnerUserID string `json:"ownerUserId"`
-	// Repos are its repositories.
-	Repos []SessionRepositoryRef `json:"repos"`
-	// RepoCount is the number of its repositories.
-	RepoCount int `json:"repoCount"`
-	// Dependencies are the APT packages of its prepared image.
+	// Scope says whether a user or the organization owns the workspace, OwnerUserID which user.
+	Scope       WorkspaceScope `json:"scope"`
+	OwnerUserID string         `json:"ownerUserId"`
+	// RepoCount is the number of Repos.
+	Repos     []SessionRepositoryRef `json:"repos"`
+	RepoCount int                    `json:"repoCount"`
+
+	// The prepared image: its APT packages, the shell script that runs while it is prepared.
 	Dependencies []string `json:"dependencies,omitzero"`
-	// SetupScript is the shell script that runs while the image is prepared.
-	SetupScript string `json:"setupScript,omitzero"`
-	// SystemPrompt is its prompt for the lead agent.
-	SystemPrompt string `json:"systemPrompt,omitzero"`
-	// SystemPromptMode says what SystemPrompt does to the lead's own. Where the Hub does not say, it is
-	// WorkspacePromptAppend.
+	SetupScript  string   `json:"setupScript,omitzero"`
+
+	// SystemPrompt is for the lead agent. SystemPromptMode says whether it is added to the lead's own prompt
+	// or replaces it; where the Hub does not say, it is WorkspacePromptAppend.
+	SystemPrompt     string                    `json:"systemPrompt,omitzero"`
 	SystemPromptMode WorkspaceSystemPromptMode `json:"systemPromptMode,omitzero"`
-	// Snapshot is its prepared image; nil if there is none.
+
+	// Snapshot tells how far the prepared image is; nil if there is none.
 	Snapshot *WorkspaceSnapshot `json:"snapshot,omitzero"`
-	// SavedSkillIDs are ids of its saved skills.
-	SavedSkillIDs []string `json:"savedSkillIds"`
-	// SkillBucketIDs are ids of its skill buckets.
+
+	// Skills of the library by [SavedSkill].ID, buckets by [SkillBucket].ID, and the agents that may take
+	// part in sessions.
+	SavedSkillIDs  []string `json:"savedSkillIds"`
 	SkillBucketIDs []string `json:"skillBucketIds"`
-	// EnabledAgents are the agents that may take part.
-	EnabledAgents []string `json:"enabledAgents,omitzero"`
-	// SelectionCount is the number of things selected for it, of all kinds.
+	EnabledAgents  []string `json:"enabledAgents,omitzero"`
+	// SelectionCount is the number of things selected, of all kinds, as the Hub counts them.
 	SelectionCount int `json:"selectionCount"`
-	// CreatedAt is when it was created.
+
+	// When the workspace was created, and when it was changed last.
 	CreatedAt time.Time `json:"createdAt,omitzero"`
-	// UpdatedAt is when it was changed last.
 	UpdatedAt time.Time `json:"updatedAt,omitzero"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`
@@ -119,24 +120,21 @@ type WorkspaceDetail struct {
 type WorkspaceSnapshot struct {
 	// Status is free text. Seen: queued, ready.
 	Status string `json:"status"`
-	// SnapshotID is its id.
-	SnapshotID string `json:"snapshotId,omitzero"`
 	// SnapshotRef is what sessions start from.
+	SnapshotID  string `json:"snapshotId,omitzero"`
 	SnapshotRef string `json:"snapshotRef,omitzero"`
-	// BaseSnapshotRef is the image it was built on.
-	BaseSnapshotRef string `json:"baseSnapshotRef,omitzero"`
-	// BaseDriverVersion is the version of the driver in that image.
+
+	// What the image was built from: the image below it, the version of the driver in that, and a hash of
+	// the workspace's settings. BuildID names the build.
+	BaseSnapshotRef   string `json:"baseSnapshotRef,omitzero"`
 	BaseDriverVersion string `json:"baseDriverVersion,omitzero"`
-	// ConfigHash is a hash of what it was built from.
-	ConfigHash string `json:"configHash,omitzero"`
-	// BuildID is the id of the build.
-	BuildID string `json:"buildId,omitzero"`
-	// RequestedAt is when the build was asked for.
+	ConfigHash        string `json:"configHash,omitzero"`
+	BuildID           string `json:"buildId,omitzero"`
+
+	// When the build was asked for, when Status changed last, and when the image was built.
 	RequestedAt time.Time `json:"requestedAt,omitzero"`
-	// UpdatedAt is when its status changed last.
-	UpdatedAt time.Time `json:"updatedAt,omitzero"`
-	// CreatedAt is when it was built.
-	CreatedAt time.Time `json:"createdAt,omitzero"`
+	UpdatedAt   time.Time `json:"updatedAt,omitzero"`
+	CreatedAt   time.Time `json:"createdAt,omitzero"`
 	// Error says why the build failed.
 	Error string `json:"error,omitzero"`
 	// Extra holds the members this package has no field for.
@@ -157,7 +155,7 @@ func (a *workspaceAnswer) problem() error {
 
 // WorkspaceListResponse lists workspaces.
 type WorkspaceListResponse struct {
-	// Workspaces are the workspaces, all of them.
+	// Workspaces has all workspaces the caller can see.
 	Workspaces []WorkspaceDetail `json:"workspaces"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`
@@ -169,9 +167,8 @@ func (r *WorkspaceListResponse) problem() error {
 
 // WorkspaceDependencyValidationResponse says which packages can be installed.
 type WorkspaceDependencyValidationResponse struct {
-	// Valid are the packages that can be installed, as they were given.
-	Valid []string `json:"valid"`
-	// Invalid are the others.
+	// Valid has the packages that can be installed, as they were given; Invalid the others.
+	Valid   []string                     `json:"valid"`
 	Invalid []InvalidWorkspaceDependency `json:"invalid"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`
@@ -179,15 +176,15 @@ type WorkspaceDependencyValidationResponse struct {
 
 // InvalidWorkspaceDependency is a package that cannot be installed.
 type InvalidWorkspaceDependency struct {
-	// Package is the package, as it was given.
+	// Package is as it was given.
 	Package string `json:"package"`
-	// Error says what is wrong with it, for people.
+	// Error tells people what is wrong with it.
 	Error string `json:"error"`
-	// SearchURL is a page to look for the package.
+	// SearchURL leads to a page to look for the package.
 	SearchURL string `json:"searchUrl"`
-	// RequestedVersion is the version that was asked for, if one was.
-	RequestedVersion string `json:"requestedVersion,omitzero"`
-	// AvailableVersions are the versions there are, if the package is known.
+	// RequestedVersion is empty if none was asked for. AvailableVersions is empty if the package is not
+	// known.
+	RequestedVersion  string   `json:"requestedVersion,omitzero"`
 	AvailableVersions []string `json:"availableVersions,omitzero"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`
