@@ -87,7 +87,7 @@ type AgentBuilderSessionState struct {
 
 // AgentBuilderSourceSession is the session that an agent-builder session learns from.
 type AgentBuilderSourceSession struct {
-	// Label is the display name.
+	// Label is for people.
 	SessionID string `json:"sessionId"`
 	Label     string `json:"label,omitzero"`
 }

@@ -86,15 +86,14 @@ func newHubConn(ctx context.Context, c *Client, op, sessionID string, o HubConne
 // HubConnectOptions says what to connect to, as what, and how to go on when the connection is
 // lost. The zero value observes.
 type HubConnectOptions struct {
-	// Role is the part to play: [RoleObserver], [RoleController] or [RoleLead]. Default: RoleObserver.
+	// Role is one of [RoleObserver], [RoleController] or [RoleLead]. Default: RoleObserver.
 	Role HubRole
-	// Agent is the agent that a sub-agent is.
+	// Agent names the agent that a sub-agent is.
 	Agent string
-	// ParentSessionID is the session of the parent of a sub-agent.
+	// ParentSessionID is the session that a sub-agent works for.
 	ParentSessionID string
-	// Task is the first task of a new session.
-	Task string
-	// Label is the label of a new session.
+	// Task is the first prompt of a new session, Label its display name.
+	Task  string
 	Label string
 	// Subscribe selects broadcasts for an observer: by category ("task"), by name ("turn_end"), by
 	// prefix ("task_*") or all ("*"). Default: what the Hub sends observers.
@@ -103,7 +102,8 @@ type HubConnectOptions struct {
 	Origin string
 	// DriverMode is "rpc" for a driver.
 	DriverMode string
-	// DriverInstanceID tells a driver that connects again from one that should not.
+	// DriverInstanceID identifies a running driver, so that the Hub can turn away an older one of the same
+	// session.
 	DriverInstanceID string
 	// DriverVersion is the version of a driver, for the Hub's records.
 	DriverVersion string
@@ -111,7 +111,7 @@ type HubConnectOptions struct {
 	// begins anew once a connection has proved healthy: it was read for 5 s after the Hub had admitted
 	// it, or has brought what only a session at work sends. Negative: none. Default: 10.
 	MaxReconnectAttempts int
-	// ReconnectDelay is the wait before the first of them. It doubles with each, and up to half of
+	// ReconnectDelay is the wait before the first of these attempts. It doubles with each, and up to half of
 	// it is taken off at random. The waits begin anew after 30 s of reading. Default: 1 s.
 	ReconnectDelay time.Duration
 	// MaxReconnectDelay is what the waits grow to. Default: 30 s.

@@ -29,22 +29,20 @@ const (
 // have happened: a session may have been created, a message may have arrived. If a context ended
 // it, it also matches [context.Canceled] or [context.DeadlineExceeded].
 type HubConnError struct {
-	// Operation is the method that was called.
+	// Operation is a method of [Client] or [HubConn], such as "Connect".
 	Operation string
-	// Code is the kind of error. It is empty if the connection was closed by the caller or the
+	// Code says what went wrong. It is empty if the connection was closed by the caller or the
 	// context ended.
 	Code HubConnErrorCode
-	// SessionID is the session, as far as it is known.
+	// SessionID is empty if the session is not known yet.
 	SessionID string
-	// CloseCode is the code the Hub closed the connection with, 0 if it did not.
-	CloseCode CloseCode
-	// CloseReason is the Hub's reason for that.
+	// What the Hub closed the connection with. CloseCode is 0 if it did not.
+	CloseCode   CloseCode
 	CloseReason string
-	// ServerCode is the code of the message that refused the connection, such as "session_expired".
-	ServerCode string
-	// ServerMessage is its text, or that of a command that failed.
-	ServerMessage string
-	// ServerMessageType is its type: "connection_rejected", "protocol_error", or "error".
+	// The message that refused the connection: a code such as "session_expired", its text (also that of a
+	// command that failed), and its type, which is "connection_rejected", "protocol_error" or "error".
+	ServerCode        string
+	ServerMessage     string
 	ServerMessageType string
 	// Err is the cause, if there is one: an [*APIError] if the Hub answered with a status.
 	Err error

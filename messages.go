@@ -29,52 +29,52 @@ const (
 
 // SSESessionSnapshotMessage is the first message of an observer's stream: the session as it stands.
 type SSESessionSnapshotMessage struct {
-	// SessionID is the id of the session.
+	// SessionID is the session that is observed.
 	SessionID string `json:"sessionId"`
-	// Label is its display name.
+	// Label is the display name.
 	Label string `json:"label"`
 	// Status is free text, as in [SessionListItem].
 	Status string `json:"status"`
-	// CreatedAt is when it was created.
+	// CreatedAt is when the session was created.
 	CreatedAt time.Time `json:"createdAt,omitzero"`
-	// Mode says where it runs.
+	// Mode says where the session runs.
 	Mode SessionMode `json:"mode"`
-	// Participants are those connected to it.
+	// Participants has everybody who is connected.
 	Participants []SnapshotParticipant `json:"participants"`
-	// TaskCount is the number of tasks so far.
+	// TaskCount counts the tasks so far.
 	TaskCount int `json:"taskCount"`
-	// AgentActivity is what each agent is doing, by agent.
+	// AgentActivity tells what each agent is doing, by the agent's name.
 	AgentActivity map[string]SessionAgentActivity `json:"agentActivity"`
-	// Stream is the text that is being produced.
+	// Stream is what is being said at the moment; nil if the Hub does not say.
 	Stream *SessionStreamProjection `json:"stream,omitzero"`
 }
 
 // SnapshotParticipant is somebody connected to a session, as snapshots have them.
 type SnapshotParticipant struct {
-	// ID is its id.
+	// ID identifies the participant within its session.
 	ID string `json:"id"`
-	// Role is its part in the session.
+	// Role is the part it plays.
 	Role HubRole `json:"role"`
 	// Transport is "ws" or "sse".
 	Transport string `json:"transport"`
-	// ConnectedAt is when it came.
+	// ConnectedAt is when it connected.
 	ConnectedAt time.Time `json:"connectedAt,omitzero"`
-	// Idle says that it does nothing; nil: not said.
+	// Idle says that it does nothing; nil if the Hub does not say.
 	Idle *bool `json:"idle,omitzero"`
 }
 
 // SSEHydrationMessage is the conversation so far. It replaces what was known of it before.
 type SSEHydrationMessage struct {
-	// SessionID is the id of the session.
+	// SessionID is the session that is observed.
 	SessionID string `json:"sessionId"`
-	// Entries are the entries of the conversation, oldest first.
+	// Entries come oldest first.
 	Entries []ConversationEntry `json:"entries"`
 	// Task is the first prompt.
 	Task string `json:"task,omitzero"`
-	// Stream is the text that is being produced.
+	// Stream is what is being said at the moment, Tasks what agents were given to do; nil if the Hub does
+	// not say.
 	Stream *SessionStreamProjection `json:"stream,omitzero"`
-	// Tasks are the tasks of the session.
-	Tasks []SessionTaskState `json:"tasks,omitzero"`
+	Tasks  []SessionTaskState       `json:"tasks,omitzero"`
 }
 
 // PresenceEventMessage says that somebody came or left.
@@ -83,43 +83,40 @@ type PresenceEventMessage struct {
 	Event string `json:"event"`
 	// Participant is who came or left.
 	Participant *SessionParticipant `json:"participant,omitzero"`
-	// Participants is everybody, with a presence_update.
+	// Participants has everybody, with a presence_update.
 	Participants []SessionParticipant `json:"participants,omitzero"`
-	// SessionID is the id of the session.
-	SessionID string `json:"sessionId"`
-	// Timestamp is when it happened.
+	// The session, and the time.
+	SessionID string    `json:"sessionId"`
 	Timestamp UnixMilli `json:"timestamp"`
 }
 
-// SessionParticipant is somebody connected to a session, as live messages have them.
+// SessionParticipant is somebody connected to a session, as live messages show it.
 type SessionParticipant struct {
-	// ID is its id.
+	// ID identifies the participant within its session.
 	ID string `json:"id"`
-	// Role is its part in the session.
+	// Role is the part it plays.
 	Role HubRole `json:"role"`
 	// Transport is "ws" or "sse".
 	Transport string `json:"transport"`
-	// Subscriptions are the filters it has subscribed to.
+	// Subscriptions are the patterns of an observer that wants only some events.
 	Subscriptions []string `json:"subscriptions"`
-	// ConnectedAt is when it came.
-	ConnectedAt UnixMilli `json:"connectedAt,omitzero"`
-	// LastActivity is when it did something last.
+	// When it connected, and the time of its last activity.
+	ConnectedAt  UnixMilli `json:"connectedAt,omitzero"`
 	LastActivity UnixMilli `json:"lastActivity,omitzero"`
-	// Metadata is free.
+	// Metadata is free JSON, as the Hub has it.
 	Metadata map[string]any `json:"metadata,omitzero"`
 }
 
 // BroadcastEventMessage is something that happened in a session.
 type BroadcastEventMessage struct {
-	// Event is the name of the event, such as "message_update".
+	// Event is a name such as "message_update", often one of [EventName].
 	Event string `json:"event"`
-	// Category is the group of the event, such as "message".
+	// Category is a group of events such as "message".
 	Category string `json:"category"`
-	// Data is what the event says, a JSON object whose form depends on the event. See Decode.
+	// Data is a JSON object whose form depends on Event. See Decode.
 	Data json.RawMessage `json:"data,omitzero"`
-	// SessionID is the id of the session.
-	SessionID string `json:"sessionId"`
-	// Timestamp is when it happened.
+	// The session, and the time.
+	SessionID string    `json:"sessionId"`
 	Timestamp UnixMilli `json:"timestamp"`
 }
 
@@ -128,21 +125,21 @@ func (m *BroadcastEventMessage) Decode(v any) error { return wire.Unmarshal(m.Da
 
 // UnknownMessage is a message this package has no type for, or that could not be decoded.
 type UnknownMessage struct {
-	// Type is its type, as far as it could be read.
+	// Type is empty if it could not be read.
 	Type string
-	// Raw is all of it. It need not be JSON.
+	// Raw is the whole message. It need not be JSON.
 	Raw json.RawMessage
 }
 
-// ReconnectedMessage says that the connection was lost and that another one stands. What was sent
-// in between is lost; the hydration that follows replaces what was known. While there is none, there
-// is no message: [HubConn.State] says so.
+// ReconnectedMessage says that the connection was lost and that another one is open. What was sent
+// in between is lost; the hydration that follows replaces what was known. While there is no connection
+// there is no message: [HubConn.State] says so.
 type ReconnectedMessage struct {
 	// Attempt counts the attempts it took, from 1.
 	Attempt int
-	// Cause is why the connection was lost.
+	// Cause tells why the connection was lost.
 	Cause error
-	// Down is how long there was none. The silence after which it counted as lost came before.
+	// Down is the time without a connection. The silence after which it counted as lost came before.
 	Down time.Duration
 }
 

@@ -31,50 +31,46 @@ func (*CommandRequest) hubRequest() {}
 
 // EventRequest tells the Hub what happened to the lead, and is answered with a [HubResponse].
 type EventRequest struct {
-	// ID joins request and response. Sending fills it in: SendAndWait always, Send if it is empty.
-	ID string `json:"id"`
-	// Event is the name of the event.
-	Event EventName `json:"event"`
-	// Data is what the event says.
-	Data map[string]any `json:"data"`
+	// ID is the same in request and response. Sending fills it in: SendAndWait always, Send if it is empty.
+	ID    string         `json:"id"`
+	Event EventName      `json:"event"`
+	Data  map[string]any `json:"data"`
 }
 
 // ToolRequest asks the Hub to run one of its tools, and is answered with a [HubResponse] that
 // usually holds a [ReturnAction].
 type ToolRequest struct {
-	// ID joins request and response. Sending fills it in: SendAndWait always, Send if it is empty.
+	// ID is the same in request and response. Sending fills it in: SendAndWait always, Send if it is empty.
 	ID string `json:"id"`
-	// Name is the tool.
+	// Name is a [HubToolDefinition].Name.
 	Name string `json:"name"`
-	// ToolCallID is the id of the call in the conversation.
+	// ToolCallID is that of the call in the conversation.
 	ToolCallID string `json:"toolCallId"`
-	// Params are the parameters.
+	// Params follow the JSON Schema in [HubToolDefinition].Parameters.
 	Params map[string]any `json:"params"`
 }
 
 // CommandRequest asks the Hub to run one of its commands, and is answered with a [HubResponse].
 type CommandRequest struct {
-	// ID joins request and response. Sending fills it in: SendAndWait always, Send if it is empty.
+	// ID is the same in request and response. Sending fills it in: SendAndWait always, Send if it is empty.
 	ID string `json:"id"`
-	// Name is the command.
+	// Name is a [HubCommandDefinition].Name.
 	Name string `json:"name"`
 	// Args is the text after the name, as it was typed.
 	Args string `json:"args"`
 }
 
-// SessionEntryMessage appends to the file of a session.
+// SessionEntryMessage appends a line to a file that the Hub keeps of the session.
 type SessionEntryMessage struct {
-	// Path is the path of the file.
+	// Line is one line of JSON, without its end.
 	Path string `json:"path"`
-	// Line is a line of JSON.
 	Line string `json:"line"`
 }
 
-// SessionWriteMessage writes the file of a session.
+// SessionWriteMessage replaces a file that the Hub keeps of the session.
 type SessionWriteMessage struct {
-	// Path is the path of the file.
-	Path string `json:"path"`
-	// Content is all of it.
+	// Content is the whole file.
+	Path    string `json:"path"`
 	Content string `json:"content"`
 }
 
@@ -101,7 +97,7 @@ const (
 
 // RPCCommandMessage is a command to the agent. A controller sends it, a lead gets it from the Hub.
 type RPCCommandMessage struct {
-	// Command is the command.
+	// Command is sent as it is. Those that are answered are answered only if they have an ID.
 	Command RPCCommand `json:"command"`
 }
 
@@ -109,19 +105,19 @@ type RPCCommandMessage struct {
 type RPCUIResponseMessage struct {
 	// ID is that of the request.
 	ID string `json:"id"`
-	// Result is the answer; nil is sent as null.
+	// Result is what the user chose or typed. Nil is sent as null.
 	Result any `json:"result"`
 }
 
 // RenameSessionMessage gives the session another label.
 type RenameSessionMessage struct {
-	// Label is the label.
+	// Label is the new display name.
 	Label string `json:"label"`
 }
 
 // PingMessage asks for a [PongMessage]. A [HubConn] sends pings by itself.
 type PingMessage struct {
-	// Timestamp is when it is sent. Sending fills it in if it is zero.
+	// Timestamp is the time of sending, filled in if it is zero.
 	Timestamp UnixMilli `json:"timestamp"`
 }
 

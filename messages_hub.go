@@ -6,40 +6,39 @@ import (
 	"github.com/agentuity/coder-go/internal/wire"
 )
 
-// HubInitMessage begins a connection: the part that was granted and, for a lead, what it works
-// with.
+// HubInitMessage begins a connection: it grants a role and tells a lead what it works with. Only Role is
+// always there.
 type HubInitMessage struct {
-	// Role is the part granted. It need not be the one asked for.
+	// Role is the role granted. It need not be the one asked for.
 	Role HubRole `json:"role"`
 	// SessionID is the session that was joined or created.
 	SessionID string `json:"sessionId,omitzero"`
-	// Resume says what a lead goes on from.
+	// Resume names the file that a lead goes on from; nil if it begins anew.
 	Resume *HubLeadResumeDescriptor `json:"resume,omitzero"`
-	// Tools are the tools of the Hub.
-	Tools []HubToolDefinition `json:"tools,omitzero"`
-	// Commands are the commands of the Hub.
+	// Tools and Commands are run by the Hub, on a [ToolRequest] and a [CommandRequest].
+	Tools    []HubToolDefinition    `json:"tools,omitzero"`
 	Commands []HubCommandDefinition `json:"commands,omitzero"`
-	// Agents are the agents there are.
+	// Agents may take part in the session.
 	Agents []AgentDefinition `json:"agents,omitzero"`
-	// Config adds to the system prompt.
-	Config *HubConfig `json:"config,omitzero"`
-	// Model is the model to use.
-	Model *HubModel `json:"model,omitzero"`
-	// ThinkingLevel is free text.
-	ThinkingLevel string `json:"thinkingLevel,omitzero"`
-	// Task is the first task.
-	Task string `json:"task,omitzero"`
-	// AgentRole is the agent to be.
+
+	// How a lead is to work: additions to its system prompt, the model, how much that thinks (free text),
+	// and the first task.
+	Config        *HubConfig `json:"config,omitzero"`
+	Model         *HubModel  `json:"model,omitzero"`
+	ThinkingLevel string     `json:"thinkingLevel,omitzero"`
+	Task          string     `json:"task,omitzero"`
+
+	// AgentRole names the agent that a sub-agent is to be.
 	AgentRole string `json:"agentRole,omitzero"`
-	// Label is the label of the session.
+	// Label is the display name of the session.
 	Label string `json:"label,omitzero"`
 }
 
-// HubLeadResumeDescriptor says what a lead goes on from.
+// HubLeadResumeDescriptor names what a lead goes on from.
 type HubLeadResumeDescriptor struct {
-	// SessionFile is the file with the session so far.
+	// SessionFile is the path of the file with the conversation so far.
 	SessionFile string `json:"sessionFile"`
-	// PiSessionID is the id of the session in that file.
+	// PiSessionID is the id in that file: Pi is the agent that writes it.
 	PiSessionID string `json:"piSessionId,omitzero"`
 	// Cwd is the working directory.
 	Cwd string `json:"cwd,omitzero"`
@@ -47,59 +46,52 @@ type HubLeadResumeDescriptor struct {
 
 // HubToolDefinition is a tool that the Hub runs.
 type HubToolDefinition struct {
-	// Name is what a [ToolRequest] names.
-	Name string `json:"name"`
-	// Label is for people.
-	Label string `json:"label"`
-	// Description is for the model.
+	// Name is what a [ToolRequest] names. Label is for people, Description for the model.
+	Name        string `json:"name"`
+	Label       string `json:"label"`
 	Description string `json:"description"`
-	// Parameters is the JSON Schema of the parameters.
+	// Parameters is the JSON Schema of [ToolRequest].Params.
 	Parameters map[string]any `json:"parameters"`
-	// PromptSnippet is text that the lead adds to its system prompt.
-	PromptSnippet string `json:"promptSnippet,omitzero"`
-	// PromptGuidelines are rules for the use of the tool.
+	// PromptSnippet is text for the lead's system prompt, PromptGuidelines rules for the use of the tool.
+	PromptSnippet    string `json:"promptSnippet,omitzero"`
 	PromptGuidelines string `json:"promptGuidelines,omitzero"`
-	// TimeoutMs is how long it may take.
+	// TimeoutMs is the longest time that the tool may take; 0 if the Hub does not say.
 	TimeoutMs Milliseconds `json:"timeoutMs,omitzero"`
 }
 
 // HubCommandDefinition is a command that the Hub runs.
 type HubCommandDefinition struct {
-	// Name is what a [CommandRequest] names.
-	Name string `json:"name"`
-	// Description is for people.
+	// Name is what a [CommandRequest] names. Description is for people.
+	Name        string `json:"name"`
 	Description string `json:"description"`
 }
 
-// AgentDefinition is an agent of a session.
+// AgentDefinition is an agent of a session. Only Name, Description and SystemPrompt are always there.
 type AgentDefinition struct {
-	// Name is the name of the agent.
-	Name string `json:"name"`
-	// DisplayName is for people. If it is empty, Name is.
+	// DisplayName is for people. Where it is empty, show Name.
+	Name        string `json:"name"`
 	DisplayName string `json:"displayName,omitzero"`
 	// Source is "builtin" or "custom".
 	Source string `json:"source,omitzero"`
-	// Description says what the agent is for.
-	Description string `json:"description"`
-	// SystemPrompt is what it is told.
+	// Description tells what the agent is for, SystemPrompt what it is told.
+	Description  string `json:"description"`
 	SystemPrompt string `json:"systemPrompt"`
-	// Model is the model it uses.
-	Model string `json:"model,omitzero"`
-	// Tools are the tools it may use.
-	Tools []string `json:"tools,omitzero"`
-	// Temperature is that of the model; nil: not said.
-	Temperature *float64 `json:"temperature,omitzero"`
-	// ThinkingLevel is free text.
-	ThinkingLevel string `json:"thinkingLevel,omitzero"`
-	// ReadOnly says that it changes nothing; nil: not said.
+
+	// The model and its settings. ThinkingLevel is free text.
+	Model         string   `json:"model,omitzero"`
+	Tools         []string `json:"tools,omitzero"`
+	Temperature   *float64 `json:"temperature,omitzero"`
+	ThinkingLevel string   `json:"thinkingLevel,omitzero"`
+
+	// ReadOnly says that the agent changes nothing; nil if the Hub does not say.
 	ReadOnly *bool `json:"readOnly,omitzero"`
-	// HubTools are tools of the Hub it may use.
+	// HubTools are tools of the Hub that the agent may use besides Tools.
 	HubTools []HubToolDefinition `json:"hubTools,omitzero"`
-	// Capabilities are free words.
+	// Capabilities are words without a fixed meaning.
 	Capabilities []string `json:"capabilities,omitzero"`
-	// StrictToolSelection says that it may use only these tools; nil: not said.
+	// StrictToolSelection says that the agent may use no other tools; nil if the Hub does not say.
 	StrictToolSelection *bool `json:"strictToolSelection,omitzero"`
-	// Status is how it stands.
+	// Status says whether the agent can be given work.
 	Status AgentDefinitionStatus `json:"status,omitzero"`
 }
 
@@ -115,111 +107,102 @@ const (
 
 // HubConfig adds to the system prompt of a lead.
 type HubConfig struct {
-	// SystemPromptPrefix goes before it.
+	// One goes before the prompt, the other after it.
 	SystemPromptPrefix string `json:"systemPromptPrefix,omitzero"`
-	// SystemPromptSuffix goes after it.
 	SystemPromptSuffix string `json:"systemPromptSuffix,omitzero"`
 }
 
 // HubModel names a model.
 type HubModel struct {
-	// Provider is who offers it.
+	// ID is the name that the provider gives the model.
 	Provider string `json:"provider"`
-	// ID is its id there.
-	ID string `json:"id"`
+	ID       string `json:"id"`
 }
 
 // HubHydrationMessage is the conversation so far. It replaces what was known of it before.
 type HubHydrationMessage struct {
-	// SessionID is the id of the session.
+	// SessionID is the session of the connection.
 	SessionID string `json:"sessionId"`
 	// ResumedAt is when the connection was made.
 	ResumedAt UnixMilli `json:"resumedAt"`
-	// Entries are the entries of the conversation, oldest first.
+	// Entries come oldest first.
 	Entries []ConversationEntry `json:"entries"`
-	// Label is the label of the session.
+	// Label is the display name of the session, Task its first prompt.
 	Label string `json:"label,omitzero"`
-	// Task is the first prompt.
-	Task string `json:"task,omitzero"`
-	// LeadConnected says whether somebody drives the session; nil: not said.
+	Task  string `json:"task,omitzero"`
+	// LeadConnected says whether an agent drives the session; nil if the Hub does not say.
 	LeadConnected *bool `json:"leadConnected,omitzero"`
-	// Stream is the text that is being produced.
-	Stream *SessionStreamProjection `json:"stream,omitzero"`
-	// Tasks are the tasks of the session.
-	Tasks []SessionTaskState `json:"tasks,omitzero"`
-	// StreamingState says whether text is being produced, and by which tasks.
-	StreamingState *HubStreamingState `json:"streamingState,omitzero"`
+
+	// What goes on at the moment: the text that is being said, what agents were given to do, and whether any
+	// of them is saying something. Nil if the Hub does not say.
+	Stream         *SessionStreamProjection `json:"stream,omitzero"`
+	Tasks          []SessionTaskState       `json:"tasks,omitzero"`
+	StreamingState *HubStreamingState       `json:"streamingState,omitzero"`
 }
 
 // HubStreamingState says whether text is being produced.
 type HubStreamingState struct {
-	// IsStreaming says so; nil: not said.
+	// IsStreaming is nil if the Hub does not say.
 	IsStreaming *bool `json:"isStreaming,omitzero"`
-	// ActiveTasks are the tasks that run.
+	// ActiveTasks has the tasks that run.
 	ActiveTasks []HubActiveTask `json:"activeTasks,omitzero"`
 }
 
 // HubActiveTask is a task that runs.
 type HubActiveTask struct {
-	// TaskID is its id.
+	// Agent is who works on the task.
 	TaskID string `json:"taskId"`
-	// Agent is who works on it.
-	Agent string `json:"agent"`
+	Agent  string `json:"agent"`
 }
 
-// HubStreamReadyMessage says where the durable stream of the session is.
+// HubStreamReadyMessage tells where the durable stream of the session is.
 type HubStreamReadyMessage struct {
-	// StreamID is the id of the stream.
-	StreamID string `json:"streamId"`
-	// StreamURL is its address.
+	// StreamURL is where StreamID can be read.
+	StreamID  string `json:"streamId"`
 	StreamURL string `json:"streamUrl"`
 }
 
 // HubSessionResumeMessage says that the session goes on from a durable stream.
 type HubSessionResumeMessage struct {
-	// StreamID is the id of the stream.
-	StreamID string `json:"streamId"`
-	// StreamURL is its address.
+	// StreamURL is where StreamID can be read.
+	StreamID  string `json:"streamId"`
 	StreamURL string `json:"streamUrl"`
-	// ActivePRDKey is the key of the product requirement document in work.
+	// ActivePRDKey names the product requirements document that the session works on.
 	ActivePRDKey string `json:"activePrdKey,omitzero"`
 }
 
-// PongMessage answers a ping, of which a [HubConn] sends one every so often by itself.
+// PongMessage answers a [PingMessage]. The pings that a [HubConn] sends by itself have no visible answer.
 type PongMessage struct {
-	// Timestamp is when it was sent.
-	Timestamp UnixMilli `json:"timestamp"`
-	// EchoedTimestamp is when the ping was sent.
+	// Timestamp is when the Hub sent the answer, EchoedTimestamp that of the ping.
+	Timestamp       UnixMilli `json:"timestamp"`
 	EchoedTimestamp UnixMilli `json:"echoedTimestamp,omitzero"`
 }
 
-// ConnectionRejectedMessage says that the Hub will not have the connection. Before the connection
-// stands it is a [*HubConnError] instead.
+// ConnectionRejectedMessage says that the Hub ends the connection. Before a connection is open it is a
+// [*HubConnError] instead.
 type ConnectionRejectedMessage struct {
-	// Code is why, such as "session_expired".
-	Code string `json:"code"`
-	// Message is for people.
+	// Code is a reason such as "session_expired". Message is for people.
+	Code    string `json:"code"`
 	Message string `json:"message"`
-	// Timestamp is when it was sent.
+	// Timestamp is when the Hub sent this.
 	Timestamp UnixMilli `json:"timestamp"`
-	// SessionID is the session it is about.
+	// SessionID is the session of the connection, if the Hub says.
 	SessionID string `json:"sessionId,omitzero"`
-	// ReconnectState is opaque.
+	// ReconnectState means something to the Hub only.
 	ReconnectState string `json:"reconnectState,omitzero"`
-	// ExpiredAt is when the session expired.
+	// ExpiredAt is when the session expired, if it has.
 	ExpiredAt UnixMilli `json:"expiredAt,omitzero"`
 }
 
-// ProtocolErrorMessage says that the Hub did not like what it was sent. Before the connection
-// stands it is a [*HubConnError] instead.
+// ProtocolErrorMessage says that the Hub could not use something it was sent. Before a connection is
+// open it is a [*HubConnError] instead.
 type ProtocolErrorMessage struct {
-	// Code is why, such as "invalid_role".
-	Code string `json:"code"`
-	// Message is for people.
+	// Code is a reason such as "invalid_role". Message is for people.
+	Code    string `json:"code"`
 	Message string `json:"message"`
-	// Timestamp is when it was sent.
+	// Timestamp is when the Hub sent this.
 	Timestamp UnixMilli `json:"timestamp"`
-	// SessionID is the session it is about.
+	// SessionID is the session of the connection, if the Hub says.
 	SessionID string `json:"sessionId,omitzero"`
 }
 
@@ -241,7 +224,7 @@ func (*ProtocolErrorMessage) serverMessage() {}
 type HubResponse struct {
 	// ID is that of the request.
 	ID string
-	// Actions are what to do, in order. None means to proceed.
+	// Actions are carried out in order. None means to proceed.
 	Actions []HubAction
 }
 
@@ -257,17 +240,16 @@ type AckAction struct{}
 
 // BlockAction says to stop.
 type BlockAction struct {
-	// Reason is why.
+	// Reason tells people, or the model, why.
 	Reason string `json:"reason"`
 }
 
 // ConfirmAction says to ask the user, and to stop if the answer is no.
 type ConfirmAction struct {
-	// Title is that of the question.
-	Title string `json:"title"`
-	// Message is the question.
+	// Title and Message are the question.
+	Title   string `json:"title"`
 	Message string `json:"message"`
-	// DenyReason is the reason to give if the answer is no.
+	// DenyReason is what to say if the answer is no.
 	DenyReason string `json:"deny_reason,omitzero"`
 }
 
@@ -283,10 +265,9 @@ const (
 
 // NotifyAction says to show something.
 type NotifyAction struct {
-	// Message is what to show.
-	Message string `json:"message"`
-	// Level is how important it is.
-	Level NotifyLevel `json:"level,omitzero"`
+	// Message is for people.
+	Message string      `json:"message"`
+	Level   NotifyLevel `json:"level,omitzero"`
 }
 
 // ReturnAction is the result of a tool.
@@ -297,9 +278,8 @@ type ReturnAction struct {
 
 // StatusAction sets a part of the status line.
 type StatusAction struct {
-	// Key names the part.
-	Key string `json:"key"`
-	// Text is its text; empty: it is cleared.
+	// Key names the part of the status line. Without a Text it is cleared.
+	Key  string `json:"key"`
 	Text string `json:"text,omitzero"`
 }
 
@@ -316,7 +296,7 @@ const (
 
 // SystemPromptAction changes the system prompt.
 type SystemPromptAction struct {
-	// SystemPrompt is the text.
+	// SystemPrompt is the text to put in.
 	SystemPrompt string `json:"systemPrompt"`
 	// Mode says where it goes. Without one programs differ: the Hub's schema says replace, its
 	// terminal client appends.
@@ -325,7 +305,7 @@ type SystemPromptAction struct {
 
 // InjectMessageAction adds a message to the conversation.
 type InjectMessageAction struct {
-	// Message is the message.
+	// Message goes to the end of the conversation.
 	Message InjectedMessage `json:"message"`
 }
 
@@ -333,15 +313,15 @@ type InjectMessageAction struct {
 type InjectedMessage struct {
 	// Role is "user" or "assistant".
 	Role string `json:"role"`
-	// Content is its text.
+	// Content is plain text.
 	Content string `json:"content"`
 }
 
 // UnknownAction is an action this package has no type for, or that could not be decoded.
 type UnknownAction struct {
-	// Action is its kind, as far as it could be read.
+	// Action is empty if it could not be read.
 	Action string
-	// Raw is all of it.
+	// Raw is the whole action.
 	Raw json.RawMessage
 }
 

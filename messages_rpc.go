@@ -14,19 +14,17 @@ type RPCCommandType string
 
 // RPCCommand is a command to the agent.
 type RPCCommand struct {
-	// Type is what to do.
+	// Type decides which of the other members count.
 	Type RPCCommandType `json:"type"`
-	// ID joins command and [RPCResponse].
+	// ID is the same in the command and its [RPCResponse].
 	ID string `json:"id,omitzero"`
-	// Message is the text of a prompt, steer or follow_up.
+	// Message is the text of a prompt, steer or follow_up. Hubs also send it as Text.
 	Message string `json:"message,omitzero"`
-	// Text is another name under which Hubs send that text.
-	Text string `json:"text,omitzero"`
-	// Images are the images of a prompt.
+	Text    string `json:"text,omitzero"`
+	// Images come with a prompt.
 	Images []string `json:"images,omitzero"`
-	// Agent is the agent it is for, if it is not the lead.
-	Agent string `json:"agent,omitzero"`
-	// TargetAgent is another name under which Hubs send that agent.
+	// Agent is the agent that is meant, if it is not the lead. Hubs also send it as TargetAgent.
+	Agent       string `json:"agent,omitzero"`
 	TargetAgent string `json:"targetAgent,omitzero"`
 	// Attachments come with a prompt.
 	Attachments []PromptAttachmentDescriptor `json:"attachments,omitzero"`
@@ -34,15 +32,15 @@ type RPCCommand struct {
 
 // RPCEventMessage is something that the agent in the session's sandbox did.
 type RPCEventMessage struct {
-	// EventType is the type of the event, such as "message_update".
+	// EventType is a name such as "message_update".
 	EventType string
-	// Event is the event itself, a JSON object whose form depends on its type. See Decode.
+	// Event is a JSON object whose form depends on EventType. See Decode.
 	Event json.RawMessage
-	// SessionID is the id of the session, if the Hub says.
+	// SessionID is empty if the Hub does not say.
 	SessionID string
-	// Timestamp is when it happened.
+	// Timestamp is when the event happened.
 	Timestamp UnixMilli
-	// Replay says that it is history, which the Hub sends after a connection was made, and not live.
+	// Replay says that this is history, which the Hub sends when a connection is new, and not live.
 	Replay bool
 }
 
@@ -52,26 +50,23 @@ func (m *RPCEventMessage) Decode(v any) error { return wire.Unmarshal(m.Event, v
 // RPCResponseMessage is the answer to an [RPCCommandMessage] with an id. Everybody in the session
 // gets the answers to everybody.
 type RPCResponseMessage struct {
-	// Response is the answer.
+	// Response has the id of its command.
 	Response RPCResponse
-	// SessionID is the id of the session, if the Hub says.
+	// SessionID is empty, and Timestamp zero, if the Hub does not say.
 	SessionID string
-	// Timestamp is when it was sent, if the Hub says.
 	Timestamp UnixMilli
 }
 
 // RPCResponse is the answer to a command.
 type RPCResponse struct {
-	// ID is that of the command.
-	ID string `json:"id"`
-	// Command is the type of the command.
+	// ID and Command are those of the command.
+	ID      string         `json:"id"`
 	Command RPCCommandType `json:"command"`
-	// Success says whether it worked.
+	// Success says whether the command was carried out. If it was not, Error says why.
 	Success bool `json:"success"`
-	// Data is what came of it, in a form that depends on the command.
-	Data json.RawMessage `json:"data,omitzero"`
-	// Error is why it failed.
-	Error string `json:"error,omitzero"`
+	// Data is the result, in a form that depends on the command.
+	Data  json.RawMessage `json:"data,omitzero"`
+	Error string          `json:"error,omitzero"`
 }
 
 // RPCUIRequestMessage asks the user something, or asks to show something. Answer it with
@@ -79,13 +74,12 @@ type RPCResponse struct {
 type RPCUIRequestMessage struct {
 	// ID is what the answer names.
 	ID string
-	// Method is what to do.
+	// Method is what to show or ask, Params a JSON object that says with what. See Decode and
+	// [RPCUIParams].
 	Method RPCUIMethod
-	// Params says with what, a JSON object. See Decode and [RPCUIParams].
 	Params json.RawMessage
-	// SessionID is the id of the session, if the Hub says.
+	// SessionID is empty, and Timestamp zero, if the Hub does not say.
 	SessionID string
-	// Timestamp is when it was sent, if the Hub says.
 	Timestamp UnixMilli
 }
 
@@ -124,61 +118,55 @@ func (m RPCUIMethod) Answered() bool {
 	return true
 }
 
-// RPCUIParams are the parameters of all methods of an [RPCUIRequestMessage] together.
+// RPCUIParams has the parameters of all methods of an [RPCUIRequestMessage] together.
 type RPCUIParams struct {
-	// Title is that of the question, or of the window.
-	Title string `json:"title,omitzero"`
-	// Message is the text of it.
+	// Title heads a question, or is that of the window. Message is the text below it, or a notice.
+	Title   string `json:"title,omitzero"`
 	Message string `json:"message,omitzero"`
 	// Options are what to choose from.
 	Options []string `json:"options,omitzero"`
-	// Placeholder is shown while nothing is typed.
+	// Placeholder is shown while nothing is typed, Prefill is the text to begin with.
 	Placeholder string `json:"placeholder,omitzero"`
-	// Prefill is the text to begin with.
-	Prefill string `json:"prefill,omitzero"`
-	// NotifyType is how important it is.
+	Prefill     string `json:"prefill,omitzero"`
+	// NotifyType says how important a notice is.
 	NotifyType NotifyLevel `json:"notifyType,omitzero"`
-	// StatusKey names a part of the status line.
-	StatusKey string `json:"statusKey,omitzero"`
-	// StatusText is its text.
+	// StatusKey names a part of the status line, which shows StatusText.
+	StatusKey  string `json:"statusKey,omitzero"`
 	StatusText string `json:"statusText,omitzero"`
-	// WidgetKey names a widget.
-	WidgetKey string `json:"widgetKey,omitzero"`
-	// WidgetLines is what it shows.
-	WidgetLines []string `json:"widgetLines,omitzero"`
-	// WidgetPlacement is "aboveEditor" or "belowEditor".
-	WidgetPlacement string `json:"widgetPlacement,omitzero"`
-	// Text is the text of the editor.
+	// WidgetKey names a widget, which shows WidgetLines. WidgetPlacement is "aboveEditor" or "belowEditor".
+	WidgetKey       string   `json:"widgetKey,omitzero"`
+	WidgetLines     []string `json:"widgetLines,omitzero"`
+	WidgetPlacement string   `json:"widgetPlacement,omitzero"`
+	// Text goes into the editor.
 	Text string `json:"text,omitzero"`
 }
 
 // RPCCommandErrorMessage says that a command could not be carried out.
 type RPCCommandErrorMessage struct {
-	// ID is the id of the command, if it had one and the Hub says so.
+	// ID is empty if the command had none or the Hub does not say.
 	ID string `json:"id,omitzero"`
-	// Error is why.
+	// Error tells people why.
 	Error string `json:"error"`
-	// Raw is all of the message.
+	// Raw is the whole message.
 	Raw json.RawMessage `json:"-"`
 }
 
-// RPCState is what an agent is at.
+// RPCState tells what an agent is doing.
 type RPCState struct {
-	// IsStreaming says that it is producing text.
+	// IsStreaming says that the agent is at work.
 	IsStreaming bool `json:"isStreaming"`
-	// IsWaitingForInput says that it waits for an answer.
+	// IsWaitingForInput says that it has asked something and waits for the answer.
 	IsWaitingForInput bool `json:"isWaitingForInput"`
-	// SessionName is the name of the session.
+	// SessionName is the agent's own name for the session.
 	SessionName string `json:"sessionName,omitzero"`
 }
 
 // RPCMessage is a message of the conversation as the agent has it.
 type RPCMessage struct {
-	// Role is who said it, such as "user" or "assistant".
-	Role string `json:"role"`
-	// Content is what was said.
+	// Role is "user", "assistant" or another.
+	Role    string     `json:"role"`
 	Content RPCContent `json:"content"`
-	// Timestamp is when, if it is known.
+	// Timestamp is zero if the agent does not say.
 	Timestamp UnixMilli `json:"timestamp,omitzero"`
 }
 
@@ -187,11 +175,9 @@ type RPCContent []RPCContentBlock
 
 // RPCContentBlock is a piece of a message.
 type RPCContentBlock struct {
-	// Type is its kind: "text", "thinking" and others.
-	Type string `json:"type"`
-	// Text is that of a text block.
-	Text string `json:"text,omitzero"`
-	// Thinking is that of a thinking block.
+	// Type is "text", "thinking" or another. The member of that name has the text.
+	Type     string `json:"type"`
+	Text     string `json:"text,omitzero"`
 	Thinking string `json:"thinking,omitzero"`
 }
 

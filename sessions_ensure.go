@@ -37,13 +37,13 @@ type EnsureSessionOptions struct {
 
 // EnsuredSession is a session that exists.
 type EnsuredSession struct {
-	// SessionID is the id of the session.
+	// SessionID is what every method that takes a session wants.
 	SessionID string
-	// Session is the session as last seen. It is nil if it was created and could not be read.
+	// Session is as last seen. It is nil if the session was created by this call and could not be read.
 	Session *Session
-	// Created says that this call created it. Of concurrent calls with one key one has created it.
+	// Created says that this call created the session. Of concurrent calls with one key one has created it.
 	Created bool
-	// Recovered says that it was found after a create whose answer was lost.
+	// Recovered says that the session was found after a create whose answer was lost.
 	Recovered bool
 }
 

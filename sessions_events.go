@@ -14,15 +14,14 @@ import (
 
 // SessionEventHistory is a page of the events of a session.
 type SessionEventHistory struct {
-	// SessionID is the id of the session.
+	// SessionID is the id that was asked for.
 	SessionID string `json:"sessionId"`
-	// Events are the events. The Hub promises no order.
+	// Events may come in any order.
 	Events []SessionEvent `json:"events"`
-	// Total is the number of events there are, where it is said.
-	Total int `json:"total,omitzero"`
-	// Limit is the limit that was applied, where it is said.
-	Limit int `json:"limit,omitzero"`
-	// Offset is the offset that was applied, where it is said.
+	// Total is the number of events on all pages, Limit and Offset are those that were applied. All are 0 if
+	// the Hub does not say.
+	Total  int `json:"total,omitzero"`
+	Limit  int `json:"limit,omitzero"`
 	Offset int `json:"offset,omitzero"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`
@@ -42,23 +41,20 @@ func (h *SessionEventHistory) problem() error {
 
 func (h *SessionEventHistory) namedSession() string { return h.SessionID }
 
-// SessionEvent is something that happened in a session.
+// SessionEvent is something that happened in a session. Only ID, Event and OccurredAt are always there.
 type SessionEvent struct {
 	// ID counts the events of a session upwards. It is what BeforeID takes.
 	ID int `json:"id"`
-	// Event is the name of the event, such as "turn_end".
-	Event string `json:"event"`
-	// Category is the group of the event, such as "turn".
+	// Event is a name such as "turn_end", often one of [EventName]; Category is a group such as "turn".
+	Event    string `json:"event"`
 	Category string `json:"category,omitzero"`
-	// Agent is the agent it is about.
-	Agent string `json:"agent,omitzero"`
-	// TaskID is the task it is about.
+	// The agent and the task that the event is about.
+	Agent  string `json:"agent,omitzero"`
 	TaskID string `json:"taskId,omitzero"`
-	// Payload is what the event says; its form depends on the event.
+	// Payload has the details, in a form that depends on the event.
 	Payload json.RawMessage `json:"payload,omitzero"`
-	// OccurredAt is when it happened.
+	// When the event happened, and when the Hub stored it.
 	OccurredAt time.Time `json:"occurredAt,omitzero"`
-	// IngestedAt is when the Hub stored it.
 	IngestedAt time.Time `json:"ingestedAt,omitzero"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`
@@ -66,7 +62,7 @@ type SessionEvent struct {
 
 // ListEventHistoryParams selects events. The zero value of a member means that it is not sent.
 type ListEventHistoryParams struct {
-	// Limit is the largest number of events to return.
+	// Limit is the size of the page.
 	Limit int
 	// BeforeID returns events with a smaller id only. For the next page it is the smallest id of
 	// the page before.

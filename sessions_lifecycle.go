@@ -23,9 +23,9 @@ const (
 
 // LifecycleResponse says what became of a session.
 type LifecycleResponse struct {
-	// SessionID is the id of the session.
+	// SessionID is the id that was asked for.
 	SessionID string `json:"sessionId"`
-	// Status is its status afterwards.
+	// Status is free text: that of the session now. It is empty if the Hub does not say.
 	Status string `json:"status,omitzero"`
 	// Extra holds the members this package has no field for. A resume has "resumed".
 	Extra map[string]json.RawMessage `json:",embed"`

@@ -20,7 +20,7 @@ const (
 
 // LoopStateResponse says where the loop of a session stands.
 type LoopStateResponse struct {
-	// SessionID is the session asked for.
+	// SessionID is the id that was asked for.
 	SessionID string `json:"sessionId"`
 	// WorkflowMode is WorkflowLoop for a session that works in a loop.
 	WorkflowMode WorkflowMode `json:"workflowMode"`

@@ -8,11 +8,11 @@ import (
 	"github.com/agentuity/coder-go/internal/route"
 )
 
-// SessionParticipants are the participants of a session.
+// SessionParticipants has those who take part in a session.
 type SessionParticipants struct {
-	// SessionID is the session asked for.
+	// SessionID is the id that was asked for.
 	SessionID string `json:"sessionId"`
-	// Participants are those connected, and those that have left if IncludeDisconnected asked for them.
+	// Participants has everybody connected, and those who have left if IncludeDisconnected asked for them.
 	Participants []Participant `json:"participants"`
 }
 

@@ -62,10 +62,9 @@ const (
 type SessionOutcome struct {
 	// Kind says why there is nothing left to wait for.
 	Kind OutcomeKind
-	// Session is the session as last seen.
+	// Session and Loop are as last seen. Loop is nil if there is none, or the Hub did not say.
 	Session *Session
-	// Loop is its loop as last seen; nil if there is none, or the Hub did not say.
-	Loop *SessionLoopState
+	Loop    *SessionLoopState
 	// Evidence says in words what Kind was concluded from, such as "loop status is completed".
 	// It is for people, and may be worded differently in another version.
 	Evidence []string
@@ -74,11 +73,10 @@ type SessionOutcome struct {
 // WaitError is the end of a wait without an outcome: the context ended, the Hub refused, or gave
 // no answer for too long. It wraps the error that says which.
 type WaitError struct {
-	// Session is the session as last seen, nil if it was not.
+	// Session and Loop are as last seen, nil if they were not.
 	Session *Session
-	// Loop is its loop as last seen, nil if it was not.
-	Loop *SessionLoopState
-	// Err is the cause.
+	Loop    *SessionLoopState
+	// Err tells what ended the wait.
 	Err error
 }
 

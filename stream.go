@@ -15,9 +15,9 @@ import (
 
 // SSEEvent is one event of an observer's stream.
 type SSEEvent struct {
-	// Event is the name of the event: that of its block, or else the type of the message.
+	// Event is the name in the stream, or else the type of the message.
 	Event string
-	// Data is the message.
+	// Data is never nil.
 	Data ObserverSSEMessage
 }
 

@@ -50,11 +50,10 @@ func (p Participant) world() world.Participant {
 
 // ReplayEntry is one entry of a session's conversation.
 type ReplayEntry struct {
-	// Type is the kind of entry.
+	// Type decides what the other members mean.
 	Type coder.ConversationEntryType
-	// Agent is the agent that speaks, if any.
-	Agent string
-	// Content is the text.
+	// Agent is who said it, if it was an agent, and Content what was said.
+	Agent   string
 	Content string
 	// Members are further members of the entry, such as toolName or turnId.
 	// They replace those the Hub gives the entry by itself.
@@ -69,9 +68,8 @@ func (e ReplayEntry) world() world.Entry {
 type Loop struct {
 	// Status is where the loop stands.
 	Status coder.LoopStatus
-	// Iteration is the current iteration.
-	Iteration int
-	// MaxIterations is the last iteration. 0: no such limit.
+	// Iteration counts the rounds of the loop, of which there are at most MaxIterations. 0: no such limit.
+	Iteration     int
 	MaxIterations int
 	// Goal, Summary and NextAction are left out if they are empty.
 	Goal, Summary, NextAction string
@@ -114,7 +112,7 @@ type GitHubAccount struct {
 	InstallationID, IntegrationID string
 	// AvatarURL is a picture, if there is one.
 	AvatarURL string
-	// Repositories are the repositories of the account.
+	// Repositories belong to the account.
 	Repositories []GitHubRepository
 }
 
@@ -134,9 +132,9 @@ func (a GitHubAccount) world() world.GitHubAccount {
 type GitHubRepository struct {
 	// ID is GitHub's number. 0: the Hub makes one.
 	ID int64
-	// Name is the short name.
+	// Name is without the owner.
 	Name string
-	// DefaultBranch is the default branch. Empty: main.
+	// DefaultBranch may be empty: main.
 	DefaultBranch string
 	// Private, Archived and Disabled are as GitHub has them.
 	Private, Archived, Disabled bool
@@ -146,13 +144,11 @@ type GitHubRepository struct {
 type ClientFrame struct {
 	// Time is when the Hub had read it.
 	Time time.Time
-	// Participant is the id of the sender.
+	// The sender, as an id and by its role.
 	Participant string
-	// Role is the sender's part in the session.
-	Role coder.HubRole
-	// Type is the type of the message, such as rpc_command.
+	Role        coder.HubRole
+	// Type is rpc_command, ping or another. Body is the whole message, byte for byte.
 	Type string
-	// Body is the message as it came.
 	Body []byte
 }
 
@@ -169,15 +165,14 @@ type Action map[string]any
 // LeadRequest is a request whose sender, as a rule the lead, waits for an answer.
 // Its JSON has further members, depending on the type.
 type LeadRequest struct {
-	// SessionID is the id of the session.
+	// SessionID is the session of the sender.
 	SessionID string
-	// Type is event, tool or command.
+	// Type is event, tool or command, Name that of the event, the tool or the command.
 	Type string
-	// ID is the id the answer will have.
-	ID string
-	// Name is the name of the event, the tool or the command.
+	// ID will be that of the answer too.
+	ID   string
 	Name string
-	// Body is the request as it came.
+	// Body is the whole request, byte for byte.
 	Body []byte
 }
 

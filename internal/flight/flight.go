@@ -25,7 +25,7 @@ type flight[T any] struct {
 	panicked any
 }
 
-// Left is the error of a caller whose context ended.
+// Left is what a caller gets whose context ended while others wait on.
 type Left struct {
 	// Err is the context's error.
 	Err error

@@ -23,7 +23,7 @@ type Outcome struct {
 	Err      error   // never a *url.Error
 	Ended    error   // the context's error, when that ended the call
 	Attempts int
-	// Failure is the verdict on the last attempt.
+	// Failure is what [Classify] made of the last attempt.
 	Failure Failure
 	// Sent tells whether a request that the Hub has not plainly refused reached it.
 	Sent Sent
@@ -229,5 +229,5 @@ func (c *call) log(err error) {
 	logger.LogAttrs(c, slog.LevelDebug, "coder hub request", attrs...)
 }
 
-// RequestIDHeader is the response header that names the trace of a request.
+// RequestIDHeader is where a Hub names the trace of a request in its response.
 const RequestIDHeader = "X-Session-Id"

@@ -99,7 +99,7 @@ func (w *watch) forget() {
 	w.silent = false
 }
 
-// Stream is the body of an answer that is read while it arrives.
+// Stream is a response body that is read while it arrives.
 type Stream struct{ watch *watch }
 
 // Read reads the body. It fails with ErrSilent when nothing comes for too long.

@@ -4,7 +4,7 @@ package window
 import "io"
 
 const (
-	// First is the size a window begins with.
+	// First bytes are offered at the beginning.
 	First = 32 << 10
 	// largestKept is the buffer that is kept once nothing in it is needed.
 	largestKept = 1 << 20

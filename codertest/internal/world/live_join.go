@@ -99,7 +99,7 @@ func (c *Connection) Observe(sessionID string, query url.Values) error {
 	return nil
 }
 
-// KindInit is the kind of the first message to a client that has joined.
+// KindInit marks the first message to a client that has joined.
 const KindInit = "init"
 
 // Join lets a socket into the session that its query names, or into a new one, or

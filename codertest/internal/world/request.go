@@ -15,10 +15,9 @@ import (
 type Call struct {
 	// ID is what the path has in place of the pattern's {…}, decoded.
 	ID string
-	// Query is the query of the URL.
+	// Query and Body are the request's.
 	Query url.Values
-	// Body is the body.
-	Body []byte
+	Body  []byte
 }
 
 // unlimited is the limit of a request that names none.

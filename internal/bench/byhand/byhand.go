@@ -73,7 +73,7 @@ type Repo struct {
 	Branch        string `json:"branch"`
 }
 
-// Workspace is the workspace of a session.
+// Workspace has what the program reads of a workspace.
 type Workspace struct {
 	ID    string `json:"id"`
 	Name  string `json:"name"`
@@ -88,7 +88,7 @@ type Skill struct {
 	URL     string `json:"url"`
 }
 
-// Replay is the transcript of a session.
+// Replay has what the program reads of a transcript.
 type Replay struct {
 	SessionID     string  `json:"sessionId"`
 	EntriesSource string  `json:"entriesSource"`
