@@ -22,7 +22,7 @@ const (
 	ThinkingXHigh   CustomAgentThinkingLevel = "xhigh"
 )
 
-// CustomAgentLifecycle is where an agent stands. Unknown values are kept as they came.
+// CustomAgentLifecycle tells drafts, published agents and archived ones apart. Unknown values are kept as they came.
 type CustomAgentLifecycle string
 
 // The stages in the life of an agent.

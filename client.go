@@ -17,7 +17,7 @@ import (
 	"github.com/agentuity/coder-go/internal/wire"
 )
 
-// Version is the version of this package, as it stands in the User-Agent header.
+// Version is the version of this package. The User-Agent header has it.
 const Version = "0.1.0"
 
 // silence is how long a body may yield nothing before its connection counts as lost.

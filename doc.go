@@ -56,7 +56,7 @@
 //	connection lost or timed out after sending; the answer  repeated                ErrOutcomeUnknown
 //	is cut, or silent for 60 s
 //	500 and other 5xx                                       an error                ErrOutcomeUnknown
-//	2xx that is of no use                                   an error                ErrOutcomeUnknown
+//	2xx that cannot be used                                 an error                ErrOutcomeUnknown
 //	501, 4xx, 3xx                                           an error                an error
 //
 // "Window" means for [RetryPolicy].UnavailableWindow, 30 s: a Hub that restarts is away for 5 to 15

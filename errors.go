@@ -41,7 +41,7 @@ var (
 	ErrUpgradeRequired = errors.New("coder: upgrade required")
 	// ErrRateLimited: too many requests (status 429). See [APIError.RetryAfter].
 	ErrRateLimited = errors.New("coder: rate limited")
-	// ErrUnavailable: the Hub, or what stands before it, is unavailable for now (status 502 to 504).
+	// ErrUnavailable: the Hub, or a gateway before it, is unavailable for now (status 502 to 504).
 	ErrUnavailable = errors.New("coder: hub unavailable")
 	// ErrMissingAPIKey: no API key was given and without one the Hub cannot be discovered.
 	ErrMissingAPIKey = errors.New("coder: missing API key")

@@ -28,15 +28,15 @@ const (
 	StateClosed         HubConnState = "closed"       // for good
 )
 
-// HubConn is a live connection to a session, made by [Client.Connect] or [Client.Attach]. It is
-// safe for concurrent use. When the connection is lost it connects again, with the id of the session
-// it has learned; [HubConn.Messages] says so. Close it: it has two goroutines.
+// HubConn is a live connection to a session, made by [Client.Connect], [Client.ConnectNew] or
+// [Client.Attach]. It is safe for concurrent use. When the connection is lost it connects again to the
+// same session, and [HubConn.Messages] yields a [*ReconnectedMessage]. Close it to end its goroutines.
 //
-// A program that neither ranges over Messages nor calls DiscardMessages stops the connection from
-// being read once 1,024 messages, or 64 MiB of them, wait. That is not taken for a dead connection,
-// and what was read is kept, but responses are not seen until somebody ranges. For the same reason
-// a call that waits for a response in the body of a loop over Messages needs a context with a
-// deadline, or a goroutine of its own: the response can be behind more messages than may wait.
+// Range over Messages, or call DiscardMessages. Otherwise reading stops once 1,024 messages, or 64 MiB of
+// them, wait: the connection then counts as alive and nothing is lost, but no response is seen until
+// somebody ranges. For the same reason a call that waits for a response inside a loop over Messages needs
+// a context with a deadline, or a goroutine of its own: more messages may come before the response than
+// may wait.
 type HubConn struct {
 	client  *Client
 	op      string // Operation of the reader's errors: the call that connects, then "HubConn"
@@ -159,8 +159,8 @@ func (c *Client) Connect(ctx context.Context, sessionID string, options *HubConn
 
 // ConnectNew opens a live connection that creates its session. Nothing is tried again that may have
 // reached the Hub: the error then matches [ErrOutcomeUnknown]. If the session has an id by then, the
-// error has it. Once ConnectNew has returned, [HubConn.SessionID] is the session, and a connection that
-// is lost is made again to it. In all else it is as Connect.
+// error has it. Once ConnectNew has returned, [HubConn.SessionID] is the session, and the connection, when
+// lost, is made again to that one. In all else it is as Connect.
 //
 // Errors: [*ValidationError] and [*HubConnError].
 //
@@ -176,10 +176,9 @@ func (o *HubConnectOptions) orDefault() HubConnectOptions {
 	return *o
 }
 
-// Attach makes sure that a controller can attach to a session, as PrepareSessionForRemoteAttach
-// does, and connects as one. It also waits for a session that was just created. If the session is
-// over, or has no runtime even after the wait, the error matches [ErrNotAttachable] and no
-// connection was tried.
+// Attach wakes a session if it is paused, waits for its runtime, as PrepareSessionForRemoteAttach does,
+// and connects as a controller. It also waits for a session that was just created. If the session is over,
+// or has no runtime even after the wait, the error matches [ErrNotAttachable] and no connection was tried.
 //
 // Errors: those of PrepareSessionForRemoteAttach and of Connect.
 //
@@ -367,13 +366,13 @@ func (h *HubConn) Close() error {
 
 // Messages yields everything the Hub sends, in order, beginning with what came after Connect
 // returned: one of the message types of this package, or an [*UnknownMessage]. Responses that
-// SendAndWait and others wait for are among it. When the connection was lost and another one
-// stands, a [*ReconnectedMessage] comes before anything of the new one.
+// SendAndWait and others wait for come here too. After a loss a [*ReconnectedMessage] comes before the
+// messages of the new connection.
 //
-// There is one consumer at a time: for a second one the error matches [ErrMessagesInUse]. To range
-// again goes on where the last one stopped. It ends without an error when the program closes the
-// connection, whatever still waits then, and with an error, the last it yields, when the context
-// ends or the connection has ended for good: a [*HubConnError].
+// There is one consumer at a time: a second one gets an error that matches [ErrMessagesInUse]. Ranging
+// again continues where the last loop stopped. The loop ends without an error when the program closes
+// the connection; messages that still wait are then dropped. It ends with an error, a [*HubConnError] and
+// the last thing it yields, when the context ends or the connection has ended for good.
 func (h *HubConn) Messages(ctx context.Context) iter.Seq2[ServerMessage, error] {
 	const op = "Messages"
 	return func(yield func(ServerMessage, error) bool) {

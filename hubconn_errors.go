@@ -159,7 +159,7 @@ func (h *HubConn) ctxError(ctx context.Context, op string) *HubConnError {
 // CloseCode is the code a WebSocket connection is closed with. Unknown codes are kept as they came.
 type CloseCode int
 
-// The codes of the protocol that Hubs, and what stands before them, are known to use.
+// The codes of the protocol that Hubs and gateways are known to use.
 const (
 	CloseNormal        CloseCode = 1000
 	CloseGoingAway     CloseCode = 1001 // a restart

@@ -283,10 +283,10 @@ func (h *HubConn) request(ctx context.Context, op string, message ClientMessage,
 	return nil, e
 }
 
-// Prompt gives the agent a task. It returns when the command is on the socket, as do Steer,
-// FollowUp, Abort and Compact: what comes of it comes as messages, an [*RPCCommandErrorMessage] if
-// nothing does. A prompt may take several turns; the agent is done with [EventAgentEnd]. Errors are
-// those of Send.
+// Prompt gives the agent a task. Like Steer, FollowUp, Abort and Compact it returns when the command is
+// on the socket. The effects arrive as messages; a command that could not be carried out arrives as an
+// [*RPCCommandErrorMessage]. A prompt may take several turns; the agent is done with [EventAgentEnd].
+// Errors are those of Send.
 func (h *HubConn) Prompt(ctx context.Context, text string) error {
 	return h.command(ctx, "Prompt", CommandPrompt, text)
 }
@@ -296,7 +296,7 @@ func (h *HubConn) Steer(ctx context.Context, text string) error {
 	return h.command(ctx, "Steer", CommandSteer, text)
 }
 
-// FollowUp gives the agent a task for when it is done with what it is at. Errors are those of Send.
+// FollowUp queues a task for the agent until its current one is done. Errors are those of Send.
 func (h *HubConn) FollowUp(ctx context.Context, text string) error {
 	return h.command(ctx, "FollowUp", CommandFollowUp, text)
 }
@@ -306,7 +306,7 @@ func (h *HubConn) Abort(ctx context.Context) error {
 	return h.send(ctx, "Abort", &RPCCommandMessage{RPCCommand{Type: CommandAbort}})
 }
 
-// Compact makes the agent shorten what it remembers of the conversation. Errors are those of Send.
+// Compact makes the agent summarize the conversation, to free its context. Errors are those of Send.
 func (h *HubConn) Compact(ctx context.Context) error {
 	return h.send(ctx, "Compact", &RPCCommandMessage{RPCCommand{Type: CommandCompact}})
 }
@@ -318,9 +318,9 @@ func (h *HubConn) command(ctx context.Context, op string, kind RPCCommandType, t
 	return h.send(ctx, op, &RPCCommandMessage{RPCCommand{Type: kind, Message: text}})
 }
 
-// GetState asks the agent what it is at. It waits, and its errors are, as those of SendAndWait; if
-// the Hub or the agent cannot carry out the command, the error's Code is [ConnCommandFailed]. The
-// Hub may not say which command failed: then all that wait fail.
+// GetState asks the agent whether it is at work and waits for the answer. Errors are those of
+// SendAndWait; where the Hub or the agent cannot carry out the command, Code is [ConnCommandFailed]. A
+// Hub may not say which command failed: then all commands that wait for an answer fail.
 func (h *HubConn) GetState(ctx context.Context) (*RPCState, error) {
 	return ask[RPCState](ctx, h, "GetState", CommandGetState, '{')
 }
@@ -334,7 +334,7 @@ func (h *HubConn) GetMessages(ctx context.Context) ([]RPCMessage, error) {
 	return *messages, nil
 }
 
-// ask sends a command and decodes the data of its response, which begins with a byte.
+// ask sends a command and decodes the data of its response, which must begin with first: '{' or '['.
 func ask[T any](ctx context.Context, h *HubConn, op string, kind RPCCommandType, first byte) (*T, error) {
 	raw, err := h.request(ctx, op, &RPCCommandMessage{RPCCommand{Type: kind}}, true)
 	if err != nil {

@@ -27,7 +27,7 @@ const (
 	RoleSubAgent   HubRole = "sub_agent"  // works for the lead
 )
 
-// SSESessionSnapshotMessage is the first message of an observer's stream: the session as it stands.
+// SSESessionSnapshotMessage is the first message of an observer's stream: the current state of the session.
 type SSESessionSnapshotMessage struct {
 	// SessionID is the session that is observed.
 	SessionID string `json:"sessionId"`

@@ -95,7 +95,7 @@ type AgentDefinition struct {
 	Status AgentDefinitionStatus `json:"status,omitzero"`
 }
 
-// AgentDefinitionStatus is how an agent stands. Unknown values are kept as they came.
+// AgentDefinitionStatus says whether an agent can be given work. Unknown values are kept as they came.
 type AgentDefinitionStatus string
 
 // The statuses of agents.

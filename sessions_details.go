@@ -21,7 +21,7 @@ type SessionUsage struct {
 	ByAgent map[string]SessionUsage `json:"byAgent,omitzero"`
 }
 
-// SessionTaskStatus is how a task stands. Unknown values are kept as they came.
+// SessionTaskStatus is the state of a task. Unknown values are kept as they came.
 type SessionTaskStatus string
 
 // The statuses of tasks.
@@ -87,40 +87,40 @@ type SessionRuntimeContext struct {
 	WorkingDirectory string `json:"workingDirectory,omitzero"`
 }
 
-// Usage returns what the session has used, nil if the Hub does not say. An error means that it
-// says it in a form this package does not know.
+// Usage returns what the session has used so far, nil if the Hub does not say. An error means that the
+// member has a form that this package does not know.
 func (s *Session) Usage() (*SessionUsage, error) { return extra[*SessionUsage](s, "usage") }
 
-// Tasks returns the tasks of the session, nil if the Hub does not say. An error means that it says
-// it in a form this package does not know.
+// Tasks returns the tasks of the session, nil if the Hub does not say. An error means that the member has
+// a form that this package does not know.
 func (s *Session) Tasks() ([]SessionTaskState, error) { return extra[[]SessionTaskState](s, "tasks") }
 
-// AgentActivity returns what each agent is doing, by agent, nil if the Hub does not say. An error
-// means that it says it in a form this package does not know.
+// AgentActivity returns what each agent is doing, by its name, nil if the Hub does not say. An error means
+// that the member has a form that this package does not know.
 func (s *Session) AgentActivity() (map[string]SessionAgentActivity, error) {
 	return extra[map[string]SessionAgentActivity](s, "agentActivity")
 }
 
-// Workers returns the sessions that work for this one, nil if the Hub does not say. An error means
-// that it says it in a form this package does not know.
+// Workers returns the sessions that work for this one, nil if the Hub does not say. An error means that
+// the member has a form that this package does not know.
 func (s *Session) Workers() ([]SessionListItem, error) {
 	return extra[[]SessionListItem](s, "workers")
 }
 
-// Stream returns the text that is being produced, nil if the Hub does not say. An error means that
-// it says it in a form this package does not know.
+// Stream returns what is being said at the moment, nil if the Hub does not say. An error means that the
+// member has a form that this package does not know.
 func (s *Session) Stream() (*SessionStreamProjection, error) {
 	return extra[*SessionStreamProjection](s, "stream")
 }
 
-// RuntimeContext returns where the session works, nil if the Hub does not say. An error means that
-// it says it in a form this package does not know.
+// RuntimeContext returns where in its runtime the session works, nil if the Hub does not say. An error
+// means that the member has a form that this package does not know.
 func (s *Session) RuntimeContext() (*SessionRuntimeContext, error) {
 	return extra[*SessionRuntimeContext](s, "context")
 }
 
-// RuntimeError returns what went wrong in the session, "" if nothing did or the Hub does not say.
-// The error means that it says it in a form this package does not know.
+// RuntimeError returns what went wrong in the session, "" if nothing did or the Hub does not say. The
+// error means that the member has a form that this package does not know.
 func (s *Session) RuntimeError() (string, error) { return extra[string](s, "error") }
 
 // extra decodes a member that stayed in Extra.

@@ -26,12 +26,12 @@ const defaultLookupWindow = 60 * time.Second
 // EnsureSessionOptions says what [Client.EnsureSession] does when it cannot tell whether a session
 // was created.
 type EnsureSessionOptions struct {
-	// RepostAfter creates the session again when lookups have been answered for so long and have
-	// found none. Two sessions may then exist, if the first create was only slow to show: the longer,
-	// the safer. Default: never.
+	// RepostAfter is how long the Hub must answer lookups without finding the session before it is created
+	// again. If the first create was only slow, two sessions exist then: the longer, the safer. Default:
+	// never again.
 	RepostAfter time.Duration
-	// LookupWindow is how long to look for the session and to create it again, counted from the first
-	// lookup that the Hub answered. It is at least RepostAfter. Default: 60 s. Negative: no lookup.
+	// LookupWindow bounds the lookups and further creates, from the first lookup that the Hub answered. It
+	// is at least RepostAfter. Default: 60 s. Negative: no lookup.
 	LookupWindow time.Duration
 }
 
@@ -91,8 +91,8 @@ func (c *Client) EnsureSession(ctx context.Context, key string, body CreateSessi
 
 const ensureOp = "EnsureSession"
 
-// leftEarly is the error of a caller whose context ended. A create that goes on for others, and
-// one that was under way, may have an effect that this caller is not told of.
+// leftEarly returns the error of a caller whose context ended. It matches ErrOutcomeUnknown if the create
+// goes on for other callers, or had begun and may have had an effect.
 func leftEarly(ctx context.Context, err error) error {
 	var left *flight.Left
 	if !errors.As(err, &left) {
@@ -237,7 +237,7 @@ func (e *ensurer) create(ctx context.Context) (*sharedSession, error) {
 	}
 	session, err := e.get(ctx, created.SessionID)
 	if err != nil {
-		session = nil // it exists, and that is what was asked for
+		session = nil // the session exists: failing to read it is no failure to create it
 	}
 	return &sharedSession{EnsuredSession: EnsuredSession{SessionID: created.SessionID, Session: session, Created: true}}, nil
 }

@@ -64,8 +64,8 @@ func (c *Client) ArchiveSession(ctx context.Context, sessionID string) (*Lifecyc
 	return decode[LifecycleResponse](a)
 }
 
-// ResumeSession begins to wake a paused session. When it returns the session may not be ready;
-// PrepareSessionForRemoteAttach waits for that. If the Hub declines, the error matches
+// ResumeSession begins to wake a paused session, and does not wait until it is ready:
+// PrepareSessionForRemoteAttach does. If the Hub declines, the error matches
 // [ErrResumeDeclined].
 //
 // POST /hub/session/{sessionId}/resume
@@ -84,20 +84,21 @@ func (c *Client) resume(ctx context.Context, op, sessionID string) (*LifecycleRe
 
 // RemoteAttachPreparationOptions says how long to wait for a session to wake.
 type RemoteAttachPreparationOptions struct {
-	// Timeout is how long to wait after the Hub began to wake it. Default: 30 s. Negative: until the
+	// Timeout bounds the wait, from when the Hub began to wake the session. Default: 30 s. Negative: until the
 	// context ends.
 	Timeout time.Duration
 	// PollInterval is the time between two looks. Default: 1 s.
 	PollInterval time.Duration
 }
 
-// PrepareSessionForRemoteAttach makes sure that a controller can attach to a session: it wakes it
-// if it sleeps, and waits until its runtime is there. It returns the session as last seen. Look at
-// HistoryOnly and RuntimeAvailable: a session that is over or cannot be woken is returned as it is,
-// and running out of time is not an error either.
+// PrepareSessionForRemoteAttach wakes a session if it is paused, and waits until its runtime is there, so
+// that a controller can attach to it. It returns the session as last seen. Look at HistoryOnly and
+// RuntimeAvailable: a session that is over or cannot be woken is returned as it is, and reaching Timeout
+// is no error either.
 //
-// While it waits only answers with status 401, 402, 403 and 426 are errors, and the end of the
-// context. If the Hub declines to wake the session, the error matches [ErrResumeDeclined].
+// While it waits, only the end of the context, an answer with status 401, 402, 403 or 426, and a
+// certificate that is not trusted are errors.
+// If the Hub declines to wake the session, the error matches [ErrResumeDeclined].
 //
 // GET /hub/session/{sessionId}, POST /hub/session/{sessionId}/resume
 func (c *Client) PrepareSessionForRemoteAttach(ctx context.Context, sessionID string, options *RemoteAttachPreparationOptions) (*Session, error) {
@@ -108,7 +109,7 @@ func (c *Client) PrepareSessionForRemoteAttach(ctx context.Context, sessionID st
 	return c.prepare(ctx, "PrepareSessionForRemoteAttach", sessionID, o, false)
 }
 
-// prepare waits for a session that sleeps and, where newborn says so, for one that is being made.
+// prepare wakes a paused session and waits for it. With newborn it also waits for one that is being created.
 func (c *Client) prepare(ctx context.Context, op, sessionID string, o RemoteAttachPreparationOptions, newborn bool) (*Session, error) {
 	if o.PollInterval < 0 {
 		return nil, invalid(op, "PollInterval", "must not be negative")

@@ -2,7 +2,7 @@ package coder
 
 import "context"
 
-// LoopStatus is where a loop stands. Unknown values are kept as they came.
+// LoopStatus is the state of a loop. Unknown values are kept as they came.
 type LoopStatus string
 
 // The statuses of loops.
@@ -18,7 +18,7 @@ const (
 	LoopFailed        LoopStatus = "failed"
 )
 
-// LoopStateResponse says where the loop of a session stands.
+// LoopStateResponse is the answer of [Client.GetLoopState].
 type LoopStateResponse struct {
 	// SessionID is the id that was asked for.
 	SessionID string `json:"sessionId"`
@@ -32,7 +32,7 @@ func (r *LoopStateResponse) problem() error { return missingText("sessionId", r.
 
 func (r *LoopStateResponse) namedSession() string { return r.SessionID }
 
-// SessionLoopState is where a loop stands.
+// SessionLoopState tells how far a loop is.
 type SessionLoopState struct {
 	// Status tells a loop that runs from one that has ended or waits.
 	Status LoopStatus `json:"status"`
@@ -67,7 +67,7 @@ type SessionLoopState struct {
 	ActivePRDTaskID string `json:"activePrdTaskId,omitzero"`
 }
 
-// GetLoopState returns where the loop of a session stands. An unknown id is an error that matches
+// GetLoopState returns how far the loop of a session is. An unknown id is an error that matches
 // [ErrSessionNotFound].
 //
 // GET /hub/session/{sessionId}/loop

@@ -121,13 +121,13 @@ func (o *observation) waking() bool {
 	return o.session.Status == statusResuming || o.session.LiveExpected && !o.session.RuntimeAvailable
 }
 
-// loopReading is where a loop stands, and where that was read.
+// loopReading is the status of a loop, and the source of it as evidence.
 type loopReading struct {
 	status LoopStatus
 	text   string
 }
 
-// loopReadings are in the order of how much they are worth.
+// loopReadings returns what is known of the loop, the most reliable first.
 func (o *observation) loopReadings() []loopReading {
 	var all []loopReading
 	if o.loop != nil {
@@ -185,7 +185,7 @@ func (o *observation) newest(match func(*SessionEvent) bool) int {
 	return -1
 }
 
-// newestIs returns the newest of all events if it is this one. Those who leave may say so after it.
+// newestIs returns a reading if the newest event has this name. session_leave and agent_end may follow it.
 func (o *observation) newestIs(name EventName) (r readings) {
 	i := o.newest(func(e *SessionEvent) bool { return e.Event != EventSessionLeave && e.Event != EventAgentEnd })
 	said := i >= 0 && o.events[i].Event == name

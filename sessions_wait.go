@@ -12,17 +12,17 @@ import (
 	"github.com/agentuity/coder-go/internal/route"
 )
 
-// WaitForSessionOptions says how often [Client.WaitForSession] looks, and how long it has patience.
+// WaitForSessionOptions says how often [Client.WaitForSession] polls, and when it gives up.
 type WaitForSessionOptions struct {
-	// PollInterval is the least time between two looks. Default: 2 s.
+	// PollInterval is the shortest time between two polls. Default: 2 s.
 	PollInterval time.Duration
-	// MaxPollInterval is what that grows to while nothing changes. Default: 15 s. One that is
-	// shorter than PollInterval counts as that.
+	// MaxPollInterval is what the time between two polls grows to while nothing changes. Default: 15 s, and
+	// at least PollInterval.
 	MaxPollInterval time.Duration
-	// StallTimeout is how long nothing may change before the outcome is OutcomeStalled, and how
-	// long the Hub may give no answer before that is an error. Default: 10 min. Negative: never.
+	// StallTimeout ends the wait: with OutcomeStalled when nothing has changed for so long, with an error
+	// when the Hub has not answered for so long. Default: 10 min. Negative: never.
 	StallTimeout time.Duration
-	// OnPoll is called with the session after each look that saw it, before the next one.
+	// OnPoll is called with the session after each poll that returned it, before the next one begins.
 	OnPoll func(*Session)
 }
 
@@ -40,7 +40,7 @@ func (o *WaitForSessionOptions) complete() error {
 	return nil
 }
 
-// OutcomeKind is why there is nothing left to wait for.
+// OutcomeKind says why a wait for a session is over.
 type OutcomeKind string
 
 // The kinds of outcomes. Of several that apply the first one in this list is returned, except
@@ -103,16 +103,15 @@ const (
 	waitAside = 30 * time.Second
 )
 
-// WaitForSession waits until a session has come to something: it is over, it failed, it is done,
-// it cannot go on by itself, or nothing happens any more. See [OutcomeKind]. Where the session
-// stands is concluded from its status, bucket and flags, the state of its loop and the end of its
-// event history, since no single one of them tells; the outcome has the evidence. Everything but
-// a stall is seen in two looks before it is believed.
+// WaitForSession polls a session until it is over, has failed, is done, cannot go on by itself, or
+// nothing happens any more. See [OutcomeKind]. No single member tells that: it is concluded from status,
+// bucket and flags, the state of the loop and the end of the event history, and the outcome has the
+// evidence. Everything but a stall must be seen in two polls before it is believed.
 //
-// Nil options wait as [WaitForSessionOptions] says. A look is one request each for the session, its history
-// and, in loop mode, its loop. Looks begin PollInterval apart and become rarer while nothing
+// Nil options wait as [WaitForSessionOptions] says. A poll is one request each for the session, its history
+// and, in loop mode, its loop. Polls begin PollInterval apart and become rarer while nothing
 // changes. Transient failures do not end the wait: a network that fails, the statuses 408, 425, 429
-// and 5xx but 501, answers that are of no use. A Retry-After is respected. Time in which the Hub
+// and 5xx but 501, answers that cannot be used. A Retry-After is respected. Time in which the Hub
 // gave no answer is no stall.
 //
 // Errors: [*ValidationError] for the arguments; one that matches [ErrSessionNotFound] if the first
@@ -171,7 +170,7 @@ type waiter struct {
 // aside is a request of a look that may fail alone.
 type aside struct {
 	request   *request
-	notBefore time.Time // the Hub's own word
+	notBefore time.Time // from the last answer's Retry-After
 }
 
 // vitals are the signs of life of a session. They can be compared.
@@ -216,7 +215,7 @@ func (w *waiter) look(ctx context.Context) (poll.Sight, error) {
 	switch {
 	case err == nil:
 		return w.judge(w.observe(ctx, session)), nil
-	case ctx.Err() != nil: // run says so
+	case ctx.Err() != nil: // run returns the error
 		return poll.Sight{}, err
 	case w.session != nil && errors.Is(err, ErrSessionNotFound):
 		return w.judge(&observation{session: w.session, gone: true}), nil
@@ -250,7 +249,7 @@ func (w *waiter) missed(err error) (poll.Sight, error) {
 	w.failure = err
 	asked := retryAfter(err)
 	left := w.options.StallTimeout - time.Since(w.answered)
-	// An answer that is of no use may be a gateway's, in the time of a restart.
+	// An answer that cannot be used may be a gateway's, in the time of a restart.
 	hopeless := failureOf(err).Permanent()
 	if hopeless || w.options.StallTimeout > 0 && asked >= left {
 		return poll.Sight{}, err

@@ -66,7 +66,7 @@ func (e ReplayEntry) world() world.Entry {
 
 // Loop is the state of a session's loop.
 type Loop struct {
-	// Status is where the loop stands.
+	// Status is the state of the loop.
 	Status coder.LoopStatus
 	// Iteration counts the rounds of the loop, of which there are at most MaxIterations. 0: no such limit.
 	Iteration     int
