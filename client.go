@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/agentuity/coder-go/internal/flight"
+	"github.com/agentuity/coder-go/internal/quote"
 	"github.com/agentuity/coder-go/internal/transport"
 	"github.com/agentuity/coder-go/internal/wire"
 )
@@ -34,10 +35,10 @@ type Client struct {
 	maxResponseSize int64
 	sockets         *http.Client // opens live connections
 	logger          *slog.Logger
-	// These are functions so that printing a Client, with any verb, cannot reach the key.
+	// The key is in closures, so that printing a Client, with any verb, cannot reach it.
 	header func(body bool) http.Header
-	redact func(text string) string
-	hello  func() []byte // the first message of a live connection; nil: none
+	secret quote.Redactor // takes the key out of what comes from outside
+	hello  func() []byte  // the first message of a live connection; nil: none
 	orgID  func() string
 }
 
@@ -77,10 +78,12 @@ func NewClient(opts ...Option) (*Client, error) {
 	if cfg.httpClient != nil {
 		httpClient = *cfg.httpClient
 	}
+	secret := quote.NewRedactor(strings.TrimSpace(cfg.apiKey))
 	calls := transport.New(transport.Config{
 		HTTPClient: httpClient,
 		Policy:     transport.Policy(cfg.retry),
 		Logger:     cfg.logger,
+		Redactor:   secret,
 		MaxBody:    cfg.maxResponseSize,
 		Silence:    silence,
 	})
@@ -90,7 +93,7 @@ func NewClient(opts ...Option) (*Client, error) {
 		doubts:          new(doubts),
 		maxResponseSize: cfg.maxResponseSize,
 		header:          headers(&cfg),
-		redact:          redactor(cfg.apiKey),
+		secret:          secret,
 		hello:           hello(cfg.apiKey, cfg.orgID),
 		orgID:           func() string { return cfg.orgID },
 		logger:          cfg.logger,
@@ -147,19 +150,6 @@ func hello(key, orgID string) func() []byte {
 		}{key, orgID})
 		return frame
 	}
-}
-
-// shortestKey is the shortest API key that redactor replaces. A shorter one would be found inside
-// ordinary words.
-const shortestKey = 8
-
-// redactor returns a function that replaces the API key in text that comes from outside: a Hub, or a
-// proxy, may repeat it.
-func redactor(key string) func(string) string {
-	if len(key) < shortestKey {
-		return func(text string) string { return text }
-	}
-	return strings.NewReplacer(key, "[API key]").Replace
 }
 
 // CloseIdleConnections closes the connections that no call uses at the moment. The client stays
@@ -230,7 +220,7 @@ func (c *Client) exchangeBody(ctx context.Context, r *request, url string, body 
 		Stream:     r.stream,
 		Attempts:   r.attempts,
 	})
-	a := &response{request: r, ctx: ctx, outcome: outcome, redact: c.redact}
+	a := &response{request: r, ctx: ctx, outcome: outcome, secret: c.secret}
 	a.err = a.failure(ctx)
 	return a
 }

@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -129,6 +131,7 @@ func TestBadArguments(t *testing.T) {
 		"Do, relative":            {"Do", "path", func() error { return c.Do(ctx, "GET", "x", nil, nil) }},
 		"Do, dots":                {"Do", "path", func() error { return c.Do(ctx, "GET", "/hub/../x", nil, nil) }},
 		"Do, escaped dots":        {"Do", "path", func() error { return c.Do(ctx, "GET", "/hub/%2e%2E/x", nil, nil) }},
+		"Do, escaped slash":       {"Do", "path", func() error { return c.Do(ctx, "GET", "/hub/session/%2Fx", nil, nil) }},
 		"Do, fragment":            {"Do", "path", func() error { return c.Do(ctx, "GET", "/hub#x", nil, nil) }},
 		"Do, bad escape":          {"Do", "path", func() error { return c.Do(ctx, "GET", "/hub/%zz", nil, nil) }},
 		"Do, out is no pointer":   {"Do", "out", func() error { return c.Do(ctx, "GET", "/hub", nil, struct{}{}) }},
@@ -535,5 +538,157 @@ func TestPrepareSessionForRemoteAttach(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestSecretsStaySecret_HoweverTheyAreRepeated: a Hub, a proxy or package net/http repeats the key raw, quoted,
+// escaped or cut, in an answer, a header, a status line or a close frame. No error, log record or printed
+// value has it.
+func TestSecretsStaySecret_HoweverTheyAreRepeated(t *testing.T) {
+	const key = "agc_made/up-key.of+32=characters"
+	inJSON := `\u0061gc_made\/up\u002dkey.of+32=characters`
+	raw := func(text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err == nil {
+				_, _ = io.WriteString(conn, text)
+				_ = conn.Close()
+			}
+		}
+	}
+	handlers := map[string]http.HandlerFunc{
+		"message escaped":       answerJSON(http.StatusForbidden, `{"code":"`+inJSON+`","message":"`+inJSON+`","details":{"`+inJSON+`":"`+inJSON+`"}}`),
+		"issue":                 answerJSON(http.StatusBadRequest, `{"error":{"name":"ZodError","issues":[{"code":"`+inJSON+`","path":["`+inJSON+`"],"message":"`+inJSON+`","input":"`+inJSON+`"}]}}`),
+		"JSON in JSON":          answerJSON(http.StatusForbidden, `{"message":"{\"key\":\"`+strings.ReplaceAll(inJSON, `\`, `\\`)+`\"}"}`),
+		"URL in HTML":           answer(http.StatusBadGateway, "text/html", `<a href="/?api_key=`+url.QueryEscape(key)+`">`+html.EscapeString(key)),
+		"cut":                   answerJSON(http.StatusForbidden, `{"message":"`+strings.Repeat("x", 64<<10-30)+key),
+		"unusable":              answerJSON(http.StatusOK, `{"`+inJSON+`":`),
+		"another session":       answerJSON(http.StatusOK, `{"sessionId":"`+inJSON+`"}`),
+		"malformed status line": raw("HTTP/1.1 " + key + "\r\n\r\n"),
+		"malformed answer":      raw(key + "\r\n\r\n"),
+		"malformed header":      raw("HTTP/1.1 200 OK\r\n" + key + "\r\n\r\n"),
+		"malformed length":      raw("HTTP/1.1 200 OK\r\nContent-Length: " + key + "\r\n\r\n"),
+		"malformed encoding":    raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: " + key + "\r\n\r\n"),
+		"status line":           raw("HTTP/1.1 403 " + key + "\r\nContent-Length: 0\r\n\r\n"),
+		"headers": func(w http.ResponseWriter, r *http.Request) {
+			for _, name := range []string{"X-Session-Id", "X-Upgrade-Url", "Content-Type", "Retry-After", "X-Agentuity-Region", "Content-Encoding"} {
+				w.Header().Set(name, key)
+			}
+			w.WriteHeader(map[string]int{"GET": 402, "POST": 421}[r.Method])
+		},
+		"request id of a success": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("X-Session-Id", key+strings.Repeat("y", 5000))
+			answerJSON(http.StatusOK, `{"sessionId":"x","status":"`+inJSON+`"}`)(w, r)
+		},
+		"location": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", "https://u:"+key+"@h/%zz?key="+url.QueryEscape(key))
+			w.WriteHeader(http.StatusTemporaryRedirect)
+		},
+		"upgrade": raw("HTTP/1.1 101 Switching\r\nUpgrade: " + key + "\r\nConnection: Upgrade\r\n\r\n"),
+		"long":    raw("HTTP/1.1 " + strings.Repeat("z", 100<<10) + "\r\n\r\n"),
+	}
+	var logged bytes.Buffer
+	logger := slog.New(slog.NewJSONHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	text := slog.New(slog.NewTextHandler(&logged, nil))
+	for name, handler := range handlers {
+		t.Run(name, func(t *testing.T) {
+			logged.Reset()
+			s := newServer(t, handler)
+			s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+			c := s.client(t, coder.WithAPIKey(key), coder.WithLogger(logger), coder.WithRetryPolicy(coder.RetryPolicy{MaxAttempts: 1, UnavailableWindow: -1}))
+			var errs []error
+			note := func(err error) { errs = append(errs, err) }
+			_, err := c.GetSession(t.Context(), "x")
+			note(err)
+			_, err = c.CreateSession(t.Context(), coder.CreateSessionRequest{Task: "t"})
+			note(err)
+			note(c.DeleteSession(t.Context(), "x"))
+			note(c.Do(t.Context(), http.MethodGet, "/x", nil, new(int)))
+			_, err = c.Connect(t.Context(), "x", &coder.HubConnectOptions{MaxReconnectAttempts: -1})
+			note(err)
+			_, err = c.ConnectNew(t.Context(), &coder.HubConnectOptions{MaxReconnectAttempts: -1})
+			note(err)
+			for _, err := range c.StreamEvents(t.Context(), "x", &coder.StreamEventsOptions{MaxReconnectAttempts: -1}) {
+				note(err)
+			}
+			for _, err := range c.ReplayEntries(t.Context(), "x", nil) {
+				note(err)
+			}
+			_, err = c.EnsureSession(t.Context(), "k", coder.CreateSessionRequest{Task: "t"}, &coder.EnsureSessionOptions{LookupWindow: -1})
+			note(err)
+			failed := 0
+			for i, err := range errs {
+				if err == nil {
+					continue
+				}
+				failed++
+				assert.Less(t, len(err.Error()), 3000, "text from outside is bounded")
+				logger.Error("failed", "error", err, "errors", []error{err})
+				text.Error("failed", "error", err)
+				assertNoSecret(t, key, fmt.Sprintf("%s: call %d", name, i), err)
+			}
+			assert.Positive(t, failed)
+			assert.NotContains(t, logged.String(), "made", "the log")
+			for line := range strings.Lines(logged.String()) {
+				assert.Less(t, len(line), 20_000, "text from outside is bounded in logs")
+			}
+			assertNoSecret(t, key, "client", c)
+		})
+	}
+}
+
+// assertNoSecret looks for a key in a value: printed with every verb, encoded, in the texts of all errors below
+// it, and in everything of this module that can be reached from it with package reflect.
+func assertNoSecret(t *testing.T, key, name string, v any) {
+	t.Helper()
+	check := func(how, text string) {
+		t.Helper()
+		for _, form := range []string{key, url.QueryEscape(key), fmt.Sprintf("%x", key), fmt.Sprintf("%X", key), key[:len(key)-3]} {
+			assert.NotContains(t, text, form, "%s, %s", name, how)
+		}
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x", "%X"} {
+		check(verb, fmt.Sprintf(verb, v))
+	}
+	encoded, err := json.Marshal(v)
+	if err == nil {
+		check("JSON", string(encoded))
+	}
+	var walk func(v reflect.Value, path string, depth int)
+	walk = func(v reflect.Value, path string, depth int) {
+		if depth > 12 || !v.IsValid() {
+			return
+		}
+		if v.CanInterface() {
+			if err, ok := v.Interface().(error); ok && (v.Kind() != reflect.Pointer || !v.IsNil()) {
+				check("the error "+path, err.Error())
+			}
+		}
+		switch v.Kind() {
+		case reflect.String:
+			check(path, v.String())
+		case reflect.Pointer, reflect.Interface:
+			walk(v.Elem(), path, depth+1)
+		case reflect.Struct:
+			for i := range v.NumField() {
+				walk(v.Field(i), path+"."+v.Type().Field(i).Name, depth+1)
+			}
+		case reflect.Slice, reflect.Array:
+			if v.Type().Elem().Kind() == reflect.Uint8 && v.Kind() == reflect.Slice {
+				check(path, string(v.Bytes()))
+				return
+			}
+			for i := range min(v.Len(), 100) {
+				walk(v.Index(i), path+"[]", depth+1)
+			}
+		case reflect.Map:
+			for _, k := range v.MapKeys() {
+				walk(k, path+"[key]", depth+1)
+				walk(v.MapIndex(k), path+"["+k.String()+"]", depth+1)
+			}
+		}
+	}
+	if _, client := v.(*coder.Client); !client { // which reaches net/http, and its open connections
+		walk(reflect.ValueOf(v), "", 0)
 	}
 }

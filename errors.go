@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/agentuity/coder-go/internal/quote"
 	"github.com/agentuity/coder-go/internal/transport"
 )
 
@@ -140,7 +141,7 @@ type APIError struct {
 	// Attempts is the number of requests made.
 	Attempts int
 	// Body is the beginning of the answer's body, at most 64 KiB. It is never part of an error text.
-	Body []byte
+	Body []byte `json:"-"`
 
 	json           bool   // the body was announced as JSON
 	region         string // of discovery, where a 421 points
@@ -153,10 +154,10 @@ func (e *APIError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "coder: %s: %s (%s %s", e.Operation, e.summary(), e.Method, e.Path)
 	if e.Code != "" {
-		b.WriteString("; " + shorten(string(e.Code)))
+		b.WriteString("; " + quote.Line(string(e.Code)))
 	}
 	if e.RequestID != "" {
-		b.WriteString("; request " + shorten(e.RequestID))
+		b.WriteString("; request " + quote.Line(e.RequestID))
 	}
 	if e.Attempts > 1 {
 		fmt.Fprintf(&b, "; %d attempts", e.Attempts)
@@ -177,7 +178,7 @@ func (e *APIError) summary() string {
 		text += " " + status
 	}
 	if e.Message != "" {
-		text += ": " + shorten(e.Message)
+		text += ": " + quote.Line(e.Message)
 	}
 	return text
 }
@@ -185,7 +186,7 @@ func (e *APIError) summary() string {
 func (e *APIError) inner() string {
 	text := e.summary()
 	if e.RequestID != "" {
-		text += " (request " + shorten(e.RequestID) + ")"
+		text += " (request " + quote.Line(e.RequestID) + ")"
 	}
 	if advice := e.advice(); advice != "" {
 		text += "; " + advice
@@ -202,7 +203,7 @@ func (e *APIError) advice() string {
 	case e.StatusCode == http.StatusConflict && strings.HasPrefix(e.Path, "/hub/github/"):
 		return "the caller has no login with GitHub at this Hub: connect GitHub in the Agentuity app first"
 	case e.StatusCode == http.StatusPaymentRequired && e.UpgradeURL != "":
-		return "see " + shorten(e.UpgradeURL)
+		return "see " + quote.Line(e.UpgradeURL)
 	case e.StatusCode == http.StatusNotFound && !e.json:
 		return "the answer is not the Hub's: check the URL in WithURL or AGENTUITY_CODER_URL"
 	case e.RetryAfter > 0:
@@ -235,11 +236,11 @@ func (e *APIError) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.String("operation", e.Operation),
 		slog.Int("status", e.StatusCode),
-		slog.String("code", string(e.Code)),
-		slog.String("message", shorten(e.Message)),
+		slog.String("code", quote.Line(string(e.Code))),
+		slog.String("message", quote.Line(e.Message)),
 		slog.String("method", e.Method),
-		slog.String("path", e.Path),
-		slog.String("request_id", e.RequestID),
+		slog.String("path", quote.Line(e.Path)),
+		slog.String("request_id", quote.Line(e.RequestID)),
 		slog.Int("attempts", e.Attempts),
 	)
 }
@@ -327,7 +328,7 @@ type ResponseError struct {
 	// Reason says what is wrong or missing.
 	Reason string
 	// Body is the beginning of the answer's body, at most 64 KiB. It is never part of an error text.
-	Body []byte
+	Body []byte `json:"-"`
 	// Err is the cause, if there is one.
 	Err error
 
@@ -338,7 +339,7 @@ type ResponseError struct {
 func (e *ResponseError) Error() string {
 	text := fmt.Sprintf("coder: %s: %s (%s %s: %d", e.Operation, e.inner(), e.Method, e.Path, e.StatusCode)
 	if e.RequestID != "" {
-		text += "; request " + shorten(e.RequestID)
+		text += "; request " + quote.Line(e.RequestID)
 	}
 	text += ")"
 	if e.outcomeUnknown {
@@ -405,12 +406,15 @@ func (e *endedError) Unwrap() []error {
 }
 
 // innerText is the text of an error inside another one, which already names the package, the operation
-// and the route.
+// and the route. Text of other packages is bounded: net/http quotes what it cannot read.
 func innerText(err error) string {
-	if e, ours := err.(interface{ inner() string }); ours {
+	switch e := err.(type) { //nolint:errorlint // it is about this error, not about those below it
+	case interface{ inner() string }:
 		return e.inner()
+	case *endedError, *reason:
+		return e.Error()
 	}
-	return err.Error()
+	return quote.Line(err.Error())
 }
 
 // failureOf returns the verdict on what ended a call, as far as the error tells: that on the Hub's
@@ -439,22 +443,6 @@ func failureOf(err error) transport.Failure {
 	default:
 		return transport.Classify(0, nil, err)
 	}
-}
-
-// shorten makes text from outside fit into one line of an error: no control characters, at most 300
-// characters.
-func shorten(s string) string {
-	const most = 300
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, s)
-	if runes := []rune(s); len(runes) > most {
-		s = string(runes[:most]) + "…"
-	}
-	return s
 }
 
 // sessionOf returns the session that a path below /api names.

@@ -64,7 +64,6 @@ func FuzzErrorBody(f *testing.F) {
 		a := &response{
 			request: &request{op: "GetSession", method: "GET", path: "/hub/session/x"},
 			outcome: &transport.Outcome{Status: 400, Text: body, Header: http.Header{"Content-Type": {"application/json"}}},
-			redact:  redactor(""),
 		}
 		e := a.apiError()
 		assert.NotEmpty(t, e.Message)

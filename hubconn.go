@@ -313,7 +313,7 @@ func (h *HubConn) describe() string {
 	if h == nil || h.client == nil {
 		return "coder.HubConn(nil)"
 	}
-	return "coder.HubConn(" + shorten(h.SessionID()) + ", " + string(h.State()) + ")"
+	return "coder.HubConn(" + h.client.secret.Line(h.SessionID()) + ", " + string(h.State()) + ")"
 }
 
 // Init returns what the Hub said when it admitted the current connection, or the last one. It is

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/agentuity/coder-go/internal/quote"
 	"github.com/agentuity/coder-go/internal/route"
 	"github.com/agentuity/coder-go/internal/socket"
 	"github.com/agentuity/coder-go/internal/transport"
@@ -141,7 +142,7 @@ func (h *HubConn) dial(ctx context.Context, address string) (*socket.Link, *fail
 		failed.err.outcomeUnknown = creating && !dial.NeverSent
 	case a.Status == http.StatusSwitchingProtocols: // but the upgrade is broken
 		failed.failure = transport.Unusable
-		failed.err.Err = errors.New(h.client.redact(dial.Error())) // the library quotes headers
+		failed.err.Err = errors.New(h.client.secret.Text(dial.Error())) // the library quotes headers
 		failed.err.outcomeUnknown = creating
 	default:
 		api := h.upgradeError(a)
@@ -160,7 +161,7 @@ func (h *HubConn) upgradeError(a *socket.Answer) *APIError {
 	refused := &response{
 		request: &request{op: h.op, method: http.MethodGet, path: "/ws"},
 		outcome: &transport.Outcome{Status: a.Status, Header: a.Header, Text: a.Body, Attempts: 1},
-		redact:  h.client.redact,
+		secret:  h.client.secret,
 	}
 	return refused.apiError()
 }
@@ -183,7 +184,7 @@ func (h *HubConn) handshake(l *socket.Link) (first []byte, failed *failedAttempt
 		case *HubInitMessage:
 			if asked := h.SessionID(); asked != "" && m.SessionID != "" && m.SessionID != asked {
 				e := h.newError(h.op, ConnFailed, fmt.Errorf("the Hub has answered for session %q, and %q was asked for",
-					shorten(m.SessionID), shorten(asked)))
+					quote.Line(m.SessionID), quote.Line(asked)))
 				return nil, h.refuse(l, e, CloseNormal, "Another session")
 			}
 			h.mu.Lock()
@@ -215,7 +216,7 @@ func (h *HubConn) refuse(l *socket.Link, e *HubConnError, code CloseCode, reason
 	}
 	_ = l.EndReading(err)
 	if closed, reason, ok := socket.CloseFrame(err); ok && CloseCode(closed) != code { // not the echo of ours
-		e.CloseCode, e.CloseReason = CloseCode(closed), h.client.redact(reason)
+		e.CloseCode, e.CloseReason = CloseCode(closed), h.client.secret.Text(reason)
 	}
 	return &failedAttempt{err: e, failure: transport.Rejected, opened: true}
 }
@@ -242,7 +243,7 @@ func (h *HubConn) refusal(raw []byte) *HubConnError {
 	default:
 		return nil
 	}
-	e.ServerCode, e.ServerMessage = h.client.redact(e.ServerCode), h.client.redact(e.ServerMessage)
+	e.ServerCode, e.ServerMessage = h.client.secret.Text(e.ServerCode), h.client.secret.Text(e.ServerMessage)
 	return e
 }
 
@@ -253,7 +254,7 @@ func (h *HubConn) lost(code HubConnErrorCode, cause error) *failedAttempt {
 	failed := &failedAttempt{err: e, failure: transport.Lost, opened: true}
 	if code, reason, ok := socket.CloseFrame(cause); ok {
 		e.Err, e.Code = nil, ConnLost
-		e.CloseCode, e.CloseReason = CloseCode(code), h.client.redact(reason)
+		e.CloseCode, e.CloseReason = CloseCode(code), h.client.secret.Text(reason)
 		e.outcomeUnknown = e.outcomeUnknown && !e.CloseCode.refuses()
 		if e.CloseCode.Terminal() {
 			failed.failure = transport.Rejected

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/agentuity/coder-go/internal/quote"
 )
 
 // HubConnErrorCode is the kind of a [HubConnError].
@@ -57,7 +59,7 @@ func newHubConnError(op, sessionID string, code HubConnErrorCode, err error) *Hu
 
 // newError makes an error with the id of the session, as far as it is known.
 func (h *HubConn) newError(op string, code HubConnErrorCode, err error) *HubConnError {
-	return newHubConnError(op, h.SessionID(), code, err)
+	return newHubConnError(op, h.client.secret.Text(h.SessionID()), code, h.client.secret.Error(err))
 }
 
 // Error says what failed and why.
@@ -76,14 +78,14 @@ func (e *HubConnError) inner() string {
 	}
 	for _, said := range []string{e.ServerCode, e.ServerMessage} {
 		if said != "" {
-			parts = append(parts, shorten(said))
+			parts = append(parts, quote.Line(said))
 		}
 	}
 	switch {
 	case e.Err != nil:
 		parts = append(parts, innerText(e.Err))
 	case e.CloseCode != 0 && e.CloseReason != "":
-		parts = append(parts, fmt.Sprintf("closed with %s (%s)", e.CloseCode, shorten(e.CloseReason)))
+		parts = append(parts, fmt.Sprintf("closed with %s (%s)", e.CloseCode, quote.Line(e.CloseReason)))
 	case e.CloseCode != 0:
 		parts = append(parts, "closed with "+e.CloseCode.String())
 	}
@@ -121,7 +123,7 @@ func (e *HubConnError) Is(target error) bool {
 func (e *HubConnError) LogValue() slog.Value {
 	attrs := []slog.Attr{slog.String("operation", e.Operation), slog.String("code", string(e.Code))}
 	if e.SessionID != "" {
-		attrs = append(attrs, slog.String("session_id", e.SessionID))
+		attrs = append(attrs, slog.String("session_id", quote.Line(e.SessionID)))
 	}
 	if e.CloseCode != 0 {
 		attrs = append(attrs, slog.Int("close_code", int(e.CloseCode)))

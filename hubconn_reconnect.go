@@ -124,7 +124,7 @@ func (s *socketHealth) restore() {
 func (h *HubConn) logged(began time.Time, failed *failedAttempt) []slog.Attr {
 	attrs := []slog.Attr{
 		slog.String("operation", h.op),
-		slog.String("session_id", h.SessionID()),
+		slog.String("session_id", h.client.secret.Line(h.SessionID())),
 		slog.Duration("duration", time.Since(began)),
 	}
 	if failed != nil {

@@ -3,6 +3,7 @@ package coder_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"log"
 	"log/slog"
 	"syscall"
@@ -101,4 +102,72 @@ func TestHubConn_Log_SilentByDefault(t *testing.T) {
 		require.NoError(t, conn.Close())
 	})
 	assert.Empty(t, logged.String())
+}
+
+// TestHubConn_SecretsStaySecret: what the Hub says in messages and in close frames reaches errors, logs and
+// printed values without the key.
+func TestHubConn_SecretsStaySecret(t *testing.T) {
+	const key = "agc_made/up-key.of+32=characters"
+	admit := func(p *peer) {
+		assert.NoError(p.t, p.say(`{"type":"init","role":"controller","sessionId":"codesess_1"}`))
+	}
+	inJSON := `\u0061gc_made\/up\u002dkey.of+32=characters`
+	for name, play := range map[string]func(*peer){
+		"another session": func(p *peer) { _ = p.say(`{"type":"init","role":"controller","sessionId":"` + inJSON + `"}`) },
+		"rejected": func(p *peer) {
+			_ = p.say(`{"type":"connection_rejected","code":"` + inJSON + `","message":"` + inJSON + `","timestamp":1}`)
+		},
+		"refused":       func(p *peer) { _ = p.say(`{"error":{"key":"` + inJSON + `"}}`) },
+		"closed before": func(p *peer) { _ = p.Close(4401, "bad key "+key) },
+		"closed after":  func(p *peer) { admit(p); _ = p.Close(4404, "bad key "+key) },
+		"command": func(p *peer) {
+			admit(p)
+			for {
+				m, err := p.hear()
+				if err != nil {
+					return
+				}
+				if m["type"] == "rpc_command" {
+					_ = p.say(`{"type":"rpc_command_error","error":"bad key ` + inJSON + `"}`)
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			hub := newLiveHub(t, play)
+			var logged bytes.Buffer
+			logger := slog.New(slog.NewJSONHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+			c := hub.client(coder.WithLogger(logger), coder.WithAPIKey(key))
+			conn, err := c.Connect(t.Context(), "codesess_1", &coder.HubConnectOptions{
+				Role: coder.RoleController, MaxReconnectAttempts: -1,
+			})
+			if err == nil {
+				_, err = conn.GetState(t.Context())
+				assertNoSecret(t, key, "the connection", fmt.Sprintf("%+v", conn))
+				require.NoError(t, conn.Close())
+			}
+			require.Error(t, err)
+			logger.Error("failed", "error", err)
+			assertNoSecret(t, key, name, err)
+			assertNoSecret(t, key, "the log", logged.String())
+			assert.Contains(t, err.Error(), "[API key]")
+		})
+	}
+	// A Hub that calls the session by the key: the id is the program's to use, and is not printed.
+	hub := newLiveHub(t, func(p *peer) {
+		_ = p.say(`{"type":"init","role":"lead","sessionId":"` + inJSON + `"}`)
+		_, _ = p.hear()
+		_ = p.Close(4404, "gone")
+	})
+	var logged bytes.Buffer
+	logger := slog.New(slog.NewJSONHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	conn, err := hub.client(coder.WithLogger(logger), coder.WithAPIKey(key)).ConnectNew(t.Context(), nil)
+	require.NoError(t, err)
+	assert.Equal(t, key, conn.SessionID())
+	assertNoSecret(t, key, "the connection", fmt.Sprintf("%+v", conn))
+	_, err = messages(t, conn)
+	require.Error(t, err)
+	assertNoSecret(t, key, "the error", err)
+	require.NoError(t, conn.Close())
+	assertNoSecret(t, key, "the log", logged.String())
 }

@@ -216,8 +216,8 @@ func (h *HubConn) failCommands(id, why string) {
 }
 
 func (h *HubConn) commandFailed(op, sessionID, why string) *HubConnError {
-	e := newHubConnError(op, sessionID, ConnCommandFailed, nil)
-	e.ServerMessage = h.client.redact(why)
+	e := newHubConnError(op, h.client.secret.Text(sessionID), ConnCommandFailed, nil)
+	e.ServerMessage = h.client.secret.Text(why)
 	return e
 }
 

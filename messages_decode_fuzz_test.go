@@ -57,7 +57,7 @@ func FuzzServerMessage(f *testing.F) {
 		case *RPCResponseMessage:
 			_ = wire.Unmarshal(m.Response.Data, new([]RPCMessage))
 		}
-		h := &HubConn{client: &Client{redact: redactor("")}, sessionID: "s", calls: map[callID]*hubCall{}}
+		h := &HubConn{client: &Client{}, sessionID: "s", calls: map[callID]*hubCall{}}
 		call := &hubCall{callID: callID{false, "1"}, answer: make(chan callAnswer, 1)}
 		h.await(call)
 		h.settle(raw)

@@ -237,7 +237,7 @@ func TestMethodIDs(t *testing.T) {
 			answerJSON(http.StatusOK, strings.ReplaceAll(sample(t, m.sample), m.sampleID(t), asked))(w, r)
 		})
 		c := s.client(t)
-		for _, id := range []string{"", ".", "..", "nope/../x", `nope\..\x`, "x/.", "%2e%2e/x"} {
+		for _, id := range []string{"", ".", "..", "nope/../x", `nope\..\x`, "x/.", "%2e%2e/x", "/x", "x/", "a//x", `\x`, "%2Fx", ";x"} {
 			_, err := m.call(t.Context(), c, id)
 			var invalid *coder.ValidationError
 			require.ErrorAs(t, err, &invalid, "id %q", id)

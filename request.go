@@ -156,8 +156,10 @@ func rawRequest(method, path string) (*request, error) {
 	case path != u.EscapedPath() && path != u.EscapedPath()+"?"+u.RawQuery || strings.ContainsFunc(u.RawQuery, notEscaped):
 		return nil, invalid("Do", "path", "must be escaped")
 	}
-	if route.Climbs(u.EscapedPath()) {
-		return nil, invalid("Do", "path", `must not have an element "." or ".."`)
+	for element := range strings.SplitSeq(u.EscapedPath(), "/") {
+		if element != "" && route.Strays(element) {
+			return nil, invalid("Do", "path", `must not have an element that is "." or "..", or with an escaped slash at its beginning or end`)
+		}
 	}
 	r := &request{op: "Do", method: method, path: u.EscapedPath(), sessionID: sessionOf(u.EscapedPath())}
 	if u.RawQuery != "" {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/agentuity/coder-go/internal/quote"
 	"github.com/agentuity/coder-go/internal/transport"
 	"github.com/agentuity/coder-go/internal/wire"
 )
@@ -21,7 +22,7 @@ type response struct {
 	*request
 	ctx     context.Context // of the call
 	outcome *transport.Outcome
-	redact  func(string) string // of what the Hub says
+	secret  quote.Redactor // for what the Hub says
 	err     error
 }
 
@@ -63,7 +64,7 @@ func contextError(ctx context.Context, ended, last error) error {
 
 func (a *response) apiError() *APIError {
 	o := a.outcome
-	text := []byte(a.redact(string(o.Text)))
+	text := []byte(a.secret.Text(string(o.Text)))
 	said := wire.DecodeError(text)
 	e := &APIError{
 		Operation:      a.op,
@@ -72,14 +73,14 @@ func (a *response) apiError() *APIError {
 		Message:        said.Message,
 		Method:         a.method,
 		Path:           a.path,
-		RequestID:      a.redact(o.Header.Get(transport.RequestIDHeader)),
+		RequestID:      a.secret.Text(o.Header.Get(transport.RequestIDHeader)),
 		SessionID:      a.sessionID,
 		Details:        said.Details,
-		UpgradeURL:     a.redact(o.Header.Get("X-Upgrade-Url")),
+		UpgradeURL:     a.secret.Text(o.Header.Get("X-Upgrade-Url")),
 		Attempts:       o.Attempts,
 		Body:           text,
 		json:           transport.IsJSON(o.Header),
-		region:         o.Header.Get(regionHeader),
+		region:         a.secret.Text(o.Header.Get(regionHeader)),
 		failure:        transport.Classify(o.Status, o.Header, nil),
 		outcomeUnknown: o.Unknown,
 	}
@@ -99,8 +100,8 @@ func (a *response) unusable(reason string, cause error) *ResponseError {
 	o := a.outcome
 	return &ResponseError{
 		Operation: a.op, Method: a.method, Path: a.path, StatusCode: o.Status,
-		RequestID: a.redact(o.Header.Get(transport.RequestIDHeader)), Reason: a.redact(reason), Err: cause,
-		Body: []byte(a.redact(string(o.Body.Prefix(transport.ErrorBodyLimit)))), outcomeUnknown: !a.idempotent,
+		RequestID: a.secret.Text(o.Header.Get(transport.RequestIDHeader)), Reason: a.secret.Text(reason), Err: a.secret.Error(cause),
+		Body: []byte(a.secret.Text(string(o.Body.Prefix(transport.ErrorBodyLimit)))), outcomeUnknown: !a.idempotent,
 	}
 }
 
@@ -164,7 +165,7 @@ func (a *response) otherSession(id string) error {
 	if a.sessionID == "" || id == a.sessionID {
 		return nil
 	}
-	return a.unusable(fmt.Sprintf("it is about session %q, and %q was asked for", shorten(id), shorten(a.sessionID)), nil)
+	return a.unusable(fmt.Sprintf("it is about session %q, and %q was asked for", quote.Line(id), quote.Line(a.sessionID)), nil)
 }
 
 func (a *response) decodeInto(out any) error {

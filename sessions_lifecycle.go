@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/agentuity/coder-go/internal/poll"
+	"github.com/agentuity/coder-go/internal/quote"
 )
 
 // The statuses of sessions that decide something here. Others exist: a status is free text.
@@ -43,7 +44,7 @@ func (r *resumeResponse) problem() error {
 	_ = json.Unmarshal(r.Extra["error"], &said)
 	switch {
 	case said != "":
-		return &reason{"the Hub declined to wake the session: " + shorten(said), ErrResumeDeclined}
+		return &reason{"the Hub declined to wake the session: " + quote.Line(said), ErrResumeDeclined}
 	case string(r.Extra["resumed"]) == "false":
 		return &reason{"the Hub declined to wake the session", ErrResumeDeclined}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/agentuity/coder-go/internal/poll"
+	"github.com/agentuity/coder-go/internal/quote"
 	"github.com/agentuity/coder-go/internal/route"
 )
 
@@ -78,6 +79,8 @@ type WaitError struct {
 	Loop    *SessionLoopState
 	// Err tells what ended the wait.
 	Err error
+
+	secret quote.Redactor
 }
 
 // Error says what ended the wait, and how the session was last seen.
@@ -86,9 +89,9 @@ func (e *WaitError) Error() string {
 	case e.Session == nil:
 		return e.Err.Error()
 	case e.Loop != nil:
-		return fmt.Sprintf("%v; last seen: status %s, loop %s", e.Err, shorten(e.Session.Status), shorten(string(e.Loop.Status)))
+		return fmt.Sprintf("%v; last seen: status %s, loop %s", e.Err, e.secret.Line(e.Session.Status), e.secret.Line(string(e.Loop.Status)))
 	default:
-		return fmt.Sprintf("%v; last seen: status %s", e.Err, shorten(e.Session.Status))
+		return fmt.Sprintf("%v; last seen: status %s", e.Err, e.secret.Line(e.Session.Status))
 	}
 }
 
@@ -201,7 +204,7 @@ func (w *waiter) run(ctx context.Context) (*SessionOutcome, error) {
 	case w.session == nil && errors.Is(err, ErrSessionNotFound):
 		return nil, err
 	}
-	return nil, &WaitError{Session: w.session, Loop: w.state, Err: err}
+	return nil, &WaitError{Session: w.session, Loop: w.state, Err: err, secret: w.client.secret}
 }
 
 // look asks the Hub once how things are.
@@ -310,6 +313,9 @@ func (w *waiter) judge(o *observation) poll.Sight {
 }
 
 func (w *waiter) conclude(kind OutcomeKind, evidence []string) {
+	for i := range evidence {
+		evidence[i] = w.client.secret.Line(evidence[i])
+	}
 	w.outcome = &SessionOutcome{Kind: kind, Session: w.session, Loop: w.state, Evidence: evidence}
 }
 

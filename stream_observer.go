@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/agentuity/coder-go/internal/backoff"
+	"github.com/agentuity/coder-go/internal/quote"
 	"github.com/agentuity/coder-go/internal/sse"
 	"github.com/agentuity/coder-go/internal/transport"
 	"github.com/agentuity/coder-go/internal/wire"
@@ -112,7 +113,7 @@ func (a *response) noEvents() error {
 	case kind == "text/html", transport.IsJSON(a.outcome.Header):
 		return a.unusable(fmt.Sprintf("it is %s and no stream of events", kind), nil)
 	case encoding != "" && !strings.EqualFold(encoding, "identity"):
-		return a.unusable(fmt.Sprintf("its Content-Encoding is %s although identity was asked for", shorten(encoding)), nil)
+		return a.unusable(fmt.Sprintf("its Content-Encoding is %s although identity was asked for", quote.Line(encoding)), nil)
 	}
 	return nil
 }

@@ -5,14 +5,18 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/agentuity/coder-go/internal/quote"
 )
 
 // Request is one request the Hub has received. The fields hold everything as it
-// came. String, Format and LogValue show method, path and status only, so that a
-// Request may be printed without revealing a key.
+// came, but for credentials: whether the right ones came is what WithAPIKey checks.
+// String, Format and LogValue show method, path and status only.
 type Request struct {
 	// Time is when the Hub had read the request.
 	Time time.Time
@@ -20,12 +24,14 @@ type Request struct {
 	Method string
 	// Path is the path as it was escaped on the wire, /api included.
 	Path string
-	// RawQuery is the query as it came, without the question mark.
+	// RawQuery is the query, without the question mark. The values of api_key, apiKey
+	// and token are replaced by "[API key]", escaped.
 	RawQuery string
 	// Route is the pattern of the Hub's route, such as
 	// /hub/session/{id}/archive, or empty if it has none for the request.
 	Route string
-	// Header holds the header fields as they came, credentials included.
+	// Header holds the header fields. In Authorization, Proxy-Authorization and
+	// X-Agentuity-Auth-Api-Key "[API key]" stands in the place of the credentials.
 	Header http.Header
 	// Body is the request body, or nil if there was none.
 	Body []byte
@@ -72,8 +78,8 @@ func (l *requestLog) add(r *http.Request, t target, body []byte) *Request {
 	entry := &Request{
 		Method:   r.Method,
 		Path:     r.URL.EscapedPath(),
-		RawQuery: r.URL.RawQuery,
-		Header:   r.Header.Clone(),
+		RawQuery: withoutKeys(r.URL.RawQuery),
+		Header:   withoutCredentials(r.Header),
 	}
 	if len(body) > 0 {
 		entry.Body = body
@@ -87,6 +93,36 @@ func (l *requestLog) add(r *http.Request, t target, body []byte) *Request {
 	l.entries = append(l.entries, entry)
 	entry.RequestID = fmt.Sprintf("trace_%06d", len(l.entries))
 	return entry
+}
+
+// withoutCredentials returns a copy of a header that may be printed.
+func withoutCredentials(header http.Header) http.Header {
+	safe := header.Clone()
+	for _, name := range []string{"Authorization", "Proxy-Authorization", "X-Agentuity-Auth-Api-Key"} {
+		for i, value := range safe[name] {
+			scheme, _, found := strings.Cut(value, " ")
+			if found {
+				scheme += " "
+			} else {
+				scheme = ""
+			}
+			safe[name][i] = scheme + quote.Mask
+		}
+	}
+	return safe
+}
+
+// withoutKeys returns a query that may be printed.
+func withoutKeys(query string) string {
+	parameters := strings.Split(query, "&")
+	for i, parameter := range parameters {
+		name, _, found := strings.Cut(parameter, "=")
+		decoded, err := url.QueryUnescape(name)
+		if found && (err != nil || slices.Contains(keyParameters, decoded)) {
+			parameters[i] = name + "=" + url.QueryEscape(quote.Mask)
+		}
+	}
+	return strings.Join(parameters, "&")
 }
 
 func (l *requestLog) answered(entry *Request, status int) {

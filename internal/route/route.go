@@ -27,8 +27,8 @@ func Path(template string, ids ...string) (string, error) {
 		switch {
 		case id == "":
 			return "", &Error{name, "must not be empty"}
-		case Climbs(id):
-			return "", &Error{name, `must not have an element "." or ".."`}
+		case Strays(id):
+			return "", &Error{name, `must not have an empty element, "." or ".." between slashes`}
 		}
 		b.WriteString(before)
 		escape(&b, id, component, "%20")
@@ -38,16 +38,17 @@ func Path(template string, ids ...string) (string, error) {
 	return b.String(), nil
 }
 
-// Climbs reports whether an id has an element "." or "..". Escaping does not help: gateways that decode %2F
-// in a path then resolve such elements, so that the id reaches something else. Some decode twice, and some
-// cut an element at a semicolon.
-func Climbs(id string) bool {
-	if !strings.ContainsAny(id, ".%") {
-		return false
+// Strays reports whether an id has an element between slashes or backslashes that is empty, "." or "..".
+// Escaping does not help: gateways that decode %2F in a path then resolve such elements and merge slashes, so
+// that "/x" reaches x. Some decode twice, and some cut an element at a semicolon.
+func Strays(id string) bool {
+	if !strings.ContainsAny(id, `./\%;`) {
+		return id == ""
 	}
 	for range 3 {
-		for _, element := range strings.FieldsFunc(id, func(r rune) bool { return r == '/' || r == '\\' }) {
-			if element, _, _ = strings.Cut(element, ";"); element == "." || element == ".." {
+		for element := range strings.SplitSeq(strings.ReplaceAll(id, `\`, "/"), "/") {
+			switch element, _, _ = strings.Cut(element, ";"); element {
+			case "", ".", "..":
 				return true
 			}
 		}

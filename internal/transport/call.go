@@ -186,7 +186,7 @@ func (c *call) attempt() context.Context {
 func (c *call) record(f Failure, err error) {
 	o := &c.outcome
 	o.Failure = f
-	o.Err = withoutURL(err)
+	o.Err = c.transport.secret.Error(withoutURL(err))
 	o.Unknown = !c.request.Idempotent && f.Unknown()
 	if c.handled && err != nil && f != Unusable {
 		o.Status, o.Header = 0, nil // a body that is cut is no answer
@@ -215,16 +215,16 @@ func (c *call) log(err error) {
 	}
 	attrs := []slog.Attr{
 		slog.String("method", c.request.Method),
-		slog.String("path", c.request.Path),
+		slog.String("path", c.transport.secret.Line(c.request.Path)),
 		slog.Int("status", c.outcome.Status),
 		slog.Duration("duration", time.Since(c.began)),
 		slog.Int("attempt", c.attempts),
 	}
 	if id := c.outcome.Header.Get(RequestIDHeader); id != "" {
-		attrs = append(attrs, slog.String("request_id", id))
+		attrs = append(attrs, slog.String("request_id", c.transport.secret.Line(id)))
 	}
 	if err != nil {
-		attrs = append(attrs, slog.String("error", withoutURL(err).Error()))
+		attrs = append(attrs, slog.String("error", c.transport.secret.Line(withoutURL(err).Error())))
 	}
 	logger.LogAttrs(c, slog.LevelDebug, "coder hub request", attrs...)
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
+
+	"github.com/agentuity/coder-go/internal/quote"
 )
 
 // ErrorBodyLimit is how much of the body of an answer other than 2xx is read.
@@ -17,11 +19,12 @@ const ErrorBodyLimit = 64 << 10
 
 // Config is what a Transport is made of. All fields are required, HTTPClient may be the zero client.
 type Config struct {
-	HTTPClient http.Client   // copied; a nil Transport means NewHTTPTransport
-	Policy     Policy        // zero fields take their defaults
-	Logger     *slog.Logger  // one debug line an attempt
-	MaxBody    int64         // limit of a 2xx body in bytes
-	Silence    time.Duration // a body that yields nothing for so long is a lost connection
+	HTTPClient http.Client    // copied; a nil Transport means NewHTTPTransport
+	Policy     Policy         // zero fields take their defaults
+	Logger     *slog.Logger   // one debug line an attempt
+	Redactor   quote.Redactor // for errors, and for what is logged of an answer
+	MaxBody    int64          // limit of a 2xx body in bytes
+	Silence    time.Duration  // a body that yields nothing for so long is a lost connection
 }
 
 // Transport makes calls. It is safe for concurrent use.
@@ -32,6 +35,7 @@ type Transport struct {
 	base    roundTrippers
 	policy  Policy
 	logger  *slog.Logger
+	secret  quote.Redactor
 	maxBody int64
 	silence time.Duration
 }
@@ -57,6 +61,7 @@ func newOver(cfg Config, base roundTrippers) *Transport {
 		creates: over(base.creates),
 		policy:  cfg.Policy.WithDefaults(),
 		logger:  cfg.Logger,
+		secret:  cfg.Redactor,
 		maxBody: cfg.MaxBody,
 		silence: cfg.Silence,
 	}
@@ -141,7 +146,7 @@ func (t *Transport) Do(ctx context.Context, r *Request) *Outcome {
 	req, err := retryablehttp.NewRequestWithContext(c.attempt(), r.Method, r.URL, body)
 	if err != nil {
 		c.cancel()
-		return &Outcome{Err: withoutURL(err), Sent: SentNo, Failure: Rejected}
+		return &Outcome{Err: t.secret.Error(withoutURL(err)), Sent: SentNo, Failure: Rejected}
 	}
 	if r.Header != nil {
 		req.Header = r.Header

@@ -1,0 +1,233 @@
+// Package quote makes text from outside fit to be printed: in one line, of bounded length, and without the
+// API key, which a Hub, a proxy or package net/http may repeat in any form.
+package quote
+
+import (
+	"errors"
+	"html"
+	"reflect"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// longest is the number of characters that Line leaves of a text.
+const longest = 300
+
+// Line makes text fit into one line of an error or a log: no control characters, at most 300 characters.
+func Line(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s)
+	if runes := []rune(s); len(runes) > longest {
+		s = string(runes[:longest]) + "…"
+	}
+	return s
+}
+
+const (
+	shortestKey    = 4 // is looked for
+	shortestInside = 8 // is also replaced within a word
+	shortestPart   = 8 // of the beginning of a longer key: texts are cut, and net/url quotes parts of a URL
+)
+
+// Mask is what stands in the place of a key.
+const Mask = "[API key]"
+
+// Redactor takes a key out of texts and errors. The zero value changes nothing. The key is in a closure,
+// so that whoever prints a Redactor, or something that has one, does not print the key.
+type Redactor struct{ text func(string) string }
+
+// NewRedactor returns a Redactor for a key. A key of fewer than 4 bytes is not looked for: it would be
+// found in ordinary words.
+func NewRedactor(key string) Redactor {
+	if len(key) < shortestKey {
+		return Redactor{}
+	}
+	forms := []string{key}
+	if quoted := strconv.Quote(key); quoted[1:len(quoted)-1] != key {
+		forms = append(forms, quoted[1:len(quoted)-1])
+	}
+	return Redactor{func(s string) string { return replace(s, forms) }}
+}
+
+// Text returns a text without the key, as it is or escaped: for JSON, for a JSON pointer, for a URL, for
+// HTML, or as a quoted Go string. The first 8 bytes of the key, and more, are taken out too where the rest is
+// missing.
+func (r Redactor) Text(s string) string {
+	if r.text == nil {
+		return s
+	}
+	return r.text(s)
+}
+
+// Line is Text and then [Line], in this order: a text must not be cut within the key before it is found.
+func (r Redactor) Line(s string) string { return Line(r.Text(s)) }
+
+// Error returns err, or if the key is in its text, or in that of an error below it, an error without it.
+// That error still matches what err matches, and with errors.As gives out what does not hold the key.
+func (r Redactor) Error(err error) error {
+	if r.text == nil || err == nil || !r.holds(err) {
+		return err
+	}
+	return &redacted{text: r.Text(err.Error()), redactor: r, cause: func() error { return err }}
+}
+
+// holds reports whether the key is in the text of an error, or of one below it.
+func (r Redactor) holds(err error) bool {
+	if text := err.Error(); r.Text(text) != text {
+		return true
+	}
+	switch e := err.(type) { //nolint:errorlint // this walks the tree itself
+	case interface{ Unwrap() error }:
+		below := e.Unwrap()
+		return below != nil && r.holds(below)
+	case interface{ Unwrap() []error }:
+		for _, below := range e.Unwrap() {
+			if below != nil && r.holds(below) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// redacted has the text of an error without the key. Its cause is behind a function: printed with any verb,
+// a function is an address.
+type redacted struct {
+	text     string
+	redactor Redactor
+	cause    func() error
+}
+
+func (e *redacted) Error() string { return e.text }
+
+func (e *redacted) Is(target error) bool { return errors.Is(e.cause(), target) }
+
+func (e *redacted) As(target any) bool {
+	found := reflect.ValueOf(target).Elem()
+	before := reflect.New(found.Type()).Elem()
+	before.Set(found)
+	if !errors.As(e.cause(), target) {
+		return false
+	}
+	if err, ok := found.Interface().(error); ok && e.redactor.holds(err) {
+		found.Set(before)
+		return false
+	}
+	return true
+}
+
+// replace puts Mask in the place of each of the forms of a key.
+func replace(s string, forms []string) string {
+	var b strings.Builder
+	copied := 0
+	for i := 0; i < len(s); {
+		n := longestAt(s, i, forms)
+		if n == 0 {
+			i++
+			continue
+		}
+		b.WriteString(s[copied:i])
+		b.WriteString(Mask)
+		i += n
+		copied = i
+	}
+	if copied == 0 {
+		return s
+	}
+	b.WriteString(s[copied:])
+	return b.String()
+}
+
+// longestAt returns how much of s from i on is a form of the key, 0 if nothing is.
+func longestAt(s string, i int, forms []string) int {
+	best := 0
+	for _, form := range forms {
+		n := matchAt(s[i:], form)
+		if n > 0 && len(form) < shortestInside && (wordBefore(s[:i]) || wordAfter(s[i+n:])) {
+			n = 0
+		}
+		best = max(best, n)
+	}
+	return best
+}
+
+func wordBefore(s string) bool { return s != "" && isWord(s[len(s)-1]) }
+
+func wordAfter(s string) bool { return s != "" && isWord(s[0]) }
+
+func isWord(c byte) bool {
+	return c == '_' || c == '-' || c >= 0x80 || unicode.IsLetter(rune(c)) || unicode.IsDigit(rune(c))
+}
+
+// matchAt returns how much of the beginning of s is the key, or the beginning of it, each byte of it as it is
+// or escaped.
+func matchAt(s, key string) int {
+	at := 0
+	for i := range len(key) {
+		n := byteAt(s[at:], key[i])
+		switch {
+		case n > 0:
+			at += n
+		case i >= shortestPart:
+			return at
+		default:
+			return 0
+		}
+	}
+	return at
+}
+
+// byteAt returns how much of the beginning of s is the byte c, escaped or as it is; 0 if it is not there.
+func byteAt(s string, c byte) int {
+	if n := escapedAt(s, c); n > 0 {
+		return n
+	}
+	if s != "" && s[0] == c {
+		return 1
+	}
+	return 0
+}
+
+func escapedAt(s string, c byte) int {
+	switch {
+	case s == "":
+	case s[0] == '~' && len(s) > 1 && (s[1] == '1' && c == '/' || s[1] == '0' && c == '~'):
+		return 2
+	case s[0] == '%':
+		return hexAt(s, 1, 2, c)
+	case s[0] == '&':
+		end := strings.IndexByte(s[:min(len(s), 10)], ';')
+		if end > 0 && html.UnescapeString(s[:end+1]) == string(rune(c)) {
+			return end + 1
+		}
+	case s[0] == '\\':
+		n := len(s) - len(strings.TrimLeft(s, `\`)) // several, where it was escaped more than once
+		switch {
+		case n == len(s):
+		case s[n] == 'u':
+			return hexAt(s, n+1, 4, c)
+		case s[n] == 'x':
+			return hexAt(s, n+1, 2, c)
+		case s[n] == c:
+			return n + 1
+		}
+	}
+	return 0
+}
+
+// hexAt returns the end of the hexadecimal digits at index from, if their value is c, else 0.
+func hexAt(s string, from, digits int, c byte) int {
+	if from+digits > len(s) {
+		return 0
+	}
+	value, err := strconv.ParseUint(s[from:from+digits], 16, 32)
+	if err != nil || value != uint64(c) {
+		return 0
+	}
+	return from + digits
+}

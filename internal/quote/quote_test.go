@@ -1,0 +1,115 @@
+package quote_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html"
+	"io"
+	"net"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/agentuity/coder-go/internal/quote"
+)
+
+func TestRedactor_TextFindsEveryForm(t *testing.T) {
+	for _, key := range []string{"agc_made-up/key+1", `odd"key\with<marks>&more`, "päss-with-ümlauts", "12345678"} {
+		escaped := func(format string) string {
+			var b strings.Builder
+			for _, c := range []byte(key) {
+				fmt.Fprintf(&b, format, c)
+			}
+			return b.String()
+		}
+		inJSON, err := json.Marshal(key)
+		require.NoError(t, err)
+		for name, form := range map[string]string{
+			"plain":             key,
+			"JSON":              string(inJSON),
+			"JSON with slashes": strings.ReplaceAll(string(inJSON), "/", `\/`),
+			"Go quoted":         fmt.Sprintf("%q", key),
+			"ASCII quoted":      fmt.Sprintf("%+q", strings.ReplaceAll(key, "ä", "ä")),
+			"path":              url.PathEscape(key),
+			"query":             url.QueryEscape(key),
+			"all percent":       escaped("%%%02x"),
+			"all percent, HEX":  escaped("%%%02X"),
+			"HTML":              html.EscapeString(key),
+			"JSON pointer":      strings.NewReplacer("~", "~0", "/", "~1").Replace(key),
+			"all hex":           escaped(`\x%02x`),
+		} {
+			if name == "ASCII quoted" && strings.Contains(key, "ä") {
+				continue // \u00e4 is one character of two bytes
+			}
+			t.Run(name+" of "+fmt.Sprint(len(key)), func(t *testing.T) {
+				got := quote.NewRedactor(key).Text("before " + form + " and " + form + " after")
+				mark := ""
+				if strings.HasPrefix(form, `"`) {
+					mark = `"`
+				}
+				want := mark + quote.Mask + mark
+				assert.Equal(t, "before "+want+" and "+want+" after", got)
+			})
+		}
+	}
+	r := quote.NewRedactor("agc_made-up")
+	assert.Equal(t, `{"a":"[API key]"}`, r.Text(`{"a":"\u0061gc\u005Fmade\u002dup"}`))
+	assert.Equal(t, `{\"a\":\"[API key]\"}`, r.Text(`{\"a\":\"agc\\u005Fmade-up\"}`), "JSON within JSON")
+	assert.Equal(t, "part: [API key]/up", r.Text("part: agc_made/up"), "the rest is missing")
+	assert.Equal(t, "agc_mad", r.Text("agc_mad"), "too little to be sure, and to be of use")
+	assert.Equal(t, "nothing", r.Text("nothing"))
+	assert.Equal(t, "100% \\ & &amp; \\u00", r.Text("100% \\ & &amp; \\u00"))
+}
+
+func TestRedactor_TextLeavesWordsAlone(t *testing.T) {
+	r := quote.NewRedactor("token")
+	assert.Equal(t, "tokens are not the [API key], nor is a_token", r.Text("tokens are not the token, nor is a_token"))
+	assert.Equal(t, "abc", quote.NewRedactor("abc").Text("abc"))
+	assert.Equal(t, "abc", quote.Redactor{}.Text("abc"))
+	assert.Equal(t, "", quote.NewRedactor("").Text(""))
+}
+
+func TestRedactor_Error(t *testing.T) {
+	const key = "agc_made-up"
+	r := quote.NewRedactor(key)
+	require.NoError(t, r.Error(nil))
+	assert.Same(t, io.EOF, r.Error(io.EOF))
+
+	cause := errors.Join(&net.OpError{Op: "read", Err: fmt.Errorf("malformed %q: %w", key, io.ErrUnexpectedEOF)}, context.Canceled, &net.DNSError{Err: "x"})
+	err := r.Error(fmt.Errorf("call: %w", cause))
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	require.ErrorIs(t, err, context.Canceled)
+	var dns *net.DNSError
+	require.ErrorAs(t, err, &dns)
+	var op *net.OpError
+	assert.NotErrorAs(t, err, &op, "its text has the key")
+	assert.Nil(t, op)
+	assert.Contains(t, err.Error(), `malformed "[API key]"`)
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
+		text := fmt.Sprintf(verb, err)
+		assert.NotContains(t, text, key, verb)
+		assert.NotContains(t, text, fmt.Sprintf("%x", key), verb)
+	}
+
+	hidden := r.Error(hides{fmt.Errorf("key %s", key)})
+	assert.Equal(t, "hidden", hidden.Error())
+	assert.NoError(t, errors.Unwrap(hidden), "what is below has the key")
+}
+
+// hides is an error whose text does not show what is below it.
+type hides struct{ err error }
+
+func (hides) Error() string   { return "hidden" }
+func (h hides) Unwrap() error { return h.err }
+
+func TestLine(t *testing.T) {
+	assert.Equal(t, "a b c", quote.Line("a\nb\x7fc"))
+	assert.Equal(t, strings.Repeat("ä", 300)+"…", quote.Line(strings.Repeat("ä", 301)))
+	r := quote.NewRedactor("agc_made-up")
+	assert.Equal(t, strings.Repeat("a", 297)+"[AP…", r.Line(strings.Repeat("a", 297)+"agc_made-up"), "cut after it was found")
+}
