@@ -228,7 +228,8 @@ func (c *Client) exchangeBody(ctx context.Context, r *request, url string, body 
 // Do makes a request that this package has no method for. The path is escaped and below /api, as
 // "/hub/skills?x=1". A nil in means no body; []byte and json.RawMessage are sent as they are,
 // anything else is encoded. A nil out ignores the answer, a *json.RawMessage gets it as it came,
-// anything else is decoded into by the rules of JSON v2, but names match in any case.
+// anything else is decoded into by the rules of JSON v2, but names match in any case, and whole numbers that
+// a float64 cannot hold become json.Number in an any.
 //
 // GET, HEAD, PUT, PATCH, DELETE and OPTIONS are retried as idempotent, all other methods as creates
 // (see the retry table of the package documentation). Give a POST a body, at least {}: without one

@@ -88,6 +88,11 @@
 // about what does: an answer that is not JSON, or lacks what identifies the thing, is an error,
 // never a zero value.
 //
+// In free JSON, such as metadata and the arguments of tools, a number is a float64. A whole number that a
+// float64 cannot hold, such as an id of 64 bits, is a [json.Number] with all its digits, and so is a number
+// beyond its range. A json.Number in a request is sent as the number it is; one that is none is a
+// ValidationError.
+//
 // # JSON
 //
 // Requests, answers and messages can be stored with encoding/json and with encoding/json/v2, whose
@@ -98,7 +103,7 @@
 //
 // The rules are those of the package that is called: whether names match in any case, what null
 // does to a value that is already set, whether invalid UTF-8 is an error, whether a nil list is
-// written as null or []. A name in Extra that differs from that of a field only in case is read into
+// written as null or []. A number in free JSON is read as a float64 whatever its size. A name in Extra that differs from that of a field only in case is read into
 // the field by encoding/json.
 //
 // Before Go 1.27 encoding/json does not know the tag option embed, which Extra has. Types with an

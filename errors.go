@@ -109,7 +109,8 @@ type Issue struct {
 	Path []any
 	// Message is for people.
 	Message string
-	// Input is the value that was refused, if the Hub says.
+	// Input is the value that was refused, if the Hub says. Whole numbers that a float64 cannot hold are
+	// json.Number.
 	Input any
 }
 
@@ -130,7 +131,8 @@ type APIError struct {
 	RequestID string
 	// SessionID is the session the path names, if it names one.
 	SessionID string
-	// Details is the member "details" of the error body.
+	// Details is the member "details" of the error body. Whole numbers that a float64 cannot hold are
+	// json.Number.
 	Details map[string]any
 	// Issues are the findings of the Hub's validator.
 	Issues []Issue

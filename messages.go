@@ -103,7 +103,7 @@ type SessionParticipant struct {
 	// When it connected, and the time of its last activity.
 	ConnectedAt  UnixMilli `json:"connectedAt,omitzero"`
 	LastActivity UnixMilli `json:"lastActivity,omitzero"`
-	// Metadata is free JSON, as the Hub has it.
+	// Metadata is free JSON, as the Hub has it. Whole numbers that a float64 cannot hold are json.Number.
 	Metadata map[string]any `json:"metadata,omitzero"`
 }
 
@@ -120,7 +120,8 @@ type BroadcastEventMessage struct {
 	Timestamp UnixMilli `json:"timestamp"`
 }
 
-// Decode decodes Data into a value, as lenient as the answers of the Hub are decoded.
+// Decode decodes Data into a value, as lenient as the answers of the Hub are decoded. In free JSON whole
+// numbers that a float64 cannot hold become json.Number.
 func (m *BroadcastEventMessage) Decode(v any) error { return wire.Unmarshal(m.Data, v) }
 
 // UnknownMessage is a message this package has no type for, or that could not be decoded.

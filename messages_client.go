@@ -32,9 +32,10 @@ func (*CommandRequest) hubRequest() {}
 // EventRequest tells the Hub what happened to the lead, and is answered with a [HubResponse].
 type EventRequest struct {
 	// ID is the same in request and response. Sending fills it in: SendAndWait always, Send if it is empty.
-	ID    string         `json:"id"`
-	Event EventName      `json:"event"`
-	Data  map[string]any `json:"data"`
+	ID    string    `json:"id"`
+	Event EventName `json:"event"`
+	// Data has the details. A json.Number is sent as a number.
+	Data map[string]any `json:"data"`
 }
 
 // ToolRequest asks the Hub to run one of its tools, and is answered with a [HubResponse] that
@@ -46,7 +47,7 @@ type ToolRequest struct {
 	Name string `json:"name"`
 	// ToolCallID is that of the call in the conversation.
 	ToolCallID string `json:"toolCallId"`
-	// Params follow the JSON Schema in [HubToolDefinition].Parameters.
+	// Params follow the JSON Schema in [HubToolDefinition].Parameters. A json.Number is sent as a number.
 	Params map[string]any `json:"params"`
 }
 
@@ -105,7 +106,7 @@ type RPCCommandMessage struct {
 type RPCUIResponseMessage struct {
 	// ID is that of the request.
 	ID string `json:"id"`
-	// Result is what the user chose or typed. Nil is sent as null.
+	// Result is what the user chose or typed. Nil is sent as null, a json.Number as a number.
 	Result any `json:"result"`
 }
 

@@ -50,7 +50,8 @@ type HubToolDefinition struct {
 	Name        string `json:"name"`
 	Label       string `json:"label"`
 	Description string `json:"description"`
-	// Parameters is the JSON Schema of [ToolRequest].Params.
+	// Parameters is the JSON Schema of [ToolRequest].Params. Whole numbers that a float64 cannot hold are
+	// json.Number.
 	Parameters map[string]any `json:"parameters"`
 	// PromptSnippet is text for the lead's system prompt, PromptGuidelines rules for the use of the tool.
 	PromptSnippet    string `json:"promptSnippet,omitzero"`

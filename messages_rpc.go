@@ -44,7 +44,8 @@ type RPCEventMessage struct {
 	Replay bool
 }
 
-// Decode decodes Event into a value, as lenient as the answers of the Hub are decoded.
+// Decode decodes Event into a value, as lenient as the answers of the Hub are decoded. In free JSON whole
+// numbers that a float64 cannot hold become json.Number.
 func (m *RPCEventMessage) Decode(v any) error { return wire.Unmarshal(m.Event, v) }
 
 // RPCResponseMessage is the answer to an [RPCCommandMessage] with an id. Everybody in the session
@@ -84,7 +85,8 @@ type RPCUIRequestMessage struct {
 }
 
 // Decode decodes Params into a value, such as an [RPCUIParams], as lenient as the answers of the
-// Hub are decoded. Without Params it changes nothing.
+// Hub are decoded. Without Params it changes nothing. In free JSON whole numbers that a float64 cannot hold
+// become json.Number.
 func (m *RPCUIRequestMessage) Decode(v any) error {
 	if len(m.Params) == 0 {
 		return nil

@@ -271,7 +271,7 @@ func (a *response) decodeRaw(out any) error {
 	if err := a.checkCost(); err != nil {
 		return err
 	}
-	err := wire.UnmarshalCallers(a.ctx, a.outcome.Body.Reader(), out)
+	err := wire.UnmarshalCallers(a.ctx, a.outcome.Body.Reader, out)
 	switch {
 	case err == nil:
 		return nil

@@ -52,7 +52,7 @@ type UpdateSessionResponse struct {
 	DefaultAgent  Nullable[string]  `json:"defaultAgent,omitzero"`
 	EnabledAgents []string          `json:"enabledAgents,omitzero"`
 
-	// Metadata is what the session was created with.
+	// Metadata is what the session was created with. Whole numbers that a float64 cannot hold are json.Number.
 	Metadata map[string]any `json:"metadata,omitzero"`
 
 	// Extra holds the members this package has no field for.
@@ -205,7 +205,7 @@ type Session struct {
 	Task string `json:"task,omitzero"`
 	// Env is the environment of the runtime, fixed when the session was created.
 	Env map[string]string `json:"env,omitzero"`
-	// Metadata is what the session was created with.
+	// Metadata is what the session was created with. Whole numbers that a float64 cannot hold are json.Number.
 	Metadata map[string]any `json:"metadata,omitzero"`
 	// UpdatedAt is the time of the last change to the session's record.
 	UpdatedAt time.Time `json:"updatedAt,omitzero"`
@@ -257,7 +257,8 @@ type SandboxSessionListItem struct {
 	SandboxID string `json:"sandboxId"`
 	// Status is free text.
 	Status string `json:"status"`
-	// Task is the first prompt of the session, Metadata what it was created with.
+	// Task is the first prompt of the session, Metadata what it was created with. Whole numbers that a float64
+	// cannot hold are json.Number.
 	Task     string         `json:"task,omitzero"`
 	Metadata map[string]any `json:"metadata,omitzero"`
 	// WSConnected says that the sandbox is connected to the Hub.

@@ -72,7 +72,8 @@ type CreateSessionRequest struct {
 	Dependencies []string `json:"dependencies,omitzero"`
 	Packages     []string `json:"packages,omitzero"`
 
-	// Metadata is yours, and can be searched. Some Hubs take only strings as values.
+	// Metadata is yours, and can be searched. Some Hubs take only strings as values. A json.Number is sent as a
+	// number.
 	Metadata map[string]any `json:"metadata,omitzero"`
 	// Scopes are permissions on services, such as "services:read".
 	Scopes []string `json:"scopes,omitzero"`

@@ -41,7 +41,7 @@ type Participant struct {
 	DisconnectedAt time.Time `json:"disconnectedAt,omitzero"`
 	LastActivityAt time.Time `json:"lastActivityAt,omitzero"`
 
-	// Metadata is free JSON, as the Hub has it.
+	// Metadata is free JSON, as the Hub has it. Whole numbers that a float64 cannot hold are json.Number.
 	Metadata map[string]any `json:"metadata,omitzero"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`

@@ -87,7 +87,8 @@ type ConversationEntry struct {
 	Thinking string `json:"thinking,omitzero"`
 
 	// A tool call: the tool, its arguments, and, in the entry of its result, whether it failed (nil if the
-	// Hub does not say). ToolCallID is the same in the call and its result.
+	// Hub does not say). ToolCallID is the same in the call and its result. Whole numbers in ToolArgs that a
+	// float64 cannot hold are json.Number.
 	ToolName   string         `json:"toolName,omitzero"`
 	ToolCallID string         `json:"toolCallId,omitzero"`
 	ToolArgs   map[string]any `json:"toolArgs,omitzero"`

@@ -3,8 +3,11 @@
 package wire
 
 import (
+	"cmp"
 	"encoding"
+	v1 "encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -26,9 +29,19 @@ var (
 	// legacy are the rules of encoding/json. The errors are those of v2, which meaning understands.
 	legacy = json.JoinOptions(jsonv1.DefaultOptionsV1(), jsonv1.ReportErrorsWithLegacySemantics(false))
 	// legacyOutput leaves it to encoding/json to escape HTML: only it knows what its caller wants.
-	legacyOutput   = json.JoinOptions(legacy, jsontext.EscapeForHTML(false))
+	legacyOutput   = json.JoinOptions(legacy, jsontext.EscapeForHTML(false), writesNumbers)
 	legacyTolerant = json.JoinOptions(legacy, json.WithUnmarshalers(json.UnmarshalFromFunc(skipMismatch)))
 )
+
+// writesNumbers writes a json.Number as the number that it is. Before Go 1.27 the module of v2 knows only that it
+// is a string.
+var writesNumbers = json.WithMarshalers(json.MarshalToFunc(func(enc *jsontext.Encoder, n v1.Number) error {
+	number := jsontext.Value(cmp.Or(n, "0")) // "" is 0, as in encoding/json
+	if number.Kind() != jsontext.KindNumber || !isDigit(number[len(number)-1]) {
+		return fmt.Errorf("json: %q is not a number", string(n))
+	}
+	return enc.WriteValue(number)
+}))
 
 // errMethods is returned instead of calling the same method without end.
 var errMethods = errors.New("a nil pointer, or a type that has fields that are not exported")

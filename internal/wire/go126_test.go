@@ -5,7 +5,6 @@ package wire
 import (
 	"encoding/json"
 	"reflect"
-	"strings"
 	"testing"
 	"time"
 
@@ -164,7 +163,7 @@ func TestErrorsNameTypes(t *testing.T) {
 		new(embedding).UnmarshalJSON([]byte(`7`)),
 		UnmarshalExact([]byte(`{"value":[7]}`), new(around[[]embedding])),
 		UnmarshalExact([]byte(`{"value":7}`), new(around[[]embedding])),
-		UnmarshalCallers(t.Context(), strings.NewReader(`{"value":7}`), new(around[*embedding])),
+		UnmarshalCallers(t.Context(), opens(`{"value":7}`), new(around[*embedding])),
 	} {
 		require.ErrorContains(t, err, "wire.embedding")
 		assert.NotContains(t, err.Error(), "struct {")

@@ -2,8 +2,13 @@
 
 package wire
 
+import "github.com/go-json-experiment/json"
+
 // From Go 1.27 on encoding/json knows the tag option embed: the types with an Extra have no JSON
 // methods that the Hub's JSON would have to be kept from.
+
+// writesNumbers does nothing: a json.Number is written as a number.
+var writesNumbers json.Options
 
 func methodless(v any) any { return v }
 

@@ -24,9 +24,10 @@ var (
 	Accepted = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 
 	strict   = Accepted
-	tolerant = json.JoinOptions(Accepted, json.WithUnmarshalers(json.UnmarshalFromFunc(skipMismatch)))
+	tolerant = json.JoinOptions(Accepted, json.WithUnmarshalers(
+		json.JoinUnmarshalers(keepsNumbers, json.UnmarshalFromFunc(skipMismatch))))
 	// produced are the options of request bodies: the same value gives the same bytes.
-	produced = json.JoinOptions(json.Deterministic(true))
+	produced = json.JoinOptions(json.Deterministic(true), writesNumbers)
 )
 
 // Marshal encodes a request body.
@@ -39,7 +40,7 @@ func Marshal(in any) ([]byte, error) {
 // their zero value; only text that is not JSON is an error.
 func Unmarshal(data []byte, out any) error {
 	out = methodless(out)
-	err := json.Unmarshal(data, out, strict)
+	err := json.Unmarshal(data, out, strictFor(hasLongNumber(data)))
 	if !meaning(err) {
 		return err
 	}
@@ -49,19 +50,20 @@ func Unmarshal(data []byte, out any) error {
 
 // UnmarshalExact decodes one JSON value of which every member has the right kind.
 func UnmarshalExact(data []byte, out any) error {
-	return named(json.Unmarshal(data, methodless(out), strict))
+	return named(json.Unmarshal(data, methodless(out), strictFor(hasLongNumber(data))))
 }
 
 // UnmarshalCallers decodes into a value that this module knows nothing of. Every member must have
 // the right kind; names match in any case.
-func UnmarshalCallers(ctx context.Context, r io.Reader, out any) error {
-	return named(json.UnmarshalRead(&endingReader{ctx, r}, methodless(out), Accepted, json.MatchCaseInsensitiveNames(true)))
+func UnmarshalCallers(ctx context.Context, open func() io.Reader, out any) error {
+	options := json.JoinOptions(strictFor(isLong(open)), json.MatchCaseInsensitiveNames(true))
+	return named(json.UnmarshalRead(&endingReader{ctx, open()}, methodless(out), options))
 }
 
 // UnmarshalRead is Unmarshal for a value that can be read twice. It ends with the context.
 func UnmarshalRead(ctx context.Context, open func() io.Reader, out any) error {
 	out = methodless(out)
-	err := json.UnmarshalRead(&endingReader{ctx, open()}, out, strict)
+	err := json.UnmarshalRead(&endingReader{ctx, open()}, out, strictFor(isLong(open)))
 	if !meaning(err) {
 		return err
 	}

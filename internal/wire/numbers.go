@@ -1,0 +1,116 @@
+package wire
+
+import (
+	v1 "encoding/json"
+	"errors"
+	"io"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// In free JSON (any, and what is in a map[string]any) a number becomes a float64, as usual. What a float64
+// cannot hold becomes a json.Number with all its digits: a whole number, such as an id of 64 bits, and a number
+// beyond its range. The decoder is slower for that, so it is done only for texts that have such a number:
+// hasLongNumber finds the first kind, and the second fails in the strict pass.
+
+// longNumber is the number of digits from which on a whole number may not fit into a float64.
+const longNumber = 16
+
+var (
+	keepsNumbers = json.UnmarshalFromFunc(keepNumber)
+	strictLong   = json.JoinOptions(Accepted, json.WithUnmarshalers(keepsNumbers))
+)
+
+// strictFor returns the options of the strict pass.
+func strictFor(long bool) json.Options {
+	if long {
+		return strictLong
+	}
+	return strict
+}
+
+func keepNumber(dec *jsontext.Decoder, v *any) error {
+	if dec.PeekKind() != jsontext.KindNumber {
+		return errors.ErrUnsupported
+	}
+	raw, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	f, err := strconv.ParseFloat(string(raw), 64)
+	if err == nil && (!isWhole(raw) || strconv.FormatFloat(f, 'f', 0, 64) == string(raw)) {
+		*v = f
+	} else {
+		*v = v1.Number(raw)
+	}
+	return nil
+}
+
+// isWhole reports whether a number is written without fraction and exponent, with as many digits as may be too
+// many. "-0" is none of these.
+func isWhole(number []byte) bool {
+	for _, c := range number {
+		if c != '-' && !isDigit(c) {
+			return false
+		}
+	}
+	return len(number) >= longNumber
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// digits looks for a long run of digits in what is written to it: a number of that length, or a text that
+// looks like one.
+type digits struct {
+	run   int // the digits at the end of what was written
+	found bool
+}
+
+// hasLongNumber reports whether a text has a run of so many digits that it may be such a number.
+func hasLongNumber(text []byte) bool {
+	var d digits
+	_, _ = d.Write(text)
+	return d.found
+}
+
+// isLong is hasLongNumber for a stream that can be read again.
+func isLong(open func() io.Reader) bool {
+	var d digits
+	_, _ = io.Copy(&d, open()) // an error is met again by the decoder
+	return d.found
+}
+
+// Write looks at every 16th byte, which a run of 16 digits cannot miss.
+func (d *digits) Write(part []byte) (int, error) {
+	first := 0
+	for first < len(part) && isDigit(part[first]) {
+		first++
+	}
+	d.run += first
+	d.found = d.found || d.run >= longNumber
+	if first == len(part) {
+		return len(part), nil
+	}
+	for i := first + longNumber - 1; i < len(part) && !d.found; i += longNumber {
+		d.found = runAround(part, i) >= longNumber
+	}
+	d.run = 0
+	for i := len(part) - 1; isDigit(part[i]); i-- { // ends at the byte that is no digit
+		d.run++
+	}
+	return len(part), nil
+}
+
+// runAround returns the length of the run of digits that the byte at index i is in.
+func runAround(text []byte, i int) int {
+	from, to := i, i
+	for from > 0 && isDigit(text[from-1]) && isDigit(text[i]) {
+		from--
+	}
+	for to < len(text) && isDigit(text[to]) {
+		to++
+	}
+	return to - from
+}
