@@ -1,0 +1,142 @@
+//go:build servers
+
+package servers
+
+import (
+	"encoding/json"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/agentuity/coder-go"
+)
+
+func mustJSON(t *testing.T, v any) []byte {
+	t.Helper()
+	text, err := json.Marshal(v)
+	require.NoError(t, err)
+	return text
+}
+
+// connect opens a socket as a controller.
+func (r *rig) connect(t *testing.T, id string, change func(*coder.HubConnectOptions)) *coder.HubConn {
+	t.Helper()
+	options := &coder.HubConnectOptions{
+		Role: coder.RoleController, MaxReconnectAttempts: 3,
+		ReconnectDelay: 10 * time.Millisecond, MaxReconnectDelay: 20 * time.Millisecond,
+	}
+	if change != nil {
+		change(options)
+	}
+	conn, err := r.client.Connect(within(t, patience), id, options)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+func greetedSocketsEnd(t *testing.T, s *server) string {
+	r := newRig(t, s, settings{})
+	id := r.session(t, greets)
+	conn := r.connect(t, id, nil)
+	var last error
+	for _, err := range conn.Messages(within(t, patience)) {
+		last = err
+	}
+	assert.ErrorIs(t, last, coder.ErrReconnectsExceeded)
+	assert.Equal(t, 4, r.sessionBooks(t, id).Sockets, "one, and three more")
+	return yes
+}
+
+// event is a message whose size is that of its text, and a little more.
+func event(name string, size int) *coder.EventRequest {
+	return &coder.EventRequest{Event: name, Data: map[string]any{"text": strings.Repeat("x", size)}}
+}
+
+// more than the buffers of two sockets hold
+const flood = 64 << 20
+
+// deafServersAreLost: ws goes on talking and does not read. Bun does neither.
+func deafServersAreLost(t *testing.T, s *server) string {
+	r := newRig(t, s, settings{})
+	id := r.session(t, deaf)
+	const timeout = 1500 * time.Millisecond
+	conn := r.connect(t, id, func(o *coder.HubConnectOptions) {
+		o.HeartbeatInterval, o.HeartbeatTimeout = 500*time.Millisecond, timeout
+		o.MaxReconnectAttempts, o.MaxReconnectDelay = 100, 200*time.Millisecond // Bun is away
+	})
+	conn.DiscardMessages()
+	began := time.Now()
+	err := conn.Send(within(t, patience), event("flood", flood))
+	took := time.Since(began)
+	var lost *coder.HubConnError
+	if assert.ErrorAs(t, err, &lost) {
+		assert.Equal(t, coder.ConnLost, lost.Code)
+		assert.ErrorIs(t, err, coder.ErrOutcomeUnknown)
+	}
+	t.Logf("%s: after %v: %v", s.name, took, err)
+	assert.Less(t, took, timeout+3*time.Second)
+	_, err = conn.SendAndWait(within(t, patience), event("again", 1))
+	assert.NoError(t, err, "the next connection")
+	assert.Equal(t, []string{"again"}, r.sessionBooks(t, id).Heard)
+	return yes
+}
+
+const largest = 1 << 20
+
+// tooLargeIsSaid: the server closes in the middle of a message, and who sends it is told why.
+func tooLargeIsSaid(t *testing.T, s *server) string {
+	r := newRig(t, s, settings{Largest: largest})
+	id := r.session(t, usual)
+	conn := r.connect(t, id, nil)
+	conn.DiscardMessages()
+	for round := range 10 {
+		for _, size := range []int{2 * largest, 64 * largest} {
+			err := conn.Send(within(t, patience), event("large", size))
+			_, err2 := conn.SendAndWait(within(t, patience), event("large", size))
+			for _, err := range []error{err, err2} {
+				var e *coder.HubConnError
+				if assert.ErrorAs(t, err, &e, "round %d", round) {
+					assert.Equal(t, coder.CloseTooLarge, e.CloseCode, err)
+					assert.NotErrorIs(t, err, coder.ErrOutcomeUnknown)
+				}
+			}
+			if t.Failed() {
+				return ""
+			}
+			_, err = conn.SendAndWait(within(t, patience), event("small", 1))
+			require.NoError(t, err, "the next connection")
+		}
+	}
+	assert.NotContains(t, r.sessionBooks(t, id).Heard, "large")
+	return yes
+}
+
+// pingsKeepSockets with a server that drops those over which nothing came for 8 s.
+func pingsKeepSockets(t *testing.T, s *server) string {
+	r := newRig(t, s, settings{DropSilent: 8000})
+	kept, dropped := r.session(t, usual), r.session(t, usual)
+	with := r.connect(t, kept, func(o *coder.HubConnectOptions) { o.HeartbeatInterval = 3 * time.Second })
+	with.DiscardMessages()
+	without := r.connect(t, dropped, func(o *coder.HubConnectOptions) { o.HeartbeatInterval, o.HeartbeatTimeout = -1, -1 })
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		for message, err := range without.Messages(within(t, patience)) {
+			if !assert.NoError(t, err) {
+				return
+			}
+			if _, ok := message.(*coder.ReconnectedMessage); ok {
+				return
+			}
+		}
+	})
+	wait.Wait()
+	assert.Equal(t, 2, r.sessionBooks(t, dropped).Sockets, "without pings the server drops it")
+	_, err := with.SendAndWait(within(t, patience), event("late", 1))
+	assert.NoError(t, err)
+	assert.Equal(t, 1, r.sessionBooks(t, kept).Sockets)
+	return yes
+}
