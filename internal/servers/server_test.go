@@ -22,15 +22,17 @@ const bunProgram = "node_modules/bun/bin/bun.exe" // its name on every system; i
 
 // servers are the servers there are.
 var servers = []*server{
-	{name: "Bun.serve", program: bunProgram, script: "bun.mjs", closesIdle: []time.Duration{8 * time.Second, 12 * time.Second}},
-	{name: "Node, ws", program: "node", script: "node.mjs", closesIdle: []time.Duration{5 * time.Second, 6 * time.Second}},
-	{name: "Hono", program: "node", script: "hono.mjs", closesIdle: []time.Duration{5 * time.Second, 6 * time.Second}},
+	{name: "Bun.serve", program: bunProgram, script: "bun.mjs", ticks: 4 * time.Second, closesAfter: 12 * time.Second},
+	{name: "Node, ws", program: "node", script: "node.mjs"},
+	{name: "Hono", program: "node", script: "hono.mjs"},
 }
 
-// server is a kind of server: what it is, and how it behaves.
+// server is a kind of server: what it is, and how it closes idle connections.
 type server struct {
 	name, program, script string
-	closesIdle            []time.Duration // the earliest and the latest time at which it closes an idle connection
+	// It looks at its connections each so often, and closes those that are idle since before closesAfter,
+	// rounded up. 0: each connection has a timer of its own.
+	ticks, closesAfter time.Duration
 }
 
 // settings are those of js/hub.mjs. Times are in milliseconds.
@@ -48,7 +50,6 @@ type behaviour string
 const (
 	usual  behaviour = ""
 	greets behaviour = "greets" // each connection is greeted and dropped
-	deaf   behaviour = "deaf"   // nothing is read over the first socket once it stands
 )
 
 // rig is a client and a server.

@@ -4,6 +4,7 @@ package servers
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -56,21 +57,23 @@ func event(name string, size int) *coder.EventRequest {
 	return &coder.EventRequest{Event: name, Data: map[string]any{"text": strings.Repeat("x", size)}}
 }
 
-// more than the buffers of two sockets hold
-const flood = 64 << 20
+// flood is more than the buffers of two sockets hold, so that a write of it blocks when nobody reads.
+const flood = 24 << 20
 
 // deafServersAreLost: ws goes on talking and does not read. Bun does neither.
 func deafServersAreLost(t *testing.T, s *server) string {
-	r := newRig(t, s, settings{})
-	id := r.session(t, deaf)
-	const timeout = 1500 * time.Millisecond
+	r := newRig(t, s, settings{Largest: 2 * flood})
+	id := r.session(t, usual)
+	const timeout = 3 * time.Second
 	conn := r.connect(t, id, func(o *coder.HubConnectOptions) {
-		o.HeartbeatInterval, o.HeartbeatTimeout = 500*time.Millisecond, timeout
-		o.MaxReconnectAttempts, o.MaxReconnectDelay = 100, 200*time.Millisecond // Bun is away
+		o.HeartbeatInterval, o.HeartbeatTimeout = time.Second, timeout
+		o.MaxReconnectAttempts, o.MaxReconnectDelay = 1000, 100*time.Millisecond // Bun is away for a time
 	})
 	conn.DiscardMessages()
+	_, err := conn.SendAndWait(within(t, patience), event("deafen", 1))
+	require.NoError(t, err)
 	began := time.Now()
-	err := conn.Send(within(t, patience), event("flood", flood))
+	err = conn.Send(within(t, patience), event("flood", flood))
 	took := time.Since(began)
 	var lost *coder.HubConnError
 	if assert.ErrorAs(t, err, &lost) {
@@ -81,37 +84,37 @@ func deafServersAreLost(t *testing.T, s *server) string {
 	assert.Less(t, took, timeout+3*time.Second)
 	_, err = conn.SendAndWait(within(t, patience), event("again", 1))
 	assert.NoError(t, err, "the next connection")
-	assert.Equal(t, []string{"again"}, r.sessionBooks(t, id).Heard)
+	assert.Equal(t, []string{"deafen", "again"}, r.sessionBooks(t, id).Heard)
 	return yes
 }
 
-const largest = 1 << 20
-
 // tooLargeIsSaid: the server closes in the middle of a message, and who sends it is told why.
 func tooLargeIsSaid(t *testing.T, s *server) string {
+	const largest = 1 << 20
 	r := newRig(t, s, settings{Largest: largest})
 	id := r.session(t, usual)
-	conn := r.connect(t, id, nil)
+	conn := r.connect(t, id, func(o *coder.HubConnectOptions) { o.MaxReconnectAttempts = 1000 })
 	conn.DiscardMessages()
-	for round := range 10 {
-		for _, size := range []int{2 * largest, 64 * largest} {
-			err := conn.Send(within(t, patience), event("large", size))
-			_, err2 := conn.SendAndWait(within(t, patience), event("large", size))
-			for _, err := range []error{err, err2} {
-				var e *coder.HubConnError
-				if assert.ErrorAs(t, err, &e, "round %d", round) {
-					assert.Equal(t, coder.CloseTooLarge, e.CloseCode, err)
-					assert.NotErrorIs(t, err, coder.ErrOutcomeUnknown)
-				}
-			}
-			if t.Failed() {
-				return ""
-			}
-			_, err = conn.SendAndWait(within(t, patience), event("small", 1))
-			require.NoError(t, err, "the next connection")
+	told := func(what string, err error) {
+		var e *coder.HubConnError
+		if assert.ErrorAs(t, err, &e, what) {
+			assert.Equal(t, coder.CloseTooLarge, e.CloseCode, "%s: %v", what, err)
+			assert.NotErrorIs(t, err, coder.ErrOutcomeUnknown, what)
 		}
 	}
-	assert.NotContains(t, r.sessionBooks(t, id).Heard, "large")
+	const rounds = 10
+	for range rounds {
+		told("Send", conn.Send(within(t, patience), event("large", flood)))
+		for _, size := range []int{largest, 2 * largest, flood} { // the first is too large by its envelope
+			_, err := conn.SendAndWait(within(t, patience), event("large", size))
+			told(fmt.Sprintf("SendAndWait of %d", size), err)
+		}
+		_, err := conn.SendAndWait(within(t, patience), event("small", 1))
+		require.NoError(t, err, "the next connection")
+	}
+	books := r.sessionBooks(t, id)
+	assert.NotContains(t, books.Heard, "large")
+	assert.Equal(t, 4*rounds+1, books.Sockets)
 	return yes
 }
 

@@ -25,7 +25,8 @@ const server = Bun.serve({
 				send,
 				close: (code) => socket.close(code),
 				cut: () => socket.terminate(),
-				deafen: () => Bun.sleepSync(5000), // a ServerWebSocket cannot be told not to read
+				// A ServerWebSocket cannot be told not to read. The answer is sent before.
+				deafen: () => setTimeout(() => Bun.sleepSync(7000)),
 			});
 		},
 		message: (socket, text) => socket.data.member?.hear(text),

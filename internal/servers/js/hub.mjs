@@ -147,7 +147,6 @@ export function connect(query, socket) {
 			case 'bootstrap_ready':
 				socket.send({ type: 'session_hydration', sessionId: session.id, resumedAt: Date.now(), entries: [], leadConnected: true });
 				session.members.add(socket);
-				if (session.behaviour === 'deaf' && books.sockets === 1) socket.deafen();
 				return;
 			case 'ping':
 				socket.send({ type: 'pong', timestamp: Date.now(), echoedTimestamp: message.timestamp });
@@ -155,6 +154,7 @@ export function connect(query, socket) {
 			case 'event':
 				books.heard.push(message.event);
 				socket.send({ id: message.id, actions: [{ action: 'ACK' }] });
+				if (message.event === 'deafen') socket.deafen(); // nothing more is read over it
 				return;
 		}
 	};
