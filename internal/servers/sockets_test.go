@@ -5,6 +5,7 @@ package servers
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -112,6 +113,16 @@ func tooLargeIsSaid(t *testing.T, s *server) string {
 		_, err := conn.SendAndWait(within(t, patience), event("small", 1))
 		require.NoError(t, err, "the next connection")
 	}
+	// One that the server has, and that waits for its answer, is another matter.
+	waits := make(chan error, 1)
+	go func() {
+		_, err := conn.SendAndWait(within(t, patience), event("unanswered", 1))
+		waits <- err
+	}()
+	require.Eventually(t, func() bool { return slices.Contains(r.sessionBooks(t, id).Heard, "unanswered") }, patience, 10*time.Millisecond)
+	told("Send after it", conn.Send(within(t, patience), event("large", flood)))
+	assert.ErrorIs(t, <-waits, coder.ErrOutcomeUnknown)
+
 	books := r.sessionBooks(t, id)
 	assert.NotContains(t, books.Heard, "large")
 	assert.Equal(t, 4*rounds+1, books.Sockets)

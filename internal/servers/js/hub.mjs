@@ -153,6 +153,7 @@ export function connect(query, socket) {
 				return;
 			case 'event':
 				books.heard.push(message.event);
+				if (message.event === 'unanswered') return;
 				socket.send({ id: message.id, actions: [{ action: 'ACK' }] });
 				if (message.event === 'deafen') socket.deafen(); // nothing more is read over it
 				return;
