@@ -154,3 +154,36 @@ func pingsKeepSockets(t *testing.T, s *server) string {
 	assert.Equal(t, 1, r.sessionBooks(t, kept).Sockets)
 	return yes
 }
+
+// largeMessagesPass: a create with a large task, and a conversation as large, over both channels.
+func largeMessagesPass(t *testing.T, s *server) string {
+	r := newRig(t, s, settings{})
+	task := strings.Repeat("x", 20<<20)
+	created, err := r.client.CreateSession(within(t, patience), coder.CreateSessionRequest{Task: task})
+	require.NoError(t, err)
+	came := func(channel string, entries []coder.ConversationEntry) {
+		if assert.Len(t, entries, 1, channel) {
+			assert.True(t, entries[0].Content == task, "%s: the task is whole", channel) //nolint:testifylint // prints 20 MiB twice
+		}
+	}
+	for event, err := range r.client.StreamEvents(within(t, patience), created.SessionID, few) {
+		require.NoError(t, err)
+		if m, ok := event.Data.(*coder.SSEHydrationMessage); ok {
+			came("stream", m.Entries)
+			break
+		}
+	}
+	conn := r.connect(t, created.SessionID, nil)
+	for message, err := range conn.Messages(within(t, patience)) {
+		require.NoError(t, err)
+		if m, ok := message.(*coder.HubHydrationMessage); ok {
+			came("socket", m.Entries)
+			break
+		}
+	}
+	_, err = conn.SendAndWait(within(t, patience), event("after", 1))
+	require.NoError(t, err)
+	books := r.sessionBooks(t, created.SessionID)
+	assert.Equal(t, []int{1, 1}, []int{books.Streams, books.Sockets})
+	return yes
+}

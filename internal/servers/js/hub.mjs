@@ -102,7 +102,7 @@ export function observe(session, acceptEncoding, stream) {
 		taskCount: 0,
 		agentActivity: {},
 	});
-	stream.send({ type: 'hydration', sessionId: session.id, entries: [{ type: 'user_prompt', content: session.task, timestamp: Date.now() }] });
+	stream.send({ type: 'hydration', sessionId: session.id, entries: said(session) });
 	stream.send(joined(session));
 	const comments = setInterval(() => stream.comment(), settings.comments);
 	const leave = () => {
@@ -116,6 +116,9 @@ export function observe(session, acceptEncoding, stream) {
 	}
 	return leave;
 }
+
+// said is the conversation so far.
+const said = (session) => [{ type: 'user_prompt', content: session.task, timestamp: Date.now() }];
 
 // joined is what a Hub tells everybody about somebody who has come, himself included.
 const joined = (session) => ({
@@ -145,7 +148,7 @@ export function connect(query, socket) {
 			case undefined: // the first message, with the key
 				return;
 			case 'bootstrap_ready':
-				socket.send({ type: 'session_hydration', sessionId: session.id, resumedAt: Date.now(), entries: [], leadConnected: true });
+				socket.send({ type: 'session_hydration', sessionId: session.id, resumedAt: Date.now(), entries: said(session), leadConnected: true });
 				session.members.add(socket);
 				return;
 			case 'ping':
