@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -143,4 +145,50 @@ func (o *target) shoot(t *testing.T, shooter int, client *coder.Client, aim func
 			time.Sleep(time.Until(aim(time.Now())) + rand.N(2*spread) - spread)
 		}
 	}
+}
+
+// largeCreatesAreRefused: the server answers, or closes, before it has read the body. Nothing was made, and the client
+// says nothing else.
+func largeCreatesAreRefused(t *testing.T, s *server) string {
+	r := newRig(t, s, settings{LargestBody: 1 << 20})
+	said := make(map[string]int)
+	for i := range 20 { // it depends on who is faster
+		task := strings.Repeat(fmt.Sprint(i%10), (2+i)<<20)
+		_, err := r.client.CreateSession(within(t, patience), coder.CreateSessionRequest{Task: task})
+		assert.Error(t, err)
+		assert.NotErrorIs(t, err, coder.ErrOutcomeUnknown)
+		if answer := (*coder.APIError)(nil); errors.As(err, &answer) {
+			said[fmt.Sprint(answer.StatusCode)]++
+		} else {
+			said["cut"]++
+			t.Log(err)
+		}
+	}
+	assert.Empty(t, r.books(t).Creates)
+	t.Logf("%s: %v", s.name, said)
+	return strings.Join(slices.Sorted(maps.Keys(said)), ", ")
+}
+
+// slowAnswersCome: Bun waits for 10 s for the answer to a request without a body, and then cuts the connection. A read
+// is repeated.
+func slowAnswersCome(t *testing.T, s *server) string {
+	r := newRig(t, s, settings{})
+	id := r.session(t, slowRead)
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		session, err := r.client.GetSession(within(t, patience), id)
+		if assert.NoError(t, err) {
+			assert.Equal(t, id, session.SessionID)
+		}
+	})
+	wait.Go(func() {
+		_, err := r.client.CreateSession(within(t, patience), coder.CreateSessionRequest{
+			Task: "Wait", Metadata: map[string]any{"behaviour": slowCreate},
+		})
+		assert.NoError(t, err)
+	})
+	wait.Wait()
+	books := r.books(t)
+	assert.Equal(t, 1, books.Creates["Wait"])
+	return fmt.Sprintf("create 1, read %d", books.Sessions[id].Reads)
 }

@@ -27,6 +27,8 @@ var properties = []property{
 	{"too large", tooLargeIsSaid},
 	{"quiet socket", pingsKeepSockets},
 	{"large", largeMessagesPass},
+	{"large refused", largeCreatesAreRefused},
+	{"slow", slowAnswersCome},
 	{"idle creates", createsMissTheEndOfConnections},
 }
 

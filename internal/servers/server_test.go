@@ -37,19 +37,22 @@ type server struct {
 
 // settings are those of js/hub.mjs. Times are in milliseconds.
 type settings struct {
-	Comments   int64 `json:"comments,omitzero"`
-	EndSilent  int64 `json:"endSilent,omitzero"`
-	DropSilent int64 `json:"dropSilent,omitzero"`
-	Largest    int64 `json:"largest,omitzero"`
-	Compress   bool  `json:"compress,omitzero"`
+	Comments    int64 `json:"comments,omitzero"`
+	EndSilent   int64 `json:"endSilent,omitzero"`
+	DropSilent  int64 `json:"dropSilent,omitzero"`
+	Largest     int64 `json:"largest,omitzero"`
+	LargestBody int64 `json:"largestBody,omitzero"`
+	Compress    bool  `json:"compress,omitzero"`
 }
 
 // behaviour is how a session behaves.
 type behaviour string
 
 const (
-	usual  behaviour = ""
-	greets behaviour = "greets" // each connection is greeted and dropped
+	usual      behaviour = ""
+	greets     behaviour = "greets"      // each connection is greeted and dropped
+	slowCreate behaviour = "slow create" // the create is answered late
+	slowRead   behaviour = "slow read"   // the first GetSession is answered late
 )
 
 // rig is a client and a server.
@@ -93,6 +96,7 @@ type books struct {
 }
 
 type sessionBooks struct {
+	Reads     int      // that arrived
 	Streams   int      // that were opened
 	Observers int      // that are open, as far as the server knows
 	Encodings []string // Accept-Encoding of each stream

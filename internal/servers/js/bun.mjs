@@ -4,6 +4,7 @@ import { answer, block, connect, observe, settings, started, streamed } from './
 const server = Bun.serve({
 	port: 0,
 	hostname: '127.0.0.1',
+	maxRequestBodySize: settings.largestBody || undefined,
 	async fetch(request, server) {
 		const { pathname, searchParams } = new URL(request.url);
 		if (pathname === '/api/ws') {
@@ -12,7 +13,7 @@ const server = Bun.serve({
 		const session = streamed(pathname);
 		if (session) return stream(session, request);
 		const text = await request.text();
-		const { status, body } = answer(request.method, pathname, text && JSON.parse(text));
+		const { status, body } = await answer(request.method, pathname, text && JSON.parse(text));
 		return Response.json(body, { status });
 	},
 	websocket: {

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { serve, upgradeWebSocket } from '@hono/node-server';
 import { Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
 import { compress } from 'hono/compress';
 import { streamSSE } from 'hono/streaming';
 import { WebSocketServer } from 'ws';
@@ -17,6 +18,8 @@ if (settings.compress) {
 		c.res.headers.delete('Transfer-Encoding');
 	});
 }
+
+if (settings.largestBody) app.use(bodyLimit({ maxSize: settings.largestBody }));
 
 app.get('/api/ws', upgradeWebSocket((c) => {
 	let member;
@@ -67,7 +70,7 @@ app.get('/api/hub/session/:id/events', (c) => {
 
 app.all('*', async (c) => {
 	const text = await c.req.text();
-	const { status, body } = answer(c.req.method, c.req.path, text && JSON.parse(text));
+	const { status, body } = await answer(c.req.method, c.req.path, text && JSON.parse(text));
 	return c.json(body, status);
 });
 

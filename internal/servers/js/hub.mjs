@@ -6,6 +6,7 @@ export const settings = {
 	endSilent: 0, // ms after which a stream that is silent ends, where the runtime does not do it; 0: never
 	dropSilent: 0, // ms after which a socket is dropped over which nothing came
 	largest: 0, // bytes of a message; 0: what the library takes
+	largestBody: 0, // bytes of a request; 0: what the library takes
 	compress: false, // what may be compressed
 	...JSON.parse(process.env.HUB_SETTINGS || '{}'),
 };
@@ -16,10 +17,11 @@ export function started(port, version) {
 }
 
 const sessions = new Map();
+const longer = () => new Promise((resolve) => setTimeout(resolve, 14_000)); // than Bun waits for an answer
 const creates = {}; // how often each task arrived
 
 // A session behaves as its metadata say.
-function createSession({ task, metadata }) {
+async function createSession({ task, metadata }) {
 	creates[task] = (creates[task] ?? 0) + 1;
 	const id = `codesess_${(sessions.size + 1).toString(16).padStart(12, '0')}`;
 	sessions.set(id, {
@@ -29,9 +31,16 @@ function createSession({ task, metadata }) {
 		createdAt: new Date().toISOString(),
 		observers: new Set(),
 		members: new Set(),
-		books: { streams: 0, observers: 0, encodings: [], sockets: 0, heard: [] },
+		books: { reads: 0, streams: 0, observers: 0, encodings: [], sockets: 0, heard: [] },
 	});
+	if (metadata?.behaviour === 'slow create') await longer();
 	return { sessionId: id, status: 'active' };
+}
+
+async function readSession(session) {
+	session.books.reads++;
+	if (session.behaviour === 'slow read' && session.books.reads === 1) await longer();
+	return detail(session);
 }
 
 const detail = (session) => ({
@@ -57,10 +66,10 @@ const unknown = {
 };
 
 // answer answers a request: status and body. What begins with /control is for the test.
-export function answer(method, path, body) {
+export async function answer(method, path, body) {
 	switch (`${method} ${path}`) {
 		case 'POST /api/hub/session':
-			return { status: 201, body: createSession(body) };
+			return { status: 201, body: await createSession(body) };
 		case 'POST /control/emit':
 			return { status: 200, body: emit(body) };
 		case 'GET /control/books':
@@ -70,7 +79,7 @@ export function answer(method, path, body) {
 			};
 	}
 	const session = sessions.get(/^\/api\/hub\/session\/([^/]+)$/.exec(path)?.[1]);
-	return session && method === 'GET' ? { status: 200, body: detail(session) } : unknown;
+	return session && method === 'GET' ? { status: 200, body: await readSession(session) } : unknown;
 }
 
 // emit sends a message to everybody in a session, and tells to how many.

@@ -12,9 +12,13 @@ const server = createServer(async (request, response) => {
 		stream(session, request, response);
 		return;
 	}
+	if (settings.largestBody && request.headers['content-length'] > settings.largestBody) {
+		response.writeHead(413, { Connection: 'close' }).end();
+		return;
+	}
 	let text = '';
 	for await (const part of request.setEncoding('utf8')) text += part;
-	const { status, body } = answer(request.method, pathname, text && JSON.parse(text));
+	const { status, body } = await answer(request.method, pathname, text && JSON.parse(text));
 	response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(body));
 });
 
