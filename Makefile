@@ -19,9 +19,10 @@ SELECT    = .
 
 ORIGINAL   = internal/parity/node
 COMPARISON = internal/bench
+SERVERS    = internal/servers/js
 
 .NOTPARALLEL:
-.PHONY: help check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare cover examples parity gateways
+.PHONY: help check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare cover examples parity gateways servers
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -109,6 +110,16 @@ gateways: ## Test behind real gateways, by the matrix of docs/gateways.md
 	$(GO) vet -tags gateways ./internal/gateways
 	$(GO) -C internal/gateways test -tags gateways -count=1 -timeout 10m
 
+# Needs Node and npm. Most of the time is spent waiting for what the servers close by themselves: hence -parallel.
+servers: $(SERVERS)/node_modules/.package-lock.json ## Test against Bun, Node and Hono, by the matrix of docs/servers.md
+	$(GO) vet -tags servers ./internal/servers
+	$(GO) -C internal/servers test -tags servers -count=1 -parallel 8 -timeout 5m
+
 $(ORIGINAL)/node_modules/.package-lock.json: $(ORIGINAL)/package.json $(ORIGINAL)/package-lock.json $(ORIGINAL)/.npmrc
 	cd $(ORIGINAL) && npm ci --no-audit --no-fund
+	@touch $@
+
+# Bun's package is a script that puts the program of this machine in its place. It is the only script that is run.
+$(SERVERS)/node_modules/.package-lock.json: $(SERVERS)/package.json $(SERVERS)/package-lock.json $(SERVERS)/.npmrc
+	cd $(SERVERS) && npm ci --no-audit --no-fund && cd node_modules/bun && node install.js
 	@touch $@

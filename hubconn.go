@@ -60,6 +60,7 @@ type HubConn struct {
 	subscribe  []string
 	link       *socket.Link // the current one, or the last
 	calls      map[callID]*hubCall
+	lastCall   *hubCall      // that of the newest frame a sender has written; nil: nobody waits for its answer
 	failedSend *outgoing     // its write has failed; the reader tells its sender why
 	err        *HubConnError // why the reader has ended; set before ended is closed
 }

@@ -180,6 +180,15 @@ func (h *HubConn) forget(call *hubCall) {
 	delete(h.calls, call.callID)
 }
 
+// noteWrite notes that a frame is written now, and the call that waits for its answer; nil: nobody does. It returns
+// what was noted before.
+func (h *HubConn) noteWrite(call *hubCall) (previous *hubCall) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	previous, h.lastCall = h.lastCall, call
+	return previous
+}
+
 // resolve ends the wait of the call with this id, if there is one. The mutex is held.
 func (h *HubConn) resolve(id callID, answer callAnswer) {
 	if call := h.calls[id]; call != nil {
@@ -192,10 +201,10 @@ func (h *HubConn) resolve(id callID, answer callAnswer) {
 func (h *HubConn) cancelCalls(err *HubConnError) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	// The close frame does not say which message was too large: with several calls it may be any.
-	tooLarge := err.CloseCode == CloseTooLarge && len(h.calls) == 1
-	for id := range h.calls {
-		h.resolve(id, callAnswer{err: err, noEffect: tooLarge})
+	// The close frame does not say which message was too large. It was the last one, or one before it, after
+	// which nothing was taken: only the last one has certainly had no effect.
+	for id, call := range h.calls {
+		h.resolve(id, callAnswer{err: err, noEffect: err.CloseCode == CloseTooLarge && call == h.lastCall})
 	}
 }
 

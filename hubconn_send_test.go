@@ -295,3 +295,45 @@ func TestHubConn_Send_PingTime(t *testing.T) {
 		assert.Equal(t, []map[string]any{{"type": "ping", "timestamp": float64(time.Now().UnixMilli())}}, sent)
 	})
 }
+
+// TestHubConn_Send_TooLargeAfterwards: 1009 is about the last message, so that one before it that waits for its
+// answer may well have been taken.
+func TestHubConn_Send_TooLargeAfterwards(t *testing.T) {
+	large := strings.Repeat("x", 1<<20)
+	for name, then := range map[string]func(conn *coder.HubConn) error{
+		"Send": func(conn *coder.HubConn) error { return conn.Prompt(context.Background(), large) },
+		"SendAndWait": func(conn *coder.HubConn) error {
+			_, err := conn.SendAndWait(context.Background(), &coder.ToolRequest{Name: large})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			heard := make(chan struct{})
+			live(t, func(p *peer) {
+				p.SetReadLimit(1 << 10)
+				p.admit()
+				p.listenTo(func(frame map[string]any) { // answers nothing
+					if frame["name"] == "taken" {
+						close(heard)
+					}
+				})
+			}, func(t *testing.T, hub *liveHub) {
+				conn := connected(t, hub)
+				conn.DiscardMessages()
+				waits := make(chan error, 1)
+				go func() {
+					_, err := conn.SendAndWait(context.Background(), &coder.ToolRequest{Name: "taken"})
+					waits <- err
+				}()
+				<-heard
+				e := connError(t, then(conn))
+				assert.Equal(t, coder.CloseTooLarge, e.CloseCode)
+				require.NotErrorIs(t, e, coder.ErrOutcomeUnknown, "this one was refused")
+				e = connError(t, <-waits)
+				assert.Equal(t, coder.CloseTooLarge, e.CloseCode)
+				require.ErrorIs(t, e, coder.ErrOutcomeUnknown, "the Hub has this one")
+				require.NoError(t, conn.Close())
+			})
+		})
+	}
+}

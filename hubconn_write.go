@@ -69,11 +69,13 @@ func (h *HubConn) deliver(l *socket.Link, out *outgoing) *outgoing {
 	if out.call != nil {
 		h.await(out.call)
 	}
+	previous := h.noteWrite(out.call)
 	sent, err := l.Write(out.frame)
 	if err == nil && out.sent != nil {
 		out.sent()
 	}
 	if err != nil && !sent {
+		h.noteWrite(previous)
 		if out.call != nil {
 			h.forget(out.call)
 		}
