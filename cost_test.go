@@ -17,9 +17,9 @@ import (
 	"github.com/agentuity/coder-go"
 )
 
-// TestTinyElements: what would take hundreds of times its size to decode is refused before that, wherever it
+// TestMethods_TinyElements: what would take hundreds of times its size to decode is refused before that, wherever it
 // comes from.
-func TestTinyElements(t *testing.T) {
+func TestMethods_TinyElements(t *testing.T) {
 	objects := strings.Repeat("{},", 500_000) + "{}"
 	for name, test := range map[string]struct {
 		body string
@@ -91,8 +91,8 @@ func TestTinyElements(t *testing.T) {
 	})
 }
 
-// TestDecodingEndsWithTheContext: an answer that takes long to decode does not outlast it.
-func TestDecodingEndsWithTheContext(t *testing.T) {
+// TestMethods_DecodingEndsWithTheContext: an answer that takes long to decode does not outlast it.
+func TestMethods_DecodingEndsWithTheContext(t *testing.T) {
 	session := `{"sessionId":"codesess_%d","label":"` + strings.Repeat("x", 2000) + `"},`
 	var b strings.Builder
 	for i := range 2000 {
@@ -113,8 +113,8 @@ func TestDecodingEndsWithTheContext(t *testing.T) {
 	require.ErrorAs(t, err, &failed)
 }
 
-// TestNothingIsEncodedForNobody: a context that has ended costs no encoding.
-func TestNothingIsEncodedForNobody(t *testing.T) {
+// TestMethods_NothingIsEncodedAfterTheContext: a context that has ended costs no encoding.
+func TestMethods_NothingIsEncodedAfterTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	encoded := false
@@ -142,8 +142,8 @@ func (f endOf) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-// TestALookThatHangs is no longer than the wait it belongs to.
-func TestALookThatHangs(t *testing.T) {
+// TestWaits_BoundAPollThatHangs is no longer than the wait it belongs to.
+func TestWaits_BoundAPollThatHangs(t *testing.T) {
 	for name, body := range map[string]func(r *http.Request) io.Reader{
 		"says nothing": nil,
 		"drips":        func(r *http.Request) io.Reader { return &repeat{ctx: r.Context(), every: time.Second, block: " "} },

@@ -19,17 +19,6 @@ import (
 	"github.com/agentuity/coder-go"
 )
 
-// clearEnv takes away what the environment says about Hubs and keys.
-func clearEnv(t *testing.T) {
-	t.Helper()
-	for _, name := range []string{
-		"AGENTUITY_SDK_KEY", "AGENTUITY_CLI_KEY", "AGENTUITY_CODER_URL", "AGENTUITY_REGION",
-		"AGENTUITY_CATALYST_URL", "AGENTUITY_TRANSPORT_URL",
-	} {
-		t.Setenv(name, "")
-	}
-}
-
 // internet answers requests by their URL, without a network.
 type internet func(url string, r *http.Request) (status int, header http.Header, body string)
 
@@ -53,7 +42,7 @@ func (f internet) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func over(f internet) coder.Option { return coder.WithHTTPClient(&http.Client{Transport: f}) }
 
-func TestWhereTheHubComesFrom(t *testing.T) {
+func TestURL_WhereItComesFrom(t *testing.T) {
 	discovered := internet(func(url string, _ *http.Request) (int, http.Header, string) {
 		return 200, nil, `{"url":"` + strings.NewReplacer("https://", "https://hub-for.", "/coder", "/").Replace(url) + `"}`
 	})
@@ -86,7 +75,7 @@ func TestWhereTheHubComesFrom(t *testing.T) {
 	}
 }
 
-func TestDiscoveryRequest(t *testing.T) {
+func TestURL_DiscoveryRequest(t *testing.T) {
 	clearEnv(t)
 	c := newClient(t, coder.WithAPIKey(testKey), coder.WithOrgID("org_1"), over(func(url string, r *http.Request) (int, http.Header, string) {
 		assert.Equal(t, "Bearer "+testKey, r.Header.Get("Authorization"))
@@ -101,7 +90,7 @@ func TestDiscoveryRequest(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestDiscoveryFailures(t *testing.T) {
+func TestURL_DiscoveryFailures(t *testing.T) {
 	region := func(r string) http.Header { return http.Header{"X-Agentuity-Region": {r}} }
 	for name, test := range map[string]struct {
 		env    string
@@ -154,7 +143,7 @@ func TestDiscoveryFailures(t *testing.T) {
 	}
 }
 
-func TestDiscoveryFollowsARegion(t *testing.T) {
+func TestURL_FollowsARegion(t *testing.T) {
 	clearEnv(t)
 	c := newClient(t, coder.WithAPIKey(testKey), over(func(url string, _ *http.Request) (int, http.Header, string) {
 		if url == "https://catalyst-usc.agentuity.cloud/coder" {
@@ -168,7 +157,7 @@ func TestDiscoveryFollowsARegion(t *testing.T) {
 	assert.Equal(t, "http://127.0.0.1:3500", got, "a Hub on this machine need not be encrypted")
 }
 
-func TestConcurrentFirstCallsMakeOneDiscovery(t *testing.T) {
+func TestURL_ConcurrentCallsShareADiscovery(t *testing.T) {
 	clearEnv(t)
 	synctest.Test(t, func(t *testing.T) {
 		var discoveries, calls atomic.Int32
@@ -213,7 +202,7 @@ func TestConcurrentFirstCallsMakeOneDiscovery(t *testing.T) {
 	})
 }
 
-func TestADiscoveredHubThatIsGoneIsDiscoveredAgain(t *testing.T) {
+func TestURL_IsDiscoveredAgain(t *testing.T) {
 	clearEnv(t)
 	synctest.Test(t, func(t *testing.T) {
 		discoveries := 0
@@ -236,8 +225,8 @@ func TestADiscoveredHubThatIsGoneIsDiscoveredAgain(t *testing.T) {
 	})
 }
 
-// TestStreamsAndWaitsFollowTheHub: what lives longer than a Hub finds the next one by itself.
-func TestStreamsAndWaitsFollowTheHub(t *testing.T) {
+// TestURL_StreamsAndWaitsFollow: what lives longer than a Hub finds the next one by itself.
+func TestURL_StreamsAndWaitsFollow(t *testing.T) {
 	for name, live := range map[string]func(context.Context, *coder.Client) error{
 		"StreamEvents": func(ctx context.Context, c *coder.Client) (last error) {
 			for _, err := range c.StreamEvents(ctx, "x", nil) {

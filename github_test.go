@@ -10,8 +10,8 @@ import (
 	"github.com/agentuity/coder-go/codertest"
 )
 
-// TestGitHubWithoutALogin: the Hub answers 409, and the error says what to do.
-func TestGitHubWithoutALogin(t *testing.T) {
+// TestListGitHubAccounts_WithoutALogin: the Hub answers 409, and the error says what to do.
+func TestListGitHubAccounts_WithoutALogin(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
 		c := hubClient(t, hub)
 		hub.Inject(codertest.Fault{Route: "/hub/github/accounts", Status: 409})

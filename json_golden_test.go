@@ -23,8 +23,8 @@ import (
 // into an equal value: see "JSON" in the package comment. What other versions write is in
 // testdata/json.golden. After a change of a model, write it again on each version:
 //
-//	go test -run TestJSONWrittenByOthers -update .
-//	GOTOOLCHAIN=go1.27.3 go test -run TestJSONWrittenByOthers -update .
+//	go test -run TestJSON_WrittenByOthers -update .
+//	GOTOOLCHAIN=go1.27.3 go test -run TestJSON_WrittenByOthers -update .
 var update = flag.Bool("update", false, "write what this Go version writes to testdata/json.golden")
 
 // sampleTypes are the types of the samples in testdata, and the members around the value. A name
@@ -204,8 +204,8 @@ func (g golden) write(t *testing.T) {
 	require.NoError(t, os.WriteFile(goldenPath, b.Bytes(), 0o644))
 }
 
-// TestJSONWrittenByOthers: what each package wrote on each Go version both read into an equal value.
-func TestJSONWrittenByOthers(t *testing.T) {
+// TestJSON_WrittenByOthers: what each package wrote on each Go version both read into an equal value.
+func TestJSON_WrittenByOthers(t *testing.T) {
 	values, written := goldenValues(t), readGolden(t)
 	now := make(golden)
 	for name, value := range values {

@@ -167,8 +167,8 @@ func sourceFiles(t *testing.T) []string {
 	return slices.DeleteFunc(files, func(f string) bool { return strings.HasSuffix(f, "_test.go") })
 }
 
-// TestJSONModels: the tests below forget none.
-func TestJSONModels(t *testing.T) {
+// TestJSON_Models: the tests below forget none.
+func TestJSON_Models(t *testing.T) {
 	found := slices.Sorted(maps.Keys(models()))
 	for _, name := range declaredModels(t) {
 		assert.Contains(t, found, name, "add it to beyondClient")
@@ -418,9 +418,9 @@ func object(t *testing.T, text []byte, member func(name string, value jsontext.V
 
 func member(name string, value jsontext.Value) string { return fmt.Sprintf("%q:%s", name, value) }
 
-// TestJSONInputs reads texts that are not as they should be. Into what does not depend on the Go
+// TestJSON_Inputs reads texts that are not as they should be. Into what does not depend on the Go
 // version, and so it need not be in the golden file.
-func TestJSONInputs(t *testing.T) {
+func TestJSON_Inputs(t *testing.T) {
 	for name, model := range models() {
 		t.Run(name, func(t *testing.T) {
 			full, zero := fullModel(model, standard), reflect.New(model).Interface()

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// TestServerMessageAllocations holds the budget: 4 for an event of 250 B, the copy of the frame included.
-func TestServerMessageAllocations(t *testing.T) {
+// TestServerMessage_Allocations holds the budget: 4 for an event of 250 B, the copy of the frame included.
+func TestServerMessage_Allocations(t *testing.T) {
 	frame := fmt.Appendf(nil, benchBroadcast, "x")
 	assert.InDelta(t, 250, len(frame), 30)
 	allocs := testing.AllocsPerRun(1000, func() {

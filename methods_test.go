@@ -158,7 +158,7 @@ var notCalls = []string{
 	"CloseIdleConnections", "Format", "LogValue", "URL", "ReplayEntries", "EnsureSession", "StreamEvents", "WaitForSession", "Connect", "ConnectNew", "Attach",
 }
 
-func TestEveryMethodIsInTheTable(t *testing.T) {
+func TestMethods_AllAreInTheTable(t *testing.T) {
 	var listed []string
 	for _, m := range methods {
 		listed = append(listed, m.name)
@@ -176,7 +176,7 @@ func eachMethod(t *testing.T, test func(t *testing.T, m methodCase)) {
 	}
 }
 
-func TestMethodSuccess(t *testing.T) {
+func TestMethods_Success(t *testing.T) {
 	eachMethod(t, func(t *testing.T, m methodCase) {
 		s := newServer(t, answerJSON(http.StatusOK, sample(t, m.sample)))
 		id := m.sampleID(t)
@@ -224,7 +224,7 @@ func TestMethodSuccess(t *testing.T) {
 	})
 }
 
-func TestMethodIDs(t *testing.T) {
+func TestMethods_IDs(t *testing.T) {
 	hostile := map[string]string{
 		"a/b": "a%2Fb", "a?b": "a%3Fb", "a/..b": "a%2F..b", "ä #%": "%C3%A4%20%23%25", "a b+c": "a%20b%2Bc",
 	}
@@ -256,8 +256,8 @@ func TestMethodIDs(t *testing.T) {
 	})
 }
 
-// TestMethodOtherSession: an answer about another session than the one asked for is none.
-func TestMethodOtherSession(t *testing.T) {
+// TestMethods_AnotherSession: an answer about another session than the one asked for is none.
+func TestMethods_AnotherSession(t *testing.T) {
 	eachMethod(t, func(t *testing.T, m methodCase) {
 		if m.sampleID(t) == "codesess_1" {
 			return
@@ -271,7 +271,7 @@ func TestMethodOtherSession(t *testing.T) {
 	})
 }
 
-func TestMethodAPIError(t *testing.T) {
+func TestMethods_APIError(t *testing.T) {
 	eachMethod(t, func(t *testing.T, m methodCase) {
 		s := newServer(t, answerJSON(http.StatusNotFound,
 			`{"success":false,"code":"CODER_SESSION_NOT_FOUND","message":"No session with this id","details":{"a":1}}`))
@@ -295,7 +295,7 @@ func TestMethodAPIError(t *testing.T) {
 	})
 }
 
-func TestMethodHTML502(t *testing.T) {
+func TestMethods_HTML502(t *testing.T) {
 	eachMethod(t, func(t *testing.T, m methodCase) {
 		s := newServer(t, answer(http.StatusBadGateway, "text/html", "<html>bad gateway</html>"))
 		_, err := m.call(t.Context(), s.client(t), "codesess_1")
@@ -308,7 +308,7 @@ func TestMethodHTML502(t *testing.T) {
 	})
 }
 
-func TestMethodUnusableAnswers(t *testing.T) {
+func TestMethods_UnusableAnswers(t *testing.T) {
 	for name, body := range map[string]string{
 		"empty": "", "null": "null", "HTML": "<html>login</html>", "cut": `{"sessionId":"codesess_1","sta`,
 		"something after it": `{"sessionId":"codesess_1"} {}`,
@@ -337,7 +337,7 @@ func TestMethodUnusableAnswers(t *testing.T) {
 	}
 }
 
-func TestMethodCancelledContext(t *testing.T) {
+func TestMethods_CancelledContext(t *testing.T) {
 	eachMethod(t, func(t *testing.T, m methodCase) {
 		s := newServer(t, answerJSON(http.StatusOK, sample(t, m.sample)))
 		ctx, cancel := context.WithCancel(t.Context())
@@ -355,18 +355,6 @@ func TestMethodCancelledContext(t *testing.T) {
 }
 
 func isUnknown(err error) bool { return errorsIs(err, coder.ErrOutcomeUnknown) }
-
-// assertSameJSON compares JSON with what a value is encoded as: times as times, and a member that
-// is false like one that is absent.
-func assertSameJSON(t *testing.T, want string, got any, why string) {
-	t.Helper()
-	encoded, err := json.Marshal(got)
-	require.NoError(t, err)
-	var w, g any
-	require.NoError(t, json.Unmarshal([]byte(want), &w))
-	require.NoError(t, json.Unmarshal(encoded, &g))
-	assert.Equal(t, normal(w), normal(g), why)
-}
 
 // unwrap returns a member of a JSON object, or the whole of it without a name.
 func unwrap(t *testing.T, object, name string) string {
@@ -398,4 +386,87 @@ func normal(v any) any {
 		}
 	}
 	return v
+}
+
+func TestMethods_BadArguments(t *testing.T) {
+	s := newServer(t, answerJSON(http.StatusOK, `{"sessionId":"x"}`))
+	c := s.client(t)
+	ctx := t.Context()
+	for name, test := range map[string]struct {
+		method, field string
+		call          func() error
+	}{
+		"empty task": {"CreateSession", "task", func() error { _, err := c.CreateSession(ctx, coder.CreateSessionRequest{}); return err }},
+		"blank task": {"CreateSession", "task", func() error {
+			_, err := c.CreateSession(ctx, coder.CreateSessionRequest{Task: " \n"})
+			return err
+		}},
+		"file without path": {"CreateSession", "files[1].path", func() error {
+			_, err := c.CreateSession(ctx, coder.CreateSessionRequest{Task: "x", Files: []coder.FileToWrite{{Path: "a"}, {}}})
+			return err
+		}},
+		"metadata without JSON form": {"CreateSession", "metadata.a", func() error {
+			_, err := c.CreateSession(ctx, coder.CreateSessionRequest{Task: "x", Metadata: map[string]any{"a": func() {}}})
+			return err
+		}},
+		"text that is not UTF-8": {"CreateSession", "label", func() error {
+			_, err := c.CreateSession(ctx, coder.CreateSessionRequest{Task: "x", Label: "\xff"})
+			return err
+		}},
+		"negative limit": {"ListSessions", "limit", func() error {
+			_, err := c.ListSessions(ctx, &coder.ListSessionsParams{Limit: -1})
+			return err
+		}},
+		"negative offset": {"ListSessions", "offset", func() error {
+			_, err := c.ListSessions(ctx, &coder.ListSessionsParams{Offset: -1})
+			return err
+		}},
+		"negative limit, connectable": {"ListConnectableSessions", "limit", func() error {
+			_, err := c.ListConnectableSessions(ctx, &coder.ListConnectableSessionsParams{Limit: -1})
+			return err
+		}},
+		"negative offset, connectable": {"ListConnectableSessions", "offset", func() error {
+			_, err := c.ListConnectableSessions(ctx, &coder.ListConnectableSessionsParams{Offset: -1})
+			return err
+		}},
+		"negative limit, replay": {"GetReplay", "limit", func() error {
+			_, err := c.GetReplay(ctx, "x", &coder.GetSessionReplayParams{Limit: -1})
+			return err
+		}},
+		"negative limit, participants": {"ListParticipants", "limit", func() error {
+			_, err := c.ListParticipants(ctx, "x", &coder.ListParticipantsParams{Limit: -1})
+			return err
+		}},
+		"negative cursor": {"ListEventHistory", "beforeId", func() error {
+			_, err := c.ListEventHistory(ctx, "x", &coder.ListEventHistoryParams{BeforeID: -1})
+			return err
+		}},
+		"negative interval": {"PrepareSessionForRemoteAttach", "PollInterval", func() error {
+			_, err := c.PrepareSessionForRemoteAttach(ctx, "x", &coder.RemoteAttachPreparationOptions{PollInterval: -1})
+			return err
+		}},
+		"Do, no method":           {"Do", "method", func() error { return c.Do(ctx, "", "/x", nil, nil) }},
+		"Do, not a method":        {"Do", "method", func() error { return c.Do(ctx, "GET /", "/x", nil, nil) }},
+		"Do, absolute URL":        {"Do", "path", func() error { return c.Do(ctx, "GET", "https://evil.example/x", nil, nil) }},
+		"Do, other host":          {"Do", "path", func() error { return c.Do(ctx, "GET", "//evil.example/x", nil, nil) }},
+		"Do, relative":            {"Do", "path", func() error { return c.Do(ctx, "GET", "x", nil, nil) }},
+		"Do, dots":                {"Do", "path", func() error { return c.Do(ctx, "GET", "/hub/../x", nil, nil) }},
+		"Do, escaped dots":        {"Do", "path", func() error { return c.Do(ctx, "GET", "/hub/%2e%2E/x", nil, nil) }},
+		"Do, escaped slash":       {"Do", "path", func() error { return c.Do(ctx, "GET", "/hub/session/%2Fx", nil, nil) }},
+		"Do, fragment":            {"Do", "path", func() error { return c.Do(ctx, "GET", "/hub#x", nil, nil) }},
+		"Do, bad escape":          {"Do", "path", func() error { return c.Do(ctx, "GET", "/hub/%zz", nil, nil) }},
+		"Do, out is no pointer":   {"Do", "out", func() error { return c.Do(ctx, "GET", "/hub", nil, struct{}{}) }},
+		"Do, in has no JSON form": {"Do", "the request", func() error { return c.Do(ctx, "POST", "/hub", make(chan int), nil) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := test.call()
+			var invalid *coder.ValidationError
+			require.ErrorAs(t, err, &invalid)
+			assert.Equal(t, test.method, invalid.Operation)
+			assert.Equal(t, test.field, invalid.Field)
+			assert.Regexp(t, `^coder: `+test.method+`: `, err.Error())
+			assert.Contains(t, err.Error(), test.field)
+		})
+	}
+	assert.Empty(t, s.seen(), "nothing was sent")
 }

@@ -1,7 +1,10 @@
 package coder_test
 
 import (
+	"bytes"
+	"log/slog"
 	"net/http"
+	"net/http/cookiejar"
 	"testing"
 	"time"
 
@@ -12,8 +15,8 @@ import (
 	"github.com/agentuity/coder-go/codertest"
 )
 
-// TestNegativeMeansOff: in every option in which there is something to turn off.
-func TestNegativeMeansOff(t *testing.T) {
+// TestOptions_NegativeMeansOff: in every option in which there is something to turn off.
+func TestOptions_NegativeMeansOff(t *testing.T) {
 	t.Run("RetryPolicy.MaxAttempts: one request", func(t *testing.T) {
 		bubble(t, func(t *testing.T, hub *codertest.Hub) {
 			in := hub.Inject(codertest.Fault{Status: 502, Count: -1})
@@ -90,5 +93,54 @@ func TestNegativeMeansOff(t *testing.T) {
 			require.NotErrorIs(t, last, coder.ErrReconnectsExceeded, "there was none to exceed")
 			c.CloseIdleConnections()
 		})
+	})
+}
+
+func TestWithHTTPClient_IsCopied(t *testing.T) {
+	s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
+		http.SetCookie(w, &http.Cookie{Name: "seen", Value: "yes", Path: "/"})
+		answerJSON(http.StatusOK, `{"sessionId":"x"}`)(w, r)
+	})
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	given := &http.Client{Jar: jar, Timeout: time.Hour}
+	before := *given
+	c := s.client(t, coder.WithHTTPClient(given), coder.WithUserAgent("billing-bot/1.4"), coder.WithOrgID("org_1"))
+	for range 2 {
+		_, err = c.GetSession(t.Context(), "x")
+		require.NoError(t, err)
+	}
+	assert.Equal(t, before.Timeout, given.Timeout)
+	assert.Nil(t, given.Transport)
+	assert.Nil(t, given.CheckRedirect)
+	header := s.seen()[1].header
+	assert.Equal(t, "seen=yes", header.Get("Cookie"), "the jar is used")
+	assert.Regexp(t, `^billing-bot/1\.4 agentuity-coder-go/`, header.Get("User-Agent"))
+	assert.Equal(t, "org_1", header.Get("X-Agentuity-Orgid"))
+}
+
+func TestWithLogger_SilentByDefault(t *testing.T) {
+	var logged bytes.Buffer
+	previous := slog.Default()
+	defer slog.SetDefault(previous)
+	slog.SetDefault(slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	s := newServer(t, answerJSON(http.StatusInternalServerError, "{}"))
+	_, err := s.client(t).GetSession(t.Context(), "x")
+	require.Error(t, err)
+	assert.Empty(t, logged.String())
+}
+
+// TestWithHTTPClient_TimeoutIsForEachAttempt.
+func TestWithHTTPClient_TimeoutIsForEachAttempt(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		given := *hub.HTTPClient()
+		given.Timeout = 2 * time.Second
+		c := hubClient(t, hub, coder.WithHTTPClient(&given))
+		id := newSession(t, c)
+		hub.Inject(codertest.Fault{Stall: true, Count: 2})
+		began := time.Now()
+		_, err := c.GetSession(t.Context(), id)
+		require.NoError(t, err)
+		assert.InDelta(t, 4.2, time.Since(began).Seconds(), 0.2)
 	})
 }

@@ -15,10 +15,10 @@ import (
 
 var goBlock = regexp.MustCompile("(?s)```go\n(.*?)```")
 
-// TestREADMECompiles compiles every piece of Go in the README: the program as it is, statements and
+// TestREADME_Compiles compiles every piece of Go in the README: the program as it is, statements and
 // functions inside the frame that a reader would imagine around them. Each is a file of one package,
 // so that there is one build and nothing to link.
-func TestREADMECompiles(t *testing.T) {
+func TestREADME_Compiles(t *testing.T) {
 	text, err := os.ReadFile("README.md")
 	require.NoError(t, err)
 	blocks := goBlock.FindAllStringSubmatch(string(text), -1)
@@ -66,8 +66,8 @@ func framed(source string) string {
 	return "package readme\n\n" + imports + source
 }
 
-// TestREADMENames looks for every sentinel and every option there is.
-func TestREADMENames(t *testing.T) {
+// TestREADME_Names looks for every sentinel and every option there is.
+func TestREADME_Names(t *testing.T) {
 	text, err := os.ReadFile("README.md")
 	require.NoError(t, err)
 	var names []string
@@ -84,8 +84,8 @@ func TestREADMENames(t *testing.T) {
 	}
 }
 
-// TestErrorTypesAreExplained: README and package documentation name every type of error there is.
-func TestErrorTypesAreExplained(t *testing.T) {
+// TestREADME_ExplainsErrorTypes: README and package documentation name every type of error there is.
+func TestREADME_ExplainsErrorTypes(t *testing.T) {
 	var types []string
 	files, err := filepath.Glob("*.go")
 	require.NoError(t, err)

@@ -1,23 +1,20 @@
 package coder_test
 
 import (
-	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/agentuity/coder-go"
 )
 
-func TestResourceArguments(t *testing.T) {
+func TestResources_BadArguments(t *testing.T) {
 	s := newServer(t, answerJSON(http.StatusOK, `{}`))
 	c := s.client(t)
 	ctx := t.Context()
@@ -98,8 +95,8 @@ func TestResourceArguments(t *testing.T) {
 	assert.Empty(t, s.seen(), "nothing is sent with a bad argument")
 }
 
-// TestResourceBodies: the exact bytes of bodies in which it matters what is left out, and in what order.
-func TestResourceBodies(t *testing.T) {
+// TestResources_Bodies: the exact bytes of bodies in which it matters what is left out, and in what order.
+func TestResources_Bodies(t *testing.T) {
 	s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
 		answerJSON(http.StatusOK, `{"sessionId":"codesess_1","workspace":{"id":"ws_1"},"skill":{"id":"sk_1"},
 			"agent":{"id":"agent_1"},"data":{"valid":[],"invalid":[]}}`)(w, r)
@@ -187,54 +184,8 @@ func TestResourceBodies(t *testing.T) {
 	}
 }
 
-func TestListUsersTakesBothShapes(t *testing.T) {
-	list := func(t *testing.T, body string) (*coder.ListUsersResponse, error) {
-		return newServer(t, answerJSON(http.StatusOK, body)).client(t).ListUsers(t.Context(), nil)
-	}
-	object, err := list(t, sample(t, "responses/users-list-object.json"))
-	require.NoError(t, err)
-	array, err := list(t, "\n "+sample(t, "responses/users-list-array.json"))
-	require.NoError(t, err)
-	assert.Equal(t, object.Users, array.Users, "the samples hold the same users")
-	require.Len(t, array.Users, 2)
-	assert.Equal(t, coder.User{
-		UserID: "user_01k2sam3xf", DisplayName: "Sam Okafor", Email: "sam@northwind.example", Provider: "google",
-		LastLoginAt: time.Date(2026, 1, 14, 17, 0, 0, 0, time.UTC), LastSeenAt: time.Date(2026, 1, 14, 19, 12, 0, 0, time.UTC),
-		CreatedAt: time.Date(2025, 11, 21, 9, 0, 0, 0, time.UTC),
-	}, array.Users[1])
-	assert.Equal(t, []int{2, 10, 0}, []int{object.Total, object.Limit, object.Offset})
-	assert.Equal(t, []int{2, 0, 0}, []int{array.Total, array.Limit, array.Offset}, "a plain list counts itself")
-
-	for _, body := range []string{`[]`, `{"users":[]}`} {
-		empty, err := list(t, body)
-		require.NoError(t, err, body)
-		assert.Equal(t, &coder.ListUsersResponse{Users: []coder.User{}}, empty, body)
-	}
-	for _, body := range []string{`[{"userId":"u","email":5,"createdAt":""}]`, `{"users":[{"userId":"u","email":5,"createdAt":""}],"total":1}`} {
-		odd, err := list(t, body)
-		require.NoError(t, err, body)
-		assert.Equal(t, &coder.ListUsersResponse{Users: []coder.User{{UserID: "u"}}, Total: 1}, odd, "a bad member costs only itself")
-	}
-	for body, reason := range map[string]string{
-		`[{"userId":"u"},{"displayName":"Dana"}]`:           `the member "users[1].userId" is missing`,
-		`{"users":[{"userId":"u"},{"displayName":"Dana"}]}`: `the member "users[1].userId" is missing`,
-		`[5]`:             `the member "users[0].userId" is missing`,
-		`{"total":3}`:     `the list "users" is missing`,
-		`{"users":{}}`:    `the list "users" is missing`,
-		`[{"userId":"u"}`: `it is not valid JSON`,
-		`[] []`:           `it is not valid JSON`,
-		`"users"`:         `the list "users" is missing`,
-	} {
-		got, err := list(t, body)
-		var bad *coder.ResponseError
-		require.ErrorAs(t, err, &bad, body)
-		assert.Nil(t, got, body)
-		assert.Equal(t, reason, bad.Reason, body)
-	}
-}
-
-// TestResourcesWithoutIdentity: nothing that lacks its wrapper, list or identity is returned.
-func TestResourcesWithoutIdentity(t *testing.T) {
+// TestResources_WithoutIdentity: nothing that lacks its wrapper, list or identity is returned.
+func TestResources_WithoutIdentity(t *testing.T) {
 	byName := make(map[string]methodCase)
 	for _, m := range resourceMethods {
 		byName[m.name] = m
@@ -277,8 +228,8 @@ func TestResourcesWithoutIdentity(t *testing.T) {
 	}
 }
 
-// TestResourcesAreTolerant: a member of the wrong kind costs only itself, also below a wrapper.
-func TestResourcesAreTolerant(t *testing.T) {
+// TestResources_Tolerated: a member of the wrong kind costs only itself, also below a wrapper.
+func TestResources_Tolerated(t *testing.T) {
 	c := newServer(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{
@@ -304,44 +255,8 @@ func TestResourcesAreTolerant(t *testing.T) {
 	}}, list.Agents)
 }
 
-// TestAgentRoundTrips: what an agent embeds does not take its JSON methods, with either package.
-func TestAgentRoundTrips(t *testing.T) {
-	const version = `{"slug":"s","displayName":"d","instructions":"i","headlessCompatible":true,"tools":["read","fly"],
-		"serviceTools":[],"savedSkills":[{"skillId":"k","repo":"r"}],"id":"agentver_1","agentId":"agent_1","version":2,
-		"createdByUserId":"user_1","createdAt":"2026-01-13T15:00:00Z","changelog":["a"]}`
-	const agent = `{"slug":"s","displayName":"d","description":"x","instructions":"i","model":"m","thinkingLevel":"ultra",
-		"headlessCompatible":true,"tools":[],"serviceTools":["web_search"],"savedSkills":[],"companionAgents":["scout"],
-		"id":"agent_1","ownerUserId":"user_1","lifecycle":"published","visibility":"org","createdAt":"2026-01-12T09:30:00Z",
-		"updatedAt":"2026-01-13T15:00:00Z","hasPublishedVersion":true,"hasUnpublishedChanges":true,"latestPublishedVersion":2,
-		"latestPublishedAt":"2026-01-13T15:00:00Z","published":` + version + `,"draft":{"slug":"s","displayName":"d",
-		"instructions":"j","headlessCompatible":true,"tools":[],"serviceTools":[],"savedSkills":[],"secret":{"b":1}},"stars":5}`
-	type holder struct {
-		Agent   coder.CustomAgent         `json:"agent"`
-		Version *coder.CustomAgentVersion `json:"version"`
-	}
-	text := fmt.Sprintf(`{"agent":%s,"version":%s}`, agent, version)
-	var v1, v2 holder
-	require.NoError(t, json.Unmarshal([]byte(text), &v1))
-	require.NoError(t, jsonv2.Unmarshal([]byte(text), &v2))
-	assert.Equal(t, v1, v2)
-	assert.Equal(t, 2, v1.Agent.LatestPublishedVersion)
-	assert.Equal(t, 2, v1.Agent.Published.Version)
-	assert.Equal(t, *v1.Version, *v1.Agent.Published)
-	assert.JSONEq(t, `5`, string(v1.Agent.Extra["stars"]))
-	assert.JSONEq(t, `["a"]`, string(v1.Version.Extra["changelog"]))
-	assert.JSONEq(t, `{"b":1}`, string(v1.Agent.Draft.Extra["secret"]))
-	assert.Len(t, v1.Agent.Extra, 1, "known members are no unknown ones")
-	for _, encode := range []func(any) ([]byte, error){json.Marshal, func(v any) ([]byte, error) { return jsonv2.Marshal(v) }} {
-		for _, v := range []any{v1, &v1} {
-			out, err := encode(v)
-			require.NoError(t, err)
-			assert.JSONEq(t, text, string(out))
-		}
-	}
-}
-
-// TestResourceExtras: lists keep what their wrappers hold besides, and items what they do.
-func TestResourceExtras(t *testing.T) {
+// TestResources_Extra: lists keep what their wrappers hold besides, and items what they do.
+func TestResources_Extra(t *testing.T) {
 	const body = `{"workspaces":[{"id":"ws_1","x":1}],"skills":[{"id":"sk_1","x":1}],"buckets":[{"id":"bkt_1","x":1}],
 		"accounts":[{"accountId":"1","x":1}],"accountId":"1","repositories":[{"id":9007199254740993,"x":1,"owner":{"login":"l","x":1}}],
 		"agents":[{"id":"agent_1","x":1}],"versions":[{"id":"agentver_1","x":1}],"next":"page"}`
@@ -363,25 +278,8 @@ func TestResourceExtras(t *testing.T) {
 	assert.Contains(t, repos.Repositories[0].Owner.Extra, "x")
 }
 
-func TestSlugsWithSlashes(t *testing.T) {
-	s := newServer(t, answerJSON(http.StatusOK, `{"agent":{"id":"agent_1"},"versions":[]}`))
-	c := s.client(t)
-	const slug = "team a/doc-writer~2(é)"
-	const escaped = "/api/hub/agents/team%20a%2Fdoc-writer~2(%C3%A9)"
-	for want, call := range map[string]func(context.Context, string) error{
-		"GET " + escaped:               func(ctx context.Context, id string) error { _, err := c.GetCustomAgent(ctx, id); return err },
-		"POST " + escaped + "/publish": func(ctx context.Context, id string) error { _, err := c.PublishCustomAgent(ctx, id); return err },
-		"POST " + escaped + "/archive": func(ctx context.Context, id string) error { _, err := c.ArchiveCustomAgent(ctx, id); return err },
-		"GET " + escaped + "/versions": func(ctx context.Context, id string) error { _, err := c.ListCustomAgentVersions(ctx, id); return err },
-	} {
-		require.NoError(t, call(t.Context(), slug))
-		seen := s.seen()[len(s.seen())-1]
-		assert.Equal(t, want, seen.method+" "+seen.target)
-	}
-}
-
-// TestNilParams: without parameters there is no query at all.
-func TestNilParams(t *testing.T) {
+// TestResources_NilParams: without parameters there is no query at all.
+func TestResources_NilParams(t *testing.T) {
 	s := newServer(t, answerJSON(http.StatusOK, `{"agents":[],"users":[]}`))
 	c := s.client(t)
 	for want, call := range map[string]func() (any, error){
@@ -394,8 +292,8 @@ func TestNilParams(t *testing.T) {
 	}
 }
 
-// TestResourceRetries: what has the same effect once or twice is repeated, what creates is not.
-func TestResourceRetries(t *testing.T) {
+// TestResources_Retries: what has the same effect once or twice is repeated, what creates is not.
+func TestResources_Retries(t *testing.T) {
 	for _, m := range resourceMethods {
 		t.Run(m.name, func(t *testing.T) {
 			var requests atomic.Int32

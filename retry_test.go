@@ -8,13 +8,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/cookiejar"
-	"os"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -24,33 +21,9 @@ import (
 	"github.com/agentuity/coder-go/codertest"
 )
 
-// bubble runs a test on a Hub in memory, in fake time. A goroutine that is left fails it.
-func bubble(t *testing.T, test func(t *testing.T, hub *codertest.Hub)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		hub := codertest.NewHub(codertest.WithInMemoryNetwork())
-		defer hub.Close()
-		test(t, hub)
-	})
-}
-
-func hubClient(t *testing.T, hub *codertest.Hub, opts ...coder.Option) *coder.Client {
-	t.Helper()
-	c, err := hub.NewClient(opts...)
-	require.NoError(t, err)
-	return c
-}
-
-func newSession(t *testing.T, c *coder.Client) string {
-	t.Helper()
-	created, err := c.CreateSession(t.Context(), coder.CreateSessionRequest{Task: "Sort the list"})
-	require.NoError(t, err)
-	return created.SessionID
-}
-
-// TestRetryTable is the table of the package documentation, row by row: a failure that stays, and
+// TestRetries_Table is the table of the package documentation, row by row: a failure that stays, and
 // what the Hub then sees of a call that may be repeated and of one that may not.
-func TestRetryTable(t *testing.T) {
+func TestRetries_Table(t *testing.T) {
 	const window, four, one = "for the window", "4 times", "once"
 	html := http.Header{"Content-Type": {"text/html"}}
 	for _, row := range []struct {
@@ -132,8 +105,8 @@ func TestRetryTable(t *testing.T) {
 	}
 }
 
-// TestRetriesSucceed: the failure passes, and the call succeeds as if nothing had been.
-func TestRetriesSucceed(t *testing.T) {
+// TestRetries_Succeed: the failure passes, and the call succeeds as if nothing had been.
+func TestRetries_Succeed(t *testing.T) {
 	for name, fault := range map[string]codertest.Fault{
 		"429": {Status: 429, Count: 3}, "503": {Status: 503, Count: 9}, "502": {Status: 502, Count: 9},
 		"lost": {Cut: codertest.CutAfterEffect, Count: 3}, "cut": {Cut: codertest.CutMidBody, Count: 3},
@@ -152,27 +125,7 @@ func TestRetriesSucceed(t *testing.T) {
 	}
 }
 
-// unreachable is a client of a Hub that no connection can be made to until restart.
-func unreachable(t *testing.T, hub *codertest.Hub, fail error, opts ...coder.Option) (c *coder.Client, restart func(), dials *atomic.Int32) {
-	t.Helper()
-	base := hub.HTTPClient().Transport.(*http.Transport).Clone()
-	dial := base.DialContext
-	var up atomic.Bool
-	dials = new(atomic.Int32)
-	base.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		dials.Add(1)
-		if !up.Load() {
-			return nil, &net.OpError{Op: "dial", Net: network, Err: fail}
-		}
-		return dial(ctx, network, address)
-	}
-	opts = append([]coder.Option{coder.WithHTTPClient(&http.Client{Transport: base})}, opts...)
-	return hubClient(t, hub, opts...), func() { up.Store(true) }, dials
-}
-
-var refused = os.NewSyscallError("connect", syscall.ECONNREFUSED)
-
-func TestNeverSentIsRepeatedForTheWindow(t *testing.T) {
+func TestRetries_NeverSentForTheWindow(t *testing.T) {
 	for _, class := range []string{"GetSession", "CreateSession"} {
 		t.Run(class, func(t *testing.T) {
 			do := func(t *testing.T, c *coder.Client) error {
@@ -270,7 +223,7 @@ func TestRetryPolicy(t *testing.T) {
 	}
 }
 
-func TestRetryAfterAsADate(t *testing.T) {
+func TestRetries_RetryAfterAsADate(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
 		c := hubClient(t, hub)
 		id := newSession(t, c)
@@ -283,9 +236,9 @@ func TestRetryAfterAsADate(t *testing.T) {
 	})
 }
 
-// TestTheContextEndsEveryWait, whatever the call waits for, at once, and the error says both what
+// TestRetries_TheContextEndsEveryWait, whatever the call waits for, at once, and the error says both what
 // ended it and what came before.
-func TestTheContextEndsEveryWait(t *testing.T) {
+func TestRetries_TheContextEndsEveryWait(t *testing.T) {
 	for name, fault := range map[string]codertest.Fault{
 		"between attempts": {Status: 429, Header: http.Header{"Retry-After": {"50"}}},
 		"for the headers":  {Stall: true},
@@ -328,9 +281,9 @@ func TestTheContextEndsEveryWait(t *testing.T) {
 	}
 }
 
-// TestWaitsAndTheDeadline: what the server asks for and the deadline does not leave is not begun; waits of
+// TestRetries_WaitsAndTheDeadline: what the server asks for and the deadline does not leave is not begun; waits of
 // our own are cut, so that a last attempt fits.
-func TestWaitsAndTheDeadline(t *testing.T) {
+func TestRetries_WaitsAndTheDeadline(t *testing.T) {
 	away := &net.OpError{Op: "dial", Err: refused}
 	for name, test := range map[string]struct {
 		fault    codertest.Fault
@@ -394,52 +347,9 @@ func TestWaitsAndTheDeadline(t *testing.T) {
 	}
 }
 
-// TestALostAnswerOfADelete: the second attempt meets the work of the first, which is success.
-func TestALostAnswerOfADelete(t *testing.T) {
-	for name, fault := range map[string]codertest.Fault{
-		"lost": {Cut: codertest.CutAfterEffect}, "502": {Status: 502, Effect: true}, "503": {Status: 503, Effect: true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, hub *codertest.Hub) {
-				c := hubClient(t, hub)
-				id := newSession(t, c)
-				fault.Method = http.MethodDelete
-				hub.Inject(fault)
-				require.NoError(t, c.DeleteSession(t.Context(), id))
-				require.ErrorIs(t, c.DeleteSession(t.Context(), id), coder.ErrSessionNotFound, "without a lost answer it is an error")
-
-				id = newSession(t, c)
-				fault.Method = http.MethodPost
-				fault.Route = "/hub/session/{id}/archive"
-				hub.Inject(fault)
-				hub.Inject(codertest.Fault{
-					Method: fault.Method, Route: fault.Route, Status: http.StatusGone,
-					Body: []byte(`{"code":"CODER_SESSION_ARCHIVED"}`),
-				})
-				response, err := c.ArchiveSession(t.Context(), id)
-				require.NoError(t, err)
-				assert.Equal(t, "archived", response.Status)
-				assert.Equal(t, id, response.SessionID)
-			})
-		})
-	}
-	t.Run("a 404 that is not the Hub's proves nothing", func(t *testing.T) {
-		bubble(t, func(t *testing.T, hub *codertest.Hub) {
-			c := hubClient(t, hub)
-			id := newSession(t, c)
-			hub.Inject(codertest.Fault{Status: 502})
-			hub.Inject(codertest.Fault{Status: 404, Body: []byte("default backend"), Header: http.Header{"Content-Type": {"text/plain"}}})
-			err := c.DeleteSession(t.Context(), id)
-			require.ErrorIs(t, err, coder.ErrNotFound)
-			require.NotErrorIs(t, err, coder.ErrSessionNotFound)
-			assert.Contains(t, err.Error(), "check the URL")
-		})
-	})
-}
-
-// TestRefusedThenUnreachable: a create that the Hub refused, and could then not be reached with,
+// TestRetries_RefusedThenUnreachable: a create that the Hub refused, and could then not be reached with,
 // had no effect.
-func TestRefusedThenUnreachable(t *testing.T) {
+func TestRetries_RefusedThenUnreachable(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
 		base := hub.HTTPClient().Transport.(*http.Transport).Clone()
 		dial := base.DialContext
@@ -462,8 +372,8 @@ func TestRefusedThenUnreachable(t *testing.T) {
 	})
 }
 
-// TestCookiesDoNotPileUp: a jar adds its cookies to every attempt.
-func TestCookiesDoNotPileUp(t *testing.T) {
+// TestRetries_CookiesDoNotPileUp: a jar adds its cookies to every attempt.
+func TestRetries_CookiesDoNotPileUp(t *testing.T) {
 	attempts := 0
 	s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
 		attempts++
@@ -482,44 +392,6 @@ func TestCookiesDoNotPileUp(t *testing.T) {
 	assert.Equal(t, "route=3", s.seen()[3].header.Get("Cookie"))
 }
 
-func TestListConnectableSessions(t *testing.T) {
-	page := strings.Replace(sample(t, "responses/sessions-list.json"), `"sessions": {`, `"sessions": {"x": 0,`, 1)
-	s := newServer(t, answerJSON(http.StatusOK, page))
-	list, err := s.client(t).ListConnectableSessions(t.Context(), &coder.ListConnectableSessionsParams{Limit: 2, Offset: 1})
-	require.NoError(t, err)
-	var ids []string
-	for _, item := range list.Sessions {
-		ids = append(ids, item.SessionID)
-	}
-	assert.Equal(t, []string{"codesess_5b10de88a2c4", "codesess_c04d17be52a9"}, ids)
-	assert.Equal(t, []int{3, 2, 1}, []int{list.Total, list.Limit, list.Offset})
-	list, err = s.client(t).ListConnectableSessions(t.Context(), &coder.ListConnectableSessionsParams{Offset: 7})
-	require.NoError(t, err)
-	assert.Empty(t, list.Sessions)
-
-	archived := newServer(t, answerJSON(http.StatusOK, `{"sessions":{"websocket":[
-		{"sessionId":"a","mode":"sandbox","bucket":"running","status":"archived"},
-		{"sessionId":"b","mode":"sandbox","bucket":"running","status":"active"}],"sandbox":[]},"total":2}`))
-	list, err = archived.client(t).ListConnectableSessions(t.Context(), nil)
-	require.NoError(t, err)
-	assert.Len(t, list.Sessions, 1, "an archived session is left out, whatever else it says")
-}
-
-// TestTheTimeoutOfTheHTTPClientIsForEachAttempt.
-func TestTheTimeoutOfTheHTTPClientIsForEachAttempt(t *testing.T) {
-	bubble(t, func(t *testing.T, hub *codertest.Hub) {
-		given := *hub.HTTPClient()
-		given.Timeout = 2 * time.Second
-		c := hubClient(t, hub, coder.WithHTTPClient(&given))
-		id := newSession(t, c)
-		hub.Inject(codertest.Fault{Stall: true, Count: 2})
-		began := time.Now()
-		_, err := c.GetSession(t.Context(), id)
-		require.NoError(t, err)
-		assert.InDelta(t, 4.2, time.Since(began).Seconds(), 0.2)
-	})
-}
-
 // distrusted is a network in which no certificate can be verified.
 type distrusted struct{ requests atomic.Int32 }
 
@@ -528,8 +400,8 @@ func (d *distrusted) RoundTrip(*http.Request) (*http.Response, error) {
 	return nil, &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}
 }
 
-// TestDistrustEndsWhatWaits: what rides out a Hub that is away does not wait for a certificate.
-func TestDistrustEndsWhatWaits(t *testing.T) {
+// TestWaits_EndWithDistrust: what rides out a Hub that is away does not wait for a certificate.
+func TestWaits_EndWithDistrust(t *testing.T) {
 	for name, wait := range map[string]func(context.Context, *coder.Client) error{
 		"WaitForSession": func(ctx context.Context, c *coder.Client) error {
 			_, err := c.WaitForSession(ctx, "x", nil)

@@ -34,7 +34,7 @@ func suffix(method, end string) func(string, string) bool {
 	return func(m, path string) bool { return m == method && strings.HasSuffix(path, end) }
 }
 
-// watchers are the columns of the table of TestEveryWatcherAgrees, in order.
+// watchers are the columns of the table of TestRetries_WatchersAgree, in order.
 var watchers = []watcher{
 	{name: "GetSession", match: suffix("GET", "1"), calls: true,
 		run: func(ctx context.Context, _ *codertest.Hub, c *coder.Client, id string) error {
@@ -171,10 +171,10 @@ func answered(status int, header ...string) *interruption {
 	}}
 }
 
-// TestEveryWatcherAgrees is the documentation as a table: which failures are followed by another
+// TestRetries_WatchersAgree is the documentation as a table: which failures are followed by another
 // attempt (+) and which end the call (-). The columns are the watchers. Where a row is not the same
 // for all that repeat, the difference is meant, and said at the end of the row.
-func TestEveryWatcherAgrees(t *testing.T) {
+func TestRetries_WatchersAgree(t *testing.T) {
 	for _, row := range []struct {
 		name  string
 		make  func() *interruption

@@ -298,9 +298,9 @@ type ensureBooks struct {
 	blind, planned                                      int
 }
 
-// TestEnsureSessionStorm makes 10,000 calls through faults drawn from a seeded plan, and judges
+// TestEnsureSession_Storm makes 10,000 calls through faults drawn from a seeded plan, and judges
 // them by the Hub's own books.
-func TestEnsureSessionStorm(t *testing.T) {
+func TestEnsureSession_Storm(t *testing.T) {
 	const rounds, callsARound = 100, 100
 	var books ensureBooks
 	for round := range rounds {

@@ -68,8 +68,8 @@ func TestReplayEntries(t *testing.T) {
 	})
 }
 
-// TestGetReplayWithoutEntries is an error, as it is of ReplayEntries.
-func TestGetReplayWithoutEntries(t *testing.T) {
+// TestGetReplay_WithoutEntries is an error, as it is of ReplayEntries.
+func TestGetReplay_WithoutEntries(t *testing.T) {
 	for _, body := range []string{`{"sessionId":"x"}`, `{"sessionId":"x","entries":null}`, `{"sessionId":"x","entries":{"a":1}}`} {
 		replay, err := newServer(t, answerJSON(http.StatusOK, body)).client(t).GetReplay(t.Context(), "x", nil)
 		assert.Nil(t, replay)
@@ -79,7 +79,7 @@ func TestGetReplayWithoutEntries(t *testing.T) {
 	}
 }
 
-func TestReplayEntriesOfUnusableAnswers(t *testing.T) {
+func TestReplayEntries_UnusableAnswers(t *testing.T) {
 	for body, want := range map[string]struct {
 		delivered int
 		says      string
@@ -124,7 +124,7 @@ func slowReplay(left chan<- struct{}) http.HandlerFunc {
 	}
 }
 
-func TestReplayEntriesBreakClosesTheConnection(t *testing.T) {
+func TestReplayEntries_BreakClosesTheConnection(t *testing.T) {
 	left := make(chan struct{})
 	s := newServer(t, slowReplay(left))
 	n := 0
@@ -138,7 +138,7 @@ func TestReplayEntriesBreakClosesTheConnection(t *testing.T) {
 	<-left
 }
 
-func TestReplayEntriesAndTheContext(t *testing.T) {
+func TestReplayEntries_EndsWithTheContext(t *testing.T) {
 	left := make(chan struct{})
 	s := newServer(t, slowReplay(left))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -159,7 +159,7 @@ func TestReplayEntriesAndTheContext(t *testing.T) {
 	assert.Equal(t, n, ended.Delivered)
 }
 
-func TestReplayEntriesLostInTheMiddle(t *testing.T) {
+func TestReplayEntries_LostInTheMiddle(t *testing.T) {
 	for name, test := range map[string]struct {
 		fault codertest.Fault
 		took  time.Duration
@@ -206,8 +206,8 @@ func TestReplayEntriesLostInTheMiddle(t *testing.T) {
 	}
 }
 
-// TestReplayEntriesTakeLittleMemory: 16 MB go by, and the live heap stays small.
-func TestReplayEntriesTakeLittleMemory(t *testing.T) {
+// TestReplayEntries_Memory: 16 MB go by, and the live heap stays small.
+func TestReplayEntries_Memory(t *testing.T) {
 	const entries, size = 16_000, 1000
 	s := newServer(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -234,7 +234,7 @@ func TestReplayEntriesTakeLittleMemory(t *testing.T) {
 	assert.Less(t, int64(most)-int64(before.HeapAlloc), int64(1<<20), "what is held does not grow with the replay")
 }
 
-func TestReplayEntriesBoundAnEntry(t *testing.T) {
+func TestReplayEntries_BoundsAnEntry(t *testing.T) {
 	huge := `{"type":"message","timestamp":1,"content":"` + strings.Repeat("x", 1<<20) + `"}`
 	passed := `"events":[` + strings.Repeat(`"`+strings.Repeat("y", 1000)+`",`, 1000) + `1]`
 	s := newServer(t, answerJSON(http.StatusOK, `{"sessionId":"x",`+passed+`,"entries":[{"type":"turn","timestamp":1},`+huge+`]}`))

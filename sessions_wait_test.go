@@ -86,13 +86,6 @@ func relative(evidence []string, turn int) []string {
 	return out
 }
 
-// away makes the Hub answer 501 on routes.
-func away(hub *codertest.Hub, routes ...string) {
-	for _, route := range routes {
-		hub.Inject(codertest.Fault{Route: route, Status: http.StatusNotImplemented, Count: -1})
-	}
-}
-
 // anHour bounds a wait that is expected to end by itself.
 func anHour(t *testing.T) context.Context {
 	t.Helper()
@@ -101,29 +94,9 @@ func anHour(t *testing.T) context.Context {
 	return ctx
 }
 
-// looks are the times at which a session was looked at.
-func looks(hub *codertest.Hub) []time.Time {
-	var times []time.Time
-	for _, r := range hub.Requests() {
-		if r.Method == http.MethodGet && r.Route == detailRoute {
-			times = append(times, r.Time)
-		}
-	}
-	return times
-}
-
-// gaps are the seconds between looks.
-func gaps(times []time.Time) []float64 {
-	var between []float64
-	for i := 1; i < len(times); i++ {
-		between = append(between, times[i].Sub(times[i-1]).Seconds())
-	}
-	return between
-}
-
-// TestOutcomes has every kind of outcome with what it is concluded from. Each row runs twice: with
+// TestWaitForSession_Outcomes has every kind of outcome with what it is concluded from. Each row runs twice: with
 // its evidence, which appears at the third look, and without it.
-func TestOutcomes(t *testing.T) {
+func TestWaitForSession_Outcomes(t *testing.T) {
 	for _, row := range []struct {
 		name     string
 		kind     coder.OutcomeKind
@@ -334,8 +307,8 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-// TestNoEvidence has what looks like the evidence for something, and is not.
-func TestNoEvidence(t *testing.T) {
+// TestWaitForSession_NoEvidence has what looks like the evidence for something, and is not.
+func TestWaitForSession_NoEvidence(t *testing.T) {
 	rows := map[string]struct {
 		state step
 		away  []string
@@ -394,8 +367,8 @@ func TestNoEvidence(t *testing.T) {
 	}
 }
 
-// TestOutcomeOrder: of several outcomes the first counts.
-func TestOutcomeOrder(t *testing.T) {
+// TestWaitForSession_OutcomeOrder: of several outcomes the first counts.
+func TestWaitForSession_OutcomeOrder(t *testing.T) {
 	ranked := []struct {
 		kind  coder.OutcomeKind
 		state step
@@ -423,8 +396,8 @@ func TestOutcomeOrder(t *testing.T) {
 	}
 }
 
-// TestStalled, without a change for StallTimeout; and the same session with a sign of life.
-func TestStalled(t *testing.T) {
+// TestWaitForSession_Stalled, without a change for StallTimeout; and the same session with a sign of life.
+func TestWaitForSession_Stalled(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
 		c := hubClient(t, hub)
 		id, turn := sessionInTurn(t, hub)
@@ -492,9 +465,9 @@ func TestStalled(t *testing.T) {
 	})
 }
 
-// TestConfirmation: what one look shows and the next does not is not believed, and what could not
+// TestWaitForSession_Confirms: what one look shows and the next does not is not believed, and what could not
 // be read refutes nothing.
-func TestConfirmation(t *testing.T) {
+func TestWaitForSession_Confirms(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
 		c := hubClient(t, hub)
 		id := workingSession(t, hub)
@@ -536,9 +509,9 @@ func TestConfirmation(t *testing.T) {
 	})
 }
 
-// TestWaitSpacing: looks are never closer than PollInterval, and become rarer while nothing
+// TestWaitForSession_Intervals: looks are never closer than PollInterval, and become rarer while nothing
 // changes.
-func TestWaitSpacing(t *testing.T) {
+func TestWaitForSession_Intervals(t *testing.T) {
 	for name, test := range map[string]struct {
 		options *coder.WaitForSessionOptions
 		faults  []codertest.Fault
@@ -605,8 +578,8 @@ func TestWaitSpacing(t *testing.T) {
 	})
 }
 
-// TestWaitRidesOut: failures that pass do not end a wait, and none is repeated within a look.
-func TestWaitRidesOut(t *testing.T) {
+// TestWaitForSession_RidesOut: failures that pass do not end a wait, and none is repeated within a look.
+func TestWaitForSession_RidesOut(t *testing.T) {
 	html := http.Header{"Content-Type": {"text/html"}}
 	for name, fault := range map[string]codertest.Fault{
 		"408":             {Status: 408},
@@ -665,8 +638,8 @@ func TestWaitRidesOut(t *testing.T) {
 	}
 }
 
-// TestWaitWithoutHistory: one that hangs for good holds nothing up for long.
-func TestWaitWithoutHistory(t *testing.T) {
+// TestWaitForSession_WithoutHistory: one that hangs for good holds nothing up for long.
+func TestWaitForSession_WithoutHistory(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
 		c := hubClient(t, hub)
 		id := workingSession(t, hub)
@@ -701,7 +674,7 @@ func restarting(t *testing.T, hub *codertest.Hub, after, down time.Duration) (c 
 	return hubClient(t, hub, coder.WithHTTPClient(&http.Client{Transport: base})), refusals
 }
 
-func TestWaitThroughARestart(t *testing.T) {
+func TestWaitForSession_ThroughARestart(t *testing.T) {
 	for name, after := range map[string]time.Duration{"at first": 0, "later": 10 * time.Second} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, hub *codertest.Hub) {
@@ -733,8 +706,8 @@ func TestWaitThroughARestart(t *testing.T) {
 	})
 }
 
-// TestWaitGivesUp when the Hub has given no answer for StallTimeout, or says that it will not.
-func TestWaitGivesUp(t *testing.T) {
+// TestWaitForSession_GivesUp when the Hub has given no answer for StallTimeout, or says that it will not.
+func TestWaitForSession_GivesUp(t *testing.T) {
 	for name, test := range map[string]struct {
 		stall time.Duration
 		fault codertest.Fault
@@ -777,8 +750,8 @@ func TestWaitGivesUp(t *testing.T) {
 	})
 }
 
-// TestWaitIsRefused: what the next look would meet again ends the wait.
-func TestWaitIsRefused(t *testing.T) {
+// TestWaitForSession_IsRefused: what the next look would meet again ends the wait.
+func TestWaitForSession_IsRefused(t *testing.T) {
 	text := http.Header{"Content-Type": {"text/plain"}}
 	for name, test := range map[string]struct {
 		fault codertest.Fault
@@ -832,7 +805,7 @@ func TestWaitIsRefused(t *testing.T) {
 	})
 }
 
-func TestWaitEndsWithTheContext(t *testing.T) {
+func TestWaitForSession_EndsWithTheContext(t *testing.T) {
 	for name, fault := range map[string]*codertest.Fault{
 		"between looks": nil,
 		"in a look":     {Route: detailRoute, Skip: 2, Stall: true},
@@ -880,7 +853,7 @@ func TestWaitEndsWithTheContext(t *testing.T) {
 	})
 }
 
-func TestWaitArguments(t *testing.T) {
+func TestWaitForSession_BadArguments(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
 		c := hubClient(t, hub)
 		for field, options := range map[string]coder.WaitForSessionOptions{
@@ -907,8 +880,8 @@ func TestWaitArguments(t *testing.T) {
 	})
 }
 
-// TestHistoryInAnyOrder: the Hub promises none.
-func TestHistoryInAnyOrder(t *testing.T) {
+// TestWaitForSession_HistoryInAnyOrder: the Hub promises none.
+func TestWaitForSession_HistoryInAnyOrder(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
 		id := workingSession(t, hub)
 		hub.Inject(codertest.Fault{Route: historyRoute, Count: -1, Body: []byte(`{"sessionId":"` + id + `","events":[

@@ -14,10 +14,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestPathsAreBuiltInOnePlace reads the source of the package: a route is only ever a constant
+// TestSource_PathsAreBuiltInOnePlace reads the source of the package: a route is only ever a constant
 // template in a call of the functions that escape what goes into it, and every method's comment
 // names the route it calls.
-func TestPathsAreBuiltInOnePlace(t *testing.T) {
+func TestSource_PathsAreBuiltInOnePlace(t *testing.T) {
 	builders := map[string]bool{"get": true, "patch": true, "del": true, "create": true, "act": true}
 	readers := map[string]bool{"CutPrefix": true, "HasPrefix": true} // taking a path apart is no building
 	files, err := filepath.Glob("*.go")
@@ -101,8 +101,8 @@ func withoutNames(route string) string {
 	return placeholder.ReplaceAllString(route, "{}")
 }
 
-// TestEveryFieldIsDocumented: what no linter asks for.
-func TestEveryFieldIsDocumented(t *testing.T) {
+// TestSource_EveryFieldIsDocumented: what no linter asks for.
+func TestSource_EveryFieldIsDocumented(t *testing.T) {
 	for _, pattern := range []string{"*.go", "codertest/*.go"} {
 		files, err := filepath.Glob(pattern)
 		require.NoError(t, err)
@@ -148,7 +148,7 @@ func undocumented(set *token.FileSet, s *ast.StructType) (fields []*ast.Field) {
 	return fields
 }
 
-func TestUndocumentedFieldsAreFound(t *testing.T) {
+func TestSource_UndocumentedFieldsAreFound(t *testing.T) {
 	set := token.NewFileSet()
 	tree, err := parser.ParseFile(set, "", `package p
 type T struct {

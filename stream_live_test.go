@@ -62,7 +62,7 @@ func (f *follow) end() error {
 	return f.err
 }
 
-func TestStreamEventsLive(t *testing.T) {
+func TestStreamEvents_Live(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
 		c := hubClient(t, hub)
 		id := newSession(t, c)
@@ -83,7 +83,7 @@ func TestStreamEventsLive(t *testing.T) {
 	})
 }
 
-func TestStreamEventsReconnects(t *testing.T) {
+func TestStreamEvents_Reconnects(t *testing.T) {
 	for name, test := range map[string]struct {
 		lose func(*codertest.SessionControl)
 		idle time.Duration // until the loss is noticed
@@ -120,7 +120,7 @@ func TestStreamEventsReconnects(t *testing.T) {
 	}
 }
 
-func TestStreamEventsIdleLimit(t *testing.T) {
+func TestStreamEvents_IdleLimit(t *testing.T) {
 	for name, test := range map[string]struct {
 		options coder.StreamEventsOptions
 		comment bool
@@ -153,7 +153,7 @@ func TestStreamEventsIdleLimit(t *testing.T) {
 	}
 }
 
-func TestStreamEventsGivesUp(t *testing.T) {
+func TestStreamEvents_GivesUp(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
 		c := hubClient(t, hub)
 		id := newSession(t, c)
@@ -210,8 +210,8 @@ func TestStreamEventsGivesUp(t *testing.T) {
 	})
 }
 
-// TestStreamEventsEnds: when the session is over, and when the Hub says no.
-func TestStreamEventsEnds(t *testing.T) {
+// TestStreamEvents_Ends: when the session is over, and when the Hub says no.
+func TestStreamEvents_Ends(t *testing.T) {
 	t.Run("deleted while the connection was away", func(t *testing.T) {
 		bubble(t, func(t *testing.T, hub *codertest.Hub) {
 			c := hubClient(t, hub)
@@ -260,9 +260,9 @@ func TestStreamEventsEnds(t *testing.T) {
 	})
 }
 
-// TestStreamEventsStorm: a thousand disconnects, stalls and garbage frames. Every loss is visible,
+// TestStreamEvents_Storm: a thousand disconnects, stalls and garbage frames. Every loss is visible,
 // and within one connection nothing comes twice.
-func TestStreamEventsStorm(t *testing.T) {
+func TestStreamEvents_Storm(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
 		random := rand.New(rand.NewPCG(1, 2))
 		c := hubClient(t, hub)
@@ -336,7 +336,7 @@ func TestStreamEventsStorm(t *testing.T) {
 	})
 }
 
-func TestStreamEventsHoldsNothingBack(t *testing.T) {
+func TestStreamEvents_HoldsNothingBack(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
 		c := hubClient(t, hub)
 		id := newSession(t, c)

@@ -125,8 +125,8 @@ func shutdownBlock(reason string) string {
 	return strings.Replace(broadcastBlock("session_shutdown"), `"data":{}`, `"data":{"reason":"`+reason+`"}`, 1)
 }
 
-// TestShutdownOfTheHub ends the stream, whatever the connection does afterwards, and soon.
-func TestShutdownOfTheHub(t *testing.T) {
+// TestStreamEvents_ShutdownOfTheHub ends the stream, whatever the connection does afterwards, and soon.
+func TestStreamEvents_ShutdownOfTheHub(t *testing.T) {
 	goodbyes := broadcastBlock("session_shutdown") + broadcastBlock("session_leave") + broadcastBlock("agent_end")
 	for name, test := range map[string]struct {
 		answer   func(r *http.Request) *http.Response
@@ -157,8 +157,8 @@ func TestShutdownOfTheHub(t *testing.T) {
 	}
 }
 
-// TestShutdownOfALead: the session goes on unless the Hub says otherwise.
-func TestShutdownOfALead(t *testing.T) {
+// TestStreamEvents_ShutdownOfALead: the session goes on unless the Hub says otherwise.
+func TestStreamEvents_ShutdownOfALead(t *testing.T) {
 	for _, reason := range []string{"new", "resume", "fork", "reload", "unheard_of"} {
 		t.Run(reason, func(t *testing.T) {
 			hub := &eventHub{stream: func(n int, r *http.Request) (*http.Response, error) {
@@ -252,8 +252,8 @@ var errReset = errors.New("connection reset by peer")
 
 func (brokenReader) Read([]byte) (int, error) { return 0, errReset }
 
-// TestIdleLimitBeforeTheAnswer: a Hub that accepts and then says nothing is a lost connection.
-func TestIdleLimitBeforeTheAnswer(t *testing.T) {
+// TestStreamEvents_IdleLimitBeforeTheAnswer: a Hub that accepts and then says nothing is a lost connection.
+func TestStreamEvents_IdleLimitBeforeTheAnswer(t *testing.T) {
 	for name, test := range map[string]struct {
 		options coder.StreamEventsOptions
 		limit   time.Duration
@@ -278,8 +278,8 @@ func TestIdleLimitBeforeTheAnswer(t *testing.T) {
 	}
 }
 
-// TestHubThatDoesNotSayWhetherTheSessionIsOver does not keep the stream from coming back.
-func TestHubThatDoesNotSayWhetherTheSessionIsOver(t *testing.T) {
+// TestStreamEvents_HubThatDoesNotSayWhetherItIsOver does not keep the stream from coming back.
+func TestStreamEvents_HubThatDoesNotSayWhetherItIsOver(t *testing.T) {
 	for name, look := range map[string]func(int, *http.Request) (*http.Response, error){
 		"silent": func(_ int, r *http.Request) (*http.Response, error) {
 			<-r.Context().Done()
@@ -309,8 +309,8 @@ func TestHubThatDoesNotSayWhetherTheSessionIsOver(t *testing.T) {
 	}
 }
 
-// TestSessionThatIsOver: it does not matter when the Hub says so.
-func TestSessionThatIsOver(t *testing.T) {
+// TestStreamEvents_SessionThatIsOver: it does not matter when the Hub says so.
+func TestStreamEvents_SessionThatIsOver(t *testing.T) {
 	archived := `{"code":"CODER_SESSION_ARCHIVED","message":"archived"}`
 	unknown := `{"code":"CODER_SESSION_NOT_FOUND","message":"no such session"}`
 	for name, test := range map[string]struct {
@@ -355,8 +355,8 @@ func TestSessionThatIsOver(t *testing.T) {
 	}
 }
 
-// TestRetryAfterOfStreams is a minimum of the wait, and one that is too long ends the stream.
-func TestRetryAfterOfStreams(t *testing.T) {
+// TestStreamEvents_RetryAfter is a minimum of the wait, and one that is too long ends the stream.
+func TestStreamEvents_RetryAfter(t *testing.T) {
 	for asked, respected := range map[int]bool{45: true, 60: true, 61: false} {
 		for _, status := range []int{429, 503} {
 			hub := &eventHub{stream: func(n int, r *http.Request) (*http.Response, error) {
@@ -381,8 +381,8 @@ func TestRetryAfterOfStreams(t *testing.T) {
 	}
 }
 
-// TestNoStreamOfEvents: an answer that says that it is something else.
-func TestNoStreamOfEvents(t *testing.T) {
+// TestStreamEvents_AnswerThatIsNoStream: an answer that says that it is something else.
+func TestStreamEvents_AnswerThatIsNoStream(t *testing.T) {
 	for name, answer := range map[string]func() *http.Response{
 		"text/html": func() *http.Response {
 			return reply(200, "<html>log in</html>", "Content-Type", "text/html; charset=utf-8")
@@ -430,8 +430,8 @@ func TestNoStreamOfEvents(t *testing.T) {
 	})
 }
 
-// TestAnswersThatStay are not asked for again; those that may pass are.
-func TestAnswersThatStay(t *testing.T) {
+// TestStreamEvents_AnswersThatStay are not asked for again; those that may pass are.
+func TestStreamEvents_AnswersThatStay(t *testing.T) {
 	for status, stays := range map[int]bool{302: true, 307: true, 409: true, 501: true, 408: false, 429: false, 500: false, 502: false} {
 		hub := &eventHub{stream: func(int, *http.Request) (*http.Response, error) {
 			return reply(status, `{}`, "Location", "https://elsewhere.test/"), nil
@@ -451,8 +451,8 @@ func TestAnswersThatStay(t *testing.T) {
 	}
 }
 
-// TestGivingUpIsSaidOnce: the error that ends the stream is one of this package, with the last cause.
-func TestGivingUpIsSaidOnce(t *testing.T) {
+// TestStreamEvents_GivingUpIsSaidOnce: the error that ends the stream is one of this package, with the last cause.
+func TestStreamEvents_GivingUpIsSaidOnce(t *testing.T) {
 	for name, test := range map[string]struct {
 		stream func(int, *http.Request) (*http.Response, error)
 		want   string
@@ -482,8 +482,8 @@ func TestGivingUpIsSaidOnce(t *testing.T) {
 	}
 }
 
-// TestTooManyRequests: also a 409 may be about their rate.
-func TestTooManyRequests(t *testing.T) {
+// TestStreamEvents_TooManyRequests: also a 409 may be about their rate.
+func TestStreamEvents_TooManyRequests(t *testing.T) {
 	hub := &eventHub{stream: func(n int, r *http.Request) (*http.Response, error) {
 		if n == 1 {
 			return reply(409, `{}`, "Retry-After", "7"), nil
@@ -497,8 +497,8 @@ func TestTooManyRequests(t *testing.T) {
 	})
 }
 
-// TestHealth: what brings the count of attempts back to 0, and what does not.
-func TestHealth(t *testing.T) {
+// TestStreamEvents_Health: what brings the count of attempts back to 0, and what does not.
+func TestStreamEvents_Health(t *testing.T) {
 	for name, test := range map[string]struct {
 		blocks  []string
 		stays   time.Duration // after them
@@ -539,9 +539,9 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// TestAServerThatCutsQuietStreams, as Bun does after 10 s, is no reason to give up, nor to ask for a
+// TestStreamEvents_ServerThatCutsQuietStreams, as Bun does after 10 s, is no reason to give up, nor to ask for a
 // hydration each few seconds.
-func TestAServerThatCutsQuietStreams(t *testing.T) {
+func TestStreamEvents_ServerThatCutsQuietStreams(t *testing.T) {
 	for name, test := range map[string]struct {
 		lives  time.Duration
 		period [2]float64 // between two connections, in the end
@@ -570,8 +570,8 @@ func TestAServerThatCutsQuietStreams(t *testing.T) {
 	}
 }
 
-// TestRetryOfTheStream is the first delay, unless the program says otherwise.
-func TestRetryOfTheStream(t *testing.T) {
+// TestStreamEvents_RetryField is the first delay, unless the program says otherwise.
+func TestStreamEvents_RetryField(t *testing.T) {
 	for name, test := range map[string]struct {
 		options coder.StreamEventsOptions
 		gap     [2]float64
@@ -597,8 +597,8 @@ func TestRetryOfTheStream(t *testing.T) {
 	}
 }
 
-// TestStreamsAreNotCompressed: identity is asked for, and what comes encoded nevertheless is refused by name.
-func TestStreamsAreNotCompressed(t *testing.T) {
+// TestStreamEvents_NotCompressed: identity is asked for, and what comes encoded nevertheless is refused by name.
+func TestStreamEvents_NotCompressed(t *testing.T) {
 	hub := &eventHub{stream: func(_ int, r *http.Request) (*http.Response, error) {
 		if !assert.Equal(t, []string{"identity"}, r.Header["Accept-Encoding"]) {
 			return reply(500, ""), nil
@@ -623,8 +623,8 @@ func (p pause) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-// TestTheLoopsTimeIsNoHealth: what the loop takes for an event says nothing about the connection.
-func TestTheLoopsTimeIsNoHealth(t *testing.T) {
+// TestStreamEvents_TimeInTheLoopIsNoHealth: what the loop takes for an event says nothing about the connection.
+func TestStreamEvents_TimeInTheLoopIsNoHealth(t *testing.T) {
 	hub := &eventHub{stream: func(_ int, r *http.Request) (*http.Response, error) {
 		return events(r, false, snapshotBlock, hydrationBlock, hydrationBlock), nil
 	}}
@@ -641,8 +641,8 @@ func TestTheLoopsTimeIsNoHealth(t *testing.T) {
 	})
 }
 
-// TestWhatReconnectedSays is about this loss alone.
-func TestWhatReconnectedSays(t *testing.T) {
+// TestStreamEvents_ReconnectedMessage is about this loss alone.
+func TestStreamEvents_ReconnectedMessage(t *testing.T) {
 	hub := &eventHub{stream: func(n int, r *http.Request) (*http.Response, error) {
 		switch n {
 		case 1:
@@ -669,8 +669,8 @@ func TestWhatReconnectedSays(t *testing.T) {
 	})
 }
 
-// TestTheContextEndsWhatLooks: also between two connections it is the context that the error names.
-func TestTheContextEndsWhatLooks(t *testing.T) {
+// TestStreamEvents_TheContextEndsAPoll: also between two connections it is the context that the error names.
+func TestStreamEvents_TheContextEndsAPoll(t *testing.T) {
 	for name, o := range map[string]*coder.StreamEventsOptions{"reconnecting": nil, "not": {MaxReconnectAttempts: -1}, "the last attempt": {MaxReconnectAttempts: 1}} {
 		t.Run(name, func(t *testing.T) {
 			hub := &eventHub{
@@ -691,8 +691,8 @@ func TestTheContextEndsWhatLooks(t *testing.T) {
 	}
 }
 
-// TestNothingAfterTheContext: what is in the buffer when the context ends is not yielded.
-func TestNothingAfterTheContext(t *testing.T) {
+// TestStreamEvents_NothingAfterTheContext: what is in the buffer when the context ends is not yielded.
+func TestStreamEvents_NothingAfterTheContext(t *testing.T) {
 	hub := &eventHub{stream: func(_ int, r *http.Request) (*http.Response, error) {
 		return events(r, true, strings.Repeat(broadcastBlock("turn_start"), 100)), nil
 	}}
@@ -712,8 +712,8 @@ func TestNothingAfterTheContext(t *testing.T) {
 	})
 }
 
-// TestEventTooLarge ends the stream: the next connection would bring it again.
-func TestEventTooLarge(t *testing.T) {
+// TestStreamEvents_EventTooLarge ends the stream: the next connection would bring it again.
+func TestStreamEvents_EventTooLarge(t *testing.T) {
 	hub := &eventHub{stream: func(_ int, r *http.Request) (*http.Response, error) {
 		large := io.MultiReader(strings.NewReader(presenceBlock+"data: "), io.LimitReader(forever('x'), 64<<20))
 		return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: io.NopCloser(large)}, nil
@@ -736,8 +736,8 @@ func (e forever) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestStreamForEver goes on through an outage of a day.
-func TestStreamForEver(t *testing.T) {
+// TestStreamEvents_ForEver goes on through an outage of a day.
+func TestStreamEvents_ForEver(t *testing.T) {
 	hub := &eventHub{}
 	began := time.Time{}
 	hub.stream = func(_ int, r *http.Request) (*http.Response, error) {

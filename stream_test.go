@@ -39,7 +39,7 @@ func observe(t *testing.T, c *coder.Client, o *coder.StreamEventsOptions) (event
 	return events, err
 }
 
-func TestStreamEventsSample(t *testing.T) {
+func TestStreamEvents_Sample(t *testing.T) {
 	s := newServer(t, streamOf(sample(t, "stream/observer.sse")))
 	events, err := observe(t, s.client(t), &coder.StreamEventsOptions{Subscribe: []string{"message", "task_*"}})
 	require.NoError(t, err)
@@ -73,7 +73,7 @@ func TestStreamEventsSample(t *testing.T) {
 	assert.Len(t, events[5].Data.(*coder.PresenceEventMessage).Participants, 2)
 }
 
-func TestStreamEventsAwkwardFraming(t *testing.T) {
+func TestStreamEvents_AwkwardFraming(t *testing.T) {
 	s := newServer(t, streamOf(sample(t, "stream/framing.sse")))
 	events, err := observe(t, s.client(t), nil)
 	require.NoError(t, err, "the Hub says that the session is over")
@@ -94,8 +94,8 @@ func TestStreamEventsAwkwardFraming(t *testing.T) {
 	}
 }
 
-// TestStreamEventsUnknown: what cannot be decoded is delivered, and ends nothing.
-func TestStreamEventsUnknown(t *testing.T) {
+// TestStreamEvents_Unknown: what cannot be decoded is delivered, and ends nothing.
+func TestStreamEvents_Unknown(t *testing.T) {
 	blocks := map[string]string{
 		"event: dream\ndata: {\"a\":1}":                                  "dream",
 		"data: {\"type\":\"dream\",\"a\":1}":                             "dream",
@@ -132,7 +132,7 @@ func TestStreamEventsUnknown(t *testing.T) {
 	}
 }
 
-func TestStreamEventsRefusals(t *testing.T) {
+func TestStreamEvents_Refusals(t *testing.T) {
 	for _, status := range []int{400, 401, 402, 403, 404, 410, 426} {
 		s := newServer(t, answerJSON(status, `{"message":"no"}`))
 		events, err := observe(t, s.client(t), nil)
@@ -156,7 +156,7 @@ func TestStreamEventsRefusals(t *testing.T) {
 	}
 }
 
-func TestStreamEventsSubscription(t *testing.T) {
+func TestStreamEvents_Subscription(t *testing.T) {
 	for filter, want := range map[string]string{
 		"": "", "*": "*", "session": "session", "session_*": "session_*", "session_shutdown": "session_shutdown",
 		"se*": "se*", "task": "task%2Csession_shutdown", "turn_*": "turn_*%2Csession_shutdown",
@@ -173,7 +173,7 @@ func TestStreamEventsSubscription(t *testing.T) {
 	}
 }
 
-func TestStreamEventsBreakClosesTheConnection(t *testing.T) {
+func TestStreamEvents_BreakClosesTheConnection(t *testing.T) {
 	left := make(chan struct{})
 	s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
 		defer close(left)

@@ -78,19 +78,8 @@ func TestNullable(t *testing.T) {
 	assert.True(t, coder.Nullable[int]{}.IsZero())
 }
 
-func TestSessionOrigin(t *testing.T) {
-	for _, text := range []string{`"web"`, `{"type":"sdk"}`, `{"type":"sdk","client":"go"}`} {
-		var o coder.SessionOrigin
-		require.NoError(t, json.Unmarshal([]byte(text), &o))
-		assert.Contains(t, []string{"web", "sdk"}, o.Type)
-		out, err := json.Marshal(o)
-		require.NoError(t, err)
-		assert.JSONEq(t, text, string(out))
-	}
-}
-
-// TestRoundTrips: with either JSON package, by value and by pointer, nothing is lost.
-func TestRoundTrips(t *testing.T) {
+// TestModels_RoundTrips: with either JSON package, by value and by pointer, nothing is lost.
+func TestModels_RoundTrips(t *testing.T) {
 	for _, name := range []string{"session-get", "session-get-builder", "session-get-history", "session-get-paused"} {
 		text := sample(t, "responses/"+name+".json")
 		var v1, v2 coder.Session
@@ -115,49 +104,8 @@ func TestRoundTrips(t *testing.T) {
 	}
 }
 
-func TestSessionDetails(t *testing.T) {
-	var s coder.Session
-	require.NoError(t, json.Unmarshal([]byte(sample(t, "responses/session-get.json")), &s))
-	usage, err := s.Usage()
-	require.NoError(t, err)
-	assert.EqualValues(t, 182334, usage.InputTokens)
-	assert.InDelta(t, 1.87, usage.CostUSD, 0)
-	assert.EqualValues(t, 1768473737512, usage.UpdatedAt.UnixMilli())
-	tasks, err := s.Tasks()
-	require.NoError(t, err)
-	assert.Len(t, tasks, 3)
-	assert.Equal(t, 140*time.Second, tasks[0].Duration.Duration())
-	assert.Equal(t, coder.TaskFailed, tasks[2].Status)
-	activity, err := s.AgentActivity()
-	require.NoError(t, err)
-	assert.Equal(t, 21, activity["builder"].ToolCallCount)
-	stream, err := s.Stream()
-	require.NoError(t, err)
-	assert.Equal(t, "Adding the callback route.\n\n", stream.Output)
-	assert.Contains(t, stream.Tasks, "task_02")
-	where, err := s.RuntimeContext()
-	require.NoError(t, err)
-	assert.Equal(t, "/workspace/checkout", where.WorkingDirectory)
-	workers, err := s.Workers()
-	require.NoError(t, err)
-	assert.Nil(t, workers)
-	what, err := s.RuntimeError()
-	require.NoError(t, err)
-	assert.Empty(t, what)
-
-	require.NoError(t, json.Unmarshal([]byte(`{"sessionId":"x","usage":"much","error":"out of memory","workers":[{"sessionId":"w"}]}`), &s))
-	_, err = s.Usage()
-	require.ErrorContains(t, err, `"usage"`)
-	what, err = s.RuntimeError()
-	require.NoError(t, err)
-	assert.Equal(t, "out of memory", what)
-	workers, err = s.Workers()
-	require.NoError(t, err)
-	assert.Equal(t, "w", workers[0].SessionID)
-}
-
-// TestRequestBodies: what is not set is not sent, and what is set to nothing is.
-func TestRequestBodies(t *testing.T) {
+// TestRequests_Bodies: what is not set is not sent, and what is set to nothing is.
+func TestRequests_Bodies(t *testing.T) {
 	var full coder.CreateSessionRequest
 	text := sample(t, "requests/session-create-full.json")
 	require.NoError(t, json.Unmarshal([]byte(text), &full))
@@ -180,5 +128,25 @@ func TestRequestBodies(t *testing.T) {
 		out, err := jsonv2.Marshal(in)
 		require.NoError(t, err)
 		assert.JSONEq(t, want, string(out))
+	}
+}
+
+func TestNormalizeVisibility(t *testing.T) {
+	for text, want := range map[string]coder.SessionVisibility{
+		"private": coder.VisibilityPrivate, "PRIVATE": coder.VisibilityPrivate,
+		"organization": coder.VisibilityOrganization, " org\n": coder.VisibilityOrganization, "Org": coder.VisibilityOrganization,
+		"collaborate": coder.VisibilityCollaborate, "\tCollab ": coder.VisibilityCollaborate,
+	} {
+		got, err := coder.NormalizeVisibility(text)
+		require.NoError(t, err, "%q", text)
+		assert.Equal(t, want, got, "%q", text)
+	}
+	for _, text := range []string{"", " ", "public", "organisation", "private org", "priv"} {
+		got, err := coder.NormalizeVisibility(text)
+		var bad *coder.ValidationError
+		require.ErrorAs(t, err, &bad, "%q", text)
+		assert.Empty(t, got)
+		assert.Equal(t, "NormalizeVisibility", bad.Operation)
+		assert.Equal(t, "visibility", bad.Field)
 	}
 }

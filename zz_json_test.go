@@ -26,9 +26,9 @@ func hasExtra(model reflect.Type) bool {
 	return ok && f.Type == reflect.TypeFor[map[string]json.RawMessage]()
 }
 
-// TestJSONMethods: a type has JSON methods of its own only where neither of the two packages can do
+// TestJSON_Methods: a type has JSON methods of its own only where neither of the two packages can do
 // without, which before Go 1.27 is where Extra is.
-func TestJSONMethods(t *testing.T) {
+func TestJSON_Methods(t *testing.T) {
 	byHand := map[string][2]bool{ // marshals, unmarshals
 		"SessionOrigin": {true, true},  // a text or an object
 		"UnixMilli":     {true, true},  // a number
@@ -47,9 +47,9 @@ func TestJSONMethods(t *testing.T) {
 	}
 }
 
-// TestPublicNamesOfOtherModules: what is public names types of the standard library and of this
+// TestJSON_NamesNoOtherModule: what is public names types of the standard library and of this
 // module only, so that a version of another module is no part of the API.
-func TestPublicNamesOfOtherModules(t *testing.T) {
+func TestJSON_NamesNoOtherModule(t *testing.T) {
 	public := 0
 	for _, file := range sourceFiles(t) {
 		set := token.NewFileSet()
@@ -116,8 +116,8 @@ func TestPublicNamesOfOtherModules(t *testing.T) {
 	assert.Greater(t, public, 500)
 }
 
-// TestUnknownMembersSurvive checks both packages, values, pointers and elements of others.
-func TestUnknownMembersSurvive(t *testing.T) {
+// TestJSON_UnknownMembersSurvive checks both packages, values, pointers and elements of others.
+func TestJSON_UnknownMembersSurvive(t *testing.T) {
 	const text = `{"unknown":{"a":[1,{"b":null}]},"type":"x"}`
 	found := 0
 	for name, model := range models() {
@@ -149,9 +149,9 @@ func TestUnknownMembersSurvive(t *testing.T) {
 	assert.GreaterOrEqual(t, found, 37)
 }
 
-// TestHubNamesAreExact: the JSON of the Hub is read by the same rules on every Go version, in
+// TestJSON_HubNamesAreExact: the JSON of the Hub is read by the same rules on every Go version, in
 // structs within structs too. Methods for encoding/json would take names in any case.
-func TestHubNamesAreExact(t *testing.T) {
+func TestJSON_HubNamesAreExact(t *testing.T) {
 	found := 0
 	for name, model := range models() {
 		for member, f := range known(model) {
@@ -187,9 +187,9 @@ func TestHubNamesAreExact(t *testing.T) {
 	assert.Greater(t, found, 20)
 }
 
-// TestRequestsAreExact: what has no JSON form is refused in structs with an Extra too, where the
+// TestJSON_RequestsAreExact: what has no JSON form is refused in structs with an Extra too, where the
 // methods for encoding/json would replace it.
-func TestRequestsAreExact(t *testing.T) {
+func TestJSON_RequestsAreExact(t *testing.T) {
 	for name, bad := range map[string]SessionRepositoryRef{
 		"a text":       {URL: "a\xff"},
 		"a name twice": {URL: "a", Extra: map[string]json.RawMessage{"url": json.RawMessage(`"b"`)}},
@@ -210,8 +210,8 @@ func legacyRules(c codec, model reflect.Type) bool {
 	return c.name == "v1" || goVersion() == "go1.26" && hasExtra(model)
 }
 
-// TestJSONRules: the rules are those of the package that was called, as the package comment says.
-func TestJSONRules(t *testing.T) {
+// TestJSON_Rules: the rules are those of the package that was called, as the package comment says.
+func TestJSON_Rules(t *testing.T) {
 	type rules struct{ anyCase, keptAtNull, repaired bool }
 	for _, c := range codecs {
 		for _, value := range []any{SavedSkill{}, SkillRef{}} { // with an Extra, and without
@@ -249,9 +249,9 @@ func TestJSONRules(t *testing.T) {
 	assert.Equal(t, SavedSkill{SkillID: "other"}, s)
 }
 
-// TestWrongKinds: before Go 1.27 the methods accept what the Hub's JSON may have, a member of the
+// TestJSON_WrongKinds: before Go 1.27 the methods accept what the Hub's JSON may have, a member of the
 // wrong kind, where encoding/json on Go 1.27 has an error. A value that is no object is one on both.
-func TestWrongKinds(t *testing.T) {
+func TestJSON_WrongKinds(t *testing.T) {
 	var s Session
 	err := json.Unmarshal([]byte(`{"sessionId":7,"taskCount":"x","label":"l","repo":{"name":[],"url":"u"}}`), &s)
 	assert.Equal(t, goVersion() == "go1.26", err == nil)
@@ -274,8 +274,8 @@ func TestWrongKinds(t *testing.T) {
 	}}, s)
 }
 
-// TestEscapingIsTheCallers: encoding/json escapes HTML unless it is told not to.
-func TestEscapingIsTheCallers(t *testing.T) {
+// TestJSON_EscapingIsTheCallers: encoding/json escapes HTML unless it is told not to.
+func TestJSON_EscapingIsTheCallers(t *testing.T) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)

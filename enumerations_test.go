@@ -98,35 +98,15 @@ func TestEnumerations(t *testing.T) {
 	assert.Len(t, got["EventName"], 55)
 }
 
-// TestEventNamesAreStrings: they compare with what the Hub sends and go where strings are wanted.
-func TestEventNamesAreStrings(t *testing.T) {
+// TestEventName_IsAString: they compare with what the Hub sends and go where strings are wanted.
+func TestEventName_IsAString(t *testing.T) {
 	e := coder.SessionEvent{Event: "turn_end", Category: "turn"}
 	assert.True(t, e.Event == coder.EventTurnEnd && e.Category == coder.EventCategoryTurn)
 	assert.Contains(t, []string{coder.EventSessionShutdown, coder.EventTurnEnd}, e.Event)
 }
 
-func TestNormalizeVisibility(t *testing.T) {
-	for text, want := range map[string]coder.SessionVisibility{
-		"private": coder.VisibilityPrivate, "PRIVATE": coder.VisibilityPrivate,
-		"organization": coder.VisibilityOrganization, " org\n": coder.VisibilityOrganization, "Org": coder.VisibilityOrganization,
-		"collaborate": coder.VisibilityCollaborate, "\tCollab ": coder.VisibilityCollaborate,
-	} {
-		got, err := coder.NormalizeVisibility(text)
-		require.NoError(t, err, "%q", text)
-		assert.Equal(t, want, got, "%q", text)
-	}
-	for _, text := range []string{"", " ", "public", "organisation", "private org", "priv"} {
-		got, err := coder.NormalizeVisibility(text)
-		var bad *coder.ValidationError
-		require.ErrorAs(t, err, &bad, "%q", text)
-		assert.Empty(t, got)
-		assert.Equal(t, "NormalizeVisibility", bad.Operation)
-		assert.Equal(t, "visibility", bad.Field)
-	}
-}
-
-// TestHubEnumerations compares the constants with the words of the Hub.
-func TestHubEnumerations(t *testing.T) {
+// TestEnumerations_OfLiveConnections compares the constants with the words of the Hub.
+func TestEnumerations_OfLiveConnections(t *testing.T) {
 	got := constants(t)
 	for kind, want := range map[string]string{
 		"HubRole":                "lead controller observer sub_agent",

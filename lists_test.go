@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -63,20 +61,6 @@ var iteratorMethods = []methodCase{
 			return take(c.AllEventHistory(ctx, id, &coder.ListEventHistoryParams{Limit: 3, BeforeID: 1240}), 3)
 		},
 	},
-}
-
-// take ranges over an iterator up to an error or n elements.
-func take[T any](all iter.Seq2[T, error], n int) ([]T, error) {
-	list := []T{}
-	for v, err := range all {
-		if err != nil {
-			return nil, err
-		}
-		if list = append(list, v); len(list) == n {
-			break
-		}
-	}
-	return list, nil
 }
 
 // pager is one of the four iterators over a list of eight on a Hub, by what identifies an element.
@@ -188,17 +172,6 @@ func outcome(t *testing.T, all iter.Seq2[string, error]) (ids []string, last err
 	return ids, last
 }
 
-// queries are the queries of the requests from the given one on.
-func queries(t *testing.T, hub *codertest.Hub, from int) (list []url.Values) {
-	t.Helper()
-	for _, request := range hub.Requests()[from:] {
-		query, err := url.ParseQuery(request.RawQuery)
-		require.NoError(t, err)
-		list = append(list, query)
-	}
-	return list
-}
-
 func eachPager(t *testing.T, test func(t *testing.T, hub *codertest.Hub, c *coder.Client, p pager, ids []string)) {
 	for _, p := range pagers {
 		t.Run(p.name, func(t *testing.T) {
@@ -210,7 +183,7 @@ func eachPager(t *testing.T, test func(t *testing.T, hub *codertest.Hub, c *code
 	}
 }
 
-func TestIteratorPages(t *testing.T) {
+func TestLists_Pages(t *testing.T) {
 	eachPager(t, func(t *testing.T, hub *codertest.Hub, c *coder.Client, p pager, ids []string) {
 		for _, offset := range []int{0, 3} {
 			onHub := 8 - offset
@@ -239,7 +212,7 @@ func TestIteratorPages(t *testing.T) {
 	})
 }
 
-func TestIteratorBreak(t *testing.T) {
+func TestLists_Break(t *testing.T) {
 	eachPager(t, func(t *testing.T, hub *codertest.Hub, c *coder.Client, p pager, ids []string) {
 		all := p.all(t.Context(), c, ids, 2, 0)
 		for n, requests := range map[int]int{1: 1, 2: 1, 3: 2, 4: 2, 5: 3} {
@@ -252,7 +225,7 @@ func TestIteratorBreak(t *testing.T) {
 	})
 }
 
-func TestIteratorErrors(t *testing.T) {
+func TestLists_Errors(t *testing.T) {
 	eachPager(t, func(t *testing.T, hub *codertest.Hub, c *coder.Client, p pager, ids []string) {
 		hub.Inject(codertest.Fault{Route: p.route, Skip: 2, Status: http.StatusForbidden})
 		got, err := outcome(t, p.all(t.Context(), c, ids, 2, 0))
@@ -286,7 +259,7 @@ func TestIteratorErrors(t *testing.T) {
 	})
 }
 
-func TestIteratorValidation(t *testing.T) {
+func TestLists_BadArguments(t *testing.T) {
 	s := newServer(t, answerJSON(http.StatusOK, "{}"))
 	c, ctx := s.client(t), t.Context()
 	user := func(u *coder.User) string { return u.UserID }
@@ -315,8 +288,8 @@ func TestIteratorValidation(t *testing.T) {
 	assert.Empty(t, s.seen(), "nothing is sent")
 }
 
-// TestIteratorsWithoutParams: nil params are the zero params.
-func TestIteratorsWithoutParams(t *testing.T) {
+// TestLists_WithoutParams: nil params are the zero params.
+func TestLists_WithoutParams(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
 		c := hubClient(t, hub)
 		id := newSession(t, c)
@@ -339,8 +312,8 @@ func TestIteratorsWithoutParams(t *testing.T) {
 	})
 }
 
-// TestIteratorParamsAreCopied: the caller may use them for something else.
-func TestIteratorParamsAreCopied(t *testing.T) {
+// TestLists_ParamsAreCopied: the caller may use them for something else.
+func TestLists_ParamsAreCopied(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
 		c := hubClient(t, hub)
 		ids := fillSessions(t, hub, c)
@@ -354,8 +327,8 @@ func TestIteratorParamsAreCopied(t *testing.T) {
 	})
 }
 
-// TestIteratorsOnAHubThatDoesNotPage: it answers with the same, whatever it is asked for.
-func TestIteratorsOnAHubThatDoesNotPage(t *testing.T) {
+// TestLists_OnAHubThatDoesNotPage: it answers with the same, whatever it is asked for.
+func TestLists_OnAHubThatDoesNotPage(t *testing.T) {
 	for _, row := range []struct {
 		pager, body string
 		requests    int
@@ -386,136 +359,4 @@ func TestIteratorsOnAHubThatDoesNotPage(t *testing.T) {
 			})
 		})
 	}
-}
-
-// TestAllSessionsWhileTheyChange: between any two sessions that the loop gets, some are created,
-// or some are archived or deleted. None comes twice, and none is missed that was there throughout.
-func TestAllSessionsWhileTheyChange(t *testing.T) {
-	for _, grow := range []bool{true, false} {
-		t.Run(map[bool]string{true: "created", false: "removed"}[grow], func(t *testing.T) {
-			for seed := range uint64(50) {
-				bubble(t, func(t *testing.T, hub *codertest.Hub) {
-					rng := rand.New(rand.NewPCG(seed, 0))
-					c := hubClient(t, hub)
-					for range rng.IntN(25) {
-						newSession(t, c)
-					}
-					stayed := hub.SessionIDs()
-					limit, budget := 1+rng.IntN(7), rng.IntN(30)
-					change := func() {
-						if grow {
-							newSession(t, c)
-							return
-						}
-						if len(stayed) == 0 {
-							return
-						}
-						at := rng.IntN(len(stayed))
-						if id := stayed[at]; rng.IntN(2) == 0 {
-							hub.Session(id).Archive()
-						} else {
-							require.NoError(t, c.DeleteSession(t.Context(), id))
-						}
-						stayed = slices.Delete(stayed, at, at+1)
-					}
-					got := make(map[string]bool)
-					for s, err := range c.AllSessions(t.Context(), &coder.ListSessionsParams{Limit: limit}) {
-						require.NoError(t, err, "seed %d", seed)
-						require.False(t, got[s.SessionID], "seed %d: %s comes twice", seed, s.SessionID)
-						got[s.SessionID] = true
-						for n := rng.IntN(4); n > 0 && budget > 0; n, budget = n-1, budget-1 {
-							change()
-						}
-					}
-					for _, id := range stayed {
-						require.True(t, got[id], "seed %d: %s is missed", seed, id)
-					}
-					require.Less(t, len(hub.Requests()), 400, "seed %d", seed)
-				})
-			}
-		})
-	}
-}
-
-// TestAllSessionsDeletesWhatItGets: the loop that empties a Hub.
-func TestAllSessionsDeletesWhatItGets(t *testing.T) {
-	bubble(t, func(t *testing.T, hub *codertest.Hub) {
-		c := hubClient(t, hub)
-		for range 50 {
-			newSession(t, c)
-		}
-		for s, err := range c.AllSessions(t.Context(), &coder.ListSessionsParams{Limit: 7}) {
-			require.NoError(t, err)
-			require.NoError(t, c.DeleteSession(t.Context(), s.SessionID))
-		}
-		assert.Empty(t, hub.SessionIDs())
-	})
-}
-
-// TestAllConnectableSessions compares with the method that makes one request.
-func TestAllConnectableSessions(t *testing.T) {
-	bubble(t, func(t *testing.T, hub *codertest.Hub) {
-		c := hubClient(t, hub)
-		rng := rand.New(rand.NewPCG(1, 1))
-		statuses := []string{"active", "paused", "archived", "shutdown", "creating", "failed"}
-		for range 40 {
-			hub.Session(newSession(t, c)).SetStatus(statuses[rng.IntN(len(statuses))])
-		}
-		for _, id := range hub.SessionIDs() {
-			if rng.IntN(5) == 0 {
-				hub.Session(id).SetMode("tui")
-			}
-		}
-		list, err := c.ListConnectableSessions(t.Context(), nil)
-		require.NoError(t, err)
-		require.NotEmpty(t, list.Sessions)
-		require.Less(t, list.Total, 30)
-		before := len(hub.Requests())
-		for offset := range list.Total + 2 {
-			for _, limit := range []int{0, 1, 7, 40} {
-				all := c.AllConnectableSessions(t.Context(), &coder.ListConnectableSessionsParams{Limit: limit, Offset: offset})
-				got, err := take(all, 99)
-				require.NoError(t, err)
-				require.True(t, slices.EqualFunc(list.Sessions[min(offset, list.Total):], got, func(a, b coder.SessionListItem) bool {
-					return a.SessionID == b.SessionID
-				}), "limit %d, offset %d", limit, offset)
-			}
-		}
-		for _, query := range queries(t, hub, before) {
-			assert.Equal(t, "true", query.Get("includeArchived"))
-		}
-	})
-}
-
-// TestAllEventHistoryWhileTheyHappen: those after the first page do not appear, whenever the loop ends.
-func TestAllEventHistoryWhileTheyHappen(t *testing.T) {
-	bubble(t, func(t *testing.T, hub *codertest.Hub) {
-		c := hubClient(t, hub)
-		session := hub.Session(newSession(t, c))
-		newest := 0
-		for range 20 {
-			newest = session.Emit(codertest.Event{Event: "turn_end"})
-		}
-		next := newest
-		for e, err := range c.AllEventHistory(t.Context(), session.ID(), &coder.ListEventHistoryParams{Limit: 3}) {
-			require.NoError(t, err)
-			require.Equal(t, next, e.ID)
-			next--
-			session.Emit(codertest.Event{Event: "turn_start"})
-		}
-		assert.Zero(t, next)
-
-		got := 0
-		var last error
-		for _, err := range c.AllEventHistory(t.Context(), session.ID(), &coder.ListEventHistoryParams{Limit: 3}) {
-			if last = err; err != nil {
-				continue
-			}
-			if got++; got == 4 {
-				require.NoError(t, c.DeleteSession(t.Context(), session.ID()))
-			}
-		}
-		assert.Equal(t, 6, got)
-		require.ErrorIs(t, last, coder.ErrSessionNotFound)
-	})
 }

@@ -16,14 +16,8 @@ import (
 	"github.com/agentuity/coder-go"
 )
 
-func getSession(t *testing.T, body string) (*coder.Session, error) {
-	t.Helper()
-	s := newServer(t, answerJSON(http.StatusOK, body))
-	return s.client(t).GetSession(t.Context(), "x")
-}
-
-// TestTolerated: one member that is not as it should be does not cost the others.
-func TestTolerated(t *testing.T) {
+// TestResponses_Tolerated: one member that is not as it should be does not cost the others.
+func TestResponses_Tolerated(t *testing.T) {
 	wrong := map[string]string{
 		"text for a number":       `"taskCount":"three"`,
 		"fraction for a number":   `"taskCount":1.5,"subAgentCount":3.0`,
@@ -124,8 +118,8 @@ func TestTolerated(t *testing.T) {
 	})
 }
 
-// TestIdentityIsNotTolerated: what identifies a thing must be there, and of the right kind.
-func TestIdentityIsNotTolerated(t *testing.T) {
+// TestResponses_IdentityIsNotTolerated: what identifies a thing must be there, and of the right kind.
+func TestResponses_IdentityIsNotTolerated(t *testing.T) {
 	list := func(t *testing.T, c *coder.Client) error {
 		_, err := c.ListSessions(t.Context(), nil)
 		return err
@@ -192,7 +186,7 @@ func endless(status int, announce bool) http.HandlerFunc {
 	}
 }
 
-func TestHugeAnswers(t *testing.T) {
+func TestResponses_Huge(t *testing.T) {
 	for name, test := range map[string]struct {
 		status   int
 		announce bool
@@ -223,7 +217,7 @@ func TestHugeAnswers(t *testing.T) {
 	}
 }
 
-func TestAnAnswerInPieces(t *testing.T) {
+func TestResponses_InPieces(t *testing.T) {
 	var entries []string
 	for i := range 3_200 {
 		entries = append(entries, fmt.Sprintf(`{"type":"message","timestamp":%d,"content":"%s"}`, 1764662402000+i, strings.Repeat("x", 1000)))
