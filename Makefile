@@ -19,10 +19,11 @@ SELECT    = .
 
 ORIGINAL   = internal/parity/node
 COMPARISON = internal/bench
+XNET       = internal/xnet
 SERVERS    = internal/servers/js
 
 .NOTPARALLEL:
-.PHONY: help check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare cover examples parity gateways servers
+.PHONY: help check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare cover examples parity xnet gateways servers
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +47,7 @@ fmt-check: ## Fail and show a diff if `make fmt` would change something
 vet: ## Run go vet
 	$(GO) vet ./...
 	$(GO) -C $(COMPARISON) vet ./...
+	$(GO) -C $(XNET) vet ./...
 
 # The comparison prints, ends with a status, and replaces the library by what is here: what the last
 # three linters forbid is about the library.
@@ -58,6 +60,7 @@ tidy-check: ## Fail and show a diff if a go.mod or go.sum is not tidy
 	$(GO) mod tidy -diff
 	$(GO) -C tools mod tidy -diff
 	$(GO) -C $(COMPARISON) mod tidy -diff
+	$(GO) -C $(XNET) mod tidy -diff
 
 build: ## Compile everything as a release would be
 	$(GO) build -trimpath ./...
@@ -104,6 +107,9 @@ examples: ## Run the example programs that need nobody, on their embedded Hub
 parity: $(ORIGINAL)/node_modules/.package-lock.json ## Compare with the TypeScript client, on scenarios made from SEED (1)
 	$(GO) vet -tags parity ./internal/parity
 	$(GO) -C internal/parity test -tags parity -count=1 -timeout 5m -seed $(SEED)
+
+xnet: ## Test with the HTTP/2 transport of golang.org/x/net
+	$(GO) -C $(XNET) test -count=1 -timeout 2m ./...
 
 # Needs Debian bookworm and root: it installs gateways.
 gateways: ## Test behind real gateways, by the matrix of docs/gateways.md

@@ -4,13 +4,11 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -18,143 +16,40 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/agentuity/coder-go/internal/rawh2"
 )
 
-// The frames of HTTP/2 that these tests send, by RFC 9113. A field section of one octet is enough: 0x88
-// stands for ":status: 200" in the static table.
-const (
-	frameData, frameHeaders, frameReset, frameSettings, frameGoAway = 0, 1, 3, 4, 7
-
-	flagEndStream, flagAck, flagEndHeaders = 1, 1, 4
-
-	noError, protocolError, internalError, refusedStream, enhanceYourCalm = 0, 1, 2, 7, 11
-)
-
-// rawConn is one HTTP/2 connection of a server that says what a test wants.
-type rawConn struct {
-	net.Conn
-	reader *bufio.Reader
-}
-
-func (c *rawConn) frame(kind, flags byte, stream uint32, payload ...byte) {
-	head := binary.BigEndian.AppendUint32(nil, uint32(len(payload))<<8|uint32(kind))
-	head = binary.BigEndian.AppendUint32(append(head, flags), stream)
-	_, _ = c.Write(append(head, payload...))
-}
-
-// request reads up to the end of the next request and returns its stream.
-func (c *rawConn) request() (stream uint32, err error) {
-	for {
-		var head [9]byte
-		if _, err := io.ReadFull(c.reader, head[:]); err != nil {
-			return 0, err
-		}
-		size := binary.BigEndian.Uint32(head[:]) >> 8
-		if _, err := c.reader.Discard(int(size)); err != nil {
-			return 0, err
-		}
-		kind, flags := head[3], head[4]
-		if (kind == frameData || kind == frameHeaders) && flags&flagEndStream != 0 {
-			return binary.BigEndian.Uint32(head[5:]), nil
-		}
-	}
-}
-
-func (c *rawConn) answer(stream uint32) {
-	c.frame(frameHeaders, flagEndHeaders, stream, 0x88)
-	c.frame(frameData, flagEndStream, stream, '{', '}')
-}
-
-func (c *rawConn) reset(stream, code uint32) {
-	c.frame(frameReset, 0, stream, binary.BigEndian.AppendUint32(nil, code)...)
-}
-
-func (c *rawConn) goAway(last, code uint32, debug string) {
-	payload := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, last), code)
-	c.frame(frameGoAway, 0, 0, append(payload, debug...)...)
-}
-
-// rawHTTP2 serves HTTP/2 over TLS. handle gets the n-th request of all, counted from 1, and reports
-// whether the connection stays open.
-func rawHTTP2(t *testing.T, handle func(c *rawConn, n int, stream uint32) bool) (url string, client http.Client) {
+// overHTTP2 serves HTTP/2 as handle wants, and returns a client that trusts the server.
+func overHTTP2(t *testing.T, handle func(c *rawh2.Conn, n int, stream uint32) bool) (url string, client http.Client) {
 	t.Helper()
-	certified := httptest.NewTLSServer(nil) // for its certificate
-	t.Cleanup(certified.Close)
-	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
-		Certificates: certified.TLS.Certificates, NextProtos: []string{"h2"},
-	})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = listener.Close() })
-	var requests atomic.Int32
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				c := &rawConn{conn, bufio.NewReader(conn)}
-				if _, err := io.CopyN(io.Discard, c.reader, int64(len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))); err != nil {
-					return
-				}
-				c.frame(frameSettings, 0, 0)
-				c.frame(frameSettings, flagAck, 0)
-				for {
-					stream, err := c.request()
-					if err != nil || !handle(c, int(requests.Add(1)), stream) {
-						return
-					}
-				}
-			}()
-		}
-	}()
+	url, trust := rawh2.Serve(t, handle)
 	base := NewHTTPTransport()
-	base.TLSClientConfig = certified.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
-	base.TLSClientConfig.NextProtos = []string{"h2"}
+	base.TLSClientConfig = &tls.Config{RootCAs: trust, NextProtos: []string{"h2"}}
 	t.Cleanup(base.CloseIdleConnections)
-	return "https://" + listener.Addr().String(), http.Client{Transport: base}
+	return url, http.Client{Transport: base}
 }
 
 // TestWhatThePeerDidNotProcess: how an HTTP/2 peer ends the stream of a create decides whether it is sent
-// again. Only what says that the peer did nothing with it is evidence.
+// again. Only what says that the peer did nothing with it is evidence. internal/xnet does the same with the
+// transport of golang.org/x/net.
 func TestWhatThePeerDidNotProcess(t *testing.T) {
-	for name, test := range map[string]struct {
-		end     func(c *rawConn, stream uint32) (stays bool)
-		repeats bool
-	}{
-		"GOAWAY below the stream": {func(c *rawConn, _ uint32) bool { c.goAway(0, noError, ""); return true }, true},
-		"REFUSED_STREAM":          {func(c *rawConn, s uint32) bool { c.reset(s, refusedStream); return true }, true},
-		"GOAWAY with an error, on the first stream": {
-			func(c *rawConn, _ uint32) bool { c.goAway(0, enhanceYourCalm, "too_many_pings"); return true }, true,
-		},
-
-		"PROTOCOL_ERROR": {func(c *rawConn, s uint32) bool { c.reset(s, protocolError); return true }, false},
-		"INTERNAL_ERROR": {func(c *rawConn, s uint32) bool { c.reset(s, internalError); return true }, false},
-		"GOAWAY above the stream, then the end": {
-			func(c *rawConn, s uint32) bool { c.goAway(s, noError, ""); return false }, false,
-		},
-		"debug data that look like evidence": {func(c *rawConn, s uint32) bool {
-			c.goAway(s, internalError, "http2: Transport: cannot retry err [stream error: stream ID 1; REFUSED_STREAM]")
-			return false
-		}, false},
-		"the end": {func(*rawConn, uint32) bool { return false }, false},
-	} {
-		t.Run(name, func(t *testing.T) {
+	for _, ending := range rawh2.Endings {
+		t.Run(ending.Name, func(t *testing.T) {
 			var requests atomic.Int32
-			url, client := rawHTTP2(t, func(c *rawConn, n int, stream uint32) bool {
+			url, client := overHTTP2(t, func(c *rawh2.Conn, n int, stream uint32) bool {
 				requests.Store(int32(n))
 				if n == 1 {
-					return test.end(c, stream)
+					return ending.End(c, stream)
 				}
-				c.answer(stream)
+				c.Answer(stream)
 				return true
 			})
 			tr := newTransport(client, Policy{MinBackoff: time.Millisecond})
 			o := tr.Do(t.Context(), &Request{Method: http.MethodPost, URL: url, Body: []byte(`{"task":"x"}`)})
 			o.Body.Release()
-			assert.Equal(t, !test.repeats, o.Unknown, "%v", o.Err)
-			if test.repeats {
+			assert.Equal(t, !ending.Unprocessed, o.Unknown, "%v", o.Err)
+			if ending.Unprocessed {
 				require.NoError(t, o.Err)
 				assert.EqualValues(t, 2, requests.Load())
 				return
@@ -167,7 +62,7 @@ func TestWhatThePeerDidNotProcess(t *testing.T) {
 
 // TestAPeerThatAlwaysRefuses ends a create after MaxAttempts, with an error that has no effect.
 func TestAPeerThatAlwaysRefuses(t *testing.T) {
-	url, client := rawHTTP2(t, func(c *rawConn, _ int, _ uint32) bool { c.goAway(0, enhanceYourCalm, ""); return true })
+	url, client := overHTTP2(t, func(c *rawh2.Conn, _ int, _ uint32) bool { c.GoAway(0, rawh2.EnhanceYourCalm, ""); return true })
 	tr := newTransport(client, Policy{MaxAttempts: 3, MinBackoff: time.Millisecond})
 	o := tr.Do(t.Context(), &Request{Method: http.MethodPost, URL: url, Body: []byte(`{}`)})
 	require.Error(t, o.Err)

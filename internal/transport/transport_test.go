@@ -22,6 +22,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/agentuity/coder-go/internal/rawh2"
 )
 
 func newTransport(client http.Client, policy Policy) *Transport {
@@ -202,15 +204,15 @@ func (s *signal) Handle(context.Context, slog.Record) error {
 }
 
 // failsFirst serves HTTP/2. It ends the stream of the first request, read whole, and answers all others.
-func failsFirst(t *testing.T, end func(c *rawConn, stream uint32)) (url string, client http.Client, requests *atomic.Int32) {
+func failsFirst(t *testing.T, end func(c *rawh2.Conn, stream uint32)) (url string, client http.Client, requests *atomic.Int32) {
 	t.Helper()
 	requests = new(atomic.Int32)
-	url, client = rawHTTP2(t, func(c *rawConn, n int, stream uint32) bool {
+	url, client = overHTTP2(t, func(c *rawh2.Conn, n int, stream uint32) bool {
 		requests.Store(int32(n))
 		if n == 1 {
 			end(c, stream)
 		} else {
-			c.answer(stream)
+			c.Answer(stream)
 		}
 		return true
 	})
@@ -220,7 +222,7 @@ func failsFirst(t *testing.T, end func(c *rawConn, stream uint32)) (url string, 
 // TestNetHTTPRepeatsAPostOnHTTP2 shows what the transport must prevent: given GetBody, net/http
 // sends a POST again that was sent whole, and reports success.
 func TestNetHTTPRepeatsAPostOnHTTP2(t *testing.T) {
-	url, client, requests := failsFirst(t, func(c *rawConn, _ uint32) { c.goAway(0, noError, "") })
+	url, client, requests := failsFirst(t, func(c *rawh2.Conn, _ uint32) { c.GoAway(0, rawh2.NoError, "") })
 	resp, err := client.Post(url, "application/json", strings.NewReader(`{}`))
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
@@ -238,7 +240,7 @@ func TestACreateIsNeverRepeatedOnHTTP2(t *testing.T) {
 		"a RoundTripper that drops the context": drops,
 	} {
 		t.Run(name, func(t *testing.T) {
-			url, client, requests := failsFirst(t, func(c *rawConn, s uint32) { c.reset(s, protocolError) })
+			url, client, requests := failsFirst(t, func(c *rawh2.Conn, s uint32) { c.Reset(s, rawh2.ProtocolError) })
 			client.Transport = wrap(client.Transport)
 			tr := newTransport(client, Policy{})
 			o := tr.Do(t.Context(), &Request{Method: http.MethodPost, URL: url, Body: []byte(`{}`)})
