@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
+	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/agentuity/coder-go/internal/quote"
@@ -192,9 +195,32 @@ func (a *response) decodeInto(out any) error {
 		return nil
 	case a.ctx.Err() != nil:
 		return a.ended()
+	case errors.Is(err, wire.ErrNotAnObject):
+		return a.unusable(notAnObject(err), err)
 	default:
 		return a.unusable("it is not valid JSON", err)
 	}
+}
+
+// notAnObject says which element of a list is no object, as "sessions.websocket[0]".
+func notAnObject(err error) string {
+	var (
+		name strings.Builder
+		at   *jsonv2.SemanticError
+	)
+	if errors.As(err, &at) {
+		for token := range at.JSONPointer.Tokens() {
+			switch _, err := strconv.Atoi(token); {
+			case err == nil:
+				name.WriteString("[" + token + "]")
+			case name.Len() > 0:
+				name.WriteString("." + token)
+			default:
+				name.WriteString(token)
+			}
+		}
+	}
+	return fmt.Sprintf("%q is not an object", name.String())
 }
 
 // checkCost refuses a body that would take too much memory decoded.

@@ -92,7 +92,7 @@ func TestResponses_Tolerated(t *testing.T) {
 	})
 	t.Run("in a list", func(t *testing.T) {
 		s := newServer(t, answerJSON(http.StatusOK,
-			`{"sessions":{"websocket":[{"sessionId":"a","taskCount":"x","new":1},{"sessionId":"b","label":"B"}],"sandbox":[7,{"sandboxId":"s"}]},"total":"2"}`))
+			`{"sessions":{"websocket":[{"sessionId":"a","taskCount":"x","new":1},{"sessionId":"b","label":"B"}],"sandbox":[{},{"sandboxId":"s"}]},"total":"2"}`))
 		list, err := s.client(t).ListSessions(t.Context(), nil)
 		require.NoError(t, err)
 		assert.Len(t, list.Sessions, 2)
@@ -129,6 +129,14 @@ func TestResponses_IdentityIsNotTolerated(t *testing.T) {
 		_, err := c.ListEventHistory(t.Context(), "x", nil)
 		return err
 	}
+	replay := func(t *testing.T, c *coder.Client) error {
+		_, err := c.GetReplay(t.Context(), "x", nil)
+		return err
+	}
+	entries := func(t *testing.T, c *coder.Client) error {
+		_, err := take(c.ReplayEntries(t.Context(), "x", nil), 5)
+		return err
+	}
 	people := func(t *testing.T, c *coder.Client) error {
 		_, err := c.ListParticipants(t.Context(), "x", nil)
 		return err
@@ -149,7 +157,11 @@ func TestResponses_IdentityIsNotTolerated(t *testing.T) {
 		{list, `{"sessions":{"sandbox":[]},"total":0}`, `"sessions.websocket"`},
 		{list, `{"sessions":{"websocket":null,"sandbox":[]},"total":0}`, `"sessions.websocket"`},
 		{list, `{"sessions":{"websocket":[{"sessionId":"a"},{"label":"b"}],"sandbox":[]},"total":2}`, `"sessions.websocket[1].sessionId"`},
-		{list, `{"sessions":{"websocket":[null],"sandbox":[]},"total":2}`, `"sessions.websocket[0].sessionId"`},
+		{list, `{"sessions":{"websocket":[null],"sandbox":[]},"total":2}`, `"sessions.websocket[0]" is not an object`},
+		{list, `{"sessions":{"websocket":[{"sessionId":"a"}],"sandbox":[7]},"total":2}`, `"sessions.sandbox[0]" is not an object`},
+		{get, `{"sessionId":"x","skills":[{"skillId":"a"},"b"]}`, `"skills[1]" is not an object`},
+		{replay, `{"sessionId":"x","entries":[{"type":"message"},null]}`, `"entries[1]" is not an object`},
+		{entries, `{"sessionId":"x","entries":[{"type":"message"},7]}`, `"entries[1]" is not an object`},
 		{history, `{"sessionId":"x","events":null}`, `"events"`},
 		{history, `{"sessionId":"x","events":[{"id":"12","event":"turn_end"}]}`, `"events[0].id"`},
 		{history, `{"sessionId":"x","events":[{"id":12}]}`, `"events[0].event"`},

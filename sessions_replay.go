@@ -271,6 +271,10 @@ func (r *replayReader) read(yield func(ConversationEntry, error) bool) error {
 		if bad = r.otherSession(); bad != nil {
 			return false
 		}
+		if raw[0] != '{' {
+			bad = r.response.unusable(fmt.Sprintf(`"entries[%d]" is not an object`, r.delivered), wire.ErrNotAnObject)
+			return false
+		}
 		if bad = wire.CheckCost(raw); bad != nil {
 			bad = r.response.unusable("an entry: "+bad.Error(), errors.Join(ErrResponseTooLarge, bad))
 			return false

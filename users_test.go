@@ -42,12 +42,13 @@ func TestListUsers_TakesBothShapes(t *testing.T) {
 	for body, reason := range map[string]string{
 		`[{"userId":"u"},{"displayName":"Dana"}]`:           `the member "users[1].userId" is missing`,
 		`{"users":[{"userId":"u"},{"displayName":"Dana"}]}`: `the member "users[1].userId" is missing`,
-		`[5]`:             `the member "users[0].userId" is missing`,
-		`{"total":3}`:     `the list "users" is missing`,
-		`{"users":{}}`:    `the list "users" is missing`,
-		`[{"userId":"u"}`: `it is not valid JSON`,
-		`[] []`:           `it is not valid JSON`,
-		`"users"`:         `the list "users" is missing`,
+		`[5]`:              `"[0]" is not an object`,
+		`{"users":[null]}`: `"users[0]" is not an object`,
+		`{"total":3}`:      `the list "users" is missing`,
+		`{"users":{}}`:     `the list "users" is missing`,
+		`[{"userId":"u"}`:  `it is not valid JSON`,
+		`[] []`:            `it is not valid JSON`,
+		`"users"`:          `the list "users" is missing`,
 	} {
 		got, err := list(t, body)
 		var bad *coder.ResponseError

@@ -19,19 +19,23 @@ const (
 )
 
 // Cost adds up what a text costs. The zero Cost is that of nothing.
-type Cost struct{ size, objects, elements int }
+type Cost struct {
+	size, objects, elements int
+	nulls                   nulls // an object may be made of each
+}
 
 // Write adds a part of the text. It never fails.
 func (c *Cost) Write(part []byte) (int, error) {
 	c.size += len(part)
 	c.objects += bytes.Count(part, []byte{'{'})
 	c.elements += bytes.Count(part, []byte{','})
+	_, _ = c.nulls.Write(part)
 	return len(part), nil
 }
 
 // Check returns ErrOutOfProportion for a text that must not be decoded.
 func (c *Cost) Check() error {
-	if c.size+costOfObject*c.objects+costOfElement*c.elements > mostFactor*c.size+mostBeyond {
+	if c.size+costOfObject*(c.objects+c.nulls.count)+costOfElement*c.elements > mostFactor*c.size+mostBeyond {
 		return ErrOutOfProportion
 	}
 	return nil

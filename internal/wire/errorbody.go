@@ -47,11 +47,16 @@ func DecodeError(text []byte) ErrorBody {
 		}
 	case jsontext.KindBeginObject:
 		var report struct {
-			Message string  `json:"message"`
-			Issues  []Issue `json:"issues"`
+			Message string           `json:"message"`
+			Issues  []jsontext.Value `json:"issues"`
 		}
 		if Unmarshal(body.Error, &report) == nil {
-			out.Issues = report.Issues
+			for _, raw := range report.Issues {
+				var issue Issue
+				if raw.Kind() == jsontext.KindBeginObject && Unmarshal(raw, &issue) == nil {
+					out.Issues = append(out.Issues, issue)
+				}
+			}
 			if out.Message == "" {
 				out.Message = report.Message
 			}

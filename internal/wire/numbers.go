@@ -3,7 +3,6 @@ package wire
 import (
 	v1 "encoding/json"
 	"errors"
-	"io"
 	"strconv"
 
 	"github.com/go-json-experiment/json"
@@ -13,7 +12,7 @@ import (
 // In free JSON (any, and what is in a map[string]any) a number becomes a float64, as usual. What a float64
 // cannot hold becomes a json.Number with all its digits: a whole number, such as an id of 64 bits, and a number
 // beyond its range. The decoder is slower for that, so it is done only for texts that have such a number:
-// hasLongNumber finds the first kind, and the second fails in the strict pass.
+// digits finds the first kind, and the second fails in the strict pass.
 
 // longNumber is the number of digits from which on a whole number may not fit into a float64.
 const longNumber = 16
@@ -23,8 +22,8 @@ var (
 	strictLong   = json.JoinOptions(Accepted, json.WithUnmarshalers(keepsNumbers))
 )
 
-// strictFor returns the options of the strict pass.
-func strictFor(long bool) json.Options {
+// numbersFor returns the options of the strict pass.
+func numbersFor(long bool) json.Options {
 	if long {
 		return strictLong
 	}
@@ -66,20 +65,6 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 type digits struct {
 	run   int // the digits at the end of what was written
 	found bool
-}
-
-// hasLongNumber reports whether a text has a run of so many digits that it may be such a number.
-func hasLongNumber(text []byte) bool {
-	var d digits
-	_, _ = d.Write(text)
-	return d.found
-}
-
-// isLong is hasLongNumber for a stream that can be read again.
-func isLong(open func() io.Reader) bool {
-	var d digits
-	_, _ = io.Copy(&d, open()) // an error is met again by the decoder
-	return d.found
 }
 
 // Write looks at every 16th byte, which a run of 16 digits cannot miss.

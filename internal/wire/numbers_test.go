@@ -100,7 +100,12 @@ func TestMarshal_Number(t *testing.T) {
 	}
 }
 
-func TestHasLongNumber(t *testing.T) {
+func TestDigits(t *testing.T) {
+	hasLongNumber := func(text []byte) bool {
+		var d digits
+		_, _ = d.Write(text)
+		return d.found
+	}
 	for before := range 40 {
 		for length := 10; length < 40; length++ {
 			text := []byte(strings.Repeat("x", before) + strings.Repeat("7", length) + "x")

@@ -25,7 +25,7 @@ var (
 
 	strict   = Accepted
 	tolerant = json.JoinOptions(Accepted, json.WithUnmarshalers(
-		json.JoinUnmarshalers(keepsNumbers, json.UnmarshalFromFunc(skipMismatch))))
+		json.JoinUnmarshalers(checksElements, keepsNumbers, json.UnmarshalFromFunc(skipMismatch))))
 	// produced are the options of request bodies: the same value gives the same bytes.
 	produced = json.JoinOptions(json.Deterministic(true), writesNumbers)
 )
@@ -40,7 +40,7 @@ func Marshal(in any) ([]byte, error) {
 // their zero value; only text that is not JSON is an error.
 func Unmarshal(data []byte, out any) error {
 	out = methodless(out)
-	err := json.Unmarshal(data, out, strictFor(hasLongNumber(data)))
+	err := json.Unmarshal(data, out, surveyOf(data).strict())
 	if !meaning(err) {
 		return err
 	}
@@ -50,20 +50,20 @@ func Unmarshal(data []byte, out any) error {
 
 // UnmarshalExact decodes one JSON value of which every member has the right kind.
 func UnmarshalExact(data []byte, out any) error {
-	return named(json.Unmarshal(data, methodless(out), strictFor(hasLongNumber(data))))
+	return named(json.Unmarshal(data, methodless(out), surveyOf(data).strict()))
 }
 
 // UnmarshalCallers decodes into a value that this module knows nothing of. Every member must have
 // the right kind; names match in any case.
 func UnmarshalCallers(ctx context.Context, open func() io.Reader, out any) error {
-	options := json.JoinOptions(strictFor(isLong(open)), json.MatchCaseInsensitiveNames(true))
+	options := json.JoinOptions(numbersFor(surveyRead(open).long.found), json.MatchCaseInsensitiveNames(true))
 	return named(json.UnmarshalRead(&endingReader{ctx, open()}, methodless(out), options))
 }
 
 // UnmarshalRead is Unmarshal for a value that can be read twice. It ends with the context.
 func UnmarshalRead(ctx context.Context, open func() io.Reader, out any) error {
 	out = methodless(out)
-	err := json.UnmarshalRead(&endingReader{ctx, open()}, out, strictFor(isLong(open)))
+	err := json.UnmarshalRead(&endingReader{ctx, open()}, out, surveyRead(open).strict())
 	if !meaning(err) {
 		return err
 	}
@@ -84,13 +84,44 @@ func (r *endingReader) Read(p []byte) (int, error) {
 	return r.source.Read(p[:min(len(p), 64<<10)])
 }
 
-// meaning tells errors of meaning from errors of syntax.
+// survey is what one look at a text says about how to decode it: the usual way is the fastest.
+type survey struct {
+	long  digits
+	nulls nulls
+}
+
+func surveyOf(text []byte) *survey {
+	var s survey
+	_, _ = s.Write(text)
+	return &s
+}
+
+func surveyRead(open func() io.Reader) *survey {
+	var s survey
+	_, _ = io.Copy(&s, open()) // an error is met again by the decoder
+	return &s
+}
+
+func (s *survey) Write(part []byte) (int, error) {
+	_, _ = s.long.Write(part)
+	return s.nulls.Write(part)
+}
+
+// strict returns the options of the strict pass.
+func (s *survey) strict() json.Options {
+	if s.nulls.count > 0 {
+		return strictElements
+	}
+	return numbersFor(s.long.found)
+}
+
+// meaning tells errors of meaning, which a second pass may overcome, from errors of syntax.
 func meaning(err error) bool {
 	if err == nil { // which spares the variable below
 		return false
 	}
 	var semantic *json.SemanticError
-	return errors.As(err, &semantic)
+	return errors.As(err, &semantic) && !errors.Is(err, ErrNotAnObject)
 }
 
 // reset undoes what a pass that failed has left.

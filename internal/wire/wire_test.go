@@ -82,7 +82,7 @@ func TestDecodeError(t *testing.T) {
 		`{"error":{"message":"inside"}}`:                     {Message: "inside"},
 		`{"error":{"message":"inside"},"message":"outside"}`: {Message: "outside"},
 		`{"error":{"name":"ZodError","issues":[{"code":"c","path":["a",0],"message":"m"},7]}}`: {
-			Issues: []Issue{{Code: "c", Path: []any{"a", 0.0}, Message: "m"}, {}},
+			Issues: []Issue{{Code: "c", Path: []any{"a", 0.0}, Message: "m"}},
 		},
 		`{"details":{"a":1}}`: {Details: map[string]any{"a": 1.0}},
 		`[]`:                  {}, `<html>`: {}, ``: {}, `{"error":7}`: {},
