@@ -190,6 +190,8 @@ func (r *CustomAgentListResponse) problem() error {
 	return missingIn("agents", r.Agents, "id", func(a *CustomAgent) string { return a.ID })
 }
 
+func (*CustomAgentListResponse) listsLargeStructs() {}
+
 // CustomAgentVersionListResponse lists the versions of an agent.
 type CustomAgentVersionListResponse struct {
 	// Versions has all versions. The Hub promises no order.
@@ -201,6 +203,8 @@ type CustomAgentVersionListResponse struct {
 func (r *CustomAgentVersionListResponse) problem() error {
 	return missingIn("versions", r.Versions, "id", func(v *CustomAgentVersion) string { return v.ID })
 }
+
+func (*CustomAgentVersionListResponse) listsLargeStructs() {}
 
 // ListCustomAgents returns the agents the caller can see. Nil params list what the Hub lists by
 // default.

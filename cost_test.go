@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
 	"strings"
 	"testing"
 	"time"
@@ -170,5 +172,70 @@ func TestWaits_BoundAPollThatHangs(t *testing.T) {
 				assert.Greater(t, len(hub.looks), 2, "a look has a limit of its own")
 			})
 		})
+	}
+}
+
+// TestMethods_PeakOfLists: the worst that is still decoded stays within 20 times its size and 64 MB. Blanks between
+// the elements make it pass. The lists and elements are those that came out worst of 20 lists with 15 elements.
+func TestMethods_PeakOfLists(t *testing.T) {
+	const size = 8 << 20
+	sessions := func(ctx context.Context, c *coder.Client) error { _, err := c.ListSessions(ctx, nil); return err }
+	session := func(ctx context.Context, c *coder.Client) error { _, err := c.GetSession(ctx, "x"); return err }
+	for name, test := range map[string]struct {
+		format, element string
+		length          int
+		call            func(ctx context.Context, c *coder.Client) error
+	}{
+		"sessions":     {`{"sessions":{"websocket":[%s],"sandbox":[]},"total":1}`, `{"a":0}`, 77, sessions},
+		"entries": {`{"sessionId":"x","entries":[%s]}`, `{"":[]}`, 44, func(ctx context.Context, c *coder.Client) error {
+			_, err := c.GetReplay(ctx, "x", nil)
+			return err
+		}},
+		"free JSON": {`{"sessionId":"x","metadata":{"a":[%s]}}`, `""`, 3, session},
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer debug.SetGCPercent(debug.SetGCPercent(50)) // it is not about how far the collector lags behind
+			element := "," + test.element + strings.Repeat(" ", test.length-1-len(test.element))
+			body := fmt.Sprintf(test.format, strings.Repeat(element, size/test.length)[1:])
+			c := newClient(t, coder.WithURL("http://hub.invalid"), coder.WithHTTPClient(&http.Client{Transport: tripper(func(r *http.Request) (*http.Response, error) {
+				return &http.Response{
+					StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Request: r,
+					Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)),
+				}, nil
+			})}))
+			var err error
+			peak := peakHeap(func() { err = test.call(t.Context(), c) })
+			require.NotErrorIs(t, err, coder.ErrResponseTooLarge, "it is decoded")
+			assert.Less(t, peak, uint64(20*len(body)+64<<20))
+			assert.Greater(t, peak, uint64(2*len(body)), "the measurement sees it")
+		})
+	}
+}
+
+// peakHeap returns by how much the heap grows, at most, while f runs.
+func peakHeap(f func()) uint64 {
+	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	read := func() uint64 {
+		metrics.Read(heap)
+		return heap[0].Value.Uint64()
+	}
+	runtime.GC()
+	runtime.GC() // what was only swept lazily is gone
+	before := read()
+	peak := before
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	sample := time.NewTicker(time.Millisecond)
+	defer sample.Stop()
+	for {
+		select {
+		case <-done:
+			return max(peak, read()) - before
+		case <-sample.C:
+			peak = max(peak, read())
+		}
 	}
 }

@@ -172,7 +172,8 @@ func (a *response) otherSession(id string) error {
 }
 
 func (a *response) decodeInto(out any) error {
-	if err := a.checkCost(); err != nil {
+	_, large := out.(interface{ listsLargeStructs() })
+	if err := a.checkCost(large); err != nil {
 		return err
 	}
 	body, whole := a.outcome.Body.Bytes()
@@ -223,12 +224,14 @@ func notAnObject(err error) string {
 	return fmt.Sprintf("%q is not an object", name.String())
 }
 
-// checkCost refuses a body that would take too much memory decoded.
-func (a *response) checkCost() error {
+// checkCost refuses a body that would take too much memory decoded. Responses that are lists of large structs
+// have a method listsLargeStructs.
+func (a *response) checkCost(large bool) error {
 	body, whole := a.outcome.Body.Bytes()
-	err := wire.CheckCost(body)
+	cost := wire.Cost{Large: large}
+	err := cost.Of(body)
 	if !whole {
-		var cost wire.Cost
+		cost = wire.Cost{Large: large}
 		_, _ = io.Copy(&cost, a.outcome.Body.Reader()) // neither of them fails
 		err = cost.Check()
 	}
@@ -294,7 +297,7 @@ func (a *response) decodeRaw(out any) error {
 	if body, whole := a.outcome.Body.Bytes(); whole && string(bytes.TrimSpace(body)) == "null" {
 		return a.unusable("it is null", nil)
 	}
-	if err := a.checkCost(); err != nil {
+	if err := a.checkCost(false); err != nil {
 		return err
 	}
 	err := wire.UnmarshalCallers(a.ctx, a.outcome.Body.Reader, out)

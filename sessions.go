@@ -279,6 +279,8 @@ func (p *sessionPage) problem() error {
 		func(s *SessionListItem) string { return s.SessionID })
 }
 
+func (*sessionPage) listsLargeStructs() {}
+
 // GetSession returns a session. An unknown id is an error that matches [ErrSessionNotFound].
 //
 // GET /hub/session/{sessionId}

@@ -165,6 +165,8 @@ func (r *WorkspaceListResponse) problem() error {
 	return missingIn("workspaces", r.Workspaces, "id", func(w *WorkspaceDetail) string { return w.ID })
 }
 
+func (*WorkspaceListResponse) listsLargeStructs() {}
+
 // WorkspaceDependencyValidationResponse says which packages can be installed.
 type WorkspaceDependencyValidationResponse struct {
 	// Valid has the packages that can be installed, as they were given; Invalid the others.

@@ -10,8 +10,12 @@ var ErrOutOfProportion = errors.New("it would take too much memory to decode: it
 
 // Estimates of what a text costs decoded, in bytes. An object becomes a struct or a map whatever is in it,
 // so that lists of "{}" cost hundreds of times their size.
+//
+// Measured with the worst lists that pass: at most 20 times the size and 64 MB at the peak, with the garbage of
+// growing lists.
 const (
 	costOfObject  = 600
+	costOfLarge   = 1100 // where the list is one of structs of more than 300 bytes, and short JSON makes many
 	costOfElement = 40
 	// A text may cost so many times its size, and so much more. Answers of Hubs reach 13 times.
 	mostFactor = 16
@@ -20,6 +24,7 @@ const (
 
 // Cost adds up what a text costs. The zero Cost is that of nothing.
 type Cost struct {
+	Large                   bool // the text is a list of large structs, each of which has much JSON in a true answer
 	size, objects, elements int
 	nulls                   nulls // an object may be made of each
 }
@@ -35,7 +40,11 @@ func (c *Cost) Write(part []byte) (int, error) {
 
 // Check returns ErrOutOfProportion for a text that must not be decoded.
 func (c *Cost) Check() error {
-	if c.size+costOfObject*(c.objects+c.nulls.count)+costOfElement*c.elements > mostFactor*c.size+mostBeyond {
+	object := costOfObject
+	if c.Large {
+		object = costOfLarge
+	}
+	if c.size+object*(c.objects+c.nulls.count)+costOfElement*c.elements > mostFactor*c.size+mostBeyond {
 		return ErrOutOfProportion
 	}
 	return nil
@@ -43,10 +52,14 @@ func (c *Cost) Check() error {
 
 // CheckCost returns ErrOutOfProportion for a text that must not be decoded.
 func CheckCost(text []byte) error {
-	if len(text) < mostBeyond/(costOfObject+costOfElement) { // whatever it is made of
+	return new(Cost).Of(text)
+}
+
+// Of returns ErrOutOfProportion for a text that must not be decoded.
+func (c *Cost) Of(text []byte) error {
+	if len(text) < mostBeyond/(costOfLarge+costOfElement) { // whatever it is made of
 		return nil
 	}
-	var c Cost
 	_, _ = c.Write(text)
 	return c.Check()
 }
