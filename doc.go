@@ -88,10 +88,13 @@
 // about what does: an answer that is not JSON, or lacks what identifies the thing, is an error,
 // never a zero value.
 //
-// In free JSON, such as metadata and the arguments of tools, a number is a float64. A whole number that a
-// float64 cannot hold, such as an id of 64 bits, is a [json.Number] with all its digits, and so is a number
-// beyond its range. A json.Number in a request is sent as the number it is; one that is none is a
-// ValidationError.
+// Free JSON is what is in an any or a map[string]any: metadata, arguments and parameters of tools, details of
+// errors. A number is a float64 there, unless that would change it. A whole number that a float64 does not
+// hold, such as 9007199254740993, or would be written with other digits, such as 9223372036854775808, is a
+// [encoding/json.Number] with its digits; so is a number beyond the range of a float64, such as 1e400. A
+// json.Number in a request is sent to the last digit; one that is no number is a ValidationError. A float64
+// is sent in the shortest form that is read as the same float64: beyond 2^53 take int64 or json.Number for
+// what has to be exact.
 //
 // # JSON
 //

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -130,7 +131,11 @@ func unencodable(op string, err error) *ValidationError {
 		pointer, v.Reason = syntactic.JSONPointer, "is not valid UTF-8 or not valid JSON"
 	case errors.As(err, &semantic):
 		pointer = semantic.JSONPointer
-		if semantic.GoType != nil {
+		switch semantic.GoType {
+		case nil:
+		case reflect.TypeFor[json.Number]():
+			v.Reason = "is a json.Number that is not a number"
+		default:
 			v.Reason = "has no JSON form (" + semantic.GoType.String() + ")"
 		}
 	}

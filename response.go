@@ -228,10 +228,9 @@ func notAnObject(err error) string {
 // have a method listsLargeStructs.
 func (a *response) checkCost(large bool) error {
 	body, whole := a.outcome.Body.Bytes()
-	cost := wire.Cost{Large: large}
-	err := cost.Of(body)
+	err := (&wire.Cost{Large: large}).Of(body)
 	if !whole {
-		cost = wire.Cost{Large: large}
+		cost := wire.Cost{Large: large}
 		_, _ = io.Copy(&cost, a.outcome.Body.Reader()) // neither of them fails
 		err = cost.Check()
 	}

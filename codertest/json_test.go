@@ -1,6 +1,7 @@
 package codertest_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +75,23 @@ func TestRequestsThatAreNestedTooDeeply(t *testing.T) {
 	assert.Equal(t, "The request body is nested too deeply", body["message"])
 	f.create(`{"task":"x","repo":` + nested(9_899) + `}`)
 	f.goesOn(id)
+}
+
+// TestNumbersAreNumbers: a json.Number of a test is one on every version of Go, and numbers keep their digits.
+func TestNumbersAreNumbers(t *testing.T) {
+	f := start(t)
+	id := f.create(`{"task":"x","metadata":{"n":9007199254740993}}`)
+	value := map[string]any{"n": json.Number("9007199254740993")}
+	f.Session(id).Set("usage", value)
+	f.Session(id).Emit(codertest.Event{Event: "turn_end", Payload: value})
+	f.Session(id).AddReplayEntries(codertest.ReplayEntry{Type: "turn", Members: map[string]any{"v": value}})
+	f.Session(id).AddParticipant(codertest.Participant{Metadata: value})
+	for path, member := range map[string]string{"": "usage", "?": "metadata", "/events/history": "payload", "/replay": "v", "/participants": "metadata"} {
+		r, err := f.try("GET", "/hub/session/"+id+path, "")
+		require.NoError(t, err)
+		assert.Contains(t, string(r.body), `"`+member+`":{"n":9007199254740993}`)
+	}
+	assert.Panics(t, func() { f.Session(id).Set("usage", json.Number("x")) })
 }
 
 func TestPanicsLeaveTheHubAlone(t *testing.T) {

@@ -3,6 +3,7 @@
 package parity
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -308,6 +309,14 @@ func TestDifferencesInAnswers(t *testing.T) {
 		assert.Equal(t, 2.5, there.result.(object)["totalCount"])
 		require.NoError(t, here.err)
 		assert.Equal(t, 0.0, here.result.(object)["totalCount"])
+	})
+	differ(t, "digits-of-whole-numbers", func(t *testing.T) {
+		body := strings.TrimSuffix(minimalAnswer("GetSession").body, "}") + `,"metadata":{"id":9007199254740993}}`
+		there, here := scenario{method: "GetSession", args: []any{"s"}, answers: []answer{ok(body)}}.play(t)
+		require.NoError(t, there.err)
+		assert.Equal(t, object{"id": 9007199254740992.0}, there.result.(object)["metadata"])
+		require.NoError(t, here.err)
+		assert.Equal(t, map[string]any{"id": json.Number("9007199254740993")}, here.value.(*coder.Session).Metadata)
 	})
 	differ(t, "half-characters", func(t *testing.T) {
 		body := `{"sessionId":"s","status":"\ud83d"}`

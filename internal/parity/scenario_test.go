@@ -71,6 +71,7 @@ type outcome struct {
 	requests []recorded
 	result   any // a tree, or missing
 	err      error
+	value    any // what Go returned
 }
 
 // play makes a call with both clients, one after the other.
@@ -106,7 +107,7 @@ func (s scenario) playOriginal(t *testing.T, m *method) outcome {
 	}
 	result, err2 := tree(text)
 	require.NoError(t, err2)
-	return outcome{server.requests(), result, err}
+	return outcome{server.requests(), result, err, nil}
 }
 
 func (s scenario) playGo(t *testing.T, m *method) outcome {
@@ -125,10 +126,10 @@ func (s scenario) playGo(t *testing.T, m *method) outcome {
 	server.load(s.answers...)
 	client, err := coder.NewClient(opts...)
 	if err != nil {
-		return outcome{nil, missing{}, err}
+		return outcome{nil, missing{}, err, nil}
 	}
 	value, err := m.try(t, client, s.args)
-	return outcome{server.requests(), treeOf(t, value), err}
+	return outcome{server.requests(), treeOf(t, value), err, value}
 }
 
 // try calls the method. Arguments that do not fit its Go types are an error like any other.

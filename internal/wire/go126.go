@@ -29,19 +29,37 @@ var (
 	// legacy are the rules of encoding/json. The errors are those of v2, which meaning understands.
 	legacy = json.JoinOptions(jsonv1.DefaultOptionsV1(), jsonv1.ReportErrorsWithLegacySemantics(false))
 	// legacyOutput leaves it to encoding/json to escape HTML: only it knows what its caller wants.
-	legacyOutput   = json.JoinOptions(legacy, jsontext.EscapeForHTML(false), writesNumbers)
+	legacyOutput   = json.JoinOptions(legacy, jsontext.EscapeForHTML(false), WritesNumbers)
 	legacyTolerant = json.JoinOptions(legacy, json.WithUnmarshalers(json.UnmarshalFromFunc(skipMismatch)))
 )
 
-// writesNumbers writes a json.Number as the number that it is. Before Go 1.27 the module of v2 knows only that it
-// is a string.
-var writesNumbers = json.WithMarshalers(json.MarshalToFunc(func(enc *jsontext.Encoder, n v1.Number) error {
-	number := jsontext.Value(cmp.Or(n, "0")) // "" is 0, as in encoding/json
-	if number.Kind() != jsontext.KindNumber || !isDigit(number[len(number)-1]) {
-		return fmt.Errorf("json: %q is not a number", string(n))
+// Before Go 1.27 the module of v2 knows a json.Number of encoding/json only as a string.
+var (
+	// WritesNumbers writes it as the number that it is.
+	WritesNumbers = json.WithMarshalers(json.MarshalToFunc(writeNumber))
+	readsNumbers  = json.UnmarshalFromFunc(readNumber)
+)
+
+func writeNumber(enc *jsontext.Encoder, n v1.Number) error {
+	number := jsontext.Value(cmp.Or(n, "0")) // as encoding/json does
+	first, last := number[0], number[len(number)-1]
+	if first != '-' && !isDigit(first) || !isDigit(last) || !number.IsValid() { // blanks around it would be valid
+		return fmt.Errorf("cannot parse %q as JSON number", string(n))
+	}
+	if kind, length := enc.StackIndex(enc.StackDepth()); kind == jsontext.KindBeginObject && length%2 == 0 {
+		return enc.WriteToken(jsontext.String(string(number))) // a name
 	}
 	return enc.WriteValue(number)
-}))
+}
+
+func readNumber(dec *jsontext.Decoder, n *v1.Number) error {
+	if dec.PeekKind() != jsontext.KindNumber {
+		return errors.ErrUnsupported
+	}
+	raw, err := dec.ReadValue()
+	*n = v1.Number(raw)
+	return err
+}
 
 // errMethods is returned instead of calling the same method without end.
 var errMethods = errors.New("a nil pointer, or a type that has fields that are not exported")

@@ -7,8 +7,11 @@ import "github.com/go-json-experiment/json"
 // From Go 1.27 on encoding/json knows the tag option embed: the types with an Extra have no JSON
 // methods that the Hub's JSON would have to be kept from.
 
-// writesNumbers does nothing: a json.Number is written as a number.
-var writesNumbers json.Options
+// WritesNumbers and readsNumbers change nothing: a json.Number is a number.
+var (
+	WritesNumbers json.Options
+	readsNumbers  *json.Unmarshalers
+)
 
 func methodless(v any) any { return v }
 

@@ -3,22 +3,23 @@ package wire
 import (
 	v1 "encoding/json"
 	"errors"
+	"reflect"
 	"strconv"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// In free JSON (any, and what is in a map[string]any) a number becomes a float64, as usual. What a float64
-// cannot hold becomes a json.Number with all its digits: a whole number, such as an id of 64 bits, and a number
-// beyond its range. The decoder is slower for that, so it is done only for texts that have such a number:
+// In free JSON (any, and what is in a map[string]any) a number becomes a float64, as usual, unless that would
+// lose something: a whole number that a float64 does not hold, or would not be written as again, and a number
+// beyond its range become a json.Number with all digits. The decoder is slower for that, so it is done only for texts that have such a number:
 // digits finds the first kind, and the second fails in the strict pass.
 
 // longNumber is the number of digits from which on a whole number may not fit into a float64.
 const longNumber = 16
 
 var (
-	keepsNumbers = json.UnmarshalFromFunc(keepNumber)
+	keepsNumbers = json.JoinUnmarshalers(json.UnmarshalFromFunc(keepNumber), readsNumbers)
 	strictLong   = json.JoinOptions(Accepted, json.WithUnmarshalers(keepsNumbers))
 )
 
@@ -31,15 +32,14 @@ func numbersFor(long bool) json.Options {
 }
 
 func keepNumber(dec *jsontext.Decoder, v *any) error {
-	if dec.PeekKind() != jsontext.KindNumber {
+	if dec.PeekKind() != jsontext.KindNumber || reflect.ValueOf(*v).Kind() == reflect.Pointer {
 		return errors.ErrUnsupported
 	}
 	raw, err := dec.ReadValue()
 	if err != nil {
 		return err
 	}
-	f, err := strconv.ParseFloat(string(raw), 64)
-	if err == nil && (!isWhole(raw) || strconv.FormatFloat(f, 'f', 0, 64) == string(raw)) {
+	if f, err := strconv.ParseFloat(string(raw), 64); err == nil && (!isWhole(raw) || keepsDigits(f, raw)) {
 		*v = f
 	} else {
 		*v = v1.Number(raw)
@@ -56,6 +56,12 @@ func isWhole(number []byte) bool {
 		}
 	}
 	return len(number) >= longNumber
+}
+
+// keepsDigits reports whether f is this whole number, and is written as it. Packages for JSON write a float64 in
+// the shortest form that is read as the same float64: 2^63, which it holds, as 9223372036854776000.
+func keepsDigits(f float64, whole []byte) bool {
+	return strconv.FormatFloat(f, 'f', 0, 64) == string(whole) && strconv.FormatFloat(f, 'f', -1, 64) == string(whole)
 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }

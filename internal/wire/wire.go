@@ -27,7 +27,7 @@ var (
 	tolerant = json.JoinOptions(Accepted, json.WithUnmarshalers(
 		json.JoinUnmarshalers(checksElements, keepsNumbers, json.UnmarshalFromFunc(skipMismatch))))
 	// produced are the options of request bodies: the same value gives the same bytes.
-	produced = json.JoinOptions(json.Deterministic(true), writesNumbers)
+	produced = json.JoinOptions(json.Deterministic(true), WritesNumbers)
 )
 
 // Marshal encodes a request body.
@@ -50,14 +50,25 @@ func Unmarshal(data []byte, out any) error {
 
 // UnmarshalExact decodes one JSON value of which every member has the right kind.
 func UnmarshalExact(data []byte, out any) error {
-	return named(json.Unmarshal(data, methodless(out), surveyOf(data).strict()))
+	out = methodless(out)
+	err := json.Unmarshal(data, out, surveyOf(data).strict())
+	if meaning(err) && json.Unmarshal(data, out, strictLong) == nil { // a number beyond the range
+		return nil
+	}
+	return named(err)
 }
 
 // UnmarshalCallers decodes into a value that this module knows nothing of. Every member must have
 // the right kind; names match in any case.
 func UnmarshalCallers(ctx context.Context, open func() io.Reader, out any) error {
-	options := json.JoinOptions(numbersFor(surveyRead(open).long.found), json.MatchCaseInsensitiveNames(true))
-	return named(json.UnmarshalRead(&endingReader{ctx, open()}, methodless(out), options))
+	out = methodless(out)
+	anyCase := json.MatchCaseInsensitiveNames(true)
+	long := surveyRead(open).long.found
+	err := json.UnmarshalRead(&endingReader{ctx, open()}, out, numbersFor(long), anyCase)
+	if !long && meaning(err) { // perhaps because of a number beyond the range
+		err = json.UnmarshalRead(&endingReader{ctx, open()}, out, strictLong, anyCase)
+	}
+	return named(err)
 }
 
 // UnmarshalRead is Unmarshal for a value that can be read twice. It ends with the context.
@@ -153,7 +164,7 @@ func skipMismatch(dec *jsontext.Decoder, v any) error {
 	if err != nil {
 		return err
 	}
-	if json.Unmarshal(raw, v, Accepted) != nil && !setWhole(raw, v) {
+	if json.Unmarshal(raw, v, strictLong) != nil && !setWhole(raw, v) {
 		reset(v)
 	}
 	return nil

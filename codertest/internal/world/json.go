@@ -6,14 +6,17 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/agentuity/coder-go/internal/wire"
 )
 
 // wireFormat reads what any client may send. It writes the same value in the
-// same bytes every time, and a nil slice as [].
+// same bytes every time, a nil slice as [], and a json.Number as a number.
 var wireFormat = json.JoinOptions(
 	json.Deterministic(true),
 	jsontext.AllowDuplicateNames(true),
 	jsontext.AllowInvalidUTF8(true),
+	wire.WritesNumbers,
 )
 
 // Encode returns the JSON of a value. It panics if there is none: the Hub's own
