@@ -268,10 +268,26 @@ type SandboxSessionListItem struct {
 // sessionPage is a list of sessions as it is on the wire.
 type sessionPage struct {
 	Sessions struct {
-		WebSocket []SessionListItem        `json:"websocket"`
-		Sandbox   []SandboxSessionListItem `json:"sandbox"`
+		WebSocket []SessionListItem `json:"websocket"`
+		Sandbox   sandboxSessions   `json:"sandbox"`
 	} `json:"sessions"`
 	Total int `json:"total"`
+}
+
+// sandboxSessions are the sandboxes of a list. The original takes anything for an element: what is no object is
+// passed over.
+type sandboxSessions []SandboxSessionListItem
+
+func (s *sandboxSessions) UnmarshalJSON(data []byte) error {
+	var elements []json.RawMessage
+	err := wire.Unmarshal(data, &elements)
+	for _, raw := range elements {
+		var item SandboxSessionListItem
+		if raw[0] == '{' && wire.Unmarshal(raw, &item) == nil {
+			*s = append(*s, item)
+		}
+	}
+	return err
 }
 
 func (p *sessionPage) problem() error {

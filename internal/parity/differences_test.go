@@ -310,6 +310,17 @@ func TestDifferencesInAnswers(t *testing.T) {
 		require.NoError(t, here.err)
 		assert.Equal(t, 0.0, here.result.(object)["totalCount"])
 	})
+	differ(t, "elements-that-are-no-objects", func(t *testing.T) {
+		for _, element := range []string{"7", "null", `"x"`, "[]"} {
+			body := `{"sessionId":"s","skills":[` + element + `]}`
+			there, here := scenario{method: "UpdateSession", args: []any{"s", object{}}, answers: []answer{ok(body)}}.play(t)
+			require.NoError(t, there.err)
+			assert.Len(t, there.result.(object)["skills"], 1)
+			var bad *coder.ResponseError
+			require.ErrorAs(t, here.err, &bad)
+			assert.Contains(t, bad.Reason, "skills[0]")
+		}
+	})
 	differ(t, "digits-of-whole-numbers", func(t *testing.T) {
 		body := strings.TrimSuffix(minimalAnswer("GetSession").body, "}") + `,"metadata":{"id":9007199254740993}}`
 		there, here := scenario{method: "GetSession", args: []any{"s"}, answers: []answer{ok(body)}}.play(t)

@@ -93,6 +93,12 @@ func (g *generator) value(s shape, name string) any {
 	case "boolean":
 		return g.IntN(2) == 0
 	case "unknown", "any":
+		if name == "skills" { // see the difference elements-that-are-no-objects
+			return object{"skillId": g.string("skillId"), "repo": g.string("repo")}
+		}
+		if name == "sandbox" && g.IntN(2) == 0 {
+			return object{"sessionId": g.string("sessionId"), "sandboxId": g.text(), "status": g.text(), "wsConnected": g.IntN(2) == 0}
+		}
 		return g.anything(3)
 	}
 	panic("no value of a shape " + s.Type)
