@@ -3,6 +3,7 @@
 package parity
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -102,10 +103,21 @@ func (c *comparison) failure(there *originalError, here error, s scenario) {
 	}
 }
 
+// rounded returns free JSON as the original has it: see the difference digits-of-whole-numbers.
+func rounded(v any) (out any) {
+	text, err := json.Marshal(v)
+	if err != nil || json.Unmarshal(text, &out) != nil {
+		return v
+	}
+	return out
+}
+
 func issuesOf(e *coder.APIError) []issue {
 	var out []issue
 	for _, i := range e.Issues {
-		out = append(out, issue(i))
+		found := issue(i)
+		found.Input = rounded(i.Input)
+		out = append(out, found)
 	}
 	return out
 }
