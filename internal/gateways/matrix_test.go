@@ -26,10 +26,11 @@ import (
 // property is a column of the matrix: a test, which returns what to write into the cell.
 type property struct {
 	name string
-	test func(t *testing.T, g *gateway) string
+	test func(t testing.TB, g *gateway) string
 }
 
 var properties = []property{
+	{"HTTP/2", speaksHTTP2},
 	{"one create", createsArriveOnce},
 	{"done, not said", createsAreNotRepeated},
 	{"GOAWAY", createsSurviveGoAway},
@@ -42,13 +43,12 @@ var properties = []property{
 	{"fresh", answersAreFresh},
 }
 
-const (
-	yes  = "yes"
-	none = "-" // the gateway has no such thing
-)
+const yes = "yes"
 
+// TestMatrix fails where a property does not hold, and where docs/gateways.md says something else.
 func TestMatrix(t *testing.T) {
-	for _, g := range gateways {
+	documented := documentedMatrix(t)
+	for _, g := range selected {
 		t.Run(g.name, func(t *testing.T) {
 			t.Parallel()
 			for _, p := range properties {
@@ -60,7 +60,13 @@ func TestMatrix(t *testing.T) {
 						}
 						results.set(g, p, cell)
 					}()
-					cell = p.test(t, g)
+					if limit, found := g.cannot[p.name]; found {
+						limit.prove(t, g)
+						cell = "not possible: " + limit.reason
+					} else {
+						cell = p.test(t, g)
+					}
+					assert.Equal(t, documented[g.row()][p.name], cell, "docs/gateways.md says so")
 				})
 			}
 		})
@@ -96,8 +102,8 @@ func (m *matrix) table() string {
 	}
 	row(head)
 	row(rule)
-	for _, g := range gateways {
-		cells := []string{g.name + " " + g.version}
+	for _, g := range selected {
+		cells := []string{g.row()}
 		for _, p := range properties {
 			cells = append(cells, m.cells[g.name+"/"+p.name])
 		}
@@ -107,10 +113,18 @@ func (m *matrix) table() string {
 	return text.String()
 }
 
+// speaksHTTP2: with the transport that a program has by default.
+func speaksHTTP2(t testing.TB, g *gateway) string {
+	r := newRig(t, g, recommended)
+	assert.Equal(t, "h2", r.secure().protocol)
+	r.session(t, r.secure()) // which asserts what is spoken
+	return yes
+}
+
 // outage is how long a Hub is away that restarts.
 const outage = 5 * time.Second
 
-func readsSurviveARestart(t *testing.T, g *gateway) string {
+func readsSurviveARestart(t testing.TB, g *gateway) string {
 	r := newRig(t, g, recommended)
 	id := r.session(t, r.secure())
 	r.backend.stop()
@@ -136,7 +150,7 @@ func readsSurviveARestart(t *testing.T, g *gateway) string {
 
 func errOf[T any](_ T, err error) error { return err }
 
-func idsArriveAsTheyWere(t *testing.T, g *gateway) string {
+func idsArriveAsTheyWere(t testing.TB, g *gateway) string {
 	for _, v := range []variant{recommended, bare} {
 		r := newRig(t, g, v)
 		for _, f := range r.fronts {
@@ -181,7 +195,7 @@ func idsArriveAsTheyWere(t *testing.T, g *gateway) string {
 }
 
 // victim is a session that nobody may reach by another id than its own. It is made without the gateway.
-func (r *rig) victim(t *testing.T) string {
+func (r *rig) victim(t testing.TB) string {
 	t.Helper()
 	client, err := r.hub.NewClient()
 	require.NoError(t, err)
@@ -193,7 +207,7 @@ func (r *rig) victim(t *testing.T) string {
 // quiet is a silence that is longer than the gateways wait for an answer.
 const quiet = 4 * time.Second
 
-func eventsArriveAtOnce(t *testing.T, g *gateway) string {
+func eventsArriveAtOnce(t testing.TB, g *gateway) string {
 	r := newRig(t, g, recommended)
 	var wait sync.WaitGroup
 	slowest := make([]time.Duration, len(r.fronts))
@@ -209,7 +223,7 @@ func eventsArriveAtOnce(t *testing.T, g *gateway) string {
 }
 
 // followEvents emits an event, is quiet, and emits another. It returns how long the slower of them took.
-func followEvents(t *testing.T, f front, session *codertest.SessionControl) (slowest time.Duration) {
+func followEvents(t testing.TB, f front, session *codertest.SessionControl) (slowest time.Duration) {
 	options := &coder.StreamEventsOptions{Subscribe: []string{"turn"}, MaxReconnectAttempts: -1}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -239,10 +253,7 @@ func followEvents(t *testing.T, f front, session *codertest.SessionControl) (slo
 	return slowest
 }
 
-func socketsLive(t *testing.T, g *gateway) string {
-	if !g.webSockets {
-		return none
-	}
+func socketsLive(t testing.TB, g *gateway) string {
 	r := newRig(t, g, recommended)
 	var wait sync.WaitGroup
 	for _, f := range r.fronts {
@@ -255,7 +266,7 @@ func socketsLive(t *testing.T, g *gateway) string {
 }
 
 // talk prompts, is quiet, and prompts again. Only the gateway's rules, and no pings, keep the socket.
-func talk(t *testing.T, f front, id string) {
+func talk(t testing.TB, f front, id string) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	conn, err := f.client.Connect(ctx, id, &coder.HubConnectOptions{
@@ -286,7 +297,7 @@ const (
 	largeAnswer  = 20 << 20
 )
 
-func largeBodiesPass(t *testing.T, g *gateway) string {
+func largeBodiesPass(t testing.TB, g *gateway) string {
 	r := newRig(t, g, recommended)
 	request := coder.CreateSessionRequest{Task: strings.Repeat("x", largeRequest)}
 	for _, f := range r.fronts {
@@ -322,7 +333,7 @@ func largeBodiesPass(t *testing.T, g *gateway) string {
 	return yes
 }
 
-func answersAreFresh(t *testing.T, g *gateway) string {
+func answersAreFresh(t testing.TB, g *gateway) string {
 	r := newRig(t, g, recommended)
 	for _, f := range r.fronts {
 		id := r.session(t, f)
