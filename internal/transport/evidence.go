@@ -111,19 +111,16 @@ func (c *call) noEffect(err error) Failure {
 const (
 	cannotRetry = "http2: Transport: cannot retry err ["
 	wasGoAway   = cannotRetry + "http2: Transport received Server's graceful shutdown GOAWAY]"
-	wasReset    = cannotRetry + "stream error: stream ID "
-	wasRefused  = "; REFUSED_STREAM"
 	firstStream = "http2: Transport received GOAWAY from server ErrCode:"
 )
 
 // unprocessed looks for the error of a stream that the peer says it did not process: one above the last
-// stream of a GOAWAY, or one reset with REFUSED_STREAM (RFC 9113, 6.8 and 8.7).
+// stream of a GOAWAY (RFC 9113, 6.8). REFUSED_STREAM should say the same (8.7), and does not: HAProxy resets
+// with it every stream that it has no answer for, also one whose request the server behind it has read.
 func unprocessed(err error) Failure {
 	for ; err != nil; err = errors.Unwrap(err) {
 		switch text := err.Error(); {
 		case strings.HasPrefix(text, wasGoAway):
-			return NeverSent
-		case strings.HasPrefix(text, wasReset) && strings.Contains(text, wasRefused):
 			return NeverSent
 		case strings.HasPrefix(text, firstStream): // a peer that refuses a new connection may refuse the next
 			return Unprocessed

@@ -124,11 +124,12 @@ func TestWhatThePeerDidNotProcess(t *testing.T) {
 		repeats bool
 	}{
 		"GOAWAY below the stream": {func(c *rawConn, _ uint32) bool { c.goAway(0, noError, ""); return true }, true},
-		"REFUSED_STREAM":          {func(c *rawConn, s uint32) bool { c.reset(s, refusedStream); return true }, true},
 		"GOAWAY with an error, on the first stream": {
 			func(c *rawConn, _ uint32) bool { c.goAway(0, enhanceYourCalm, "too_many_pings"); return true }, true,
 		},
 
+		// HAProxy says so also when the Hub has read the request and closed without an answer.
+		"REFUSED_STREAM": {func(c *rawConn, s uint32) bool { c.reset(s, refusedStream); return true }, false},
 		"PROTOCOL_ERROR": {func(c *rawConn, s uint32) bool { c.reset(s, protocolError); return true }, false},
 		"INTERNAL_ERROR": {func(c *rawConn, s uint32) bool { c.reset(s, internalError); return true }, false},
 		"GOAWAY above the stream, then the end": {
