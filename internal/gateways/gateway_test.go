@@ -22,7 +22,7 @@ import (
 )
 
 // gateways are the gateways there are.
-var gateways = []*gateway{nginx}
+var gateways = []*gateway{nginx, haproxy}
 
 // gateway is a product: what it is, and what it can.
 type gateway struct {
@@ -30,6 +30,7 @@ type gateway struct {
 	version      string // that is installed
 	http2        bool   // it has a secure port, which speaks HTTP/2
 	limitsBodies bool   // unless told otherwise
+	closesIdle   bool   // the variant goAway ends HTTP/2 connections when they are idle, and no others
 	start        func(t testing.TB, s site) *process
 	// reload makes it read its configuration again.
 	reload func(t testing.TB, p *process, s site)
@@ -56,7 +57,7 @@ type variant string
 const (
 	recommended variant = ""
 	bare        variant = "bare"   // what one has who has read nothing
-	goAway      variant = "goaway" // HTTP/2 connections end after a few requests
+	goAway      variant = "goaway" // HTTP/2 connections end all the time
 )
 
 // site is where one process of a gateway lives.

@@ -21,6 +21,7 @@ type product struct {
 // tag, so that every run of the tests compares the documentation with them.
 var products = []product{
 	{name: "nginx", pkg: "nginx", release: "1.22", config: "nginx.conf"},
+	{name: "haproxy", pkg: "haproxy", release: "2.6", config: "haproxy.conf"},
 }
 
 // productOf returns the product of that name. A name that is not in the list is a mistake in this package.
