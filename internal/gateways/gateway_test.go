@@ -22,16 +22,17 @@ import (
 )
 
 // gateways are the gateways there are.
-var gateways = []*gateway{nginx, haproxy}
+var gateways = []*gateway{nginx, haproxy, varnish}
 
 // gateway is a product: what it is, and what it can.
 type gateway struct {
 	product
-	version      string // that is installed
-	http2        bool   // it has a secure port, which speaks HTTP/2
-	limitsBodies bool   // unless told otherwise
-	closesIdle   bool   // the variant goAway ends HTTP/2 connections when they are idle, and no others
-	start        func(t testing.TB, s site) *process
+	version       string // that is installed
+	http2         bool   // it has a secure port, which speaks HTTP/2
+	limitsBodies  bool   // unless told otherwise
+	sharesAnswers bool   // the variant bare keeps an answer for others, with other keys
+	closesIdle    bool   // the variant goAway ends HTTP/2 connections when they are idle, and no others
+	start         func(t testing.TB, s site) *process
 	// reload makes it read its configuration again.
 	reload func(t testing.TB, p *process, s site)
 	// cannot has the columns that no configuration makes a yes, by their names.
@@ -79,9 +80,9 @@ func (s site) addresses() []string {
 func (s site) write(t testing.TB, name, config string, more ...string) string {
 	t.Helper()
 	config = strings.NewReplacer(more...).Replace(config)
-	_, port, _ := strings.Cut(s.backend, ":")
+	host, port, _ := strings.Cut(s.backend, ":")
 	config = strings.NewReplacer("{folder}", s.folder, "{plain}", s.plain, "{secure}", s.secure,
-		"{backend}", s.backend, "{backend port}", port, "{certificate}", certificate).Replace(config)
+		"{backend}", s.backend, "{backend host}", host, "{backend port}", port, "{certificate}", certificate).Replace(config)
 	file := filepath.Join(s.folder, name)
 	require.NoError(t, os.WriteFile(file, []byte(config), 0o600))
 	return file

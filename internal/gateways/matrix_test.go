@@ -345,5 +345,24 @@ func answersAreFresh(t testing.TB, g *gateway) string {
 		}
 		assert.Equal(t, []string{"creating", "provisioning", "active"}, seen, f.protocol)
 	}
+	if g.sharesAnswers {
+		answersAreShared(t, g)
+	}
 	return yes
+}
+
+// answersAreShared: what no client can mend. The Hub refuses the key of a stranger, and is not asked.
+func answersAreShared(t testing.TB, g *gateway) {
+	r := newRig(t, g, bare)
+	id := r.session(t, r.fronts[0])
+	_, err := r.fronts[0].client.GetSession(within(t), id)
+	require.NoError(t, err)
+	stranger, err := coder.NewClient(coder.WithURL("http://"+r.site.plain), coder.WithAPIKey("agc_stranger"))
+	require.NoError(t, err)
+	session, err := stranger.GetSession(within(t), id)
+	if assert.NoError(t, err, "docs/gateways.md warns of it") {
+		assert.Equal(t, id, session.SessionID)
+	}
+	_, err = stranger.ListSessions(within(t), nil)
+	assert.ErrorIs(t, err, coder.ErrUnauthorized, "nobody had asked for the list")
 }

@@ -22,6 +22,7 @@ type product struct {
 var products = []product{
 	{name: "nginx", pkg: "nginx", release: "1.22", config: "nginx.conf"},
 	{name: "haproxy", pkg: "haproxy", release: "2.6", config: "haproxy.conf"},
+	{name: "varnish", pkg: "varnish", release: "7.1", config: "varnish.vcl"},
 }
 
 // productOf returns the product of that name. A name that is not in the list is a mistake in this package.
