@@ -16,12 +16,13 @@ EXAMPLES  = quickstart follow attach
 SEED      = 1
 ROUNDS    = 5
 SELECT    = .
+GATEWAYS  = nginx,haproxy,varnish
 
 ORIGINAL   = internal/parity/node
 COMPARISON = internal/bench
 
 .NOTPARALLEL:
-.PHONY: help check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare cover examples parity gateways
+.PHONY: help check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare cover examples parity gateways nightly
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -105,9 +106,12 @@ parity: $(ORIGINAL)/node_modules/.package-lock.json ## Compare with the TypeScri
 	$(GO) -C internal/parity test -tags parity -count=1 -timeout 5m -seed $(SEED)
 
 # Needs Debian bookworm and root: it installs gateways.
-gateways: ## Test behind real gateways, by the matrix of docs/gateways.md
+gateways: ## Test behind GATEWAYS (nginx,haproxy,varnish), by the matrix of docs/gateways.md
 	$(GO) vet -tags gateways ./internal/gateways
-	$(GO) -C internal/gateways test -tags gateways -count=1 -timeout 10m
+	$(GO) -C internal/gateways test -tags gateways -count=1 -timeout 15m -gateways '$(GATEWAYS)'
+
+nightly: ## Test behind every gateway there is
+	@$(MAKE) gateways GATEWAYS=all
 
 $(ORIGINAL)/node_modules/.package-lock.json: $(ORIGINAL)/package.json $(ORIGINAL)/package-lock.json $(ORIGINAL)/.npmrc
 	cd $(ORIGINAL) && npm ci --no-audit --no-fund

@@ -25,7 +25,7 @@ import (
 // certificate is a file with the certificate of the secure ports and its key, in PEM. TestMain writes it.
 var certificate string
 
-var names = flag.String("gateways", "nginx", "the gateways to test, or all")
+var names = flag.String("gateways", "nginx,haproxy,varnish", "the gateways to test, or all")
 
 // selected are the gateways that are tested.
 var selected []*gateway
