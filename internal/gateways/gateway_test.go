@@ -22,7 +22,7 @@ import (
 )
 
 // gateways are the gateways there are.
-var gateways = []*gateway{nginx, haproxy, varnish}
+var gateways = []*gateway{nginx, haproxy, varnish, apache}
 
 // gateway is a product: what it is, and what it can.
 type gateway struct {

@@ -80,7 +80,7 @@ func (p *process) stop() {
 	select {
 	case <-p.exited:
 	case <-time.After(5 * time.Second):
-		_ = p.command.Process.Kill()
+		_ = syscall.Kill(-p.command.Process.Pid, syscall.SIGKILL) // its workers too, or Wait waits for their output
 		<-p.exited
 	}
 }
