@@ -21,7 +21,7 @@ var apache = &gateway{
 		file := s.write(t, "apache.conf", apacheConfig, "{rules}", rules, "{more}", more)
 		return launch(t, s.addresses(), "/usr/sbin/apache2", "-D", "FOREGROUND", "-d", s.folder, "-f", file)
 	},
-	cannot: map[string]limit{"reload": {"cuts HTTP/2 streams", reloadsCutStreams}},
+	cannot: map[string]limit{"reload": {"cuts HTTP/2 streams", reloadsCut}},
 }
 
 const apacheConfig = `

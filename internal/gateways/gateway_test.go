@@ -22,7 +22,7 @@ import (
 )
 
 // gateways are the gateways there are.
-var gateways = []*gateway{nginx, haproxy, varnish, apache}
+var gateways = []*gateway{nginx, haproxy, varnish, apache, squid}
 
 // gateway is a product: what it is, and what it can.
 type gateway struct {
@@ -30,6 +30,7 @@ type gateway struct {
 	version       string // that is installed
 	http2         bool   // it has a secure port, which speaks HTTP/2
 	limitsBodies  bool   // unless told otherwise
+	upgrades      bool   // it lets WebSockets through, unless told otherwise
 	sharesAnswers bool   // the variant bare keeps an answer for others, with other keys
 	closesIdle    bool   // the variant goAway ends HTTP/2 connections when they are idle, and no others
 	start         func(t testing.TB, s site) *process

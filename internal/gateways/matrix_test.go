@@ -262,6 +262,14 @@ func socketsLive(t testing.TB, g *gateway) string {
 		wait.Go(func() { talk(t, f, id) })
 	}
 	wait.Wait()
+	r = newRig(t, g, bare)
+	for _, f := range r.fronts[:1] {
+		conn, err := f.client.Connect(within(t), r.session(t, f), &coder.HubConnectOptions{MaxReconnectAttempts: -1})
+		assert.Equal(t, g.upgrades, err == nil, "without a rule for it: %v", err)
+		if err == nil {
+			_ = conn.Close()
+		}
+	}
 	return yes
 }
 

@@ -24,6 +24,7 @@ var products = []product{
 	{name: "haproxy", pkg: "haproxy", release: "2.6", config: "haproxy.conf"},
 	{name: "varnish", pkg: "varnish", release: "7.1", config: "varnish.vcl"},
 	{name: "apache", pkg: "apache2", release: "2.4", config: "apache.conf"},
+	{name: "squid", pkg: "squid", release: "5.7", config: "squid.conf"},
 }
 
 // productOf returns the product of that name. A name that is not in the list is a mistake in this package.
