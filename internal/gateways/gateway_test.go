@@ -22,7 +22,7 @@ import (
 )
 
 // gateways are the gateways there are.
-var gateways = []*gateway{nginx, haproxy, varnish, apache, squid}
+var gateways = []*gateway{nginx, haproxy, varnish, apache, squid, caddy}
 
 // gateway is a product: what it is, and what it can.
 type gateway struct {

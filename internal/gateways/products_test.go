@@ -25,6 +25,7 @@ var products = []product{
 	{name: "varnish", pkg: "varnish", release: "7.1", config: "varnish.vcl"},
 	{name: "apache", pkg: "apache2", release: "2.4", config: "apache.conf"},
 	{name: "squid", pkg: "squid", release: "5.7", config: "squid.conf"},
+	{name: "caddy", pkg: "caddy", release: "2.6", config: "Caddyfile"},
 }
 
 // productOf returns the product of that name. A name that is not in the list is a mistake in this package.
