@@ -158,7 +158,12 @@ func createsArriveOnce(t testing.TB, g *gateway) string {
 					r.backend.start(t)
 				}
 				err := kind.call(&calls, name)
-				assert.Equal(t, kind.unknown, errors.Is(err, coder.ErrOutcomeUnknown), "%s, %s: %v", f.protocol, name, err)
+				unknown := errors.Is(err, coder.ErrOutcomeUnknown)
+				if warm && !kind.unknown { // the create may meet a connection whose end is not seen yet
+					assert.True(t, err == nil || unknown, "%s, %s: %v", f.protocol, name, err)
+				} else {
+					assert.Equal(t, kind.unknown, unknown, "%s, %s: %v", f.protocol, name, err)
+				}
 				t.Logf("%s, %s, %s: %v", g.name, f.protocol, name, err)
 			}
 		}
@@ -260,7 +265,14 @@ func createsSurviveGoAway(t testing.TB, g *gateway) string {
 	assert.Greater(t, opened, int32(stormCalls/40), "connections end all the time")
 	calls.audit(t, r.hub)
 	for task, err := range calls.calls {
-		assert.NoError(t, err, task)
+		if !g.crosses || !errors.Is(err, coder.ErrOutcomeUnknown) {
+			assert.NoError(t, err, task)
+		}
+	}
+	t.Logf("%s: %d calls, %d connections, %d unknown", g.name, made, opened, calls.unknown())
+	if g.crosses {
+		assert.Less(t, calls.unknown(), made/10, "it is an exception")
+		return "unknown if it crosses a create"
 	}
 	assert.Len(t, r.hub.SessionIDs(), made+1)
 	return yes

@@ -75,6 +75,7 @@ func TestDocumentationHasTheTestedConfigurations(t *testing.T) {
 		blocks := block.FindAllStringSubmatch(section, -1)
 		if assert.Len(t, blocks, 1, "the section on %s has one configuration", p.name) {
 			assert.Equal(t, p.configuration(t), blocks[0][1], "testdata/%s", p.config)
+			assert.Contains(t, section, p.options, "the options of %s", p.name)
 		}
 	}
 }

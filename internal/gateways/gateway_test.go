@@ -33,6 +33,7 @@ type gateway struct {
 	upgrades      bool   // it lets WebSockets through, unless told otherwise
 	sharesAnswers bool   // the variant bare keeps an answer for others, with other keys
 	closesIdle    bool   // the variant goAway ends HTTP/2 connections when they are idle, and no others
+	crosses       bool   // it closes such a connection at once, although a create may be under way
 	start         func(t testing.TB, s site) *process
 	// reload makes it read its configuration again.
 	reload func(t testing.TB, p *process, s site)

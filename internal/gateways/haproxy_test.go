@@ -10,7 +10,7 @@ import (
 
 var haproxy = &gateway{
 	product: productOf("haproxy"),
-	http2:   true, closesIdle: true, upgrades: true, reload: bySignal(syscall.SIGUSR2),
+	http2:   true, closesIdle: true, crosses: true, upgrades: true, reload: bySignal(syscall.SIGUSR2),
 	start: func(t testing.TB, s site) *process {
 		sections := productOf("haproxy").configuration(t)
 		switch s.variant {

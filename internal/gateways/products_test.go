@@ -15,6 +15,7 @@ type product struct {
 	pkg     string
 	release string // the release line
 	config  string // the file of testdata with the configuration that docs/gateways.md recommends
+	options string // of the command line, which it recommends as well
 }
 
 // products are the gateways there are, in the order of docs/gateways.md. They are known without the build
@@ -22,7 +23,7 @@ type product struct {
 var products = []product{
 	{name: "nginx", pkg: "nginx", release: "1.22", config: "nginx.conf"},
 	{name: "haproxy", pkg: "haproxy", release: "2.6", config: "haproxy.conf"},
-	{name: "varnish", pkg: "varnish", release: "7.1", config: "varnish.vcl"},
+	{name: "varnish", pkg: "varnish", release: "7.1", config: "varnish.vcl", options: "-p pipe_timeout=3600"},
 	{name: "apache", pkg: "apache2", release: "2.4", config: "apache.conf"},
 	{name: "squid", pkg: "squid", release: "5.7", config: "squid.conf"},
 	{name: "caddy", pkg: "caddy", release: "2.6", config: "Caddyfile"},

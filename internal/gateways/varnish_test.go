@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -22,12 +23,11 @@ var varnish = &gateway{
 		if s.variant == bare {
 			config = varnishBare
 		}
-		file := s.write(t, "varnish.vcl", "vcl 4.1;\n{vcl}", "{vcl}", config)
-		return launch(t, s.addresses(), "/usr/sbin/varnishd", "-F", "-j", "none", "-n", s.varnish(), "-a", s.plain, "-f", file,
-			"-s", "malloc,64m",
-			"-p", "pipe_timeout=3600", // live channels may be silent for long
+		file := s.write(t, "varnish.vcl", config)
+		return launch(t, s.addresses(), "/usr/sbin/varnishd", append(strings.Fields(productOf("varnish").options),
+			"-F", "-j", "none", "-n", s.varnish(), "-a", s.plain, "-f", file, "-s", "malloc,64m",
 			// To be harder: it waits for 2 s only.
-			"-p", "first_byte_timeout=2", "-p", "between_bytes_timeout=2")
+			"-p", "first_byte_timeout=2", "-p", "between_bytes_timeout=2")...)
 	},
 	cannot: map[string]limit{
 		"HTTP/2": {"speaks no TLS", speaksNoTLS},
@@ -40,7 +40,7 @@ func (s site) varnish() string { return filepath.Join(s.folder, "varnish") }
 
 // varnishBare has nothing but the rules that Varnish comes with. They know Authorization and Cookie, and no
 // other header that an answer may depend on.
-const varnishBare = `
+const varnishBare = `vcl 4.1;
 backend hub { .host = "{backend host}"; .port = "{backend port}"; }
 `
 

@@ -1,3 +1,4 @@
+vcl 4.1;
 backend hub {
     .host = "{backend host}";
     .port = "{backend port}";
