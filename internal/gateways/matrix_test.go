@@ -95,7 +95,7 @@ func (m *matrix) table() string {
 	defer m.mu.Unlock()
 	var text bytes.Buffer
 	w := tabwriter.NewWriter(&text, 0, 0, 1, ' ', tabwriter.Debug)
-	row := func(cells []string) { fmt.Fprintln(w, "\t "+strings.Join(cells, "\t ")+"\t") }
+	row := func(cells []string) { _, _ = fmt.Fprintln(w, "\t "+strings.Join(cells, "\t ")+"\t") }
 	head, rule := []string{"gateway"}, []string{"---"}
 	for _, p := range properties {
 		head, rule = append(head, p.name), append(rule, "---")

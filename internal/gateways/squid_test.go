@@ -82,7 +82,7 @@ func speaksNoHTTP2(t testing.TB, g *gateway) {
 	r := newRig(t, g, encrypted)
 	conn, err := tls.Dial("tcp", r.site.plain, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}})
 	require.NoError(t, err)
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	assert.NotEqual(t, "h2", conn.ConnectionState().NegotiatedProtocol)
 	front := g.newFront(t, "http/1.1", "https://"+r.site.plain)
 	r.session(t, front) // which asserts what is spoken
