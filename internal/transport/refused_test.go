@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bufio"
+	"context"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -50,4 +51,40 @@ func TestARefusedStreamThatHadAnEffect(t *testing.T) {
 	assert.True(t, o.Unknown, "%v", o.Err)
 	assert.EqualValues(t, 1, made.Load(), "one call makes one")
 	assert.Equal(t, SentYes, o.Sent)
+}
+
+// TestNetHTTPRepeatsNothingWithoutABody: package net/http by itself sends a request without a body again when
+// an HTTP/2 peer ends its stream in certain ways. One that is not idempotent may have had its effect.
+func TestNetHTTPRepeatsNothingWithoutABody(t *testing.T) {
+	for name, end := range map[string]func(c *rawConn, stream uint32) (stays bool){
+		"REFUSED_STREAM": func(c *rawConn, s uint32) bool { c.reset(s, refusedStream); return true },
+		"PROTOCOL_ERROR": func(c *rawConn, s uint32) bool { c.reset(s, protocolError); return true },
+		"the end":        func(*rawConn, uint32) bool { return false },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var requests atomic.Int32
+			url, client := rawHTTP2(t, func(c *rawConn, n int, stream uint32) bool {
+				requests.Store(int32(n))
+				if n == 1 {
+					return end(c, stream)
+				}
+				c.answer(stream)
+				return true
+			})
+			tr := newTransport(client, Policy{MinBackoff: time.Millisecond})
+			o := tr.Do(t.Context(), &Request{Method: http.MethodPost, URL: url})
+			o.Body.Release()
+			assert.EqualValues(t, 1, requests.Load(), "sent once")
+			require.Error(t, o.Err)
+			assert.True(t, o.Unknown, "%v", o.Err)
+			assert.Equal(t, SentYes, o.Sent)
+			require.NotErrorIs(t, o.Err, context.Canceled, "nobody has cancelled it")
+			require.NoError(t, o.Ended)
+
+			requests.Store(0)
+			o = tr.Do(t.Context(), &Request{Method: http.MethodPost, URL: url})
+			o.Body.Release()
+			require.NoError(t, o.Err, "the next call has what it needs")
+		})
+	}
 }
