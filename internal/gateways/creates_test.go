@@ -216,6 +216,43 @@ func createsAreNotRepeated(t testing.TB, g *gateway) string {
 	return strings.Join(slices.Compact(said), " or ")
 }
 
+// publishesArriveOnce: a request without a body is one that net/http and gateways repeat more freely.
+func publishesArriveOnce(t testing.TB, g *gateway) string {
+	for protocol, n := range publish(t, g) {
+		assert.Equal(t, 1, n, protocol)
+	}
+	return yes
+}
+
+// publishesAreRepeated by the gateway, over a connection that it had used before.
+func publishesAreRepeated(t testing.TB, g *gateway) {
+	for protocol, n := range publish(t, g) {
+		assert.Equal(t, 2, n, "%s: if it arrives once, docs/gateways.md may say so", protocol)
+	}
+}
+
+// publish publishes an agent over each of the fronts, while the Hub does so and closes the connection. It
+// returns how often that has arrived, by protocol.
+func publish(t testing.TB, g *gateway) (arrived map[string]int) {
+	arrived = make(map[string]int)
+	r := newRig(t, g, recommended)
+	for i, f := range r.fronts {
+		agent, err := f.client.CreateCustomAgent(within(t), coder.CreateCustomAgentRequest{
+			Slug: fmt.Sprintf("agent-%d", i), DisplayName: "Agent", Instructions: "Be one.",
+		})
+		require.NoError(t, err)
+		r.warmUp(t, f)
+		fault := r.hub.Inject(codertest.Fault{
+			Method: http.MethodPost, Route: "/hub/agents/{id}/publish", Cut: codertest.CutAfterEffect, Count: -1,
+		})
+		_, err = f.client.PublishCustomAgent(within(t), agent.ID)
+		fault.Remove()
+		assert.ErrorIs(t, err, coder.ErrOutcomeUnknown, f.protocol)
+		arrived[f.protocol] = fault.Hits()
+	}
+	return arrived
+}
+
 // storm makes calls, some at a time, over HTTP/2, where there is HTTP/2. It returns how many connections
 // were opened for them.
 func (r *rig) storm(t testing.TB, calls *account, n, width int, now func(call int)) (opened int32) {

@@ -33,6 +33,7 @@ var properties = []property{
 	{"HTTP/2", speaksHTTP2},
 	{"one create", createsArriveOnce},
 	{"done, not said", createsAreNotRepeated},
+	{"no body", publishesArriveOnce},
 	{"GOAWAY", createsSurviveGoAway},
 	{"reload", createsSurviveReloads},
 	{"restart", readsSurviveARestart},

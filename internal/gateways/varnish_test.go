@@ -30,8 +30,9 @@ var varnish = &gateway{
 			"-p", "first_byte_timeout=2", "-p", "between_bytes_timeout=2")...)
 	},
 	cannot: map[string]limit{
-		"HTTP/2": {"speaks no TLS", speaksNoTLS},
-		"GOAWAY": {"speaks no TLS", speaksNoTLS},
+		"HTTP/2":  {"speaks no TLS", speaksNoTLS},
+		"GOAWAY":  {"speaks no TLS", speaksNoTLS},
+		"no body": {"repeats it", publishesAreRepeated},
 	},
 }
 
