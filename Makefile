@@ -16,6 +16,7 @@ EXAMPLES  = quickstart follow attach
 SEED      = 1
 ROUNDS    = 5
 SELECT    = .
+GATEWAYS  = nginx,haproxy,varnish
 
 ORIGINAL   = internal/parity/node
 COMPARISON = internal/bench
@@ -23,7 +24,7 @@ XNET       = internal/xnet
 SERVERS    = internal/servers/js
 
 .NOTPARALLEL:
-.PHONY: help check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare cover examples parity xnet gateways servers
+.PHONY: help check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare cover examples parity xnet gateways servers nightly
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -112,9 +113,13 @@ xnet: ## Test with the HTTP/2 transport of golang.org/x/net
 	$(GO) -C $(XNET) test -count=1 -timeout 2m ./...
 
 # Needs Debian bookworm and root: it installs gateways.
-gateways: ## Test behind real gateways, by the matrix of docs/gateways.md
+gateways: ## Test behind GATEWAYS (nginx,haproxy,varnish), by the matrix of docs/gateways.md
 	$(GO) vet -tags gateways ./internal/gateways
-	$(GO) -C internal/gateways test -tags gateways -count=1 -timeout 10m
+	$(GO) -C internal/gateways test -tags gateways -count=1 -timeout 15m -gateways '$(GATEWAYS)'
+
+nightly: ## Test behind every gateway there is, and against every server
+	@$(MAKE) gateways GATEWAYS=all
+	@$(MAKE) servers
 
 # Needs Node and npm. Most of the time is spent waiting for what the servers close by themselves: hence -parallel.
 servers: $(SERVERS)/node_modules/.package-lock.json ## Test against Bun, Node and Hono, by the matrix of docs/servers.md

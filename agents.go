@@ -247,9 +247,8 @@ func (c *Client) UpdateCustomAgent(ctx context.Context, agentIDOrSlug string, bo
 // PublishCustomAgent makes the draft of an agent that the caller owns its next version.
 //
 // It is not repeated once it may have reached the Hub. An error that matches [ErrOutcomeUnknown]
-// means that the version may exist: LatestPublishedVersion tells. There is one exception: the
-// request has no body, and on HTTP/2 package net/http by itself repeats such a request if the
-// connection is lost at the wrong moment. That cannot be prevented.
+// means that the version may exist: LatestPublishedVersion tells. The request has no body, and there
+// are gateways, such as Varnish, that repeat such a request by themselves.
 //
 // POST /hub/agents/{agentIdOrSlug}/publish
 func (c *Client) PublishCustomAgent(ctx context.Context, agentIDOrSlug string) (*CustomAgent, error) {

@@ -72,11 +72,12 @@
 //
 // A request is known never to have been sent if a connection was asked for and none was had, if
 // nothing of its body was read, or if an HTTP/2 peer says that it did not process the stream (a GOAWAY
-// below it, REFUSED_STREAM). A body that was written in part only, over HTTP/1.1, has no effect either,
-// and is sent again up to MaxAttempts times.
+// below it). A body that was written in part only, over HTTP/1.1, has no effect either, and is sent again
+// up to MaxAttempts times.
 //
 // A 503 is no refusal, whatever its body and headers: gateways answer it, with a Retry-After and in JSON,
-// also when the Hub had read the request and only the answer was lost.
+// also when the Hub had read the request and only the answer was lost. Nor is the REFUSED_STREAM of
+// HTTP/2, which HAProxy answers in the same case.
 //
 // A DELETE that finds nothing, or an archive that finds the session archived, after an attempt
 // whose answer was lost, has worked.

@@ -2,11 +2,12 @@
 // package codertest, and asserts a matrix on the books of that Hub: one row a gateway, one column a
 // property.
 //
-// The suite runs with `make gateways`. It is behind the build
+// The suite runs with `make gateways`, and with every gateway with `make nightly`. It is behind the build
 // tag "gateways" because it installs packages, which needs Debian bookworm and root; a test that skips
 // itself when a gateway is missing would pass for ever on a machine that lost it.
 //
-// A gateway has one file: its package, its configuration, its quirks. Each is started in the foreground, on
-// free ports of the loopback interface, with its configuration in a temporary folder, and ended by its own
-// process id. What the suite has found is in docs/gateways.md, which has the configurations that it tests.
+// A gateway has one file, with its quirks and what makes it harder for the client, and one in testdata: the
+// configuration that is recommended. Tests without the tag compare that, the names and the releases with
+// docs/gateways.md. Each gateway is started in the foreground, on free ports of the loopback interface, with
+// its configuration in a temporary folder, and ended by its own process id.
 package gateways

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"net/http"
 	"net/http/httptrace"
 	"os"
 	"path/filepath"
@@ -21,23 +22,37 @@ import (
 )
 
 // gateways are the gateways there are.
-var gateways = []*gateway{nginx}
+var gateways = []*gateway{nginx, haproxy, varnish, apache, squid, caddy}
 
 // gateway is a product: what it is, and what it can.
 type gateway struct {
-	name         string
-	pkg, release string         // the package, and how its version in Debian bookworm begins
-	version      string         // that is installed
-	tls          bool           // it has a secure port, which speaks HTTP/2
-	webSockets   bool           // it lets them through
-	limitsBodies bool           // unless told otherwise
-	goesAway     bool           // the variant goAway makes it end HTTP/2 connections
-	reload       syscall.Signal // by which it reads its configuration again; 0: it closes no connection then
-	recommended  string         // the part of its configuration that docs/gateways.md recommends
-	start        func(t *testing.T, s site) *process
+	product
+	version       string // that is installed
+	http2         bool   // it has a secure port, which speaks HTTP/2
+	limitsBodies  bool   // unless told otherwise
+	upgrades      bool   // it lets WebSockets through, unless told otherwise
+	sharesAnswers bool   // the variant bare keeps an answer for others, with other keys
+	closesIdle    bool   // the variant goAway ends HTTP/2 connections when they are idle, and no others
+	crosses       bool   // it closes such a connection at once, although a create may be under way
+	start         func(t testing.TB, s site) *process
+	// reload makes it read its configuration again.
+	reload func(t testing.TB, p *process, s site)
+	// cannot has the columns that no configuration makes a yes, by their names.
+	cannot map[string]limit
+	// through is put around the transport of the clients. It is for clients that are wrong on purpose.
+	through func(http.RoundTripper) http.RoundTripper
 }
 
-func (g *gateway) released() bool { return strings.HasPrefix(g.version, g.release) }
+// limit is why a gateway cannot do something. It is not believed, but looked at.
+type limit struct {
+	reason string
+	prove  func(t testing.TB, g *gateway)
+}
+
+// bySignal reloads by a signal to the gateway's own process.
+func bySignal(signal syscall.Signal) func(testing.TB, *process, site) {
+	return func(_ testing.TB, p *process, _ site) { p.signal(signal) }
+}
 
 // variant is another configuration than the one that is recommended.
 type variant string
@@ -45,7 +60,7 @@ type variant string
 const (
 	recommended variant = ""
 	bare        variant = "bare"   // what one has who has read nothing
-	goAway      variant = "goaway" // HTTP/2 connections end after a few requests
+	goAway      variant = "goaway" // HTTP/2 connections end all the time
 )
 
 // site is where one process of a gateway lives.
@@ -64,12 +79,12 @@ func (s site) addresses() []string {
 }
 
 // write writes a configuration with its {names} replaced, and returns the name of the file.
-func (s site) write(t *testing.T, name, config string, more ...string) string {
+func (s site) write(t testing.TB, name, config string, more ...string) string {
 	t.Helper()
 	config = strings.NewReplacer(more...).Replace(config)
-	_, port, _ := strings.Cut(s.backend, ":")
+	host, port, _ := strings.Cut(s.backend, ":")
 	config = strings.NewReplacer("{folder}", s.folder, "{plain}", s.plain, "{secure}", s.secure,
-		"{backend}", s.backend, "{backend port}", port, "{certificate}", certificate).Replace(config)
+		"{backend}", s.backend, "{backend host}", host, "{backend port}", port, "{certificate}", certificate).Replace(config)
 	file := filepath.Join(s.folder, name)
 	require.NoError(t, os.WriteFile(file, []byte(config), 0o600))
 	return file
@@ -93,25 +108,29 @@ type front struct {
 	client   *coder.Client
 }
 
-func newRig(t *testing.T, g *gateway, v variant) *rig {
+func newRig(t testing.TB, g *gateway, v variant) *rig {
 	t.Helper()
 	r := &rig{gateway: g, backend: newBackend(t, codertest.WithAPIKey(key))}
 	r.site = site{folder: t.TempDir(), plain: freeAddress(t), backend: r.address, variant: v}
-	if g.tls {
+	if g.http2 {
 		r.site.secure = freeAddress(t)
 	}
 	r.process = g.start(t, r.site)
-	r.fronts = append(r.fronts, newFront(t, "http/1.1", "http://"+r.site.plain))
-	if g.tls {
-		r.fronts = append(r.fronts, newFront(t, "h2", "https://"+r.site.secure))
+	r.fronts = append(r.fronts, g.newFront(t, "http/1.1", "http://"+r.site.plain))
+	if g.http2 {
+		r.fronts = append(r.fronts, g.newFront(t, "h2", "https://"+r.site.secure))
 	}
 	return r
 }
 
 // newFront returns a client as most programs have it, with the library's own transport.
-func newFront(t *testing.T, protocol, url string) front {
+func (g *gateway) newFront(t testing.TB, protocol, url string) front {
 	t.Helper()
-	client, err := coder.NewClient(coder.WithURL(url), coder.WithAPIKey(key))
+	options := []coder.Option{coder.WithURL(url), coder.WithAPIKey(key)}
+	if g.through != nil {
+		options = append(options, coder.WithHTTPClient(&http.Client{Transport: g.through(coder.NewTransport())}))
+	}
+	client, err := coder.NewClient(options...)
 	require.NoError(t, err)
 	return front{protocol, client}
 }
@@ -120,7 +139,7 @@ func newFront(t *testing.T, protocol, url string) front {
 func (r *rig) secure() front { return r.fronts[len(r.fronts)-1] }
 
 // session creates a session, and makes sure that the front speaks what it says.
-func (r *rig) session(t *testing.T, f front) string {
+func (r *rig) session(t testing.TB, f front) string {
 	t.Helper()
 	var spoken atomic.Value
 	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
@@ -137,7 +156,7 @@ func (r *rig) session(t *testing.T, f front) string {
 }
 
 // within returns a context for what has to come soon.
-func within(t *testing.T) context.Context {
+func within(t testing.TB) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)

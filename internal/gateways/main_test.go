@@ -9,12 +9,14 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"flag"
 	"fmt"
 	"math/big"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +24,27 @@ import (
 
 // certificate is a file with the certificate of the secure ports and its key, in PEM. TestMain writes it.
 var certificate string
+
+var names = flag.String("gateways", "nginx,haproxy,varnish", "the gateways to test, or all")
+
+// selected are the gateways that are tested.
+var selected []*gateway
+
+// choose selects gateways by their names, with commas in between.
+func choose(names string) error {
+	if names == "all" {
+		selected = gateways
+		return nil
+	}
+	for name := range strings.SplitSeq(names, ",") {
+		i := slices.IndexFunc(gateways, func(g *gateway) bool { return g.name == name })
+		if i < 0 {
+			return fmt.Errorf("there is no gateway %q", name)
+		}
+		selected = append(selected, gateways[i])
+	}
+	return nil
+}
 
 func TestMain(m *testing.M) {
 	status, err := run(m)
@@ -33,7 +56,11 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (status int, err error) {
-	if err := install(gateways); err != nil {
+	flag.Parse()
+	if err := choose(*names); err != nil {
+		return 0, err
+	}
+	if err := install(selected); err != nil {
 		return 0, err
 	}
 	folder, err := os.MkdirTemp("", "gateways")
@@ -50,6 +77,9 @@ func run(m *testing.M) (status int, err error) {
 		return 0, err
 	}
 	status = m.Run()
+	for _, g := range selected {
+		fmt.Println(g.name, "is", g.pkg, g.version)
+	}
 	fmt.Print(results.table())
 	return status, nil
 }
@@ -59,7 +89,7 @@ func run(m *testing.M) (status int, err error) {
 func install(gateways []*gateway) error {
 	var missing []string
 	for _, g := range gateways {
-		if g.version = installed(g.pkg); !g.released() {
+		if g.version = installed(g.pkg); !g.isReleased(g.version) {
 			missing = append(missing, g.pkg+"="+g.release+"*")
 		}
 	}
@@ -77,8 +107,8 @@ func install(gateways []*gateway) error {
 		}
 	}
 	for _, g := range gateways {
-		if g.version = installed(g.pkg); !g.released() {
-			return fmt.Errorf("%s %s* is wanted, %q is installed", g.pkg, g.release, g.version)
+		if g.version = installed(g.pkg); !g.isReleased(g.version) {
+			return fmt.Errorf("%s %s is wanted, %q is installed", g.pkg, g.release, g.version)
 		}
 	}
 	return nil

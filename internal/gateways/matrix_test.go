@@ -26,12 +26,14 @@ import (
 // property is a column of the matrix: a test, which returns what to write into the cell.
 type property struct {
 	name string
-	test func(t *testing.T, g *gateway) string
+	test func(t testing.TB, g *gateway) string
 }
 
 var properties = []property{
+	{"HTTP/2", speaksHTTP2},
 	{"one create", createsArriveOnce},
 	{"done, not said", createsAreNotRepeated},
+	{"no body", publishesArriveOnce},
 	{"GOAWAY", createsSurviveGoAway},
 	{"reload", createsSurviveReloads},
 	{"restart", readsSurviveARestart},
@@ -42,13 +44,12 @@ var properties = []property{
 	{"fresh", answersAreFresh},
 }
 
-const (
-	yes  = "yes"
-	none = "-" // the gateway has no such thing
-)
+const yes = "yes"
 
+// TestMatrix fails where a property does not hold, and where docs/gateways.md says something else.
 func TestMatrix(t *testing.T) {
-	for _, g := range gateways {
+	documented := documentedMatrix(t)
+	for _, g := range selected {
 		t.Run(g.name, func(t *testing.T) {
 			t.Parallel()
 			for _, p := range properties {
@@ -60,7 +61,13 @@ func TestMatrix(t *testing.T) {
 						}
 						results.set(g, p, cell)
 					}()
-					cell = p.test(t, g)
+					if limit, found := g.cannot[p.name]; found {
+						limit.prove(t, g)
+						cell = "not possible: " + limit.reason
+					} else {
+						cell = p.test(t, g)
+					}
+					assert.Equal(t, documented[g.row()][p.name], cell, "docs/gateways.md says so")
 				})
 			}
 		})
@@ -89,15 +96,15 @@ func (m *matrix) table() string {
 	defer m.mu.Unlock()
 	var text bytes.Buffer
 	w := tabwriter.NewWriter(&text, 0, 0, 1, ' ', tabwriter.Debug)
-	row := func(cells []string) { fmt.Fprintln(w, "\t "+strings.Join(cells, "\t ")+"\t") }
+	row := func(cells []string) { _, _ = fmt.Fprintln(w, "\t "+strings.Join(cells, "\t ")+"\t") }
 	head, rule := []string{"gateway"}, []string{"---"}
 	for _, p := range properties {
 		head, rule = append(head, p.name), append(rule, "---")
 	}
 	row(head)
 	row(rule)
-	for _, g := range gateways {
-		cells := []string{g.name + " " + g.version}
+	for _, g := range selected {
+		cells := []string{g.row()}
 		for _, p := range properties {
 			cells = append(cells, m.cells[g.name+"/"+p.name])
 		}
@@ -107,10 +114,18 @@ func (m *matrix) table() string {
 	return text.String()
 }
 
+// speaksHTTP2: with the transport that a program has by default.
+func speaksHTTP2(t testing.TB, g *gateway) string {
+	r := newRig(t, g, recommended)
+	assert.Equal(t, "h2", r.secure().protocol)
+	r.session(t, r.secure()) // which asserts what is spoken
+	return yes
+}
+
 // outage is how long a Hub is away that restarts.
 const outage = 5 * time.Second
 
-func readsSurviveARestart(t *testing.T, g *gateway) string {
+func readsSurviveARestart(t testing.TB, g *gateway) string {
 	r := newRig(t, g, recommended)
 	id := r.session(t, r.secure())
 	r.backend.stop()
@@ -136,7 +151,7 @@ func readsSurviveARestart(t *testing.T, g *gateway) string {
 
 func errOf[T any](_ T, err error) error { return err }
 
-func idsArriveAsTheyWere(t *testing.T, g *gateway) string {
+func idsArriveAsTheyWere(t testing.TB, g *gateway) string {
 	for _, v := range []variant{recommended, bare} {
 		r := newRig(t, g, v)
 		for _, f := range r.fronts {
@@ -181,7 +196,7 @@ func idsArriveAsTheyWere(t *testing.T, g *gateway) string {
 }
 
 // victim is a session that nobody may reach by another id than its own. It is made without the gateway.
-func (r *rig) victim(t *testing.T) string {
+func (r *rig) victim(t testing.TB) string {
 	t.Helper()
 	client, err := r.hub.NewClient()
 	require.NoError(t, err)
@@ -193,7 +208,7 @@ func (r *rig) victim(t *testing.T) string {
 // quiet is a silence that is longer than the gateways wait for an answer.
 const quiet = 4 * time.Second
 
-func eventsArriveAtOnce(t *testing.T, g *gateway) string {
+func eventsArriveAtOnce(t testing.TB, g *gateway) string {
 	r := newRig(t, g, recommended)
 	var wait sync.WaitGroup
 	slowest := make([]time.Duration, len(r.fronts))
@@ -209,7 +224,7 @@ func eventsArriveAtOnce(t *testing.T, g *gateway) string {
 }
 
 // followEvents emits an event, is quiet, and emits another. It returns how long the slower of them took.
-func followEvents(t *testing.T, f front, session *codertest.SessionControl) (slowest time.Duration) {
+func followEvents(t testing.TB, f front, session *codertest.SessionControl) (slowest time.Duration) {
 	options := &coder.StreamEventsOptions{Subscribe: []string{"turn"}, MaxReconnectAttempts: -1}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -239,10 +254,7 @@ func followEvents(t *testing.T, f front, session *codertest.SessionControl) (slo
 	return slowest
 }
 
-func socketsLive(t *testing.T, g *gateway) string {
-	if !g.webSockets {
-		return none
-	}
+func socketsLive(t testing.TB, g *gateway) string {
 	r := newRig(t, g, recommended)
 	var wait sync.WaitGroup
 	for _, f := range r.fronts {
@@ -251,11 +263,19 @@ func socketsLive(t *testing.T, g *gateway) string {
 		wait.Go(func() { talk(t, f, id) })
 	}
 	wait.Wait()
+	r = newRig(t, g, bare)
+	for _, f := range r.fronts[:1] {
+		conn, err := f.client.Connect(within(t), r.session(t, f), &coder.HubConnectOptions{MaxReconnectAttempts: -1})
+		assert.Equal(t, g.upgrades, err == nil, "without a rule for it: %v", err)
+		if err == nil {
+			_ = conn.Close()
+		}
+	}
 	return yes
 }
 
 // talk prompts, is quiet, and prompts again. Only the gateway's rules, and no pings, keep the socket.
-func talk(t *testing.T, f front, id string) {
+func talk(t testing.TB, f front, id string) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	conn, err := f.client.Connect(ctx, id, &coder.HubConnectOptions{
@@ -286,7 +306,7 @@ const (
 	largeAnswer  = 20 << 20
 )
 
-func largeBodiesPass(t *testing.T, g *gateway) string {
+func largeBodiesPass(t testing.TB, g *gateway) string {
 	r := newRig(t, g, recommended)
 	request := coder.CreateSessionRequest{Task: strings.Repeat("x", largeRequest)}
 	for _, f := range r.fronts {
@@ -322,7 +342,7 @@ func largeBodiesPass(t *testing.T, g *gateway) string {
 	return yes
 }
 
-func answersAreFresh(t *testing.T, g *gateway) string {
+func answersAreFresh(t testing.TB, g *gateway) string {
 	r := newRig(t, g, recommended)
 	for _, f := range r.fronts {
 		id := r.session(t, f)
@@ -334,5 +354,24 @@ func answersAreFresh(t *testing.T, g *gateway) string {
 		}
 		assert.Equal(t, []string{"creating", "provisioning", "active"}, seen, f.protocol)
 	}
+	if g.sharesAnswers {
+		answersAreShared(t, g)
+	}
 	return yes
+}
+
+// answersAreShared: what no client can mend. The Hub refuses the key of a stranger, and is not asked.
+func answersAreShared(t testing.TB, g *gateway) {
+	r := newRig(t, g, bare)
+	id := r.session(t, r.fronts[0])
+	_, err := r.fronts[0].client.GetSession(within(t), id)
+	require.NoError(t, err)
+	stranger, err := coder.NewClient(coder.WithURL("http://"+r.site.plain), coder.WithAPIKey("agc_stranger"))
+	require.NoError(t, err)
+	session, err := stranger.GetSession(within(t), id)
+	if assert.NoError(t, err, "docs/gateways.md warns of it") {
+		assert.Equal(t, id, session.SessionID)
+	}
+	_, err = stranger.ListSessions(within(t), nil)
+	assert.ErrorIs(t, err, coder.ErrUnauthorized, "nobody had asked for the list")
 }

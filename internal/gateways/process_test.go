@@ -30,7 +30,7 @@ type process struct {
 
 // launch starts a program and returns when it accepts connections at all of the addresses. The end of the
 // test, however it ends, is the program's.
-func launch(t *testing.T, addresses []string, program string, arguments ...string) *process {
+func launch(t testing.TB, addresses []string, program string, arguments ...string) *process {
 	t.Helper()
 	p := &process{command: exec.Command(program, arguments...), exited: make(chan struct{})}
 	p.command.Stdout, p.command.Stderr = &p.output, &p.output
@@ -80,7 +80,7 @@ func (p *process) stop() {
 	select {
 	case <-p.exited:
 	case <-time.After(5 * time.Second):
-		_ = p.command.Process.Kill()
+		_ = syscall.Kill(-p.command.Process.Pid, syscall.SIGKILL) // its workers too, or Wait waits for their output
 		<-p.exited
 	}
 }
@@ -103,7 +103,7 @@ func (b *lockedBuffer) String() string {
 }
 
 // freeAddress returns an address of the loopback interface that nobody listens on.
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -122,7 +122,7 @@ type backend struct {
 	hijacked []net.Conn // which a server does not close
 }
 
-func newBackend(t *testing.T, options ...codertest.Option) *backend {
+func newBackend(t testing.TB, options ...codertest.Option) *backend {
 	t.Helper()
 	b := &backend{hub: codertest.NewHub(options...), address: freeAddress(t)}
 	t.Cleanup(b.hub.Close)
@@ -131,7 +131,7 @@ func newBackend(t *testing.T, options ...codertest.Option) *backend {
 	return b
 }
 
-func (b *backend) start(t *testing.T) {
+func (b *backend) start(t testing.TB) {
 	t.Helper()
 	listener, err := net.Listen("tcp", b.address)
 	require.NoError(t, err)

@@ -134,12 +134,13 @@ type Ending struct {
 // Endings is the matrix.
 var Endings = []Ending{
 	{"GOAWAY below the stream", func(c *Conn, _ uint32) bool { c.GoAway(0, NoError, ""); return true }, true},
-	{"REFUSED_STREAM", func(c *Conn, s uint32) bool { c.Reset(s, RefusedStream); return true }, true},
 	{"GOAWAY with an error, on the first stream", func(c *Conn, _ uint32) bool {
 		c.GoAway(0, EnhanceYourCalm, "too_many_pings")
 		return true
 	}, true},
 
+	// By RFC 9113, 8.7 it says the same. HAProxy sends it also when the server behind it has read the request.
+	{"REFUSED_STREAM", func(c *Conn, s uint32) bool { c.Reset(s, RefusedStream); return true }, false},
 	{"PROTOCOL_ERROR", func(c *Conn, s uint32) bool { c.Reset(s, ProtocolError); return true }, false},
 	{"INTERNAL_ERROR", func(c *Conn, s uint32) bool { c.Reset(s, InternalError); return true }, false},
 	{"GOAWAY above the stream, then the end", func(c *Conn, s uint32) bool { c.GoAway(s, NoError, ""); return false }, false},

@@ -142,6 +142,9 @@ func (c *call) next(resp *http.Response, err error) bool {
 			_ = resp.Body.Close()
 		}
 	}
+	if err != nil && c.conns.again.Load() && c.Err() == nil {
+		err = errAgain // and not that the attempt was cancelled, which nobody has asked for
+	}
 	failure := c.classify(resp, err)
 	c.log(err)
 	c.record(failure, err)
@@ -173,8 +176,14 @@ func (c *call) attempt() context.Context {
 	ctx, cancel := context.WithCancel(c)
 	c.cancel = cancel
 	if c.traced {
+		once := !c.request.Idempotent && c.request.Body == nil
 		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-			GetConn:      c.conns.getConn,
+			GetConn: func(string) {
+				if c.conns.getConn() && once {
+					c.conns.again.Store(true)
+					cancel() // before it is sent
+				}
+			},
 			GotConn:      c.conns.gotConn,
 			WroteRequest: c.conns.wroteRequest,
 		})

@@ -19,9 +19,16 @@ import (
 type connTrace struct {
 	get, got, wrote atomic.Int32
 	http2           atomic.Bool // at least one connection was of HTTP/2
+	again           atomic.Bool // net/http was about to send again what it had sent
 }
 
-func (t *connTrace) getConn(string) { t.get.Add(1) }
+// getConn reports whether net/http asks for a connection after it has written the request to one of HTTP/2. It
+// does so where it sends a request without a body again by itself. Over HTTP/1.1 it does not for a POST, but
+// there a request counts as written that is still in a buffer.
+func (t *connTrace) getConn() (again bool) {
+	t.get.Add(1)
+	return t.wrote.Load() > 0 && t.http2.Load()
+}
 
 func (t *connTrace) gotConn(info httptrace.GotConnInfo) {
 	t.got.Add(1)
@@ -42,6 +49,7 @@ func (t *connTrace) reset() {
 	t.got.Store(0)
 	t.wrote.Store(0)
 	t.http2.Store(false)
+	t.again.Store(false)
 }
 
 // sent returns SentNo only if a connection was asked for and none was had. A RoundTripper that drops the
@@ -56,6 +64,9 @@ func (t *connTrace) sent() Sent {
 		return SentUnknown
 	}
 }
+
+// errAgain stands for the error of a stream that net/http keeps to itself.
+var errAgain = errors.New("the HTTP/2 peer ended the stream without an answer")
 
 var errSealed = errors.New("the attempt is over")
 
@@ -111,19 +122,16 @@ func (c *call) noEffect(err error) Failure {
 const (
 	cannotRetry = "http2: Transport: cannot retry err ["
 	wasGoAway   = cannotRetry + "http2: Transport received Server's graceful shutdown GOAWAY]"
-	wasReset    = cannotRetry + "stream error: stream ID "
-	wasRefused  = "; REFUSED_STREAM"
 	firstStream = "http2: Transport received GOAWAY from server ErrCode:"
 )
 
 // unprocessed looks for the error of a stream that the peer says it did not process: one above the last
-// stream of a GOAWAY, or one reset with REFUSED_STREAM (RFC 9113, 6.8 and 8.7).
+// stream of a GOAWAY (RFC 9113, 6.8). REFUSED_STREAM should say the same (8.7), and does not: HAProxy resets
+// with it every stream that it has no answer for, also one whose request the server behind it has read.
 func unprocessed(err error) Failure {
 	for ; err != nil; err = errors.Unwrap(err) {
 		switch text := err.Error(); {
 		case strings.HasPrefix(text, wasGoAway):
-			return NeverSent
-		case strings.HasPrefix(text, wasReset) && strings.Contains(text, wasRefused):
 			return NeverSent
 		case strings.HasPrefix(text, firstStream): // a peer that refuses a new connection may refuse the next
 			return Unprocessed
