@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"reflect"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -50,7 +51,7 @@ func countNulls(text []byte) int {
 func (n *nulls) Write(part []byte) (int, error) {
 	text := part
 	if len(n.carry) > 0 {
-		text = append(n.carry, part...)
+		text = slices.Concat(n.carry, part)
 	}
 	end := 0 // of the null before
 	for {
