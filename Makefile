@@ -56,8 +56,6 @@ lint: ## Run the linters listed in .golangci.yml
 	$(TOOL) golangci-lint run
 	cd $(COMPARISON) && $(GO) tool -modfile=../../tools/go.mod golangci-lint run \
 		--config ../../.golangci.yml --disable forbidigo,gomoddirectives,depguard
-	cd $(XNET) && $(GO) tool -modfile=../../tools/go.mod golangci-lint run \
-		--config ../../.golangci.yml --disable gomoddirectives,depguard
 
 tidy-check: ## Fail and show a diff if a go.mod or go.sum is not tidy
 	$(GO) mod tidy -diff

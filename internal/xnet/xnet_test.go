@@ -7,25 +7,26 @@ import (
 	"testing"
 	"time"
 
-	"github.com/agentuity/coder-go"
-	"github.com/agentuity/coder-go/internal/rawh2"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/http2"
+
+	"github.com/agentuity/coder-go"
+	"github.com/agentuity/coder-go/internal/rawh2"
 )
 
 // transports are the ways in which programs come by the transport of golang.org/x/net.
 var transports = map[string]func(t *testing.T, config *tls.Config) http.RoundTripper{
 	"http2.Transport": func(t *testing.T, config *tls.Config) http.RoundTripper {
-		transport := &http2.Transport{TLSClientConfig: config} //nolint:staticcheck // programs still use it
-		t.Cleanup(transport.CloseIdleConnections)              //nolint:staticcheck // as above
+		transport := &http2.Transport{TLSClientConfig: config}
+		t.Cleanup(transport.CloseIdleConnections)
 		return transport
 	},
 	"http2.ConfigureTransports": func(t *testing.T, config *tls.Config) http.RoundTripper {
 		transport := coder.NewTransport()
 		transport.TLSClientConfig = config
-		transport.HTTP2 = nil                          // the settings are those of http2 then
-		_, err := http2.ConfigureTransports(transport) //nolint:staticcheck // programs still use it
+		transport.HTTP2 = nil // the settings are those of http2 then
+		_, err := http2.ConfigureTransports(transport)
 		require.NoError(t, err)
 		t.Cleanup(transport.CloseIdleConnections)
 		return transport
