@@ -1,0 +1,134 @@
+// Package agentrun tells from the events of a coding agent whether it is at work, whether its last prompt is over,
+// and how it ended. It knows both dialects: the events that the agent's extension reports to a Hub, and those that
+// the agent prints in its RPC mode. Its rules come from recordings of the real agent (testdata), versions 0.74.2
+// and 1.6.0, and need no sign that only one of them gives.
+package agentrun
+
+import (
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/agentuity/coder-go/internal/wire"
+)
+
+// Event is an event of an agent with what the rules look at.
+type Event struct {
+	// At is when the Hub got it or, where that is not known, when it was first seen.
+	At time.Time
+	// Name is the type of the event.
+	Name string
+
+	Role        string // of its message
+	Last        Answer // its message, or the last of an agent that stopped, if that is an assistant's
+	Reason      string // of a shutdown or a start
+	Delay       time.Duration
+	WillRetry   *bool
+	Success     *bool
+	Aborted     bool
+	Failed      bool // it has an errorMessage of its own
+	TaskID      string
+	Participant string // the role of who left
+	QuestionID  string // of an rpc_ui_request that is answered
+}
+
+// Answer is what is known of an assistant's message.
+type Answer struct {
+	// StopReason is "stop", "length", "toolUse", "error" or "aborted". It counts only from message_end on.
+	StopReason string
+	// ErrorMessage is the agent's own text.
+	ErrorMessage string
+	// Text is what was said, without thoughts.
+	Text string
+
+	known bool // it is an assistant's message
+}
+
+// message is a message of a conversation. Roles other than these pass and are never the answer.
+type message struct {
+	Role         string         `json:"role"`
+	Content      jsontext.Value `json:"content"`
+	StopReason   string         `json:"stopReason"`
+	ErrorMessage string         `json:"errorMessage"`
+}
+
+func (m *message) answer() Answer {
+	if m.Role != roleAssistant {
+		return Answer{}
+	}
+	return Answer{StopReason: m.StopReason, ErrorMessage: m.ErrorMessage, Text: text(m.Content), known: true}
+}
+
+const (
+	roleUser      = "user"
+	roleAssistant = "assistant"
+)
+
+// text returns the text blocks of a content, which is a list of blocks or a text.
+func text(content jsontext.Value) string {
+	var whole string
+	if content.Kind() == jsontext.KindString {
+		_ = wire.Unmarshal(content, &whole)
+		return whole
+	}
+	var blocks []struct {
+		Type string `json:"type"`
+		Text string `json:"text"`
+	}
+	var b strings.Builder
+	if wire.Unmarshal(content, &blocks) == nil {
+		for _, block := range blocks {
+			if block.Type == "text" {
+				b.WriteString(block.Text)
+			}
+		}
+	}
+	return b.String()
+}
+
+// Decode makes an Event of the payload of an event. What it cannot read it leaves out.
+func Decode(name string, payload []byte, at time.Time) Event {
+	var p struct {
+		Message      *jsontext.Value  `json:"message"`
+		Messages     []jsontext.Value `json:"messages"`
+		Reason       string           `json:"reason"`
+		DelayMs      float64          `json:"delayMs"`
+		WillRetry    *bool            `json:"willRetry"`
+		Success      *bool            `json:"success"`
+		Aborted      bool             `json:"aborted"`
+		ErrorMessage string           `json:"errorMessage"`
+		TaskID       string           `json:"taskId"`
+		ID           string           `json:"id"`
+		Method       string           `json:"method"`
+		Participant  struct {
+			Role string `json:"role"`
+		} `json:"participant"`
+	}
+	e := Event{At: at, Name: name}
+	if wire.Unmarshal(payload, &p) != nil {
+		return e
+	}
+	e.Reason, e.WillRetry, e.Success, e.Aborted, e.TaskID = p.Reason, p.WillRetry, p.Success, p.Aborted, p.TaskID
+	e.Delay = time.Duration(p.DelayMs * float64(time.Millisecond))
+	e.Failed = p.ErrorMessage != ""
+	e.Participant = p.Participant.Role
+	var m message
+	if p.Message != nil && p.Message.Kind() == jsontext.KindBeginObject && wire.Unmarshal(*p.Message, &m) == nil {
+		e.Role, e.Last = m.Role, m.answer()
+	}
+	for i := len(p.Messages) - 1; i >= 0 && !e.Last.known; i-- {
+		m = message{}
+		if p.Messages[i].Kind() == jsontext.KindBeginObject && wire.Unmarshal(p.Messages[i], &m) == nil {
+			e.Last = m.answer()
+		}
+	}
+	switch name {
+	case "rpc_ui_request", "extension_ui_request":
+		switch p.Method {
+		case "confirm", "select", "input", "editor":
+			e.QuestionID = p.ID
+		}
+	}
+	return e
+}

@@ -1,0 +1,362 @@
+package agentrun
+
+import (
+	"strconv"
+	"time"
+)
+
+// Kind says how an agent is doing.
+type Kind string
+
+// The kinds.
+const (
+	Idle      Kind = "idle"      // nothing was asked of it
+	Working   Kind = "working"   // or it may go on by itself
+	Answered  Kind = "answered"  // the last prompt is over, with an answer that may be cut
+	Failed    Kind = "failed"    // the last prompt is over, and the agent's ErrorMessage, if any, says why
+	Aborted   Kind = "aborted"   // the last prompt is over, because somebody aborted it
+	Question  Kind = "question"  // it has asked the user something
+	Unheeded  Kind = "unheeded"  // it has heard a prompt, and nobody works on it
+	TasksDone Kind = "tasksDone" // its tasks are completed, and it had nothing else to do
+)
+
+// Over reports whether nothing more will come of the last prompt.
+func (k Kind) Over() bool {
+	switch k {
+	case Answered, Failed, Aborted, TasksDone:
+		return true
+	}
+	return false
+}
+
+// Reading is what the events say at a time.
+type Reading struct {
+	Kind   Kind
+	Answer Answer
+	// Left says that the lead has gone.
+	Left bool
+	// Reason says in words what Kind was concluded from.
+	Reason string
+	// Until is when another reading is due if no further event comes; zero: never.
+	Until time.Time
+}
+
+// How long a sign of what comes next is waited for. The agent begins a compaction at most 56 ms after the end of a
+// run, as measured; a retry comes after the wait that its settings say, 2 s by default and twice that each time.
+const (
+	compactionFollows = time.Second      // after an answer
+	cutIsTriedAgain   = 2 * time.Second  // after an answer that is cut
+	runFollows        = 2 * time.Second  // after a compaction
+	finalError        = 2 * time.Second  // after an error that no retry mends
+	retryFollows      = 15 * time.Second // after an error, beyond what the agent has announced
+	retryMargin       = 7 * time.Second  // on top of twice the last wait
+	compactionEnds    = 10 * time.Minute // on one channel a compaction that failed never ends
+	promptIsTaken     = time.Minute      // after an input
+	abortSettles      = time.Second      // after a wait for a retry was given up: newer agents say whether by an abort
+	goodbye           = time.Second      // after a shutdown stray events follow
+)
+
+// Run is the state that the events of an agent have led to. The zero Run has seen none.
+type Run struct {
+	// Whole says that no event of the session came before. Else it is not known at first whether a run is open.
+	Whole       bool
+	open        bool   // between agent_start and agent_end
+	messageOpen bool   // between message_start and message_end of an answer
+	last        Answer // the last message that ended
+
+	ended      time.Time // agent_end
+	settled    bool      // agent_settled was believed
+	retryUntil time.Time // after an error: when no retry will follow any more
+	gap        time.Duration
+
+	compacting time.Time // since when; zero: not
+	compacted  time.Time // when a compaction ended after which a run is due
+
+	heard    time.Time // an input that no run has taken yet
+	question string
+
+	left    time.Time // the lead's shutdown
+	leftNow bool      // and it is off the session, so that nothing follows
+	lost    bool      // a run that another start of the lead has cut off
+
+	tasks    map[string]bool // by id: running
+	taskDone bool            // a completed task is the newest
+}
+
+// Read reads events in their order, as they stand at a time. Whole says that they begin with the first of the
+// session.
+func Read(events []Event, whole bool, now time.Time) Reading {
+	r := Run{Whole: whole}
+	for i := range events {
+		r.Apply(&events[i])
+	}
+	return r.At(now)
+}
+
+// Apply adds an event.
+func (r *Run) Apply(e *Event) {
+	if !r.left.IsZero() && e.Name != "session_start" && e.Name != "session_leave" {
+		r.stray(e)
+		return
+	}
+	switch e.Name {
+	case "agent_start":
+		r.begin(e.At)
+	case "turn_start", "message_start", "message_update":
+		r.work(e)
+	case "message_end":
+		r.endMessage(e)
+	case "turn_end":
+		r.question = ""
+		if e.Last.known {
+			r.last = e.Last
+		}
+	case "agent_end":
+		r.end(e)
+	case "agent_settled":
+		r.settle(e)
+	case "auto_retry_start":
+		r.retryUntil = e.At.Add(e.Delay + retryFollows)
+	case "auto_retry_end":
+		if e.Success != nil && !*e.Success && !r.open { // the last has failed too, or somebody aborted the wait
+			r.retryUntil = e.At.Add(abortSettles)
+		}
+	case "session_before_compact", "compaction_start":
+		r.compacting, r.compacted = e.At, time.Time{}
+	case "session_compact", "compaction_end":
+		r.endCompaction(e)
+	case "input":
+		{
+			r.heard = e.At
+		}
+	case "tool_result", "tool_execution_end":
+		r.question = ""
+	case "task_start", "task_complete", "task_error":
+		r.task(e)
+	case "rpc_ui_request", "extension_ui_request":
+		if e.QuestionID != "" {
+			r.question = e.QuestionID
+		}
+	case "session_start":
+		r.restart(e.At)
+	case "session_leave":
+		r.leftNow = r.leftNow || e.Participant == "lead"
+	case "session_shutdown":
+		switch e.Reason {
+		case "", "quit":
+			r.left = e.At
+		}
+	}
+}
+
+// restart takes the start of a lead. What the one before was at is not taken up again.
+func (r *Run) restart(at time.Time) {
+	r.lost = r.lost || r.open
+	if r.waitsForRetry(at) {
+		r.retryUntil = at
+	}
+	r.open, r.messageOpen, r.leftNow, r.question = false, false, false, ""
+	r.left, r.heard, r.compacting, r.compacted = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+}
+
+// stray takes what comes after the lead has said that it leaves: the end of a message still counts.
+func (r *Run) stray(e *Event) {
+	switch e.Name {
+	case "message_end":
+		r.endMessage(e)
+	case "agent_end":
+		r.end(e)
+	}
+}
+
+func (r *Run) begin(at time.Time) {
+	if r.last.StopReason == "error" && !r.ended.IsZero() && at.After(r.ended) {
+		r.gap = at.Sub(r.ended)
+	}
+	r.open, r.settled, r.lost, r.taskDone = true, false, false, false
+	r.heard, r.ended, r.retryUntil, r.compacting, r.compacted = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
+}
+
+// work takes an event of a run whose start may have been missed.
+func (r *Run) work(e *Event) {
+	if !r.open {
+		r.begin(e.At)
+	}
+	r.question = ""
+	if e.Name == "message_start" {
+		r.messageOpen = e.Role == roleAssistant
+	}
+}
+
+func (r *Run) endMessage(e *Event) {
+	switch e.Role {
+	case roleUser: // a new prompt, or one that was queued
+		r.last, r.gap = Answer{}, 0
+	case roleAssistant:
+		r.last, r.messageOpen = e.Last, false
+	}
+	r.question = ""
+}
+
+func (r *Run) end(e *Event) {
+	if e.Last.known {
+		r.last = e.Last
+	}
+	r.open, r.messageOpen, r.ended, r.question = false, false, e.At, ""
+	r.retryUntil = time.Time{}
+	if r.last.StopReason != "error" {
+		return
+	}
+	r.retryUntil = e.At.Add(max(retryFollows, 2*r.gap+retryMargin))
+	if isFinal(r.last.ErrorMessage) && (e.WillRetry == nil || !*e.WillRetry) {
+		r.retryUntil = e.At.Add(finalError)
+	}
+}
+
+// isFinal reports whether an error begins with a status of 4xx that no retry mends.
+func isFinal(errorMessage string) bool {
+	if len(errorMessage) < 3 {
+		return false
+	}
+	status, err := strconv.Atoi(errorMessage[:3])
+	if err != nil || status/100 != 4 {
+		return false
+	}
+	switch status {
+	case 408, 409, 425, 429:
+		return false
+	}
+	return true
+}
+
+// settle takes the sign that nothing more will run. It also comes falsely, while a run begins.
+func (r *Run) settle(e *Event) {
+	if r.open {
+		return
+	}
+	r.settled = true
+	if e.Aborted && r.last.StopReason == "error" { // in the wait for a retry
+		r.last.StopReason = "aborted"
+	}
+}
+
+func (r *Run) endCompaction(e *Event) {
+	if r.compacting.IsZero() {
+		return
+	}
+	r.compacting = time.Time{}
+	switch {
+	case e.Failed, e.Aborted, e.WillRetry != nil && !*e.WillRetry:
+		if r.last.StopReason == "error" {
+			r.retryUntil = e.At
+		}
+	default:
+		r.compacted = e.At
+	}
+}
+
+func (r *Run) waitsForRetry(at time.Time) bool { return at.Before(r.retryUntil) }
+
+func (r *Run) task(e *Event) {
+	if r.tasks == nil {
+		r.tasks = make(map[string]bool)
+	}
+	r.tasks[e.TaskID] = e.Name == "task_start"
+	r.taskDone = e.Name == "task_complete"
+}
+
+// At reads the state at a time.
+func (r *Run) At(now time.Time) Reading {
+	switch {
+	case !r.left.IsZero():
+		return r.afterLead(now)
+	case r.question != "":
+		return Reading{Kind: Question, Reason: "a question is open"}
+	case r.open:
+		return Reading{Kind: Working, Reason: "a run is open"}
+	case !r.heard.IsZero():
+		until := r.heard.Add(promptIsTaken)
+		if now.Before(until) {
+			return Reading{Kind: Working, Reason: "an input was heard", Until: until}
+		}
+		return Reading{Kind: Unheeded, Reason: "an input was heard, and no run began"}
+	case r.lost:
+		return Reading{Kind: Failed, Answer: r.last, Reason: "the lead began anew in the middle of the work"}
+	case !r.compacting.IsZero():
+		return r.waitUntil(now, r.compacting.Add(compactionEnds), "a compaction is under way", "the compaction did not end")
+	case !r.compacted.IsZero() && !r.ended.IsZero():
+		return r.waitUntil(now, r.compacted.Add(runFollows), "a compaction has ended", "no run followed the compaction")
+	case !r.ended.IsZero():
+		return r.afterRun(now)
+	}
+	for _, running := range r.tasks {
+		if running {
+			return Reading{Kind: Working, Reason: "a task is running"}
+		}
+	}
+	switch {
+	case r.taskDone && !r.Whole:
+		return Reading{Kind: Working, Reason: "a task is completed, and what it belongs to is not known"}
+	case r.taskDone:
+		return Reading{Kind: TasksDone, Reason: "the newest task is completed, and none is running"}
+	}
+	return Reading{Kind: Idle, Reason: "no run has been seen"}
+}
+
+func (r *Run) afterRun(now time.Time) Reading {
+	switch {
+	case r.settled:
+		return r.verdict("the agent has settled")
+	case r.last.StopReason == "stop":
+		return r.waitUntil(now, r.ended.Add(compactionFollows), "a run has just ended", "the run ended")
+	case r.last.StopReason == "length":
+		return r.waitUntil(now, r.ended.Add(cutIsTriedAgain), "a run has just ended with a cut answer", "the run ended")
+	case r.last.StopReason == "error":
+		return r.waitUntil(now, r.retryUntil, "a retry may follow", "no retry followed")
+	}
+	return r.verdict("the run ended")
+}
+
+// waitUntil is work until a time, and then the verdict.
+func (r *Run) waitUntil(now, until time.Time, waiting, reason string) Reading {
+	if now.Before(until) {
+		return Reading{Kind: Working, Reason: waiting, Until: until}
+	}
+	return r.verdict(reason)
+}
+
+// verdict reads the last message.
+func (r *Run) verdict(reason string) Reading {
+	out := Reading{Kind: Answered, Answer: r.last, Reason: reason + " with " + r.last.StopReason}
+	switch r.last.StopReason {
+	case "stop", "length":
+	case "aborted":
+		out.Kind = Aborted
+	case "error":
+		out.Kind = Failed
+	default:
+		out.Kind, out.Reason = Failed, reason+" without an answer"
+	}
+	return out
+}
+
+func (r *Run) afterLead(now time.Time) Reading {
+	if until := r.left.Add(goodbye); now.Before(until) && !r.leftNow {
+		return Reading{Kind: Working, Left: true, Reason: "the lead is leaving", Until: until}
+	}
+	var out Reading
+	switch {
+	case r.messageOpen || r.open && !r.last.known:
+		out = Reading{Kind: Failed, Answer: r.last, Reason: "the lead left in the middle of an answer"}
+	case r.open && r.last.StopReason == "toolUse":
+		out = Reading{Kind: Failed, Answer: r.last, Reason: "the lead left in the middle of the work"}
+	case r.last.known:
+		out = r.verdict("the lead left")
+	case !r.heard.IsZero():
+		out = Reading{Kind: Failed, Reason: "the lead left before it began"}
+	default:
+		out = Reading{Kind: Idle, Reason: "the lead left"}
+	}
+	out.Left = true
+	return out
+}

@@ -1,0 +1,112 @@
+package agentrun
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// ev makes an event, ms after the start.
+func ev(ms int, name, payload string) Event {
+	return Decode(name, []byte(payload), start.Add(time.Duration(ms)*time.Millisecond))
+}
+
+// assistant is the payload of an event with an assistant's message.
+func assistant(stop, failure string) string {
+	message, _ := json.Marshal(map[string]any{
+		"role": "assistant", "stopReason": stop, "errorMessage": failure,
+		"content": []any{map[string]any{"type": "thinking", "thinking": "hm"}, map[string]any{"type": "text", "text": "said"}},
+	})
+	return fmt.Sprintf(`{"message":%s,"messages":[{"role":"user","content":"x"},%[1]s,{"role":"system"},7]}`, message)
+}
+
+// run is a run of 100 ms that ends at a time.
+func run(end int, stop, failure string) []Event {
+	return []Event{
+		ev(end-100, "agent_start", `{}`), ev(end-90, "turn_start", `{}`),
+		ev(end-80, "message_start", `{"message":{"role":"user"}}`), ev(end-70, "message_end", `{"message":{"role":"user"}}`),
+		ev(end-60, "message_start", assistant("stop", "")), ev(end-20, "message_end", assistant(stop, failure)),
+		ev(end-10, "turn_end", assistant(stop, failure)), ev(end, "agent_end", assistant(stop, failure)),
+	}
+}
+
+func TestRead(t *testing.T) {
+	for name, test := range map[string]struct {
+		events []Event
+		whole  bool
+		want   map[int]Kind // by ms
+	}{
+		"nothing":                    {nil, true, map[int]Kind{0: Idle, 1e9: Idle}},
+		"an answer":                  {run(1000, "stop", ""), false, map[int]Kind{1000: Working, 1999: Working, 2000: Answered, 1e9: Answered}},
+		"a cut answer":               {run(1000, "length", ""), false, map[int]Kind{2999: Working, 3000: Answered}},
+		"an abort":                   {run(1000, "aborted", "Request was aborted"), false, map[int]Kind{1000: Aborted}},
+		"an error":                   {run(1000, "error", "529 overloaded"), false, map[int]Kind{15999: Working, 16000: Failed}},
+		"a final error":              {run(1000, "error", "400 Invalid request"), false, map[int]Kind{2999: Working, 3000: Failed}},
+		"a status to wait for":       {run(1000, "error", "429 slow down"), false, map[int]Kind{3000: Working, 16000: Failed}},
+		"no status":                  {run(1000, "error", "terminated"), false, map[int]Kind{3000: Working, 16000: Failed}},
+		"an announced retry":         {append(run(1000, "error", "500"), ev(1001, "auto_retry_start", `{"delayMs":60000}`)), false, map[int]Kind{76000: Working, 76001: Failed}},
+		"a retry given up":           {append(run(1000, "error", "500"), ev(1001, "auto_retry_end", `{"success":false}`)), false, map[int]Kind{2000: Working, 2001: Failed}},
+		"an aborted retry":           {append(run(1000, "error", "500"), ev(1001, "auto_retry_end", `{"success":false}`), ev(1002, "agent_settled", `{"aborted":true}`)), false, map[int]Kind{1002: Aborted}},
+		"settled":                    {append(run(1000, "length", ""), ev(1001, "agent_settled", `{"aborted":false}`)), false, map[int]Kind{1001: Answered}},
+		"settled falsely":            {append([]Event{ev(1, "agent_settled", `{}`)}, run(1000, "stop", "")[:5]...), false, map[int]Kind{1e6: Working}},
+		"an input":                   {[]Event{ev(0, "input", `{"text":"x"}`)}, false, map[int]Kind{59999: Working, 60000: Unheeded}},
+		"an input after an answer":   {append(run(1000, "stop", ""), ev(5000, "input", `{}`)), false, map[int]Kind{64999: Working, 65000: Unheeded}},
+		"an input in a retry wait":   {append(run(1000, "error", "500"), ev(5000, "input", `{}`)), false, map[int]Kind{15999: Working, 16000: Failed}},
+		"an input in a compaction":   {append(run(1000, "stop", ""), ev(1050, "compaction_start", `{}`), ev(1100, "input", `{}`), ev(1200, "compaction_end", `{"willRetry":false}`)), false, map[int]Kind{70000: Answered}},
+		"an input before its run":    {append([]Event{ev(0, "input", `{}`)}, run(1000, "stop", "")...), false, map[int]Kind{2000: Answered}},
+		"a final error, and a retry": {append(run(1000, "error", "400")[:7], ev(1000, "agent_end", `{"willRetry":true}`)), false, map[int]Kind{3000: Working, 16000: Failed}},
+		"an input while at work":     {append(run(1000, "toolUse", "")[:7], ev(1000, "input", `{}`)), false, map[int]Kind{1e6: Working}},
+		"a compaction":               {append(run(1000, "error", "400 too long"), ev(1050, "session_before_compact", `{}`)), false, map[int]Kind{3000: Working, 601049: Working, 601050: Failed}},
+		"a compaction and a run":     {append(run(1000, "error", "400 too long"), ev(1050, "compaction_start", `{}`), ev(2000, "compaction_end", `{"willRetry":true}`)), false, map[int]Kind{3999: Working, 4000: Failed}},
+		"a compaction that fails": {
+			append(run(1000, "error", "400 too long"), ev(1050, "compaction_start", `{}`), ev(2000, "compaction_end", `{"willRetry":true,"errorMessage":"no"}`)), false,
+			map[int]Kind{1999: Working, 2000: Failed},
+		},
+		"a compaction by hand":              {[]Event{ev(0, "compaction_start", `{}`), ev(10, "compaction_end", `{}`)}, true, map[int]Kind{5000: Idle}},
+		"a question":                        {append(run(1000, "toolUse", "")[:7], ev(1000, "rpc_ui_request", `{"id":"q","method":"confirm"}`)), false, map[int]Kind{1e6: Question}},
+		"a notice":                          {append(run(1000, "toolUse", "")[:7], ev(1000, "rpc_ui_request", `{"id":"q","method":"notify"}`)), false, map[int]Kind{1e6: Working}},
+		"an answered question":              {append(run(1000, "toolUse", "")[:7], ev(1000, "rpc_ui_request", `{"id":"q","method":"select"}`), ev(1001, "tool_execution_end", `{}`)), false, map[int]Kind{1e6: Working}},
+		"tasks":                             {[]Event{ev(0, "task_start", `{"taskId":"1"}`), ev(1, "task_start", `{"taskId":"2"}`), ev(2, "task_complete", `{"taskId":"1"}`)}, true, map[int]Kind{1e6: Working}},
+		"tasks done":                        {[]Event{ev(0, "task_start", `{"taskId":"1"}`), ev(2, "task_complete", `{"taskId":"1"}`)}, true, map[int]Kind{2: TasksDone}},
+		"a task of who knows what":          {[]Event{ev(2, "task_complete", `{"taskId":"1"}`)}, false, map[int]Kind{1e6: Working}},
+		"the lead leaves":                   {append(run(1000, "error", "500"), ev(2000, "session_shutdown", `{"reason":"quit"}`)), false, map[int]Kind{2999: Working, 3000: Failed}},
+		"the lead leaves in an answer":      {append(run(1000, "stop", "")[:5], ev(2000, "session_shutdown", `{}`)), false, map[int]Kind{3000: Failed}},
+		"the lead leaves in another answer": {append(run(1000, "stop", "")[:7], ev(1000, "message_start", assistant("stop", "")), ev(2000, "session_shutdown", `{}`)), false, map[int]Kind{3000: Failed}},
+		"the lead leaves with a prompt":     {append(run(1000, "stop", ""), append(run(2000, "stop", "")[:4], ev(2001, "session_shutdown", `{}`))...), false, map[int]Kind{4000: Failed}},
+		"the lead leaves in its work":       {append(run(1000, "toolUse", "")[:7], ev(2000, "session_shutdown", `{}`)), false, map[int]Kind{3000: Failed}},
+		"the lead leaves with the rest":     {append(run(1000, "stop", "")[:5], ev(2000, "session_shutdown", `{}`), ev(2001, "message_end", assistant("stop", ""))), false, map[int]Kind{3000: Answered}},
+		"the lead is off at once":           {append(run(1000, "stop", ""), ev(1100, "session_shutdown", `{}`), ev(1101, "session_leave", `{"participant":{"role":"lead"}}`)), false, map[int]Kind{1101: Answered}},
+		"an observer leaves":                {append(run(1000, "stop", ""), ev(1100, "session_shutdown", `{}`), ev(1101, "session_leave", `{"participant":{"role":"observer"}}`)), false, map[int]Kind{1101: Working}},
+		"the lead begins anew":              {append(run(1000, "stop", "")[:5], ev(2000, "session_shutdown", `{"reason":"new"}`), ev(2001, "session_start", `{"reason":"new"}`)), false, map[int]Kind{2001: Failed}},
+		"another lead in a retry wait":      {append(run(1000, "error", "500"), ev(2000, "session_shutdown", `{"reason":"quit"}`), ev(9000, "session_start", `{}`)), false, map[int]Kind{9000: Failed}},
+		"another lead before work":          {[]Event{ev(0, "session_start", `{}`), ev(1, "input", `{}`), ev(2, "session_shutdown", `{}`), ev(9000, "session_start", `{}`)}, true, map[int]Kind{1e6: Idle}},
+		"another lead":                      {append(run(1000, "stop", ""), ev(2000, "session_shutdown", `{"reason":"quit"}`), ev(9000, "session_start", `{}`)), false, map[int]Kind{9000: Answered}},
+		"what cannot be read":               {[]Event{ev(0, "agent_start", `<`), ev(1, "message_end", `{"message":7}`), ev(2, "unheard_of", `[]`)}, false, map[int]Kind{1e6: Working}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for ms, kind := range test.want {
+				got := Read(test.events, test.whole, start.Add(time.Duration(ms)*time.Millisecond))
+				assert.Equal(t, kind, got.Kind, "at %d ms: %s", ms, got.Reason)
+				assert.Equal(t, kind == Answered || kind == Failed || kind == Aborted || kind == TasksDone, got.Kind.Over())
+			}
+		})
+	}
+}
+
+func TestRead_Backoff(t *testing.T) {
+	// Each wait is twice the one before: after one of 40 s the next may take 87 s.
+	events := append(run(1000, "error", "500"), run(41100, "error", "500")...)
+	events = append(events[:8], append([]Event{events[8], events[9]}, events[12:]...)...) // without another prompt
+	now := start.Add(41100*time.Millisecond + 86*time.Second)
+	assert.Equal(t, Working, Read(events, false, now).Kind)
+	assert.Equal(t, Failed, Read(events, false, now.Add(2*time.Second)).Kind)
+}
+
+func TestDecode_Text(t *testing.T) {
+	answer := Decode("message_end", []byte(assistant("stop", "")), start).Last
+	assert.Equal(t, "said", answer.Text, "no thoughts")
+	assert.Equal(t, "plain", Decode("message_end", []byte(`{"message":{"role":"assistant","content":"plain"}}`), start).Last.Text)
+}
