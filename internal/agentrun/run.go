@@ -126,7 +126,7 @@ func (r *Run) Apply(e *Event) {
 	case "session_compact", "compaction_end":
 		r.endCompaction(e)
 	case "input":
-		{
+		if !r.open && r.compacting.IsZero() && !r.waitsForRetry(e.At) {
 			r.heard = e.At
 		}
 	case "tool_result", "tool_execution_end":
