@@ -112,7 +112,7 @@ func (c *call) read(resp *http.Response) error {
 		c.outcome.Text = readText(body)
 		return nil
 	case c.request.Stream:
-		c.outcome.Stream = &Stream{c.watch.over(resp.Body, c.cancel, c.transport.silence, 1)}
+		c.outcome.Stream = &Stream{c.watch.over(resp.Body, c.cancel, c.transport.silence, 1), c.transport.secret}
 		return nil
 	}
 	defer resp.Body.Close()
