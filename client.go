@@ -182,7 +182,7 @@ func (c *Client) send(ctx context.Context, r *request) *response {
 		return &response{request: r, err: err}
 	}
 	if ctx.Err() != nil { // do not encode for a caller that has left
-		return &response{request: r, err: r.requestError(SentNo, contextError(ctx, ctx.Err(), nil))}
+		return &response{request: r, err: (&response{request: r, secret: c.secret}).requestError(SentNo, contextError(ctx, ctx.Err(), nil))}
 	}
 	body, err := r.encode()
 	if err != nil {

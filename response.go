@@ -65,6 +65,14 @@ func contextError(ctx context.Context, ended, last error) error {
 	return e
 }
 
+// requestError is the error of a request that has no answer. The program, or a session id of the Hub's, may have
+// put the key into the path.
+func (a *response) requestError(sent Sent, err error) *RequestError {
+	e := a.request.requestError(sent, err)
+	e.Path = a.secret.Text(e.Path)
+	return e
+}
+
 func (a *response) apiError() *APIError {
 	o := a.outcome
 	text := []byte(a.secret.Text(string(o.Text)))
@@ -75,9 +83,9 @@ func (a *response) apiError() *APIError {
 		Code:           ErrorCode(said.Code),
 		Message:        said.Message,
 		Method:         a.method,
-		Path:           a.path,
+		Path:           a.secret.Text(a.path),
 		RequestID:      a.secret.Text(o.Header.Get(transport.RequestIDHeader)),
-		SessionID:      a.sessionID,
+		SessionID:      a.secret.Text(a.sessionID),
 		Details:        said.Details,
 		UpgradeURL:     a.secret.Text(o.Header.Get("X-Upgrade-Url")),
 		Attempts:       o.Attempts,
@@ -102,7 +110,7 @@ func (a *response) apiError() *APIError {
 func (a *response) unusable(reason string, cause error) *ResponseError {
 	o := a.outcome
 	return &ResponseError{
-		Operation: a.op, Method: a.method, Path: a.path, StatusCode: o.Status,
+		Operation: a.op, Method: a.method, Path: a.secret.Text(a.path), StatusCode: o.Status,
 		RequestID: a.secret.Text(o.Header.Get(transport.RequestIDHeader)), Reason: a.secret.Text(reason), Err: a.secret.Error(cause),
 		Body: []byte(a.secret.Text(string(o.Body.Prefix(transport.ErrorBodyLimit)))), outcomeUnknown: !a.idempotent,
 	}
@@ -197,14 +205,14 @@ func (a *response) decodeInto(out any) error {
 	case a.ctx.Err() != nil:
 		return a.ended()
 	case errors.Is(err, wire.ErrNotAnObject):
-		return a.unusable(notAnObject(err), err)
+		return a.unusable(fmt.Sprintf("%q is not an object", a.secret.Line(elementOf(err))), err)
 	default:
 		return a.unusable("it is not valid JSON", err)
 	}
 }
 
-// notAnObject says which element of a list is no object, as "sessions.websocket[0]".
-func notAnObject(err error) string {
+// elementOf names the element of a list that is no object, as "sessions.websocket[0]".
+func elementOf(err error) string {
 	var (
 		name strings.Builder
 		at   *jsonv2.SemanticError
@@ -221,7 +229,7 @@ func notAnObject(err error) string {
 			}
 		}
 	}
-	return fmt.Sprintf("%q is not an object", name.String())
+	return name.String()
 }
 
 // checkCost refuses a body that would take too much memory decoded. Responses that are lists of large structs

@@ -111,7 +111,7 @@ func (a *response) noEvents() error {
 	case a.outcome.Status == http.StatusNoContent:
 		return a.unusable("it has no content", nil)
 	case kind == "text/html", transport.IsJSON(a.outcome.Header):
-		return a.unusable(fmt.Sprintf("it is %s and no stream of events", kind), nil)
+		return a.unusable(fmt.Sprintf("it is %s and no stream of events", quote.Line(kind)), nil)
 	case encoding != "" && !strings.EqualFold(encoding, "identity"):
 		return a.unusable(fmt.Sprintf("its Content-Encoding is %s although identity was asked for", quote.Line(encoding)), nil)
 	}
@@ -305,7 +305,7 @@ func (o *eventObserver) failed(err error) error {
 	if known := (*RequestError)(nil); errors.As(err, &known) {
 		sent = known.Sent
 	}
-	return o.open.requestError(sent, err)
+	return (&response{request: o.open, secret: o.client.secret}).requestError(sent, err)
 }
 
 // idleSource is a stream whose limit on silence depends on what the Hub has shown so far.

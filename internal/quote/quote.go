@@ -76,9 +76,10 @@ func (r Redactor) Error(err error) error {
 	return &redacted{text: r.Text(err.Error()), redactor: r, cause: func() error { return err }}
 }
 
-// holds reports whether the key is in the text of an error, or of one below it.
+// holds reports whether the key is in the text or in a field of an error, or of one below it. Errors cut in their
+// text what their fields have whole, as those of package json do with a JSON pointer.
 func (r Redactor) holds(err error) bool {
-	if text := err.Error(); r.Text(text) != text {
+	if text := err.Error(); r.Text(text) != text || r.holdsField(err) {
 		return true
 	}
 	switch e := err.(type) { //nolint:errorlint // this walks the tree itself
@@ -90,6 +91,27 @@ func (r Redactor) holds(err error) bool {
 			if below != nil && r.holds(below) {
 				return true
 			}
+		}
+	}
+	return false
+}
+
+// holdsField reports whether the key is in a field of an error that is a text.
+func (r Redactor) holdsField(err error) bool {
+	v := reflect.Indirect(reflect.ValueOf(err))
+	if v.Kind() != reflect.Struct {
+		return false
+	}
+	for i := range v.NumField() {
+		var text string
+		switch f := v.Field(i); {
+		case f.Kind() == reflect.String:
+			text = f.String()
+		case f.Kind() == reflect.Slice && f.Type().Elem().Kind() == reflect.Uint8:
+			text = string(f.Bytes())
+		}
+		if r.Text(text) != text {
+			return true
 		}
 	}
 	return false
@@ -199,14 +221,22 @@ func escapedAt(s string, c byte) int {
 	case s[0] == '~' && len(s) > 1 && (s[1] == '1' && c == '/' || s[1] == '0' && c == '~'):
 		return 2
 	case s[0] == '%':
-		return hexAt(s, 1, 2, c)
+		at := afterAll(s, 1, "25") // several, where it was escaped more than once
+		if at > 1 && c == '%' {
+			return at
+		}
+		return hexAt(s, at, 2, c)
 	case s[0] == '&':
-		end := strings.IndexByte(s[:min(len(s), 10)], ';')
-		if end > 0 && html.UnescapeString(s[:end+1]) == string(rune(c)) {
-			return end + 1
+		at := afterAll(s, 1, "amp;")
+		if at > 1 && c == '&' {
+			return at
+		}
+		end := strings.IndexByte(s[at:min(len(s), at+9)], ';')
+		if end > 0 && html.UnescapeString("&"+s[at:at+end+1]) == string(rune(c)) {
+			return at + end + 1
 		}
 	case s[0] == '\\':
-		n := len(s) - len(strings.TrimLeft(s, `\`)) // several, where it was escaped more than once
+		n := afterAll(s, 0, `\`)
 		switch {
 		case n == len(s):
 		case s[n] == 'u':
@@ -218,6 +248,21 @@ func escapedAt(s string, c byte) int {
 		}
 	}
 	return 0
+}
+
+// mostEscapes is how often a byte may be escaped. Each place of a text is looked at: without a bound a text of
+// nothing but backslashes would take quadratic time.
+const mostEscapes = 64
+
+// afterAll returns the index behind the repetitions of part at index at.
+func afterAll(s string, at int, part string) int {
+	for range mostEscapes {
+		if !strings.HasPrefix(s[at:], part) {
+			break
+		}
+		at += len(part)
+	}
+	return at
 }
 
 // hexAt returns the end of the hexadecimal digits at index from, if their value is c, else 0.

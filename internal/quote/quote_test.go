@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -37,6 +38,9 @@ func TestRedactor_TextFindsEveryForm(t *testing.T) {
 			"ASCII quoted":      fmt.Sprintf("%+q", strings.ReplaceAll(key, "ä", "ä")),
 			"path":              url.PathEscape(key),
 			"query":             url.QueryEscape(key),
+			"query in a query":  url.QueryEscape(url.QueryEscape(key)),
+			"query, three deep": url.QueryEscape(url.QueryEscape(url.QueryEscape(key))),
+			"HTML in HTML":      html.EscapeString(html.EscapeString(key)),
 			"all percent":       escaped("%%%02x"),
 			"all percent, HEX":  escaped("%%%02X"),
 			"HTML":              html.EscapeString(key),
@@ -64,6 +68,16 @@ func TestRedactor_TextFindsEveryForm(t *testing.T) {
 	assert.Equal(t, "agc_mad", r.Text("agc_mad"), "too little to be sure, and to be of use")
 	assert.Equal(t, "nothing", r.Text("nothing"))
 	assert.Equal(t, "100% \\ & &amp; \\u00", r.Text("100% \\ & &amp; \\u00"))
+}
+
+func TestRedactor_TextTakesLinearTime(t *testing.T) {
+	r := quote.NewRedactor("agc_made-up")
+	for _, part := range []string{`\`, "%25", "25", "&amp;", "amp;", "agc_mad"} {
+		text := strings.Repeat(part, 1<<20/len(part))
+		began := time.Now()
+		assert.Equal(t, text, r.Text(text))
+		assert.Less(t, time.Since(began), 10*time.Second, part) // quadratic, it takes minutes
+	}
 }
 
 func TestRedactor_TextLeavesWordsAlone(t *testing.T) {

@@ -3,7 +3,6 @@ package route
 
 import (
 	"fmt"
-	"net/url"
 	"strconv"
 	"strings"
 )
@@ -52,13 +51,30 @@ func Strays(id string) bool {
 				return true
 			}
 		}
-		decoded, err := url.PathUnescape(id)
-		if err != nil || decoded == id {
+		decoded := unescape(id)
+		if decoded == id {
 			return false
 		}
 		id = decoded
 	}
 	return false
+}
+
+// unescape decodes every %XX, and leaves a "%" alone that begins none, as gateways do: an id must not pass
+// because one escape of it is wrong.
+func unescape(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if c, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
+				b.WriteByte(byte(c))
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
 }
 
 // What stays as it is in a path element, and in a form-encoded query.

@@ -28,7 +28,7 @@ func TestPath(t *testing.T) {
 	for _, id := range []string{
 		"", ".", "..", "a/../b", "../b", "a/..", "a/./b", `a\..\b`, "a/..\\b", "a//../b", "a/..;x=1/b",
 		"%2e%2e", "a/%2E%2e/b", "a%2f..%2Fb", "a/.%2e/b",
-		"/x", "x/", "a//b", "/", "//", `\x`, `x\`, `a\/b`, "%2Fx", "x%2f", "a%2F%2fb", "%5Cx", "%252Fx", ";a", "a/;b", "/;x",
+		"/x", "x/", "a//b", "/", "//", `\x`, `x\`, `a\/b`, "%2Fx", "x%2f", "a%2F%2fb", "%5Cx", "%252Fx", "%%2F..%2Fx", "%zz%2fx%2f", "%2e%2e/%", ";a", "a/;b", "/;x",
 	} {
 		_, err := Path("/hub/session/{sessionID}", id)
 		var bad *Error

@@ -112,7 +112,7 @@ func (c *call) read(resp *http.Response) error {
 		c.outcome.Text = readText(body)
 		return nil
 	case c.request.Stream:
-		c.outcome.Stream = &Stream{c.watch.over(resp.Body, c.cancel, c.transport.silence, 1)}
+		c.outcome.Stream = &Stream{c.watch.over(resp.Body, c.cancel, c.transport.silence, 1), c.transport.secret}
 		return nil
 	}
 	defer resp.Body.Close()
@@ -177,16 +177,21 @@ func (c *call) attempt() context.Context {
 	c.cancel = cancel
 	if c.traced {
 		once := !c.request.Idempotent && c.request.Body == nil
-		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-			GetConn: func(string) {
-				if c.conns.getConn() && once {
-					c.conns.again.Store(true)
-					cancel() // before it is sent
-				}
-			},
-			GotConn:      c.conns.gotConn,
+		stop := func(again bool) {
+			if again && once {
+				c.conns.again.Store(true)
+				cancel() // before it is sent
+			}
+		}
+		hooks := &httptrace.ClientTrace{
+			GetConn:      func(string) { stop(c.conns.getConn()) },
+			GotConn:      func(info httptrace.GotConnInfo) { stop(c.conns.gotConn(info)) },
 			WroteRequest: c.conns.wroteRequest,
-		})
+		}
+		if once { // it costs more than the others
+			hooks.WroteHeaderField = c.conns.wroteHeaderField
+		}
+		ctx = httptrace.WithClientTrace(ctx, hooks)
 	}
 	return ctx
 }

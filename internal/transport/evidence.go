@@ -30,10 +30,21 @@ func (t *connTrace) getConn() (again bool) {
 	return t.wrote.Load() > 0 && t.http2.Load()
 }
 
-func (t *connTrace) gotConn(info httptrace.GotConnInfo) {
+// gotConn reports the same, for where net/http does not say that it asks for a connection: if the pool of HTTP/2
+// has one that was dialed for another request.
+func (t *connTrace) gotConn(info httptrace.GotConnInfo) (again bool) {
+	again = t.wrote.Load() > 0 && t.http2.Load()
 	t.got.Add(1)
 	encrypted, ok := info.Conn.(interface{ ConnectionState() tls.ConnectionState })
 	if ok && encrypted.ConnectionState().NegotiatedProtocol == "h2" {
+		t.http2.Store(true)
+	}
+	return again
+}
+
+// wroteHeaderField knows HTTP/2 by its pseudo-headers, also without TLS.
+func (t *connTrace) wroteHeaderField(name string, _ []string) {
+	if strings.HasPrefix(name, ":") {
 		t.http2.Store(true)
 	}
 }

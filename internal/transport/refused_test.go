@@ -3,10 +3,13 @@ package transport
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -89,4 +92,48 @@ func TestNetHTTPRepeatsNothingWithoutABody(t *testing.T) {
 			require.NoError(t, o.Err, "the next call has what it needs")
 		})
 	}
+}
+
+// TestNetHTTPRepeatsNothingWithoutTLS: the same over HTTP/2 without TLS, where the connection does not tell its
+// protocol. The connection only looks so: there is TLS below.
+func TestNetHTTPRepeatsNothingWithoutTLS(t *testing.T) {
+	var requests atomic.Int32
+	address, client := overHTTP2(t, func(c *rawh2.Conn, n int, stream uint32) bool {
+		requests.Store(int32(n))
+		c.Reset(stream, rawh2.RefusedStream)
+		return true
+	})
+	base := client.Transport.(*http.Transport)
+	base.Protocols = new(http.Protocols)
+	base.Protocols.SetUnencryptedHTTP2(true)
+	config := base.TLSClientConfig
+	base.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := (&tls.Dialer{Config: config}).DialContext(ctx, network, addr)
+		return struct{ net.Conn }{conn}, err
+	}
+	tr := newTransport(client, Policy{MinBackoff: time.Millisecond})
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	o := tr.Do(ctx, &Request{Method: http.MethodPost, URL: strings.Replace(address, "https:", "http:", 1)})
+	o.Body.Release()
+	require.Error(t, o.Err)
+	assert.EqualValues(t, 1, requests.Load(), "sent once")
+	assert.True(t, o.Unknown, "%v", o.Err)
+}
+
+// TestGotConnAlsoStops: the pool of HTTP/2 passes over GetConn for a connection that was dialed for another
+// request.
+func TestGotConnAlsoStops(t *testing.T) {
+	c := &call{Context: t.Context(), traced: true, request: Request{Method: http.MethodPost}}
+	ctx := c.attempt()
+	hooks := httptrace.ContextClientTrace(ctx)
+	hooks.GetConn("")
+	hooks.WroteHeaderField(":method", nil)
+	hooks.GotConn(httptrace.GotConnInfo{})
+	require.NoError(t, ctx.Err())
+	hooks.WroteRequest(httptrace.WroteRequestInfo{})
+	require.NoError(t, ctx.Err())
+	hooks.GotConn(httptrace.GotConnInfo{})
+	require.Error(t, ctx.Err())
+	assert.True(t, c.conns.again.Load())
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"github.com/agentuity/coder-go/internal/quote"
 )
 
 // ErrSilent says that a body yielded too little for too long.
@@ -100,10 +102,16 @@ func (w *watch) forget() {
 }
 
 // Stream is a response body that is read while it arrives.
-type Stream struct{ watch *watch }
+type Stream struct {
+	watch  *watch
+	secret quote.Redactor // net/http quotes trailers, and what a GOAWAY says
+}
 
 // Read reads the body. It fails with ErrSilent when nothing comes for too long.
-func (s *Stream) Read(p []byte) (int, error) { return s.watch.Read(p) }
+func (s *Stream) Read(p []byte) (int, error) {
+	n, err := s.watch.Read(p)
+	return n, s.secret.Error(err)
+}
 
 // SetSilence changes how long the body may be silent, from the next Read on.
 func (s *Stream) SetSilence(d time.Duration) { s.watch.silence = d }
