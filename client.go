@@ -232,8 +232,7 @@ func (c *Client) exchangeBody(ctx context.Context, r *request, url string, body 
 // a float64 cannot hold become json.Number in an any.
 //
 // GET, HEAD, PUT, PATCH, DELETE and OPTIONS are retried as idempotent, all other methods as creates
-// (see the retry table of the package documentation). Give a POST a body, at least {}: without one
-// package net/http itself may send it again when an HTTP/2 connection ends.
+// (see the retry table of the package documentation).
 //
 // Errors: [*ValidationError] for a method, path or body that cannot be sent, [*ResponseError] for
 // an answer that is not JSON when out is given, otherwise as every method.

@@ -100,13 +100,14 @@ func withoutCredentials(header http.Header) http.Header {
 	safe := header.Clone()
 	for _, name := range []string{"Authorization", "Proxy-Authorization", "X-Agentuity-Auth-Api-Key"} {
 		for i, value := range safe[name] {
-			scheme, _, found := strings.Cut(value, " ")
-			if found {
-				scheme += " "
-			} else {
-				scheme = ""
+			// A key may have blanks in it: only what is a scheme for certain stays.
+			scheme, _, _ := strings.Cut(value, " ")
+			switch strings.ToLower(scheme) {
+			case "bearer", "basic":
+				safe[name][i] = scheme + " " + quote.Mask
+			default:
+				safe[name][i] = quote.Mask
 			}
-			safe[name][i] = scheme + quote.Mask
 		}
 	}
 	return safe

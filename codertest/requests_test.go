@@ -41,6 +41,11 @@ func TestRequests(t *testing.T) {
 	assert.Equal(t, "/api/hub/session/a%2Fb", second.Path)
 	assert.Equal(t, "token=%5BAPI+key%5D&x=1", second.RawQuery)
 	assert.Equal(t, "[API key]", second.Header.Get("X-Agentuity-Auth-Api-Key"))
+	_, err = f.try("GET", "/hub/sessions", "", "x-agentuity-auth-api-key", "agc_first second", "Authorization", "first second")
+	require.NoError(t, err)
+	last := f.Requests()[3]
+	assert.Equal(t, "[API key]", last.Header.Get("X-Agentuity-Auth-Api-Key"), "a key may have blanks")
+	assert.Equal(t, "[API key]", last.Header.Get("Authorization"))
 	assert.Equal(t, "/hub/session/{id}", second.Route)
 	assert.Nil(t, second.Body)
 	assert.Equal(t, 404, second.Status)
