@@ -176,20 +176,11 @@ func (c *call) attempt() context.Context {
 	ctx, cancel := context.WithCancel(c)
 	c.cancel = cancel
 	if c.traced {
-		once := !c.request.Idempotent && c.request.Body == nil
-		stop := func(again bool) {
-			if again && once {
-				c.conns.again.Store(true)
-				cancel() // before it is sent
-			}
-		}
 		hooks := &httptrace.ClientTrace{
-			GetConn:      func(string) { stop(c.conns.getConn()) },
-			GotConn:      func(info httptrace.GotConnInfo) { stop(c.conns.gotConn(info)) },
-			WroteRequest: c.conns.wroteRequest,
+			GetConn: c.conns.getConn, GotConn: c.conns.gotConn, WroteRequest: c.conns.wroteRequest,
 		}
-		if once { // it costs more than the others
-			hooks.WroteHeaderField = c.conns.wroteHeaderField
+		if !c.request.Idempotent && c.request.Body == nil {
+			c.conns.sendOnce(hooks, cancel)
 		}
 		ctx = httptrace.WithClientTrace(ctx, hooks)
 	}

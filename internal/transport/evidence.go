@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -22,24 +23,36 @@ type connTrace struct {
 	again           atomic.Bool // net/http was about to send again what it had sent
 }
 
-// getConn reports whether net/http asks for a connection after it has written the request to one of HTTP/2. It
-// does so where it sends a request without a body again by itself. Over HTTP/1.1 it does not for a POST, but
-// there a request counts as written that is still in a buffer.
-func (t *connTrace) getConn() (again bool) {
-	t.get.Add(1)
-	return t.wrote.Load() > 0 && t.http2.Load()
-}
+func (t *connTrace) getConn(string) { t.get.Add(1) }
 
-// gotConn reports the same, for where net/http does not say that it asks for a connection: if the pool of HTTP/2
-// has one that was dialed for another request.
-func (t *connTrace) gotConn(info httptrace.GotConnInfo) (again bool) {
-	again = t.wrote.Load() > 0 && t.http2.Load()
+func (t *connTrace) gotConn(info httptrace.GotConnInfo) {
 	t.got.Add(1)
 	encrypted, ok := info.Conn.(interface{ ConnectionState() tls.ConnectionState })
 	if ok && encrypted.ConnectionState().NegotiatedProtocol == "h2" {
 		t.http2.Store(true)
 	}
-	return again
+}
+
+// sendOnce cancels an attempt when net/http, by itself, is about to send again what it has written to a connection
+// of HTTP/2, as it does with a request without a body: it asks for a connection, or gets one from its pool, and
+// looks at the context before it writes. Over HTTP/1.1 it does not send a POST again, but there a request counts
+// as written that is still in a buffer.
+func (t *connTrace) sendOnce(hooks *httptrace.ClientTrace, cancel context.CancelFunc) {
+	stop := func() {
+		if t.wrote.Load() > 0 && t.http2.Load() {
+			t.again.Store(true)
+			cancel()
+		}
+	}
+	hooks.GetConn = func(host string) {
+		t.getConn(host)
+		stop()
+	}
+	hooks.GotConn = func(info httptrace.GotConnInfo) {
+		stop() // the pool has given out a connection that was dialed for another request
+		t.gotConn(info)
+	}
+	hooks.WroteHeaderField = t.wroteHeaderField
 }
 
 // wroteHeaderField knows HTTP/2 by its pseudo-headers, also without TLS.
