@@ -140,7 +140,7 @@ type APIError struct {
 	UpgradeURL string
 	// RetryAfter is how long the Hub asked to wait, 0 if it did not.
 	RetryAfter time.Duration
-	// Attempts is the number of requests made.
+	// Attempts counts the requests of the call, the last one included.
 	Attempts int
 	// Body is the beginning of the answer's body, at most 64 KiB. It is never part of an error text.
 	Body []byte `json:"-"`
@@ -279,7 +279,7 @@ type RequestError struct {
 	Operation string
 	// Method and Path are the HTTP method and the escaped path below /api, without query.
 	Method, Path string
-	// Attempts is the number of requests made or tried.
+	// Attempts counts the requests of the call, those that could not be sent included.
 	Attempts int
 	// Sent tells whether the request reached the Hub.
 	Sent Sent

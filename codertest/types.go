@@ -66,7 +66,7 @@ func (e ReplayEntry) world() world.Entry {
 
 // Loop is the state of a session's loop.
 type Loop struct {
-	// Status is the state of the loop.
+	// Status is a value such as [coder.LoopRunning], or any text of a newer Hub.
 	Status coder.LoopStatus
 	// Iteration counts the rounds of the loop, of which there are at most MaxIterations. 0: no such limit.
 	Iteration     int
@@ -165,7 +165,7 @@ type Action map[string]any
 // LeadRequest is a request whose sender, as a rule the lead, waits for an answer.
 // Its JSON has further members, depending on the type.
 type LeadRequest struct {
-	// SessionID is the session of the sender.
+	// SessionID tells apart the requests of several sessions, whose leads ask at the same time.
 	SessionID string
 	// Type is event, tool or command, Name that of the event, the tool or the command.
 	Type string
