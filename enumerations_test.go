@@ -90,12 +90,14 @@ func TestEnumerations(t *testing.T) {
 			loop_state_updated loop_started loop_resumed loop_paused loop_blocked loop_completed loop_cancelled
 			coord_job_created coord_job_completed coord_job_failed coord_task_ready coord_task_claimed
 			coord_task_completed coord_task_failed coord_task_discovered coord_file_reserved coord_file_released
-			coord_file_conflict coord_contract_provided coord_worker_joined`,
+			coord_file_conflict coord_contract_provided coord_worker_joined
+			user_prompt input context queue_update agent_settled auto_retry_start auto_retry_end
+			compaction_start compaction_end session_before_switch entry_appended extension_error`,
 	} {
 		assert.Equal(t, strings.Fields(want), got[kind], kind)
 	}
 	assert.Len(t, got["CustomAgentServiceTool"], 42)
-	assert.Len(t, got["EventName"], 55)
+	assert.Len(t, got["EventName"], 55+12, "the Hub's catalogue, and what the agent was recorded to send beyond it")
 }
 
 // TestEventName_IsAString: they compare with what the Hub sends and go where strings are wanted.
@@ -116,6 +118,12 @@ func TestEnumerations_OfLiveConnections(t *testing.T) {
 		"SystemPromptActionMode": "replace prefix suffix",
 		"RPCUIMethod":            "select confirm input editor notify setStatus setWidget setTitle set_editor_text",
 		"RPCCommandType":         "prompt steer follow_up abort get_state get_messages compact",
+		"RPCDisposition":         "started queued handled",
+		"StreamingBehavior":      "followUp steer",
+		"StopReason":             "stop length toolUse error aborted",
+		"BlockType":              "text thinking toolCall image",
+		"UpdateKind":             "text thinking toolcall",
+		"UpdatePhase":            "start delta end",
 	} {
 		assert.Equal(t, strings.Fields(want), got[kind], kind)
 	}

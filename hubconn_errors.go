@@ -22,6 +22,7 @@ const (
 	ConnReconnectsExceeded HubConnErrorCode = "max_reconnects_exceeded" // too many attempts failed
 	ConnInvalidResponse    HubConnErrorCode = "invalid_response"        // a response cannot be used
 	ConnCommandFailed      HubConnErrorCode = "command_failed"          // the Hub or the lead refused the command, or it failed
+	ConnUnanswered         HubConnErrorCode = "unanswered"              // the lead did not answer the command
 )
 
 // HubConnError says that a [HubConn] was not established, or was lost, or that a request over it failed.
@@ -99,6 +100,7 @@ var connErrorTexts = map[HubConnErrorCode]string{
 	ConnReconnectsExceeded: "too many attempts to connect",
 	ConnInvalidResponse:    "unusable response",
 	ConnCommandFailed:      "the command failed",
+	ConnUnanswered:         "no answer",
 }
 
 // Unwrap returns the cause.

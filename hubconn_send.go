@@ -3,9 +3,12 @@ package coder
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/agentuity/coder-go/internal/wire"
 )
@@ -267,6 +270,12 @@ func (h *HubConn) request(ctx context.Context, op string, message ClientMessage,
 	if err := h.put(ctx, op, &outgoing{frame: frame, call: call}); err != nil {
 		return nil, err
 	}
+	var unanswered <-chan time.Time // nil: the Hub answers, or the connection is lost
+	if command {
+		timer := time.NewTimer(commandTimeout)
+		defer timer.Stop()
+		unanswered = timer.C
+	}
 	var e *HubConnError
 	select {
 	case answer := <-call.answer:
@@ -276,6 +285,8 @@ func (h *HubConn) request(ctx context.Context, op string, message ClientMessage,
 		e = answer.err.as(op)
 		e.outcomeUnknown = !answer.noEffect
 		return nil, e
+	case <-unanswered:
+		return nil, h.newError(op, ConnUnanswered, fmt.Errorf("the lead has not answered for %v; one in a terminal answers no commands", commandTimeout))
 	case <-h.ctx.Done():
 		e = h.closedError(op)
 	case <-ctx.Done():
@@ -291,6 +302,9 @@ func (h *HubConn) request(ctx context.Context, op string, message ClientMessage,
 	e.outcomeUnknown = true
 	return nil, e
 }
+
+// commandTimeout is how long a lead may take to answer a command. It answers at once or never.
+const commandTimeout = 30 * time.Second
 
 // Prompt gives the agent a task. Like Steer, FollowUp, Abort and Compact it returns when the command is
 // on the socket. The effects arrive as messages; a command that could not be carried out arrives as an
@@ -327,24 +341,47 @@ func (h *HubConn) command(ctx context.Context, op string, kind RPCCommandType, t
 	return h.send(ctx, op, &RPCCommandMessage{RPCCommand{Type: kind, Message: text}})
 }
 
-// GetState asks the agent whether it is at work and waits for the answer. Errors are those of
-// SendAndWait; where the Hub or the agent cannot carry out the command, Code is [ConnCommandFailed]. A
-// Hub may not say which command failed: then all commands that wait for an answer fail.
+// GetState asks the agent whether it is at work and waits for the answer, for 30 s at most: a lead in a
+// terminal answers no commands. Then Code is [ConnUnanswered]. Other errors are those of SendAndWait; where the
+// Hub or the agent cannot carry out the command, Code is [ConnCommandFailed]. A Hub may not say which command
+// failed: then all commands that wait for an answer fail.
 func (h *HubConn) GetState(ctx context.Context) (*RPCState, error) {
-	return ask[RPCState](ctx, h, "GetState", CommandGetState, '{')
-}
-
-// GetMessages asks the agent for the conversation. Errors are those of GetState.
-func (h *HubConn) GetMessages(ctx context.Context) ([]RPCMessage, error) {
-	messages, err := ask[[]RPCMessage](ctx, h, "GetMessages", CommandGetMessages, '[')
+	const op = "GetState"
+	data, err := h.ask(ctx, op, CommandGetState)
 	if err != nil {
 		return nil, err
 	}
-	return *messages, nil
+	state := new(RPCState)
+	if data[0] != '{' || wire.Unmarshal(data, state) != nil {
+		return nil, h.invalidResponse(op, "its data cannot be decoded")
+	}
+	return state, nil
 }
 
-// ask sends a command and decodes the data of its response, which must begin with first: '{' or '['.
-func ask[T any](ctx context.Context, h *HubConn, op string, kind RPCCommandType, first byte) (*T, error) {
+// GetMessages asks the agent for the conversation. Errors are those of GetState, which also says how long it
+// waits.
+func (h *HubConn) GetMessages(ctx context.Context) ([]RPCMessage, error) {
+	const op = "GetMessages"
+	data, err := h.ask(ctx, op, CommandGetMessages)
+	if err != nil {
+		return nil, err
+	}
+	if data[0] == '{' {
+		var wrapped struct {
+			Messages json.RawMessage `json:"messages"`
+		}
+		_ = wire.Unmarshal(data, &wrapped)
+		data = wrapped.Messages
+	}
+	var messages []RPCMessage
+	if len(data) == 0 || data[0] != '[' || wire.Unmarshal(data, &messages) != nil {
+		return nil, h.invalidResponse(op, "its data cannot be decoded")
+	}
+	return messages, nil
+}
+
+// ask sends a command and returns the data of its response.
+func (h *HubConn) ask(ctx context.Context, op string, kind RPCCommandType) (json.RawMessage, error) {
 	raw, err := h.request(ctx, op, &RPCCommandMessage{RPCCommand{Type: kind}}, true)
 	if err != nil {
 		return nil, err
@@ -356,15 +393,10 @@ func ask[T any](ctx context.Context, h *HubConn, op string, kind RPCCommandType,
 	if !m.Response.Success {
 		return nil, h.commandFailed(op, h.SessionID(), m.Response.Error)
 	}
-	data := m.Response.Data
-	if len(data) == 0 || string(data) == "null" {
-		return nil, h.invalidResponse(op, "it has no data")
+	if data := m.Response.Data; len(data) > 0 && string(data) != "null" {
+		return data, nil
 	}
-	out := new(T)
-	if data[0] != first || wire.Unmarshal(data, out) != nil {
-		return nil, h.invalidResponse(op, "its data cannot be decoded")
-	}
-	return out, nil
+	return nil, h.invalidResponse(op, "it has no data")
 }
 
 // RespondUI answers an [*RPCUIRequestMessage] with its id: with a text, a bool, or nil for nothing.

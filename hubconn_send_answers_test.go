@@ -166,14 +166,15 @@ func TestHubConn_SendAndWait_NoAnswer(t *testing.T) {
 func TestHubConn_GetState_Answers(t *testing.T) {
 	const broadcast = `{"type":"broadcast","event":"rpc_response","category":"rpc","sessionId":"s","timestamp":1,"data":{"response":%s}}`
 	answers := map[string][]string{
-		"state":        {fmt.Sprintf(broadcast, `{"type":"response","id":"another","command":"get_state","success":true,"data":{"sessionName":"no"}}`), fmt.Sprintf(broadcast, `{"type":"response","id":"ID","command":"get_state","success":true,"data":{"isStreaming":true,"sessionName":"x"}}`)},
-		"raw state":    {`{"type":"rpc_response","response":{"type":"response","id":"ID","command":"get_state","success":true,"data":{"isStreaming":true,"sessionName":"x"}}}`},
-		"messages":     {fmt.Sprintf(broadcast, `{"id":"ID","success":true,"data":[{"role":"user","content":"a","timestamp":7},{"role":"assistant","content":[{"type":"text","text":"b"},{"type":"thinking","thinking":"c"},{"type":"text","text":"d"}]},{"role":"x","content":null}]}`)},
-		"says no":      {fmt.Sprintf(broadcast, `{"id":"ID","success":false,"error":"no such command"}`)},
-		"no data":      {fmt.Sprintf(broadcast, `{"id":"ID","success":true}`)},
-		"no lead":      {`{"type":"rpc_command_error","error":"Sandbox driver is not connected; resume the session first"}`},
-		"no lead, id":  {`{"type":"rpc_command_error","id":"another","error":"not for us"}`, `{"type":"rpc_command_error","id":"ID","error":"no lead"}`},
-		"says nothing": nil,
+		"state":            {fmt.Sprintf(broadcast, `{"type":"response","id":"another","command":"get_state","success":true,"data":{"sessionName":"no"}}`), fmt.Sprintf(broadcast, `{"type":"response","id":"ID","command":"get_state","success":true,"data":{"isStreaming":true,"sessionName":"x"}}`)},
+		"raw state":        {`{"type":"rpc_response","response":{"type":"response","id":"ID","command":"get_state","success":true,"data":{"isStreaming":true,"sessionName":"x"}}}`},
+		"messages":         {fmt.Sprintf(broadcast, `{"id":"ID","success":true,"data":[{"role":"user","content":"a","timestamp":7},{"role":"assistant","content":[{"type":"text","text":"b"},{"type":"thinking","thinking":"c"},{"type":"text","text":"d"}]},{"role":"x","content":null}]}`)},
+		"wrapped messages": {fmt.Sprintf(broadcast, `{"id":"ID","success":true,"data":{"messages":[{"role":"user","content":[{"type":"text","text":"a"}]}]}}`)},
+		"says no":          {fmt.Sprintf(broadcast, `{"id":"ID","success":false,"error":"no such command"}`)},
+		"no data":          {fmt.Sprintf(broadcast, `{"id":"ID","success":true}`)},
+		"no lead":          {`{"type":"rpc_command_error","error":"Sandbox driver is not connected; resume the session first"}`},
+		"no lead, id":      {`{"type":"rpc_command_error","id":"another","error":"not for us"}`, `{"type":"rpc_command_error","id":"ID","error":"no lead"}`},
+		"says nothing":     nil,
 	}
 	var now string
 	live(t, func(p *peer) {
@@ -182,6 +183,10 @@ func TestHubConn_GetState_Answers(t *testing.T) {
 			frame, err := p.hear()
 			if err != nil {
 				return
+			}
+			if frame["type"] == "ping" {
+				_ = p.say(`{"type":"pong","timestamp":1}`)
+				continue
 			}
 			id := frame["command"].(map[string]any)["id"].(string)
 			for _, answer := range answers[now] {
@@ -216,7 +221,19 @@ func TestHubConn_GetState_Answers(t *testing.T) {
 			assert.Equal(t, "GetState", e.Operation)
 			require.NotErrorIs(t, err, coder.ErrOutcomeUnknown)
 		}
+		now = "wrapped messages"
+		all, err = conn.GetMessages(t.Context())
+		require.NoError(t, err)
+		require.Len(t, all, 1)
+		assert.Equal(t, "a", all[0].Content.Text())
 		now = "says nothing"
+		began := time.Now()
+		_, err = conn.GetState(t.Context())
+		assert.Equal(t, coder.ConnUnanswered, connError(t, err).Code)
+		assert.Equal(t, 30*time.Second, time.Since(began))
+		require.NotErrorIs(t, err, coder.ErrOutcomeUnknown)
+		require.NotErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, "coder: GetState: no answer: the lead has not answered for 30s")
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		_, err = conn.GetMessages(ctx)
@@ -249,7 +266,7 @@ func TestHubConn_GetState_DataOfAnotherKind(t *testing.T) {
 				assert.Equal(t, "GetState", e.Operation)
 			}
 			_, err = conn.GetMessages(t.Context())
-			if data[0] == '[' {
+			if data[0] == '[' || strings.Contains(data, "messages") {
 				require.NoError(t, err)
 			} else {
 				e := connError(t, err)

@@ -55,6 +55,10 @@ var beyondClient = []any{
 	SSESessionSnapshotMessage{}, SSEHydrationMessage{}, PresenceEventMessage{}, BroadcastEventMessage{},
 	HubInitMessage{}, HubHydrationMessage{}, HubStreamReadyMessage{}, HubSessionResumeMessage{}, PongMessage{},
 	ConnectionRejectedMessage{}, ProtocolErrorMessage{}, RPCCommandErrorMessage{}, RPCResponse{}, RPCUIParams{},
+	AgentEnd{}, AgentSettled{}, BeforeAgentStart{}, AgentContext{}, TurnStart{}, TurnEnd{}, MessageStart{}, MessageEnd{}, ToolOutput{},
+	TaskStart{}, AgentProgress{}, TaskComplete{}, TaskError{}, Input{}, QueueUpdate{}, AutoRetryStart{}, AutoRetryEnd{},
+	CompactionStart{}, CompactionEnd{}, SessionBeforeCompact{}, SessionCompact{}, Compaction{}, SessionStart{}, SessionBeforeSwitch{},
+	SessionShutdown{}, EntryAppended{}, ExtensionError{},
 	AckAction{}, BlockAction{}, ConfirmAction{}, NotifyAction{}, ReturnAction{}, StatusAction{}, SystemPromptAction{}, InjectMessageAction{},
 }
 
@@ -102,7 +106,7 @@ func models() map[string]reflect.Type {
 		visit(reflect.TypeOf(v))
 		found[reflect.TypeOf(v).Name()] = reflect.TypeOf(v) // also those without members
 	}
-	for _, t := range []reflect.Type{reflect.TypeFor[SessionOrigin](), reflect.TypeFor[RPCContent](), reflect.TypeFor[UnixMilli]()} {
+	for _, t := range []reflect.Type{reflect.TypeFor[SessionOrigin](), reflect.TypeFor[MessageContent](), reflect.TypeFor[UnixMilli]()} {
 		found[t.Name()] = t // they have a form without tags
 	}
 	return found

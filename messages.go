@@ -124,6 +124,10 @@ type BroadcastEventMessage struct {
 // numbers that a float64 cannot hold become json.Number.
 func (m *BroadcastEventMessage) Decode(v any) error { return wire.Unmarshal(m.Data, v) }
 
+// AgentEvent decodes the event. It is never nil: what the Hub says of a session, and not of its agent, is an
+// [*UnknownAgentEvent].
+func (m *BroadcastEventMessage) AgentEvent() AgentEvent { return decodeAgentEvent(m.Event, m.Data) }
+
 // UnknownMessage is a message this package has no type for, or that could not be decoded.
 type UnknownMessage struct {
 	// Type is empty if it could not be read.

@@ -2,9 +2,6 @@ package coder
 
 import (
 	"encoding/json"
-	"strings"
-
-	jsonv2 "github.com/go-json-experiment/json"
 
 	"github.com/agentuity/coder-go/internal/wire"
 )
@@ -28,7 +25,22 @@ type RPCCommand struct {
 	TargetAgent string `json:"targetAgent,omitzero"`
 	// Attachments come with a prompt.
 	Attachments []PromptAttachmentDescriptor `json:"attachments,omitzero"`
+	// StreamingBehavior says what becomes of a prompt that comes while the agent is at work. Without it an agent
+	// in a sandbox refuses such a prompt, and one in a terminal queues it as QueueFollowUp does.
+	StreamingBehavior StreamingBehavior `json:"streamingBehavior,omitzero"`
+	// Extra holds the members this package has no field for. They are sent.
+	Extra map[string]json.RawMessage `json:",embed"`
 }
+
+// StreamingBehavior says what becomes of a prompt that comes while the agent is at work. Unknown values are kept
+// as they came.
+type StreamingBehavior string
+
+// The behaviors. To an idle agent the prompt is an ordinary one with either of them.
+const (
+	QueueFollowUp StreamingBehavior = "followUp" // it waits until the agent is done
+	QueueSteer    StreamingBehavior = "steer"    // it comes before the next call of the model
+)
 
 // RPCEventMessage is something that the agent in the session's sandbox did.
 type RPCEventMessage struct {
@@ -47,6 +59,9 @@ type RPCEventMessage struct {
 // Decode decodes Event into a value, as lenient as the answers of the Hub are decoded. In free JSON whole
 // numbers that a float64 cannot hold become json.Number.
 func (m *RPCEventMessage) Decode(v any) error { return wire.Unmarshal(m.Event, v) }
+
+// AgentEvent decodes the event. It is never nil.
+func (m *RPCEventMessage) AgentEvent() AgentEvent { return decodeAgentEvent(m.EventType, m.Event) }
 
 // RPCResponseMessage is the answer to an [RPCCommandMessage] with an id. Everybody in the session
 // gets the answers to everybody.
@@ -69,6 +84,28 @@ type RPCResponse struct {
 	Data  json.RawMessage `json:"data,omitzero"`
 	Error string          `json:"error,omitzero"`
 }
+
+// Disposition returns what became of a prompt, a steer or a follow_up, "" if the agent does not say: only newer
+// ones do.
+func (r *RPCResponse) Disposition() RPCDisposition {
+	var data struct {
+		Disposition RPCDisposition `json:"disposition"`
+	}
+	if len(r.Data) > 0 {
+		_ = wire.Unmarshal(r.Data, &data)
+	}
+	return data.Disposition
+}
+
+// RPCDisposition is what became of a prompt, a steer or a follow_up. Unknown values are kept as they came.
+type RPCDisposition string
+
+// The dispositions.
+const (
+	PromptStarted RPCDisposition = "started" // a run begins; not of two prompts that were sent at once
+	PromptQueued  RPCDisposition = "queued"  // it waits until the agent comes to it
+	PromptHandled RPCDisposition = "handled" // it was a command, or nothing for the model: there is no answer
+)
 
 // RPCUIRequestMessage asks the user something, or asks to show something. Answer it with
 // [HubConn.RespondUI] if its method is one that is answered.
@@ -141,6 +178,11 @@ type RPCUIParams struct {
 	WidgetPlacement string   `json:"widgetPlacement,omitzero"`
 	// Text goes into the editor.
 	Text string `json:"text,omitzero"`
+	// Timeout is how long the agent waits for the answer. Then it goes on without one, and does not say so. 0: it
+	// waits for ever.
+	Timeout Milliseconds `json:"timeout,omitzero"`
+	// Extra holds the members this package has no field for.
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // RPCCommandErrorMessage says that a command could not be carried out.
@@ -155,54 +197,50 @@ type RPCCommandErrorMessage struct {
 
 // RPCState tells what an agent is doing.
 type RPCState struct {
-	// IsStreaming says that the agent is at work.
+	// IsStreaming says that the agent is at work. Older agents say false while they wait to call a model again
+	// that has failed.
 	IsStreaming bool `json:"isStreaming"`
-	// IsWaitingForInput says that it has asked something and waits for the answer.
+	// IsWaitingForInput says that it has asked something and waits for the answer. The recorded agents do not
+	// say: true is to be believed, false is not.
 	IsWaitingForInput bool `json:"isWaitingForInput"`
-	// SessionName is the agent's own name for the session.
+	// SessionName is the agent's own name for the session; SessionID and SessionFile are its own, too, and mean
+	// nothing to the Hub.
 	SessionName string `json:"sessionName,omitzero"`
+	SessionID   string `json:"sessionId,omitzero"`
+	SessionFile string `json:"sessionFile,omitzero"`
+	// Model is what the agent works with, nil if it does not say; ThinkingLevel how much that thinks, free text.
+	Model         *RPCModel `json:"model,omitzero"`
+	ThinkingLevel string    `json:"thinkingLevel,omitzero"`
+	// IsCompacting says that the agent summarizes the conversation. AutoCompactionEnabled says that it does so by
+	// itself; nil if it does not say.
+	IsCompacting          bool  `json:"isCompacting,omitzero"`
+	AutoCompactionEnabled *bool `json:"autoCompactionEnabled,omitzero"`
+	// How many queued texts of a kind the agent takes at once: "all" or "one-at-a-time".
+	SteeringMode string `json:"steeringMode,omitzero"`
+	FollowUpMode string `json:"followUpMode,omitzero"`
+	// MessageCount counts the messages of the conversation, PendingMessageCount the texts that are queued. Those
+	// of an idle agent run with the next prompt.
+	MessageCount        int `json:"messageCount,omitzero"`
+	PendingMessageCount int `json:"pendingMessageCount,omitzero"`
+	// Extra holds the members this package has no field for.
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
-// RPCMessage is a message of the conversation as the agent has it.
-type RPCMessage struct {
-	// Role is "user", "assistant" or another.
-	Role    string     `json:"role"`
-	Content RPCContent `json:"content"`
-	// Timestamp is zero if the agent does not say.
-	Timestamp UnixMilli `json:"timestamp,omitzero"`
-}
-
-// RPCContent is what was said: one block of type "text", or a list of blocks.
-type RPCContent []RPCContentBlock
-
-// RPCContentBlock is a piece of a message.
-type RPCContentBlock struct {
-	// Type is "text", "thinking" or another. The member of that name has the text.
-	Type     string `json:"type"`
-	Text     string `json:"text,omitzero"`
-	Thinking string `json:"thinking,omitzero"`
-}
-
-// UnmarshalJSON reads a text or a list.
-func (c *RPCContent) UnmarshalJSON(data []byte) error {
-	var text string
-	if jsonv2.Unmarshal(data, &text, wire.Accepted) == nil && string(data) != "null" {
-		*c = RPCContent{{Type: "text", Text: text}}
-		return nil
-	}
-	var blocks []RPCContentBlock
-	err := wire.Unmarshal(data, &blocks)
-	*c = blocks
-	return err
-}
-
-// Text returns the text blocks as one.
-func (c RPCContent) Text() string {
-	var b strings.Builder
-	for _, block := range c {
-		b.WriteString(block.Text)
-	}
-	return b.String()
+// RPCModel is the model that an agent works with.
+type RPCModel struct {
+	// ID is what the provider calls the model, Name is for people.
+	ID   string `json:"id"`
+	Name string `json:"name,omitzero"`
+	// Provider is whose it is, API the protocol it is called with.
+	Provider string `json:"provider,omitzero"`
+	API      string `json:"api,omitzero"`
+	// Reasoning says that it can think; nil if the agent does not say.
+	Reasoning *bool `json:"reasoning,omitzero"`
+	// How many tokens a conversation, and an answer, can have at most; 0 if the agent does not say.
+	ContextWindow int64 `json:"contextWindow,omitzero"`
+	MaxTokens     int64 `json:"maxTokens,omitzero"`
+	// Extra holds the members this package has no field for.
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 func (*RPCEventMessage) serverMessage() {}

@@ -92,7 +92,7 @@ func TestREADME_ExplainsErrorTypes(t *testing.T) {
 	for _, file := range files {
 		source, err := os.ReadFile(file)
 		require.NoError(t, err)
-		for _, m := range regexp.MustCompile(`(?m)^type ([A-Z]\w*Error) struct`).FindAllStringSubmatch(string(source), -1) {
+		for _, m := range regexp.MustCompile(`(?m)^func \(\w+ \*?([A-Z]\w*)\) Error\(\) string`).FindAllStringSubmatch(string(source), -1) {
 			types = append(types, m[1])
 		}
 	}

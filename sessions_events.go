@@ -60,6 +60,10 @@ type SessionEvent struct {
 	Extra map[string]json.RawMessage `json:",embed"`
 }
 
+// AgentEvent decodes the event. It is never nil: what the Hub says of a session, and not of its agent, is an
+// [*UnknownAgentEvent].
+func (e *SessionEvent) AgentEvent() AgentEvent { return decodeAgentEvent(e.Event, e.Payload) }
+
 // ListEventHistoryParams selects events. The zero value of a member means that it is not sent.
 type ListEventHistoryParams struct {
 	// Limit is the size of the page.
@@ -183,6 +187,22 @@ const (
 	EventCoordFileConflict     EventName = "coord_file_conflict"
 	EventCoordContractProvided EventName = "coord_contract_provided"
 	EventCoordWorkerJoined     EventName = "coord_worker_joined"
+)
+
+// Events beyond the Hub's own list, which the agent was recorded to send, or a Hub sends for it. See [AgentEvent].
+const (
+	EventUserPrompt          EventName = "user_prompt"
+	EventInput               EventName = "input"
+	EventContext             EventName = "context"
+	EventQueueUpdate         EventName = "queue_update"
+	EventAgentSettled        EventName = "agent_settled"
+	EventAutoRetryStart      EventName = "auto_retry_start"
+	EventAutoRetryEnd        EventName = "auto_retry_end"
+	EventCompactionStart     EventName = "compaction_start"
+	EventCompactionEnd       EventName = "compaction_end"
+	EventSessionBeforeSwitch EventName = "session_before_switch"
+	EventEntryAppended       EventName = "entry_appended"
+	EventExtensionError      EventName = "extension_error"
 )
 
 // EventCategory is a group of events: what [SessionEvent].Category holds. It is a string by

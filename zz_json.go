@@ -21,6 +21,30 @@ func (v *AgentBuilderSessionState) UnmarshalJSON(data []byte) error {
 }
 
 // MarshalJSON writes all members, Extra included.
+func (v AgentCost) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *AgentCost) UnmarshalJSON(data []byte) error { return wire.UnmarshalOpen(data, v) }
+
+// MarshalJSON writes all members, Extra included.
+func (v AgentMessage) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *AgentMessage) UnmarshalJSON(data []byte) error { return wire.UnmarshalOpen(data, v) }
+
+// MarshalJSON writes all members, Extra included.
+func (v AgentUsage) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *AgentUsage) UnmarshalJSON(data []byte) error { return wire.UnmarshalOpen(data, v) }
+
+// MarshalJSON writes all members, Extra included.
+func (v ContentBlock) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *ContentBlock) UnmarshalJSON(data []byte) error { return wire.UnmarshalOpen(data, v) }
+
+// MarshalJSON writes all members, Extra included.
 func (v ConversationAuthor) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
 
 // UnmarshalJSON reads all members; unknown ones go to Extra.
@@ -133,6 +157,30 @@ func (v PromptAttachmentDescriptor) MarshalJSON() ([]byte, error) { return wire.
 func (v *PromptAttachmentDescriptor) UnmarshalJSON(data []byte) error {
 	return wire.UnmarshalOpen(data, v)
 }
+
+// MarshalJSON writes all members, Extra included.
+func (v RPCCommand) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *RPCCommand) UnmarshalJSON(data []byte) error { return wire.UnmarshalOpen(data, v) }
+
+// MarshalJSON writes all members, Extra included.
+func (v RPCModel) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *RPCModel) UnmarshalJSON(data []byte) error { return wire.UnmarshalOpen(data, v) }
+
+// MarshalJSON writes all members, Extra included.
+func (v RPCState) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *RPCState) UnmarshalJSON(data []byte) error { return wire.UnmarshalOpen(data, v) }
+
+// MarshalJSON writes all members, Extra included.
+func (v RPCUIParams) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *RPCUIParams) UnmarshalJSON(data []byte) error { return wire.UnmarshalOpen(data, v) }
 
 // MarshalJSON writes all members, Extra included.
 func (v RuntimePreviewDescriptor) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }

@@ -30,9 +30,9 @@ func hasExtra(model reflect.Type) bool {
 // without, which before Go 1.27 is where Extra is.
 func TestJSON_Methods(t *testing.T) {
 	byHand := map[string][2]bool{ // marshals, unmarshals
-		"SessionOrigin": {true, true},  // a text or an object
-		"UnixMilli":     {true, true},  // a number
-		"RPCContent":    {false, true}, // a text or a list
+		"SessionOrigin":  {true, true},  // a text or an object
+		"UnixMilli":      {true, true},  // a number
+		"MessageContent": {false, true}, // a text or a list
 	}
 	for name, model := range models() {
 		want, ok := byHand[name]

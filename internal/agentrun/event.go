@@ -105,6 +105,7 @@ func Decode(name string, payload []byte, at time.Time) Event {
 			Role string `json:"role"`
 		} `json:"participant"`
 	}
+	name, payload = Unwrap(name, payload)
 	e := Event{At: at, Name: name}
 	if wire.Unmarshal(payload, &p) != nil {
 		return e
@@ -131,4 +132,27 @@ func Decode(name string, payload []byte, at time.Time) Event {
 		}
 	}
 	return e
+}
+
+// Unwrap takes an event out of the envelope in which the driver of a sandbox reports it, and gives it the name of
+// today: older agents call a compaction auto_compaction.
+func Unwrap(name string, payload []byte) (string, []byte) {
+	if name == "rpc_event" {
+		var envelope struct {
+			Event jsontext.Value `json:"event"`
+		}
+		var inner struct {
+			Type string `json:"type"`
+		}
+		if wire.Unmarshal(payload, &envelope) == nil && wire.Unmarshal(envelope.Event, &inner) == nil && inner.Type != "" {
+			name, payload = inner.Type, envelope.Event
+		}
+	}
+	switch name {
+	case "auto_compaction_start":
+		name = "compaction_start"
+	case "auto_compaction_end":
+		name = "compaction_end"
+	}
+	return name, payload
 }
