@@ -56,7 +56,11 @@ func ExampleClient_WaitForSession_turn() {
 			s.SetStatus("active")
 			s.Emit(codertest.Event{Event: "turn_start"})
 		},
-		func(s *codertest.SessionControl) { s.Emit(codertest.Event{Event: "turn_end"}) },
+		func(s *codertest.SessionControl) {
+			message := coder.AgentMessage{Role: "assistant", StopReason: coder.StopReasonStop}
+			s.Emit(codertest.Event{Event: coder.EventAgentEnd, Payload: coder.AgentEnd{Messages: []coder.AgentMessage{message}}})
+			s.Emit(codertest.Event{Event: coder.EventAgentSettled})
+		},
 	)
 	outcome, err := client.WaitForSession(ctx, created.SessionID, &coder.WaitForSessionOptions{
 		PollInterval: 10 * time.Millisecond,
@@ -65,13 +69,13 @@ func ExampleClient_WaitForSession_turn() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(outcome.Kind)
+	fmt.Println(outcome.Kind, outcome.StopReason)
 	// Output:
 	// creating
 	// active
 	// active
 	// active
-	// needs_input
+	// turn_ended stop
 }
 
 func ExampleWaitError() {

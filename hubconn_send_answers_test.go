@@ -179,6 +179,7 @@ func TestHubConn_GetState_Answers(t *testing.T) {
 	var now string
 	live(t, func(p *peer) {
 		p.admit()
+		p.pings = true
 		for {
 			frame, err := p.hear()
 			if err != nil {

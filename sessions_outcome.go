@@ -4,15 +4,98 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/agentuity/coder-go/internal/agentrun"
 )
 
-// observation is what one look at a session has shown.
-type observation struct {
-	session *Session
-	gone    bool              // the Hub no longer knows the session, which is as last seen
-	loop    *SessionLoopState // nil: none, or not read
-	events  []SessionEvent    // the newest of the history, newest first; nil: not read
-	partial bool              // something that was asked for was not answered
+// OutcomeKind says how a session is doing: why a wait for it is over.
+type OutcomeKind string
+
+// The kinds of outcomes. Of several that apply the first one in this list is returned, except
+// that a session that was shut down is OutcomeArchived only where no other down to
+// OutcomeBlocked applies.
+const (
+	OutcomeDeleted    OutcomeKind = "deleted"     // it no longer exists
+	OutcomeArchived   OutcomeKind = "archived"    // it is over: archived, shut down or history only
+	OutcomeFailed     OutcomeKind = "failed"      // it, its loop or its last prompt ended with an error
+	OutcomeCompleted  OutcomeKind = "completed"   // it, or its loop, did what it was to do
+	OutcomeCancelled  OutcomeKind = "cancelled"   // somebody cancelled its loop
+	OutcomeBlocked    OutcomeKind = "blocked"     // its loop cannot go on by itself
+	OutcomeNeedsInput OutcomeKind = "needs_input" // it has asked something; or it waits, and nothing says how the last prompt ended
+	OutcomeTurnEnded  OutcomeKind = "turn_ended"  // the agent did what it was asked, and waits for the next prompt
+	OutcomeAborted    OutcomeKind = "aborted"     // somebody aborted the last prompt
+	OutcomePaused     OutcomeKind = "paused"      // it sleeps, and no wake-up is under way
+	OutcomeStalled    OutcomeKind = "stalled"     // nothing has changed for StallTimeout
+	OutcomeWorking    OutcomeKind = "working"     // none of these, or not yet; only from CheckSession
+)
+
+// SessionOutcome is how a session is doing.
+type SessionOutcome struct {
+	// Kind says why there is nothing left to wait for, or that there is.
+	Kind OutcomeKind
+	// StopReason is how the agent's last message ended, such as [StopReasonStop], and ErrorMessage what the agent
+	// says of an error or an abort. Both are empty where the last prompt is not over, and where the history does not
+	// say.
+	StopReason   StopReason
+	ErrorMessage string
+	// Truncated says that the answer is cut: the model had no room for more.
+	Truncated bool
+	// Finished is how the last prompt ended, also of a session that is archived or deleted since: OutcomeTurnEnded,
+	// OutcomeFailed or OutcomeAborted. It is OutcomeWorking if it did not end, OutcomeNeedsInput if a question is
+	// open, OutcomeStalled if no agent took it, and empty if there was none, or the history does not say.
+	Finished OutcomeKind
+	// Session and Loop are as last seen. Loop is nil if there is none, or the Hub did not say.
+	Session *Session
+	Loop    *SessionLoopState
+	// Evidence says in words what Kind was concluded from, such as "loop status is completed".
+	// It is for people, and may be worded differently in another version.
+	Evidence []string
+}
+
+// Succeeded reports whether the session did what it was asked: Kind is OutcomeCompleted or OutcomeTurnEnded, or the
+// session is over and its last prompt had ended well before. An answer that is Truncated counts.
+func (o *SessionOutcome) Succeeded() bool {
+	switch o.Kind {
+	case OutcomeCompleted, OutcomeTurnEnded:
+		return true
+	case OutcomeArchived, OutcomeDeleted:
+		return o.Finished == OutcomeTurnEnded
+	}
+	return false
+}
+
+// finished is how the last prompt ended.
+func finished(r agentrun.Reading) OutcomeKind {
+	switch r.Kind {
+	case agentrun.Answered, agentrun.TasksDone:
+		return OutcomeTurnEnded
+	case agentrun.Failed:
+		return OutcomeFailed
+	case agentrun.Aborted:
+		return OutcomeAborted
+	case agentrun.Question:
+		return OutcomeNeedsInput
+	case agentrun.Working:
+		return OutcomeWorking
+	case agentrun.Unheeded:
+		return OutcomeStalled
+	}
+	return ""
+}
+
+// outcome is what an observation comes to.
+func (o *observation) outcome(c *Client, kind OutcomeKind, evidence []string) *SessionOutcome {
+	agent := o.run.At(o.judged())
+	out := &SessionOutcome{Kind: kind, Session: o.session, Loop: o.loop, Finished: finished(agent)}
+	if agent.Kind.Over() {
+		out.StopReason = c.secret.Text(agent.Answer.StopReason)
+		out.ErrorMessage = c.secret.Text(agent.Answer.ErrorMessage)
+		out.Truncated = out.StopReason == StopReasonLength
+	}
+	for _, text := range evidence {
+		out.Evidence = append(out.Evidence, c.secret.Line(text))
+	}
+	return out
 }
 
 // outcomeRules are in the order in which they are tried. The evidence of a rule that does not
@@ -29,6 +112,8 @@ var outcomeRules = []struct {
 	{OutcomeBlocked, (*observation).blocked},
 	{OutcomeArchived, (*observation).over}, // before needs_input: a session that is over needs no input
 	{OutcomeNeedsInput, (*observation).needsInput},
+	{OutcomeTurnEnded, (*observation).turnEnded},
+	{OutcomeAborted, (*observation).aborted},
 	{OutcomePaused, (*observation).paused},
 }
 
@@ -66,12 +151,15 @@ func (o *observation) failed() (r readings) {
 	status := o.session.Status
 	r.add(status == statusError || status == statusFailed, "status is %s", status)
 	r = append(r, o.loopIs(LoopFailed)...)
-	return append(r, o.newestIs(EventSessionError)...)
+	r = append(r, o.newestIs(EventSessionError)...)
+	why, _ := o.session.RuntimeError()
+	r.add(len(r) > 0 && why != "", "the session says: %s", why)
+	return append(r, o.agentIs(agentrun.Failed)...)
 }
 
 func (o *observation) completed() readings {
 	r := o.loopIs(LoopCompleted)
-	i := o.newest(func(e *SessionEvent) bool { return e.Event == EventSessionComplete })
+	i := o.newestOf(func(e *seenEvent) bool { return e.name == EventSessionComplete })
 	r.add(i >= 0 && !o.began(i, workBegins), "%s, and no work began after it", o.event(i))
 	return r
 }
@@ -83,20 +171,31 @@ func (o *observation) blocked() readings { return o.loopIs(LoopBlocked) }
 func (o *observation) over() (r readings) {
 	status := o.session.Status
 	r.add(status == statusShutdown || status == statusStopped, "status is %s", status)
-	return append(r, o.newestIs(EventSessionShutdown)...)
+	return r
 }
 
-func (o *observation) needsInput() readings {
-	if r := o.loopIs(LoopAwaitingInput); len(r) > 0 || o.inLoop() {
+func (o *observation) needsInput() (r readings) {
+	r.add(o.agent.Kind == agentrun.Question, "%s", o.agent.Reason)
+	r = append(r, o.loopIs(LoopAwaitingInput)...)
+	if len(r) > 0 || o.taskRuns() || o.agentBusy() {
 		return r
 	}
-	var r readings
-	i := o.newest((*SessionEvent).ofOwnTurn)
-	ended := i >= 0 && o.events[i].Event == EventTurnEnd
-	if ended && !o.waking() && !o.began(i, stepBegins) && !o.taskRuns() && !o.agentBusy() {
-		r.add(true, "%s is the newest of a turn", o.event(i))
-		r.add(true, "nothing began after it, and no task or agent is busy")
+	return o.agentIs(agentrun.Ended)
+}
+
+func (o *observation) turnEnded() readings { return o.agentIs(agentrun.Answered, agentrun.TasksDone) }
+
+func (o *observation) aborted() readings { return o.agentIs(agentrun.Aborted) }
+
+// agentIs returns the reading of the history if it is of one of these kinds. The end of a prompt says nothing in a
+// loop, and a session that is waking up was asked for something since.
+func (o *observation) agentIs(kinds ...agentrun.Kind) (r readings) {
+	if o.inLoop() || o.waking() || !slices.Contains(kinds, o.agent.Kind) {
+		return nil
 	}
+	r.add(true, "%s", o.agent.Reason)
+	r.add(o.agent.Answer.ErrorMessage != "", "the agent says: %s", o.agent.Answer.ErrorMessage)
+	r.add(len(o.events) > 0, "%s is the newest", o.event(0))
 	return r
 }
 
@@ -136,9 +235,9 @@ func (o *observation) loopReadings() []loopReading {
 	if status := o.session.LoopStatus; status != "" {
 		all = append(all, loopReading{status, fmt.Sprintf("loopStatus of the session is %s", status)})
 	}
-	i := o.newest(func(e *SessionEvent) bool { return strings.HasPrefix(e.Event, "loop_") })
-	if i >= 0 && loopEnds[o.events[i].Event] != "" && !o.began(i, workBegins) {
-		all = append(all, loopReading{loopEnds[o.events[i].Event], o.event(i) + ", and no work began after it"})
+	i := o.newestOf(func(e *seenEvent) bool { return strings.HasPrefix(e.name, "loop_") })
+	if i >= 0 && loopEnds[o.events[i].name] != "" && !o.began(i, workBegins) {
+		all = append(all, loopReading{loopEnds[o.events[i].name], o.event(i) + ", and no work began after it"})
 	}
 	return all
 }
@@ -164,19 +263,14 @@ var loopEnds = map[EventName]LoopStatus{
 	EventLoopBlocked:   LoopBlocked,
 }
 
-// workBegins are the events that say that a session is at work, stepBegins those within a turn.
-var (
-	workBegins = []EventName{
-		EventSessionStart, EventTurnStart, EventBeforeAgentStart, EventAgentStart, EventTaskStart,
-		EventLoopStarted, EventLoopResumed, "user_prompt", "input",
-	}
-	stepBegins = append([]EventName{
-		EventToolCall, EventToolExecutionStart, EventMessageStart, EventThinkingStart,
-	}, workBegins...)
-)
+// workBegins are the events that say that a session is at work.
+var workBegins = []EventName{
+	EventSessionStart, EventTurnStart, EventBeforeAgentStart, EventAgentStart, EventTaskStart,
+	EventLoopStarted, EventLoopResumed, EventUserPrompt, EventInput,
+}
 
-// newest returns the index of the newest event that matches, -1 if there is none.
-func (o *observation) newest(match func(*SessionEvent) bool) int {
+// newestOf returns the index of the newest event that matches, -1 if there is none.
+func (o *observation) newestOf(match func(*seenEvent) bool) int {
 	for i := range o.events {
 		if match(&o.events[i]) {
 			return i
@@ -187,8 +281,8 @@ func (o *observation) newest(match func(*SessionEvent) bool) int {
 
 // newestIs returns a reading if the newest event has this name. session_leave and agent_end may follow it.
 func (o *observation) newestIs(name EventName) (r readings) {
-	i := o.newest(func(e *SessionEvent) bool { return e.Event != EventSessionLeave && e.Event != EventAgentEnd })
-	said := i >= 0 && o.events[i].Event == name
+	i := o.newestOf(func(e *seenEvent) bool { return e.name != EventSessionLeave && e.name != EventAgentEnd })
+	said := i >= 0 && o.events[i].name == name
 	r.add(said && i == 0, "%s is the newest", o.event(i))
 	r.add(said && i > 0, "%s, and only goodbyes after it", o.event(i))
 	return r
@@ -196,7 +290,7 @@ func (o *observation) newestIs(name EventName) (r readings) {
 
 // began tells whether one of the events with these names is newer than that at index i.
 func (o *observation) began(i int, names []EventName) bool {
-	return slices.ContainsFunc(o.events[:i], func(e SessionEvent) bool { return slices.Contains(names, e.Event) })
+	return slices.ContainsFunc(o.events[:i], func(e seenEvent) bool { return slices.Contains(names, e.name) })
 }
 
 // event names an event in evidence.
@@ -204,12 +298,7 @@ func (o *observation) event(i int) string {
 	if i < 0 || i >= len(o.events) {
 		return ""
 	}
-	return fmt.Sprintf("event #%d %s", o.events[i].ID, o.events[i].Event)
-}
-
-// ofOwnTurn tells the turns of the session from those of its tasks.
-func (e *SessionEvent) ofOwnTurn() bool {
-	return e.TaskID == "" && (e.Event == EventTurnStart || e.Event == EventTurnEnd)
+	return fmt.Sprintf("event #%d %s", o.events[i].id, o.events[i].name)
 }
 
 // taskRuns tells whether a task is running: by the session's word, else by its history.
@@ -219,11 +308,11 @@ func (o *observation) taskRuns() bool {
 	}
 	ended := make(map[string]bool)
 	for _, e := range o.events { // a start is met after its end
-		switch e.Event {
+		switch e.name {
 		case EventTaskComplete, EventTaskError:
-			ended[e.TaskID] = true
+			ended[e.taskID] = true
 		case EventTaskStart:
-			if e.TaskID != "" && !ended[e.TaskID] {
+			if e.taskID != "" && !ended[e.taskID] {
 				return true
 			}
 		}

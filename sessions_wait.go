@@ -5,12 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/agentuity/coder-go/internal/poll"
 	"github.com/agentuity/coder-go/internal/quote"
-	"github.com/agentuity/coder-go/internal/route"
 )
 
 // WaitForSessionOptions says how often [Client.WaitForSession] polls, and when it gives up.
@@ -23,6 +21,10 @@ type WaitForSessionOptions struct {
 	// StallTimeout ends the wait: with OutcomeStalled when nothing has changed for so long, with an error
 	// when the Hub has not answered for so long. Default: 10 min. Negative: never.
 	StallTimeout time.Duration
+	// AfterEvent makes events with this id, or a smaller one, count for nothing, so that a wait after a prompt does
+	// not end with the answer to the one before: take the id of the newest event of the history before you send the
+	// prompt. Status, flags and loop count as ever. Default: all events count.
+	AfterEvent int
 	// OnPoll is called with the session after each poll that returned it, before the next one begins.
 	OnPoll func(*Session)
 }
@@ -34,41 +36,13 @@ func (o *WaitForSessionOptions) complete() error {
 		return invalid(waitOp, "PollInterval", "must not be negative")
 	case o.MaxPollInterval < 0:
 		return invalid(waitOp, "MaxPollInterval", "must not be negative")
+	case o.AfterEvent < 0:
+		return invalid(waitOp, "AfterEvent", "must not be negative")
 	}
 	o.PollInterval = cmp.Or(o.PollInterval, 2*time.Second)
 	o.MaxPollInterval = cmp.Or(o.MaxPollInterval, 15*time.Second)
 	o.StallTimeout = cmp.Or(o.StallTimeout, 10*time.Minute)
 	return nil
-}
-
-// OutcomeKind says why a wait for a session is over.
-type OutcomeKind string
-
-// The kinds of outcomes. Of several that apply the first one in this list is returned, except
-// that a session that was shut down is OutcomeArchived only where no other down to
-// OutcomeBlocked applies.
-const (
-	OutcomeDeleted    OutcomeKind = "deleted"     // it no longer exists
-	OutcomeArchived   OutcomeKind = "archived"    // it is over: archived, shut down or history only
-	OutcomeFailed     OutcomeKind = "failed"      // it, or its loop, ended with an error
-	OutcomeCompleted  OutcomeKind = "completed"   // it, or its loop, did what it was to do
-	OutcomeCancelled  OutcomeKind = "cancelled"   // somebody cancelled its loop
-	OutcomeBlocked    OutcomeKind = "blocked"     // its loop cannot go on by itself
-	OutcomeNeedsInput OutcomeKind = "needs_input" // it waits for the next prompt, or for an answer
-	OutcomePaused     OutcomeKind = "paused"      // it sleeps, and no wake-up is under way
-	OutcomeStalled    OutcomeKind = "stalled"     // nothing has changed for StallTimeout
-)
-
-// SessionOutcome is what came of waiting for a session.
-type SessionOutcome struct {
-	// Kind says why there is nothing left to wait for.
-	Kind OutcomeKind
-	// Session and Loop are as last seen. Loop is nil if there is none, or the Hub did not say.
-	Session *Session
-	Loop    *SessionLoopState
-	// Evidence says in words what Kind was concluded from, such as "loop status is completed".
-	// It is for people, and may be worded differently in another version.
-	Evidence []string
 }
 
 // WaitError is the end of a wait without an outcome: the context ended, the Hub refused, or gave
@@ -98,22 +72,22 @@ func (e *WaitError) Error() string {
 // Unwrap returns the cause.
 func (e *WaitError) Unwrap() error { return e.Err }
 
-const (
-	waitOp = "WaitForSession"
-	// waitTail is how many events of the history a look reads.
-	waitTail = 50
-	// waitAside is the time that each request of a look has. Without history and loop a look goes on.
-	waitAside = 30 * time.Second
-)
+const waitOp = "WaitForSession"
 
 // WaitForSession polls a session until it is over, has failed, is done, cannot go on by itself, or
 // nothing happens any more. See [OutcomeKind]. No single member tells that: it is concluded from status,
 // bucket and flags, the state of the loop and the end of the event history, and the outcome has the
 // evidence. Everything but a stall must be seen in two polls before it is believed.
 //
-// Nil options wait as [WaitForSessionOptions] says. A poll is one request each for the session, its history
-// and, in loop mode, its loop. Polls begin PollInterval apart and become rarer while nothing
-// changes. Transient failures do not end the wait: a network that fails, the statuses 408, 425, 429
+// When a prompt is over, and how it ended, follows from the events of the agent: an [*AgentEnd] alone does not say
+// so, since a model that fails is called again, and a full conversation is compacted first. So the outcome of an
+// answer is known a second after its end, and that of an error when no other attempt can follow: 15 s, and longer if
+// the agent's waits are. The clock is the Hub's, as its answers have it.
+//
+// Nil options wait as [WaitForSessionOptions] says. A poll is one request each for the session and the newest 3
+// events of its history, more of it where those do not decide and, in loop mode, one for its loop. Polls begin
+// PollInterval apart and become rarer while nothing changes, and while the events are large. Transient failures do
+// not end the wait: a network that fails, the statuses 408, 425, 429
 // and 5xx but 501, answers that cannot be used. A Retry-After is respected. Time in which the Hub
 // gave no answer is no stall.
 //
@@ -134,32 +108,56 @@ func (c *Client) WaitForSession(ctx context.Context, sessionID string, options *
 		return nil, err
 	}
 	w := waiter{
-		client:  c,
-		options: o,
-		detail:  get(waitOp, "/hub/session/{sessionID}", sessionID),
-		history: aside{request: get(waitOp, "/hub/session/{sessionID}/events/history", sessionID).
-			with(new(route.Query).Int("limit", waitTail))},
-		loop:     aside{request: get(waitOp, "/hub/session/{sessionID}/loop", sessionID)},
+		looker:   looker{client: c, op: waitOp, sessionID: sessionID, attempts: 1, after: o.AfterEvent}, // the next look is the next attempt
+		options:  o,
+		detail:   get(waitOp, "/hub/session/{sessionID}", sessionID),
 		answered: time.Now(),
 	}
+	w.detail.attempts = 1
 	if err := w.detail.check(); err != nil {
 		return nil, err
-	}
-	for _, r := range []*request{w.detail, w.history.request, w.loop.request} {
-		r.attempts = 1 // the next look is the next attempt
 	}
 	return w.run(ctx)
 }
 
+// CheckSession looks at a session once and says how it is doing, by the rules of [Client.WaitForSession]. What is
+// not certain yet is [OutcomeWorking]: an agent that may try again, a session that was never given a prompt. Nothing
+// is confirmed by another look, and a session that stalls is not told from one at work.
+//
+// Errors are those of [Client.GetSession], also for the requests for history and loop: without them there is no
+// telling. A 404 for those alone is no error, since a Hub may not have them.
+//
+// GET /hub/session/{sessionId}, GET /hub/session/{sessionId}/events/history,
+// GET /hub/session/{sessionId}/loop
+func (c *Client) CheckSession(ctx context.Context, sessionID string) (*SessionOutcome, error) {
+	const op = "CheckSession"
+	session, err := call[Session](ctx, c, get(op, "/hub/session/{sessionID}", sessionID))
+	if err != nil {
+		return nil, err
+	}
+	l := looker{client: c, op: op, sessionID: sessionID}
+	o := l.around(ctx, session, 0)
+	for _, err := range []error{l.history.err, l.loop.err} {
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return nil, err
+		}
+	}
+	kind, evidence := o.decide()
+	if kind == "" {
+		kind, evidence = OutcomeWorking, o.undecided()
+	}
+	return o.outcome(c, kind, evidence), nil
+}
+
 // waiter is one call of WaitForSession.
 type waiter struct {
-	client        *Client
-	options       WaitForSessionOptions
-	detail        *request
-	history, loop aside
+	looker
+	options WaitForSessionOptions
+	detail  *request
 
 	session *Session          // as last seen
 	state   *SessionLoopState // as last seen
+	last    *observation      // the last one that had read the history
 	vitals  vitals            // the same, and the history, as far as they show life
 	pending OutcomeKind       // what the look before has shown, and another has to confirm
 	outcome *SessionOutcome
@@ -168,12 +166,6 @@ type waiter struct {
 	failure  error         // of the look before
 	answered time.Time     // the last look that the Hub answered, or the beginning
 	quiet    time.Duration // observed without a change
-}
-
-// aside is a request of a look that may fail alone.
-type aside struct {
-	request   *request
-	notBefore time.Time // from the last answer's Retry-After
 }
 
 // vitals are the signs of life of a session. They can be compared.
@@ -217,7 +209,7 @@ func (w *waiter) look(ctx context.Context) (poll.Sight, error) {
 	session, err := w.detailOf(ctx)
 	switch {
 	case err == nil:
-		return w.judge(w.observe(ctx, session)), nil
+		return w.judge(w.around(ctx, session, w.least())), nil
 	case ctx.Err() != nil: // run returns the error
 		return poll.Sight{}, err
 	case w.session != nil && errors.Is(err, ErrSessionNotFound):
@@ -227,10 +219,18 @@ func (w *waiter) look(ctx context.Context) (poll.Sight, error) {
 	}
 }
 
-// detailOf reads the session. A Hub that accepts and does not answer costs a look at most waitAside, and
+// least is how many events a look reads at least: a stall is not told from the newest ones alone.
+func (w *waiter) least() int {
+	if w.options.StallTimeout > 0 && w.quiet >= w.options.StallTimeout {
+		return 50
+	}
+	return 0
+}
+
+// detailOf reads the session. A Hub that accepts and does not answer costs a look at most asideLimit, and
 // never more than is left of StallTimeout.
 func (w *waiter) detailOf(ctx context.Context) (*Session, error) {
-	limit := waitAside
+	limit := asideLimit
 	if w.options.StallTimeout > 0 {
 		limit = lookLimit(w.options.StallTimeout - time.Since(w.answered))
 	}
@@ -245,7 +245,7 @@ func (w *waiter) detailOf(ctx context.Context) (*Session, error) {
 
 // lookLimit is how long a request of a watcher may take that has so much time left. The last one has a
 // second, so that it can be answered at all.
-func lookLimit(left time.Duration) time.Duration { return min(waitAside, max(left, time.Second)) }
+func lookLimit(left time.Duration) time.Duration { return min(asideLimit, max(left, time.Second)) }
 
 // missed rides out a look that got no answer, as long as there is hope.
 func (w *waiter) missed(err error) (poll.Sight, error) {
@@ -260,36 +260,8 @@ func (w *waiter) missed(err error) (poll.Sight, error) {
 	return poll.Sight{Wait: asked}, nil
 }
 
-// observe reads what there is besides the session itself.
-func (w *waiter) observe(ctx context.Context, session *Session) *observation {
-	o := &observation{session: session}
-	history := readAside[SessionEventHistory](ctx, w.client, &w.history)
-	if history != nil {
-		o.events = history.Events
-		slices.SortFunc(o.events, func(a, b SessionEvent) int { return cmp.Compare(b.ID, a.ID) })
-	}
-	o.partial = history == nil
-	if o.inLoop() {
-		state := readAside[LoopStateResponse](ctx, w.client, &w.loop)
-		if state != nil {
-			o.loop = state.Loop
-		}
-		o.partial = o.partial || state == nil
-	}
-	return o
-}
-
-// readAside returns nil if the Hub does not say.
-func readAside[T any, P checked[T]](ctx context.Context, c *Client, a *aside) *T {
-	if time.Now().Before(a.notBefore) {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, waitAside)
-	defer cancel()
-	answer, err := call[T, P](ctx, c, a.request)
-	a.notBefore = time.Now().Add(retryAfter(err))
-	return answer
-}
+// bytesPerSecond is how much of a history the looks read on average: the events of an agent can be a megabyte each.
+const bytesPerSecond = 256 << 10
 
 // judge draws the conclusion from a look that was answered.
 func (w *waiter) judge(o *observation) poll.Sight {
@@ -301,22 +273,28 @@ func (w *waiter) judge(o *observation) poll.Sight {
 	kind, evidence := o.decide()
 	switch {
 	case kind != "" && kind == w.pending:
-		w.conclude(kind, evidence)
+		w.conclude(o, kind, evidence)
 	case kind == "" && w.options.StallTimeout > 0 && w.quiet >= w.options.StallTimeout:
-		w.conclude(OutcomeStalled, o.stalled(w.quiet))
+		w.conclude(o, OutcomeStalled, o.stalled(w.quiet))
 	}
 	if kind != "" || !o.partial { // what was not answered refutes nothing
 		changed = changed || kind != w.pending
 		w.pending = kind
 	}
-	return poll.Sight{Done: w.outcome != nil, Changed: changed}
+	sight := poll.Sight{Done: w.outcome != nil, Changed: changed}
+	if !o.agent.Until.IsZero() { // rounded up, since the Hub's clock is known to the second
+		sight.Due = o.agent.Until.Add(time.Second - 1).Truncate(time.Second).Sub(o.now)
+	}
+	sight.Wait = min(w.options.MaxPollInterval, time.Duration(o.read)*time.Second/bytesPerSecond)
+	return sight
 }
 
-func (w *waiter) conclude(kind OutcomeKind, evidence []string) {
-	for i := range evidence {
-		evidence[i] = w.client.secret.Line(evidence[i])
+func (w *waiter) conclude(o *observation, kind OutcomeKind, evidence []string) {
+	o.loop = w.state
+	if w.last != nil {
+		o.run, o.agent, o.now = w.last.run, w.last.agent, w.last.now
 	}
-	w.outcome = &SessionOutcome{Kind: kind, Session: w.session, Loop: w.state, Evidence: evidence}
+	w.outcome = o.outcome(w.client, kind, evidence)
 }
 
 // remember keeps what a look has shown, and reports whether anything has changed. What it has not
@@ -335,8 +313,11 @@ func (w *waiter) remember(o *observation) bool {
 		v.loop = *o.loop
 		v.loop.MaxIterations, v.loop.AutoContinue, v.loop.AllowDetached = nil, nil, nil
 	}
-	if len(o.events) > 0 {
-		v.event = o.events[0].ID
+	if o.events != nil {
+		w.last = o
+	}
+	if o.newest > 0 {
+		v.event = o.newest
 	}
 	changed := v != w.vitals
 	if changed {
@@ -348,10 +329,16 @@ func (w *waiter) remember(o *observation) bool {
 // stalled is the evidence of a stall, with where it happened.
 func (o *observation) stalled(quiet time.Duration) (r readings) {
 	r.add(true, "nothing has changed for %v", quiet.Round(time.Second))
+	return append(r, o.undecided()...)
+}
+
+// undecided says how a session is doing that has come to nothing.
+func (o *observation) undecided() (r readings) {
 	r.add(true, "status is %s", o.session.Status)
 	for _, loop := range o.loopReadings() {
 		r.add(true, "%s", loop.text)
 	}
+	r.add(o.agent.Reason != "", "%s", o.agent.Reason)
 	r.add(len(o.events) > 0, "%s is the newest", o.event(0))
 	return r
 }

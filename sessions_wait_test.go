@@ -38,6 +38,25 @@ func emit(events ...string) step {
 	}
 }
 
+// ended is the end of a run of the agent, whose last message ended so.
+func ended(stop, errorMessage string) step {
+	return func(s *codertest.SessionControl) {
+		message := map[string]any{"role": "assistant", "stopReason": stop, "errorMessage": errorMessage, "content": []any{map[string]any{"type": "text", "text": "Said."}}}
+		user := map[string]any{"role": "user", "content": "Say it."}
+		s.Emit(codertest.Event{Event: "message_start", Payload: map[string]any{"message": user}})
+		s.Emit(codertest.Event{Event: "message_end", Payload: map[string]any{"message": user}})
+		s.Emit(codertest.Event{Event: "message_start", Payload: map[string]any{"message": message}})
+		s.Emit(codertest.Event{Event: "message_end", Payload: map[string]any{"message": message}})
+		s.Emit(codertest.Event{Event: "turn_end", Payload: map[string]any{"message": message, "toolResults": []any{}}})
+		s.Emit(codertest.Event{Event: "agent_end", Payload: map[string]any{"messages": []any{user, message}}})
+	}
+}
+
+// payload is an event with a payload.
+func payload(event string, members map[string]any) step {
+	return func(s *codertest.SessionControl) { s.Emit(codertest.Event{Event: event, Payload: members}) }
+}
+
 func set(member string, value any) step {
 	return func(s *codertest.SessionControl) { s.Set(member, value) }
 }
@@ -104,6 +123,10 @@ func TestWaitForSession_Outcomes(t *testing.T) {
 		away     []string
 		evidence step
 		want     []string
+		between  []float64 // seconds between looks; nil: the third look shows it, and the fourth, soon after, confirms it
+		finished coder.OutcomeKind
+		stop     coder.StopReason
+		says     string
 	}{
 		{
 			name: "deleted", kind: coder.OutcomeDeleted,
@@ -180,6 +203,7 @@ func TestWaitForSession_Outcomes(t *testing.T) {
 		{
 			name: "session_complete, then goodbyes", kind: coder.OutcomeCompleted,
 			evidence: emit("session_complete", "message_end", "agent_end", "session_leave", "session_shutdown"),
+			between:  []float64{2, 3, 2, 2}, // the lead is leaving
 			want:     []string{"event #+1 session_complete, and no work began after it"},
 		},
 		{
@@ -209,38 +233,92 @@ func TestWaitForSession_Outcomes(t *testing.T) {
 			want:     []string{"loop status is awaiting_input", "loopStatus of the session is awaiting_input"},
 		},
 		{
-			name: "turn ended", kind: coder.OutcomeNeedsInput,
-			evidence: emit("message_end", "turn_end", "agent_end"),
-			want:     []string{"event #+2 turn_end is the newest of a turn", "nothing began after it, and no task or agent is busy"},
+			name: "a question", kind: coder.OutcomeNeedsInput, finished: coder.OutcomeNeedsInput,
+			evidence: payload("rpc_ui_request", map[string]any{"id": "1", "method": "select", "params": map[string]any{"title": "Which?"}}),
+			want:     []string{"a question is open"},
 		},
 		{
-			name: "turn ended, tasks and agents too", kind: coder.OutcomeNeedsInput,
+			name: "answered", kind: coder.OutcomeTurnEnded, finished: coder.OutcomeTurnEnded, stop: "stop",
+			evidence: ended("stop", ""), between: []float64{2, 3, 2, 2},
+			want: []string{"the run ended with stop", "event #+6 agent_end is the newest"},
+		},
+		{
+			name: "answered, by an agent that says that it has settled", kind: coder.OutcomeTurnEnded, finished: coder.OutcomeTurnEnded, stop: "stop",
+			evidence: inOrder(ended("stop", ""), payload("agent_settled", map[string]any{"aborted": false})),
+			want:     []string{"the agent has settled with stop", "event #+7 agent_settled is the newest"},
+		},
+		{
+			name: "answered, and cut", kind: coder.OutcomeTurnEnded, finished: coder.OutcomeTurnEnded, stop: "length",
+			evidence: ended("length", ""), between: []float64{2, 3, 2, 2},
+			want: []string{"the run ended with length", "event #+6 agent_end is the newest"},
+		},
+		{
+			name: "failed", kind: coder.OutcomeFailed, finished: coder.OutcomeFailed, stop: "error", says: "529 overloaded",
+			evidence: ended("error", "529 overloaded"), between: []float64{2, 3, 2, 3, 4.5, 6, 2},
+			want: []string{"no retry followed with error", "the agent says: 529 overloaded", "event #+6 agent_end is the newest"},
+		},
+		{
+			name: "failed for good", kind: coder.OutcomeFailed, finished: coder.OutcomeFailed, stop: "error", says: "400 Invalid request",
+			evidence: ended("error", "400 Invalid request"), between: []float64{2, 3, 2, 2},
+			want: []string{"no retry followed with error", "the agent says: 400 Invalid request", "event #+6 agent_end is the newest"},
+		},
+		{
+			name: "aborted", kind: coder.OutcomeAborted, finished: coder.OutcomeAborted, stop: "aborted", says: "Request was aborted",
+			evidence: ended("aborted", "Request was aborted"),
+			want:     []string{"the run ended with aborted", "the agent says: Request was aborted", "event #+6 agent_end is the newest"},
+		},
+		{
+			name: "the lead leaves in the middle", kind: coder.OutcomeFailed, finished: coder.OutcomeFailed, stop: "toolUse",
+			evidence: inOrder(
+				payload("message_end", map[string]any{"message": map[string]any{"role": "assistant", "stopReason": "toolUse"}}),
+				payload("session_shutdown", map[string]any{"reason": "quit"}),
+			), between: []float64{2, 3, 2, 2},
+			want: []string{"the lead left in the middle of the work", "event #+2 session_shutdown is the newest"},
+		},
+		{
+			name: "the lead leaves when it is done", kind: coder.OutcomeTurnEnded, finished: coder.OutcomeTurnEnded, stop: "stop",
+			evidence: inOrder(ended("stop", ""), payload("session_shutdown", map[string]any{"reason": "quit"}), emit("session_leave")),
+			between:  []float64{2, 3, 2, 2},
+			want:     []string{"the lead left with stop", "event #+8 session_leave is the newest"},
+		},
+		{
+			name: "a lead that only begins anew", kind: coder.OutcomeTurnEnded, finished: coder.OutcomeTurnEnded, stop: "stop",
+			evidence: inOrder(ended("stop", ""), payload("session_shutdown", map[string]any{"reason": "new"}), payload("session_start", map[string]any{"reason": "new"})),
+			between:  []float64{2, 3, 2, 2},
+			want:     []string{"the run ended with stop", "event #+8 session_start is the newest"},
+		},
+		{
+			name: "a turn ended, and nothing says how", kind: coder.OutcomeNeedsInput,
+			evidence: emit("message_end", "turn_end", "agent_end"), between: []float64{2, 3, 2, 3, 4.5, 6, 2},
+			want: []string{"no retry followed without saying how", "event #+3 agent_end is the newest"},
+		},
+		{
+			name: "the same, tasks and agents too", kind: coder.OutcomeNeedsInput,
 			before: inOrder(
 				func(s *codertest.SessionControl) { s.Emit(codertest.Event{Event: "task_start", TaskID: "t1"}) },
 				set("tasks", []any{map[string]any{"taskId": "t1", "agent": "a", "status": "completed", "prompt": "p"}}),
 				set("agentActivity", map[string]any{"lead": map[string]any{"status": "idle"}, "a": map[string]any{"status": "completed"}}),
 			),
-			evidence: emit("turn_end"),
-			want:     []string{"event #+2 turn_end is the newest of a turn", "nothing began after it, and no task or agent is busy"},
+			evidence: emit("agent_end"), between: []float64{2, 3, 2, 3, 4.5, 6, 2},
+			want: []string{"no retry followed without saying how", "event #+2 agent_end is the newest"},
 		},
 		{
-			name: "turn ended, tasks too, by the history", kind: coder.OutcomeNeedsInput,
+			name: "the same, tasks too, by the history", kind: coder.OutcomeNeedsInput,
 			before: func(s *codertest.SessionControl) {
 				for _, event := range []string{"task_start", "task_complete", "task_start", "task_error"} {
 					s.Emit(codertest.Event{Event: event, TaskID: "t1"})
 				}
 			},
-			evidence: emit("turn_end"),
-			want:     []string{"event #+5 turn_end is the newest of a turn", "nothing began after it, and no task or agent is busy"},
+			evidence: emit("turn_end"), between: []float64{2, 3, 2, 3, 4.5, 6.75, 10.125, 15, 15, 4, 2},
+			want: []string{"a turn ended, and nothing followed; without saying how", "event #+5 turn_end is the newest"},
 		},
 		{
-			name: "shut down, by the history alone", kind: coder.OutcomeArchived,
-			evidence: emit("turn_end", "session_shutdown"), want: []string{"event #+2 session_shutdown is the newest"},
+			name: "shut down after an answer", kind: coder.OutcomeArchived, finished: coder.OutcomeTurnEnded, stop: "stop",
+			evidence: inOrder(ended("stop", ""), set("status", "shutdown"), emit("session_shutdown")), want: []string{"status is shutdown"},
 		},
 		{
-			name: "shut down, then a goodbye", kind: coder.OutcomeArchived,
-			evidence: emit("turn_end", "session_shutdown", "session_leave"),
-			want:     []string{"event #+2 session_shutdown, and only goodbyes after it"},
+			name: "archived in the middle of the work", kind: coder.OutcomeArchived, finished: coder.OutcomeWorking,
+			evidence: set("historyOnly", true), want: []string{"historyOnly is set"},
 		},
 		{
 			name: "shut down, by status alone", kind: coder.OutcomeArchived,
@@ -289,8 +367,11 @@ func TestWaitForSession_Outcomes(t *testing.T) {
 				require.Equal(t, id, outcome.Session.SessionID)
 				outcome.Evidence = relative(outcome.Evidence, turn)
 				if evidence {
-					between := gaps(looks(hub))
-					assert.Equal(t, []float64{2, 3, 2}, between, "the third look shows it, and the fourth, soon after, confirms it")
+					want := row.between
+					if want == nil {
+						want = []float64{2, 3, 2}
+					}
+					assert.Equal(t, want, gaps(looks(hub)))
 				}
 			})
 			return outcome
@@ -299,6 +380,18 @@ func TestWaitForSession_Outcomes(t *testing.T) {
 			outcome := run(t, true)
 			assert.Equal(t, row.kind, outcome.Kind)
 			assert.Equal(t, row.want, outcome.Evidence)
+			if row.finished != "" {
+				assert.Equal(t, row.finished, outcome.Finished)
+			}
+			assert.Equal(t, row.stop, outcome.StopReason)
+			assert.Equal(t, row.says, outcome.ErrorMessage)
+			assert.Equal(t, row.stop == coder.StopReasonLength, outcome.Truncated)
+			switch row.kind {
+			case coder.OutcomeArchived, coder.OutcomeDeleted:
+				assert.Equal(t, row.finished == coder.OutcomeTurnEnded, outcome.Succeeded())
+			default:
+				assert.Equal(t, row.kind == coder.OutcomeCompleted || row.kind == coder.OutcomeTurnEnded, outcome.Succeeded())
+			}
 		})
 		t.Run(row.name+", without the evidence", func(t *testing.T) {
 			outcome := run(t, false)
@@ -315,7 +408,11 @@ func TestWaitForSession_NoEvidence(t *testing.T) {
 	}{
 		"an error that it recovered from":    {state: emit("session_error", "message_end")},
 		"an error, and somebody who came":    {state: emit("session_error", "session_leave", "session_join")},
-		"a shutdown that was not the last":   {state: emit("session_shutdown", "session_join")},
+		"an error that may be retried":       {state: inOrder(ended("error", "529 overloaded"), payload("auto_retry_start", map[string]any{"delayMs": 3600000}))},
+		"an answer, and a compaction":        {state: inOrder(ended("stop", ""), payload("compaction_start", nil))},
+		"an answer, and another prompt":      {state: inOrder(ended("stop", ""), payload("input", map[string]any{"text": "More."}))},
+		"a prompt that nobody works on":      {state: inOrder(ended("stop", ""), emit("session_start", "session_complete", "session_start"), payload("input", map[string]any{"text": "More."}))},
+		"an answer of a loop":                {state: inOrder(loopAt("running"), ended("stop", ""))},
 		"completed by a stale history":       {state: inOrder(loopAt("completed"), loopAt("running"))},
 		"completed, then at work again":      {state: inOrder(loopAt("completed"), emit("turn_start"), set("loopStatus", "running")), away: []string{loopRoute}},
 		"blocked no longer":                  {state: inOrder(loopAt("running"), set("loopStatus", "blocked"))},
@@ -334,8 +431,12 @@ func TestWaitForSession_NoEvidence(t *testing.T) {
 		"resuming":                           {state: inOrder((*codertest.SessionControl).Pause, set("status", "resuming"))},
 		"paused loop with its runtime":       {state: loopAt("paused")},
 	}
+	rows["session_complete, then session_start"] = struct {
+		state step
+		away  []string
+	}{state: emit("session_complete", "session_start")}
 	for _, event := range []string{
-		"session_start", "turn_start", "before_agent_start", "agent_start", "task_start", "user_prompt", "input", "loop_started", "loop_resumed",
+		"turn_start", "before_agent_start", "agent_start", "task_start", "user_prompt", "input", "loop_started", "loop_resumed",
 	} {
 		rows["session_complete, then "+event] = struct {
 			state step
@@ -377,8 +478,8 @@ func TestWaitForSession_OutcomeOrder(t *testing.T) {
 		{coder.OutcomeFailed, set("status", "failed")},
 		{coder.OutcomeCompleted, emit("session_complete", "turn_end")},
 		{coder.OutcomeBlocked, set("loopStatus", "blocked")},
-		{coder.OutcomeArchived, emit("session_shutdown")},
-		{coder.OutcomeNeedsInput, emit("turn_end")},
+		{coder.OutcomeArchived, set("status", "shutdown")},
+		{coder.OutcomeNeedsInput, payload("rpc_ui_request", map[string]any{"id": "1", "method": "confirm"})},
 		{coder.OutcomePaused, (*codertest.SessionControl).Pause},
 	}
 	for i, first := range ranked {
@@ -413,7 +514,7 @@ func TestWaitForSession_Stalled(t *testing.T) {
 		assert.Less(t, took, 10*time.Minute+15*time.Second)
 		assert.Equal(t, []string{
 			"nothing has changed for " + took.Round(time.Second).String(), "status is active", "loop status is running",
-			"loopStatus of the session is running", "event #+1 loop_state_updated is the newest",
+			"loopStatus of the session is running", "a run is open", "event #+1 loop_state_updated is the newest",
 		}, relative(outcome.Evidence, turn))
 	})
 	signs := map[string]func(s *codertest.SessionControl, n int){
@@ -553,7 +654,7 @@ func TestWaitForSession_Intervals(t *testing.T) {
 				assert.Equal(t, test.want, gaps(looks(hub))[:len(test.want)])
 				for _, r := range hub.Requests() {
 					if r.Route == historyRoute {
-						assert.Equal(t, "limit=50", r.RawQuery)
+						assert.Equal(t, "limit=3", r.RawQuery)
 					}
 					assert.NotEqual(t, loopRoute, r.Route, "a standard session has no loop")
 				}
@@ -857,7 +958,7 @@ func TestWaitForSession_BadArguments(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
 		c := hubClient(t, hub)
 		for field, options := range map[string]coder.WaitForSessionOptions{
-			"PollInterval": {PollInterval: -1}, "MaxPollInterval": {MaxPollInterval: -1},
+			"PollInterval": {PollInterval: -1}, "MaxPollInterval": {MaxPollInterval: -1}, "AfterEvent": {AfterEvent: -1},
 		} {
 			_, err := c.WaitForSession(anHour(t), "x", &options)
 			var invalid *coder.ValidationError
@@ -885,10 +986,10 @@ func TestWaitForSession_HistoryInAnyOrder(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
 		id := workingSession(t, hub)
 		hub.Inject(codertest.Fault{Route: historyRoute, Count: -1, Body: []byte(`{"sessionId":"` + id + `","events":[
-			{"id":7,"event":"session_error"},{"id":11,"event":"turn_end"},{"id":9,"event":"turn_start"},{"id":3,"event":"session_shutdown"}]}`)})
+			{"id":7,"event":"session_error"},{"id":11,"event":"turn_end"},{"id":9,"event":"turn_start"},{"id":3,"event":"session_start"}]}`)})
 		outcome, err := hubClient(t, hub).WaitForSession(anHour(t), id, nil)
 		require.NoError(t, err)
 		assert.Equal(t, coder.OutcomeNeedsInput, outcome.Kind)
-		assert.Contains(t, outcome.Evidence, "event #11 turn_end is the newest of a turn")
+		assert.Contains(t, outcome.Evidence, "event #11 turn_end is the newest")
 	})
 }

@@ -22,6 +22,7 @@ type Event struct {
 
 	Role        string // of its message
 	Last        Answer // its message, or the last of an agent that stopped, if that is an assistant's
+	Listed      bool   // it has the messages of its run
 	Reason      string // of a shutdown or a start
 	Delay       time.Duration
 	WillRetry   *bool
@@ -29,7 +30,7 @@ type Event struct {
 	Aborted     bool
 	Failed      bool // it has an errorMessage of its own
 	TaskID      string
-	Participant string // the role of who left
+	Participant string // the role of who came or left
 	QuestionID  string // of an rpc_ui_request that is answered
 }
 
@@ -107,6 +108,10 @@ func Decode(name string, payload []byte, at time.Time) Event {
 	}
 	name, payload = Unwrap(name, payload)
 	e := Event{At: at, Name: name}
+	switch name {
+	case "message_update", "context", "before_agent_start", "tool_call", "tool_execution_start", "tool_execution_update":
+		return e // they are large, and that they came is all that counts
+	}
 	if wire.Unmarshal(payload, &p) != nil {
 		return e
 	}
@@ -118,6 +123,7 @@ func Decode(name string, payload []byte, at time.Time) Event {
 	if p.Message != nil && p.Message.Kind() == jsontext.KindBeginObject && wire.Unmarshal(*p.Message, &m) == nil {
 		e.Role, e.Last = m.Role, m.answer()
 	}
+	e.Listed = p.Messages != nil
 	for i := len(p.Messages) - 1; i >= 0 && !e.Last.known; i-- {
 		m = message{}
 		if p.Messages[i].Kind() == jsontext.KindBeginObject && wire.Unmarshal(p.Messages[i], &m) == nil {

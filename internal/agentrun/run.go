@@ -2,6 +2,7 @@ package agentrun
 
 import (
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -18,12 +19,13 @@ const (
 	Question  Kind = "question"  // it has asked the user something
 	Unheeded  Kind = "unheeded"  // it has heard a prompt, and nobody works on it
 	TasksDone Kind = "tasksDone" // its tasks are completed, and it had nothing else to do
+	Ended     Kind = "ended"     // the last prompt is over, and no event says how
 )
 
 // Over reports whether nothing more will come of the last prompt.
 func (k Kind) Over() bool {
 	switch k {
-	case Answered, Failed, Aborted, TasksDone:
+	case Answered, Failed, Aborted, TasksDone, Ended:
 		return true
 	}
 	return false
@@ -53,6 +55,7 @@ const (
 	compactionEnds    = 10 * time.Minute // on one channel a compaction that failed never ends
 	promptIsTaken     = time.Minute      // after an input
 	abortSettles      = time.Second      // after a wait for a retry was given up: newer agents say whether by an abort
+	endIsLost         = time.Minute      // after the last turn: the event that ends the run is lost if the connection was
 	goodbye           = time.Second      // after a shutdown stray events follow
 )
 
@@ -61,9 +64,12 @@ type Run struct {
 	// Whole says that no event of the session came before. Else it is not known at first whether a run is open.
 	Whole       bool
 	open        bool   // between agent_start and agent_end
+	prompted    bool   // the user message of the last prompt was seen
 	messageOpen bool   // between message_start and message_end of an answer
+	listed      bool   // the run said which messages it had
 	last        Answer // the last message that ended
 
+	turnEnded  time.Time // turn_end, while the run is open and nothing came after it
 	ended      time.Time // agent_end
 	settled    bool      // agent_settled was believed
 	retryUntil time.Time // after an error: when no retry will follow any more
@@ -95,9 +101,20 @@ func Read(events []Event, whole bool, now time.Time) Reading {
 
 // Apply adds an event.
 func (r *Run) Apply(e *Event) {
+	if e.TaskID != "" && !strings.HasPrefix(e.Name, "task_") {
+		return // of an agent that works on a task: what that does ends nothing
+	}
 	if !r.left.IsZero() && e.Name != "session_start" && e.Name != "session_leave" {
-		r.stray(e)
-		return
+		if !r.isBack(e) {
+			r.stray(e)
+			return
+		}
+		r.restart(e.At)
+	}
+	switch e.Name {
+	case "session_start", "session_shutdown", "session_join", "session_leave", "session_label_updated", "presence_update":
+	default:
+		r.turnEnded = time.Time{}
 	}
 	switch e.Name {
 	case "agent_start":
@@ -107,10 +124,7 @@ func (r *Run) Apply(e *Event) {
 	case "message_end":
 		r.endMessage(e)
 	case "turn_end":
-		r.question = ""
-		if e.Last.known {
-			r.last = e.Last
-		}
+		r.endTurn(e)
 	case "agent_end":
 		r.end(e)
 	case "agent_settled":
@@ -125,12 +139,15 @@ func (r *Run) Apply(e *Event) {
 		r.compacting, r.compacted = e.At, time.Time{}
 	case "session_compact", "compaction_end":
 		r.endCompaction(e)
-	case "input":
+	case "input", "user_prompt", "before_agent_start", "context":
 		if !r.open && r.compacting.IsZero() && !r.waitsForRetry(e.At) {
 			r.heard = e.At
 		}
 	case "tool_result", "tool_execution_end":
 		r.question = ""
+		r.tool(e.At)
+	case "tool_call", "tool_execution_start", "tool_execution_update":
+		r.tool(e.At)
 	case "task_start", "task_complete", "task_error":
 		r.task(e)
 	case "rpc_ui_request", "extension_ui_request":
@@ -144,13 +161,28 @@ func (r *Run) Apply(e *Event) {
 	case "session_shutdown":
 		switch e.Reason {
 		case "", "quit":
+			r.closeTurn()
 			r.left = e.At
 		}
+	case "session_complete", "session_error":
+		r.open, r.messageOpen = false, false
 	}
+}
+
+// isBack reports whether an event shows that there is a lead again, whose start was missed.
+func (r *Run) isBack(e *Event) bool {
+	switch e.Name {
+	case "session_join":
+		return e.Participant == "lead"
+	case "agent_start", "turn_start", "message_start", "input":
+		return e.At.After(r.left.Add(goodbye))
+	}
+	return false
 }
 
 // restart takes the start of a lead. What the one before was at is not taken up again.
 func (r *Run) restart(at time.Time) {
+	r.closeTurn()
 	r.lost = r.lost || r.open
 	if r.waitsForRetry(at) {
 		r.retryUntil = at
@@ -173,7 +205,7 @@ func (r *Run) begin(at time.Time) {
 	if r.last.StopReason == "error" && !r.ended.IsZero() && at.After(r.ended) {
 		r.gap = at.Sub(r.ended)
 	}
-	r.open, r.settled, r.lost, r.taskDone = true, false, false, false
+	r.open, r.settled, r.lost, r.taskDone, r.listed = true, false, false, false, false
 	r.heard, r.ended, r.retryUntil, r.compacting, r.compacted = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
 }
 
@@ -188,10 +220,35 @@ func (r *Run) work(e *Event) {
 	}
 }
 
+// tool takes an event of a tool: a run is open, unless the end of one was seen and this comes late.
+func (r *Run) tool(at time.Time) {
+	if !r.open && r.ended.IsZero() && !r.lost {
+		r.begin(at)
+	}
+}
+
+func (r *Run) endTurn(e *Event) {
+	if !r.open && r.ended.IsZero() {
+		r.begin(e.At)
+	}
+	r.question, r.messageOpen = "", false
+	if e.Last.known {
+		r.last = e.Last
+	}
+	r.turnEnded = e.At
+}
+
+// closeTurn takes the end of the last turn for that of the run, which is lost.
+func (r *Run) closeTurn() {
+	if r.open && !r.turnEnded.IsZero() && r.last.StopReason != "toolUse" {
+		r.open, r.ended = false, r.turnEnded
+	}
+}
+
 func (r *Run) endMessage(e *Event) {
 	switch e.Role {
 	case roleUser: // a new prompt, or one that was queued
-		r.last, r.gap = Answer{}, 0
+		r.last, r.gap, r.prompted = Answer{}, 0, true
 	case roleAssistant:
 		r.last, r.messageOpen = e.Last, false
 	}
@@ -202,8 +259,11 @@ func (r *Run) end(e *Event) {
 	if e.Last.known {
 		r.last = e.Last
 	}
-	r.open, r.messageOpen, r.ended, r.question = false, false, e.At, ""
+	r.open, r.messageOpen, r.ended, r.question, r.listed = false, false, e.At, "", e.Listed
 	r.retryUntil = time.Time{}
+	if !r.last.known && !e.Listed {
+		r.retryUntil = e.At.Add(retryFollows)
+	}
 	if r.last.StopReason != "error" {
 		return
 	}
@@ -272,6 +332,8 @@ func (r *Run) At(now time.Time) Reading {
 		return r.afterLead(now)
 	case r.question != "":
 		return Reading{Kind: Question, Reason: "a question is open"}
+	case r.open && !r.turnEnded.IsZero() && r.last.StopReason != "toolUse":
+		return r.waitUntil(now, r.turnEnded.Add(endIsLost), "a turn has just ended", "a turn ended, and nothing followed;")
 	case r.open:
 		return Reading{Kind: Working, Reason: "a run is open"}
 	case !r.heard.IsZero():
@@ -311,7 +373,7 @@ func (r *Run) afterRun(now time.Time) Reading {
 		return r.waitUntil(now, r.ended.Add(compactionFollows), "a run has just ended", "the run ended")
 	case r.last.StopReason == "length":
 		return r.waitUntil(now, r.ended.Add(cutIsTriedAgain), "a run has just ended with a cut answer", "the run ended")
-	case r.last.StopReason == "error":
+	case r.last.StopReason == "error", !r.retryUntil.IsZero():
 		return r.waitUntil(now, r.retryUntil, "a retry may follow", "no retry followed")
 	}
 	return r.verdict("the run ended")
@@ -329,6 +391,11 @@ func (r *Run) waitUntil(now, until time.Time, waiting, reason string) Reading {
 func (r *Run) verdict(reason string) Reading {
 	out := Reading{Kind: Answered, Answer: r.last, Reason: reason + " with " + r.last.StopReason}
 	switch r.last.StopReason {
+	case "":
+		out.Kind, out.Reason = Ended, reason+" without saying how"
+		if r.listed {
+			out.Kind, out.Reason = Failed, reason+" without an answer"
+		}
 	case "stop", "length":
 	case "aborted":
 		out.Kind = Aborted
@@ -359,4 +426,22 @@ func (r *Run) afterLead(now time.Time) Reading {
 	}
 	out.Left = true
 	return out
+}
+
+// Sure reports whether events before those that were applied could change what At says.
+func (r *Run) Sure(now time.Time) bool {
+	reading := r.At(now)
+	switch {
+	case r.Whole, reading.Kind == Question:
+		return true
+	case reading.Kind == Ended:
+		return r.prompted // else a message before may say how
+	case reading.Kind == Idle, reading.Kind == Unheeded, r.left.IsZero() && !r.open && r.heard.IsZero() && r.compacting.IsZero() && r.ended.IsZero():
+		return false
+	case reading.Kind == Failed && !r.left.IsZero():
+		return r.last.known || r.messageOpen
+	case reading.Kind == Failed && r.last.StopReason == "error" && !r.settled && !isFinal(r.last.ErrorMessage):
+		return r.prompted || r.gap > 0 // the waits for retries are known
+	}
+	return true
 }

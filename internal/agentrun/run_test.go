@@ -84,13 +84,30 @@ func TestRead(t *testing.T) {
 		"another lead in a retry wait":      {append(run(1000, "error", "500"), ev(2000, "session_shutdown", `{"reason":"quit"}`), ev(9000, "session_start", `{}`)), false, map[int]Kind{9000: Failed}},
 		"another lead before work":          {[]Event{ev(0, "session_start", `{}`), ev(1, "input", `{}`), ev(2, "session_shutdown", `{}`), ev(9000, "session_start", `{}`)}, true, map[int]Kind{1e6: Idle}},
 		"another lead":                      {append(run(1000, "stop", ""), ev(2000, "session_shutdown", `{"reason":"quit"}`), ev(9000, "session_start", `{}`)), false, map[int]Kind{9000: Answered}},
+		"a lead that is back":               {append(run(1000, "stop", ""), ev(2000, "session_shutdown", `{"reason":"quit"}`), ev(9000, "input", `{}`)), false, map[int]Kind{9000: Working, 69000: Unheeded}},
+		"one that joins":                    {append(run(1000, "error", "500"), ev(2000, "session_shutdown", `{}`), ev(2100, "session_join", `{"participant":{"role":"lead"}}`), ev(2200, "agent_start", `{}`)), false, map[int]Kind{1e6: Working}},
+		"one that is on its way out":        {append(run(1000, "stop", ""), ev(2000, "session_shutdown", `{"reason":"quit"}`), ev(2001, "agent_start", `{}`)), false, map[int]Kind{9000: Answered}},
+		"a task of another agent":           {append(run(1000, "toolUse", "")[:7], ev(2000, "turn_end", `{"taskId":"1"}`), ev(2000, "agent_end", `{"taskId":"1"}`)), false, map[int]Kind{1e6: Working}},
+		"a session that is complete":        {append(run(1000, "toolUse", "")[:7], ev(2000, "session_complete", `{}`)), true, map[int]Kind{1e6: Idle}},
+		"a turn, and the lead begins anew":  {append(run(1000, "stop", "")[:7], ev(2000, "session_start", `{}`)), false, map[int]Kind{3000: Answered}},
+		"a prompt that was sent":            {append(run(1000, "stop", ""), ev(5000, "user_prompt", `{}`)), false, map[int]Kind{64999: Working, 65000: Unheeded}},
+		"a tool":                            {[]Event{ev(0, "tool_execution_update", `{}`)}, false, map[int]Kind{1e6: Working}},
+		"a tool that is late":               {append(run(1000, "aborted", ""), ev(1001, "tool_execution_update", `{}`)), false, map[int]Kind{1001: Aborted}},
+		"an end that is lost":               {run(1000, "stop", "")[:7], false, map[int]Kind{60989: Working, 60990: Answered}},
+		"an end that is lost, after tools":  {run(1000, "toolUse", "")[:7], false, map[int]Kind{1e6: Working}},
+		"a turn, and somebody comes":        {append(run(1000, "stop", "")[:7], ev(2000, "session_join", `{}`)), false, map[int]Kind{60990: Answered}},
+		"a turn, and another":               {append(run(1000, "stop", "")[:7], ev(2000, "turn_start", `{}`)), false, map[int]Kind{1e6: Working}},
+		"an end that says nothing":          {[]Event{ev(0, "agent_start", `{}`), ev(1000, "agent_end", `{}`)}, false, map[int]Kind{15999: Working, 16000: Ended}},
+		"a turn that says nothing":          {[]Event{ev(0, "turn_start", `{}`), ev(1000, "turn_end", `{}`)}, false, map[int]Kind{60999: Working, 61000: Ended}},
+		"a run without an answer":           {[]Event{ev(0, "agent_start", `{}`), ev(1000, "agent_end", `{"messages":[{"role":"user"}]}`)}, false, map[int]Kind{1000: Failed}},
+		"an envelope":                       {[]Event{ev(0, "rpc_event", `{"event":{"type":"agent_end","messages":[{"role":"assistant","stopReason":"stop"}]}}`)}, false, map[int]Kind{999: Working, 1000: Answered}},
 		"what cannot be read":               {[]Event{ev(0, "agent_start", `<`), ev(1, "message_end", `{"message":7}`), ev(2, "unheard_of", `[]`)}, false, map[int]Kind{1e6: Working}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for ms, kind := range test.want {
 				got := Read(test.events, test.whole, start.Add(time.Duration(ms)*time.Millisecond))
 				assert.Equal(t, kind, got.Kind, "at %d ms: %s", ms, got.Reason)
-				assert.Equal(t, kind == Answered || kind == Failed || kind == Aborted || kind == TasksDone, got.Kind.Over())
+				assert.Equal(t, kind == Answered || kind == Failed || kind == Aborted || kind == TasksDone || kind == Ended, got.Kind.Over())
 			}
 		})
 	}
@@ -109,4 +126,40 @@ func TestDecode_Text(t *testing.T) {
 	answer := Decode("message_end", []byte(assistant("stop", "")), start).Last
 	assert.Equal(t, "said", answer.Text, "no thoughts")
 	assert.Equal(t, "plain", Decode("message_end", []byte(`{"message":{"role":"assistant","content":"plain"}}`), start).Last.Text)
+}
+
+// TestRun_Sure: what older events could change.
+func TestRun_Sure(t *testing.T) {
+	for name, test := range map[string]struct {
+		events []Event
+		at     int
+		want   bool
+	}{
+		"nothing":                       {nil, 0, false},
+		"an answer":                     {run(1000, "stop", "")[7:], 5000, true},
+		"work":                          {run(1000, "stop", "")[4:5], 5000, true},
+		"somebody who comes":            {[]Event{ev(0, "session_join", `{}`)}, 5000, false},
+		"an error that may be retried":  {run(1000, "error", "500")[7:], 5000, true},
+		"one whose retries are unknown": {run(1000, "error", "500")[7:], 20000, false},
+		"one whose prompt was seen":     {run(1000, "error", "500"), 20000, true},
+		"a final error":                 {run(1000, "error", "400")[7:], 20000, true},
+		"an input":                      {[]Event{ev(0, "input", `{}`)}, 5000, true},
+		"one that nobody took":          {[]Event{ev(0, "input", `{}`)}, 70000, false},
+		"a question":                    {[]Event{ev(0, "rpc_ui_request", `{"id":"q","method":"confirm"}`)}, 5000, true},
+		"a lead that left":              {[]Event{ev(0, "session_shutdown", `{"reason":"quit"}`)}, 5000, false},
+		"a lead that left its answer":   {append(run(1000, "stop", "")[5:6], ev(1001, "session_shutdown", `{"reason":"quit"}`)), 5000, true},
+		"a task":                        {[]Event{ev(0, "task_complete", `{"taskId":"1"}`)}, 5000, false},
+		"an end that says nothing":      {[]Event{ev(0, "agent_end", `{}`)}, 20000, false},
+		"a compaction":                  {[]Event{ev(0, "compaction_start", `{}`)}, 5000, true},
+		"a compaction that has ended":   {[]Event{ev(0, "compaction_end", `{}`)}, 5000, false},
+	} {
+		r := Run{}
+		for i := range test.events {
+			r.Apply(&test.events[i])
+		}
+		now := start.Add(time.Duration(test.at) * time.Millisecond)
+		assert.Equal(t, test.want, r.Sure(now), "%s: %s", name, r.At(now).Reason)
+		r.Whole = true
+		assert.True(t, r.Sure(now))
+	}
 }

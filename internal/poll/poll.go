@@ -20,6 +20,7 @@ type Poll struct {
 type Sight struct {
 	Done    bool          // there is no need for another look
 	Changed bool          // the next look is due after Interval, however long it was before
+	Due     time.Duration // the next look is due after so long, but not before Interval; 0: when it is
 	Wait    time.Duration // the next look is not due before that
 }
 
@@ -51,7 +52,11 @@ func (p Poll) Run(ctx context.Context, look func(context.Context) (Sight, error)
 		} else {
 			interval = p.longer(interval)
 		}
-		wait = max(interval, sight.Wait)
+		wait = interval
+		if sight.Due > 0 {
+			wait = max(p.Interval, min(wait, sight.Due))
+		}
+		wait = max(wait, sight.Wait)
 	}
 }
 
