@@ -46,15 +46,15 @@ func play(ctx context.Context, session *codertest.SessionControl) {
 	interval := func() {}
 	for _, act := range []func(){
 		emit(coder.EventTurnStart, nil),
-		emit(coder.EventToolCall, map[string]any{"agent": "lead", "toolName": "grep"}),
+		emit(coder.EventToolExecutionStart, map[string]any{"toolName": "grep", "args": map[string]any{"pattern": "customers"}}),
 		update("The customers are in "), update("customers.go. "), update("I will sort them by name."),
-		emit(coder.EventToolCall, map[string]any{"agent": "lead", "toolName": "edit"}),
+		emit(coder.EventToolExecutionStart, map[string]any{"toolName": "edit", "args": map[string]any{"path": "customers.go"}}),
 		session.CutStreams,
 		func() {
 			session.AddReplayEntries(codertest.ReplayEntry{Type: coder.EntryMessage, Agent: "lead", Content: "Sorted, and the tests pass."})
 		},
 		interval, interval, interval, // until the audience is back
-		emit(coder.EventTurnEnd, map[string]any{"agent": "lead", "result": "customers.go is sorted"}),
+		emit(coder.EventTaskComplete, map[string]any{"agent": "tester", "result": "customers.go is sorted"}),
 		session.Shutdown,
 	} {
 		select {

@@ -138,31 +138,42 @@ func (p *printer) print(message coder.ObserverSSEMessage) {
 	}
 }
 
-// broadcast prints an event and the members that say most about it.
+// broadcast prints what the agent says, the tools it uses, and what goes wrong.
 func (p *printer) broadcast(m *coder.BroadcastEventMessage) {
-	var data struct {
-		Update struct {
-			Delta string `json:"delta"`
-		} `json:"assistantMessageEvent"`
-		Agent    string `json:"agent"`
-		ToolName string `json:"toolName"`
-		Text     string `json:"text"`
-		Result   string `json:"result"`
-		Error    string `json:"error"`
-	}
-	if m.Decode(&data) != nil || m.Category == coder.EventCategorySession && m.Event != coder.EventSessionShutdown {
-		return
-	}
-	if m.Event == coder.EventMessageUpdate {
-		p.inText = true
-		p.write(data.Update.Delta)
-		return
-	}
-	line := m.Event
-	for _, detail := range []string{data.Agent, data.ToolName, data.Text, data.Result, data.Error} {
-		if detail != "" {
-			line += " " + detail
+	switch e := m.AgentEvent().(type) {
+	case *coder.MessageUpdate:
+		if text := e.TextDelta(); text != "" { // neither thoughts nor the arguments of tools
+			p.inText = true
+			p.write(text)
+		}
+	case *coder.MessageEnd:
+		switch {
+		case e.Message.Role == "user":
+			p.line("> %s", e.Message.Content.Text())
+		case e.Message.StopReason == coder.StopReasonError, e.Message.StopReason == coder.StopReasonAborted:
+			p.line("- %s: %s", e.Message.StopReason, e.Message.ErrorMessage)
+		}
+	case *coder.ToolExecutionStart:
+		p.line("- %s %s", e.ToolName, e.Args)
+	case *coder.ToolExecutionEnd:
+		if e.IsError {
+			p.line("- %s failed", e.ToolName)
+		}
+	case *coder.AutoRetryStart:
+		p.line("- it tries again in %v", e.Delay.Duration())
+	case *coder.CompactionStart, *coder.SessionBeforeCompact:
+		p.line("- it summarizes the conversation")
+	case *coder.TaskStart:
+		p.line("- task of %s: %s", e.Agent, e.Description)
+	case *coder.TaskComplete:
+		p.line("- %s is done: %s", e.Agent, e.Result)
+	case *coder.TaskError:
+		p.line("- %s has failed: %s", e.Agent, e.Error)
+	case *coder.SessionShutdown:
+		p.line("- session_shutdown %s", e.Reason)
+	case *coder.UnknownAgentEvent:
+		if m.Category != coder.EventCategorySession {
+			p.line("- %s", m.Event)
 		}
 	}
-	p.line("- %s", line)
 }

@@ -22,9 +22,9 @@ func TestDemonstration(t *testing.T) {
 		require.NoError(t, demonstrate(t.Context(), hub, nil, &printer{out: &out}))
 		text := out.String()
 		for _, want := range []string{
-			"* Demonstration: creating", "user_prompt: Sort the list", "* join: observer", "- tool_call lead grep",
+			"* Demonstration: creating", "user_prompt: Sort the list", "* join: observer", `- grep {"pattern":"customers"}`,
 			"\nThe customers are in customers.go. I will sort them by name.\n", "* the connection was lost (", "message: Sorted, and the tests pass.",
-			"- turn_end lead customers.go is sorted", "the session is over\n",
+			"- tester is done: customers.go is sorted", "the session is over\n",
 		} {
 			assert.Contains(t, text, want)
 		}
@@ -36,7 +36,10 @@ func TestTextOfOthers(t *testing.T) {
 	var out bytes.Buffer
 	p := &printer{out: &out}
 	p.line("%s", "a\x1b[2Jb\rc\td\u202ee\u00e9")
-	p.print(&coder.BroadcastEventMessage{Event: coder.EventMessageUpdate, Data: []byte(`{"assistantMessageEvent":{"delta":"x\u001b]0;y\u0007z"}}`)})
+	p.print(&coder.BroadcastEventMessage{Event: coder.EventMessageUpdate, Data: []byte(`{"assistantMessageEvent":{"type":"text_delta","delta":"x\u001b]0;y\u0007z"}}`)})
+	for _, kind := range []string{"thinking_delta", "toolcall_delta"} {
+		p.print(&coder.BroadcastEventMessage{Event: coder.EventMessageUpdate, Data: []byte(`{"assistantMessageEvent":{"type":"` + kind + `","delta":"hidden"}}`)})
+	}
 	assert.Equal(t, "a[2Jbc\tde\u00e9\nx]0;yz", out.String())
 }
 
