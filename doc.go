@@ -42,6 +42,38 @@
 // If the context ended the call, the error matches [context.Canceled] or
 // [context.DeadlineExceeded] as well.
 //
+// # When it is done
+//
+// [Client.WaitForSession] waits until a session needs no more patience and says why, [Client.CheckSession] says how it
+// is doing now. What to do about each [OutcomeKind]:
+//
+//	kind         what it means                                    what to do
+//	----------   ----------------------------------------------   ----------------------------------------
+//	turn_ended   the agent did what it was asked                  read the answer; prompt again, or archive.
+//	                                                              Truncated: the answer is cut
+//	completed    it, or its loop, did what it was to do           read the answer
+//	needs_input  it has asked something, or waits for a prompt    Attach and RespondUI, or Prompt
+//	             and nothing says how the last one ended
+//	failed       it, its loop or its last prompt failed           read ErrorMessage and Evidence; prompt again
+//	aborted      somebody aborted the last prompt                 prompt again, or archive
+//	blocked      its loop cannot go on by itself                  read Loop; help, or archive
+//	cancelled    somebody cancelled its loop                      nothing
+//	archived     it is over; Finished says how its last prompt    read the answer
+//	             had ended
+//	deleted      it no longer exists                              nothing
+//	paused       it sleeps                                        ResumeSession or Attach wakes it
+//	stalled      nothing has changed for StallTimeout             read Evidence: no model, a lead that hangs, a
+//	                                                              tool that takes longer
+//	working      none of these yet; only from CheckSession        look again later
+//
+// [SessionOutcome].Succeeded is for those who only want to know that.
+//
+// This is concluded from what the Hub tells of the session and from the events of its agent, which never say "done":
+// a model that fails is called again, a conversation that is full is compacted first, and one run may answer several
+// prompts. The rules come from recordings of the real agent, Pi 0.74.2 with Agentuity's extension 2.0.21 and Pi 1.6.0,
+// in a terminal and in RPC mode, and hold for each of them. What a hosted Hub stores of the events, and which agent its
+// sandboxes run, is not known here: an outcome that rests on less says so in Evidence.
+//
 // # Retries
 //
 // Idempotent calls (reads, updates, deletes, archive, resume, refresh, validate) are repeated more

@@ -307,29 +307,40 @@ func (h *HubConn) request(ctx context.Context, op string, message ClientMessage,
 const commandTimeout = 30 * time.Second
 
 // Prompt gives the agent a task. Like Steer, FollowUp, Abort and Compact it returns when the command is
-// on the socket. The effects arrive as messages; a command that could not be carried out arrives as an
-// [*RPCCommandErrorMessage]. A prompt may take several turns; the agent is done with [EventAgentEnd].
-// Errors are those of Send.
+// on the socket. The effects arrive as messages: see [AgentEvent]. A command that could not be carried out arrives
+// as an [*RPCCommandErrorMessage], or as an [*RPCResponseMessage] without Success.
+//
+// An [*AgentEnd] does not end a prompt: after an error the agent asks the model again, up to 3 times and by itself.
+// [Client.WaitForSession] with AfterEvent knows when it is over.
+//
+// While the agent is at work, one in a terminal queues the prompt, and one in a sandbox refuses it, unless
+// [RPCCommand].StreamingBehavior says how to queue it. Of two prompts that are sent at once, before the user message
+// of the first was heard, the recorded agents lose the second. Errors are those of Send.
 func (h *HubConn) Prompt(ctx context.Context, text string) error {
 	return h.command(ctx, "Prompt", CommandPrompt, text)
 }
 
-// Steer changes the course of the agent while it works. Errors are those of Send.
+// Steer changes the course of the agent while it works: the message that it writes and the tools of that are
+// finished, and the text comes before the next call of the model. To an idle agent in a terminal it is a prompt; one
+// in a sandbox keeps it until the next prompt. Errors are those of Send.
 func (h *HubConn) Steer(ctx context.Context, text string) error {
 	return h.command(ctx, "Steer", CommandSteer, text)
 }
 
-// FollowUp queues a task for the agent until its current one is done. Errors are those of Send.
+// FollowUp queues a task for the agent until its current one is done; both are answered in one run. To an idle
+// agent in a terminal it is a prompt; one in a sandbox keeps it until the next prompt. Errors are those of Send.
 func (h *HubConn) FollowUp(ctx context.Context, text string) error {
 	return h.command(ctx, "FollowUp", CommandFollowUp, text)
 }
 
-// Abort stops the agent. Errors are those of Send.
+// Abort stops the agent, in a message, in a tool and in the wait before another call of the model. What is queued
+// stays, and runs with the next prompt. Errors are those of Send.
 func (h *HubConn) Abort(ctx context.Context) error {
 	return h.send(ctx, "Abort", &RPCCommandMessage{RPCCommand{Type: CommandAbort}})
 }
 
-// Compact makes the agent summarize the conversation, to free its context. Errors are those of Send.
+// Compact makes the agent summarize the conversation, to free its context. An agent in a terminal does not obey it.
+// Errors are those of Send.
 func (h *HubConn) Compact(ctx context.Context) error {
 	return h.send(ctx, "Compact", &RPCCommandMessage{RPCCommand{Type: CommandCompact}})
 }
