@@ -52,8 +52,10 @@ func FuzzServerMessage(f *testing.F) {
 		case *BroadcastEventMessage:
 			assert.NotEmpty(t, m.Event)
 			assert.NoError(t, m.Decode(new(map[string]any)))
+			assert.NotNil(t, m.AgentEvent())
 		case *RPCEventMessage:
 			assert.NoError(t, m.Decode(new(map[string]any)))
+			assert.NotNil(t, m.AgentEvent())
 		case *RPCResponseMessage:
 			_ = wire.Unmarshal(m.Response.Data, new([]RPCMessage))
 		}

@@ -34,6 +34,9 @@ type Event struct {
 	QuestionID  string // of an rpc_ui_request that is answered
 }
 
+// longestDelay bounds what an agent may announce.
+const longestDelay = 24 * time.Hour
+
 // Answer is what is known of an assistant's message.
 type Answer struct {
 	// StopReason is "stop", "length", "toolUse", "error" or "aborted". It counts only from message_end on.
@@ -116,7 +119,7 @@ func Decode(name string, payload []byte, at time.Time) Event {
 		return e
 	}
 	e.Reason, e.WillRetry, e.Success, e.Aborted, e.TaskID = p.Reason, p.WillRetry, p.Success, p.Aborted, p.TaskID
-	e.Delay = time.Duration(p.DelayMs * float64(time.Millisecond))
+	e.Delay = time.Duration(min(max(p.DelayMs, 0), float64(longestDelay/time.Millisecond))) * time.Millisecond
 	e.Failed = p.ErrorMessage != ""
 	e.Participant = p.Participant.Role
 	var m message

@@ -48,6 +48,8 @@ func TestRead(t *testing.T) {
 		"a status to wait for":       {run(1000, "error", "429 slow down"), false, map[int]Kind{3000: Working, 16000: Failed}},
 		"no status":                  {run(1000, "error", "terminated"), false, map[int]Kind{3000: Working, 16000: Failed}},
 		"an announced retry":         {append(run(1000, "error", "500"), ev(1001, "auto_retry_start", `{"delayMs":60000}`)), false, map[int]Kind{76000: Working, 76001: Failed}},
+		"a wait beyond reason":       {append(run(1000, "error", "500"), ev(1001, "auto_retry_start", `{"delayMs":1e300}`)), false, map[int]Kind{86400000: Working, 86416001: Failed}},
+		"a wait below nothing":       {append(run(1000, "error", "500"), ev(1001, "auto_retry_start", `{"delayMs":-1e300}`)), false, map[int]Kind{16000: Working, 16001: Failed}},
 		"a retry given up":           {append(run(1000, "error", "500"), ev(1001, "auto_retry_end", `{"success":false}`)), false, map[int]Kind{2000: Working, 2001: Failed}},
 		"an aborted retry":           {append(run(1000, "error", "500"), ev(1001, "auto_retry_end", `{"success":false}`), ev(1002, "agent_settled", `{"aborted":true}`)), false, map[int]Kind{1002: Aborted}},
 		"settled":                    {append(run(1000, "length", ""), ev(1001, "agent_settled", `{"aborted":false}`)), false, map[int]Kind{1001: Answered}},
@@ -162,4 +164,50 @@ func TestRun_Sure(t *testing.T) {
 		r.Whole = true
 		assert.True(t, r.Sure(now))
 	}
+}
+
+// FuzzRun plays any events in any order: without another event a verdict stands, and what is waited for ends.
+func FuzzRun(f *testing.F) {
+	names := []string{
+		"agent_start", "turn_start", "message_start", "message_update", "message_end", "turn_end", "agent_end", "agent_settled",
+		"auto_retry_start", "auto_retry_end", "session_before_compact", "compaction_start", "session_compact", "compaction_end", "input", "user_prompt",
+		"tool_call", "tool_execution_update", "tool_execution_end", "task_start", "task_complete", "task_error", "rpc_ui_request", "session_start",
+		"session_leave", "session_join", "session_shutdown", "session_complete", "session_error", "rpc_event", "anything",
+	}
+	payloads := []string{
+		`{}`, assistant("stop", ""), assistant("error", "529 overloaded"), assistant("error", "400 no"), assistant("toolUse", ""), assistant("aborted", ""), assistant("length", ""),
+		`{"message":{"role":"user"}}`, `{"messages":[]}`, `{"delayMs":60000}`, `{"delayMs":-1e300}`, `{"success":false}`, `{"willRetry":true}`, `{"willRetry":false,"errorMessage":"x"}`,
+		`{"aborted":true}`, `{"taskId":"1"}`, `{"id":"q","method":"select"}`, `{"reason":"quit"}`, `{"reason":"new"}`, `{"participant":{"role":"lead"}}`,
+		`{"event":{"type":"agent_end","messages":[]}}`, `<`, `[]`, `{"message":[],"messages":{}}`,
+	}
+	for i := range names {
+		f.Add([]byte{byte(i), 1, 4, byte(i), 2, 7, 6, byte(i), 30}, uint16(3000))
+	}
+	f.Fuzz(func(t *testing.T, script []byte, step uint16) {
+		r := Run{}
+		now := start
+		for len(script) >= 3 {
+			e := Decode(names[int(script[0])%len(names)], []byte(payloads[int(script[1])%len(payloads)]), now)
+			r.Apply(&e)
+			now = now.Add(time.Duration(script[2]) * time.Duration(step) * time.Millisecond)
+			script = script[3:]
+			reading := r.At(now)
+			if !reading.Until.IsZero() && !reading.Until.After(now) {
+				t.Fatalf("%s (%s) until %v, which has passed at %v", reading.Kind, reading.Reason, reading.Until, now)
+			}
+		}
+		settled := false
+		for range 5 {
+			reading := r.At(now)
+			if settled && !reading.Kind.Over() {
+				t.Fatalf("it was over, and is %s (%s) at %v", reading.Kind, reading.Reason, now)
+			}
+			settled = settled || reading.Kind.Over()
+			if reading.Kind == Working && reading.Until.IsZero() && !r.open && len(r.tasks) == 0 && !r.taskDone {
+				t.Fatalf("%s without an end", reading.Reason)
+			}
+			now = now.Add(time.Hour)
+		}
+		r.Sure(now)
+	})
 }
