@@ -98,9 +98,11 @@ func (f fixture) create(body string) string {
 	return f.call(http.StatusCreated, "POST", "/hub/session", body)["sessionId"].(string)
 }
 
-// active is a session that runs.
+// active is a session that runs. Its task, which the agent begins with, is no
+// test's subject: the answer is empty.
 func (f fixture) active() string {
 	f.Helper()
+	f.Answer()
 	id := f.create(`{"task":"Say hello","label":"Greeting"}`)
 	f.Session(id).SetStatus("active")
 	return id

@@ -117,7 +117,7 @@ func (c *Connection) handle(f clientFrame, data []byte, now time.Time) {
 			c.protest("forbidden", "Only a controller may answer the agent", now)
 			return
 		}
-		s.answerUI(f, data)
+		s.answerUI(f, data, now)
 	case "rename_session":
 		if c.role == "observer" {
 			c.protest("forbidden", "Observers may not rename a session", now)
@@ -154,7 +154,7 @@ func (c *Connection) hydrate(now time.Time) {
 		c.tell(rpcEvent{Type: "rpc_event", Event: event.inner(), Timestamp: event.at})
 	}
 	if question := s.agent.asking; question != nil {
-		c.tell(s.wrapped("rpc_ui_request", *question, now.UnixMilli()))
+		c.tell(s.wrapped("rpc_ui_request", question.uiRequest, now.UnixMilli()))
 	}
 }
 
