@@ -137,6 +137,14 @@ func all(t testing.TB, array any, member string) []any {
 	return values
 }
 
+// encoded is a value as JSON.
+func encoded(t testing.TB, v any) []byte {
+	t.Helper()
+	text, err := json.Marshal(v)
+	require.NoError(t, err)
+	return text
+}
+
 // text joins members of an object.
 func text(object any, members ...string) string {
 	joined := ""
