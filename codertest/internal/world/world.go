@@ -55,6 +55,7 @@ type World struct {
 
 	mu          sync.Mutex // guards everything below
 	closed      bool
+	idle        idleness
 	connections map[*Connection]struct{}
 	refusals    []*refusal
 	leadInit    map[string]any
@@ -73,6 +74,7 @@ type World struct {
 func New(config Config) *World {
 	w := &World{
 		config:      config,
+		idle:        newIdleness(time.Now()),
 		connections: make(map[*Connection]struct{}),
 		sessions:    sessions{collection: newCollection[*Session]("codesess_%012d")},
 		workspaces:  workspaces{collection: newCollection[*workspace]("ws_%06d")},
