@@ -77,9 +77,10 @@ const (
 	// AgentNoError lets the call succeed. It stands before an error that comes
 	// later.
 	AgentNoError = AgentError(world.AgentNoError)
-	// AgentOverloaded is 529 and AgentServerError 500. The agent tries again after
-	// 2, 4 and 8 seconds, and then gives up.
-	AgentOverloaded  = AgentError(world.AgentOverloaded)
+	// AgentOverloaded is 529. The agent tries again after 2, 4 and 8 seconds, and
+	// then gives up.
+	AgentOverloaded = AgentError(world.AgentOverloaded)
+	// AgentServerError is 500. The agent tries again as with AgentOverloaded.
 	AgentServerError = AgentError(world.AgentServerError)
 	// AgentInvalidRequest is 400. The agent gives up at once.
 	AgentInvalidRequest = AgentError(world.AgentInvalidRequest)

@@ -25,7 +25,7 @@ func TestWaitInVain(t *testing.T) {
 		t.Skip("TestIdleTooLong plays it in a process of its own")
 	}
 	synctest.Test(t, func(t *testing.T) {
-		hub := codertest.NewHub(codertest.WithInMemoryNetwork())
+		hub := codertest.NewHub(codertest.WithInMemoryNetwork(), codertest.WithKeepAlive(time.Hour))
 		defer hub.Close()
 		client, err := hub.NewClient()
 		require.NoError(t, err)
@@ -33,11 +33,13 @@ func TestWaitInVain(t *testing.T) {
 		require.NoError(t, err)
 		hub.Session(created.SessionID).SetStatus("active")
 		if channel == "sse" {
-			for _, err := range client.StreamEvents(t.Context(), created.SessionID, nil) {
+			for _, err := range client.StreamEvents(t.Context(), created.SessionID, &coder.StreamEventsOptions{IdleTimeout: 3 * time.Hour}) {
 				require.NoError(t, err)
 			}
 		}
-		conn, err := client.Attach(t.Context(), created.SessionID, nil)
+		conn, err := client.Attach(t.Context(), created.SessionID, &coder.AttachOptions{
+			Connection: coder.HubConnectOptions{HeartbeatInterval: time.Hour, HeartbeatTimeout: 3 * time.Hour},
+		})
 		require.NoError(t, err)
 		for _, err := range conn.Messages(t.Context()) {
 			require.NoError(t, err)
