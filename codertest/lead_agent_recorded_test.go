@@ -384,8 +384,18 @@ func TestAgentBehavesAsRecorded(t *testing.T) {
 	}
 }
 
-// ownEvents plays to the Hub's own agent and returns what it has reported.
+// ownEvents plays to the Hub's own agent and returns what is compared of what it
+// has reported.
 func ownEvents(t *testing.T, test played, dialect codertest.AgentDialect, version string) (events []string) {
+	t.Helper()
+	for _, event := range ownHistory(t, test, dialect, version) {
+		events = note(events, event.name, event.payload, version)
+	}
+	return events
+}
+
+// ownHistory plays to the Hub's own agent and returns what has happened then.
+func ownHistory(t *testing.T, test played, dialect codertest.AgentDialect, version string) (events []happened) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		f := start(t, codertest.WithAgentDialect(dialect), codertest.WithAgentVersion(version), codertest.WithAgentPace(time.Second))
@@ -408,9 +418,7 @@ func ownEvents(t *testing.T, test played, dialect codertest.AgentDialect, versio
 		}
 		test.do(p)
 		time.Sleep(later)
-		for _, event := range f.history(id)[before:] {
-			events = note(events, event.name, event.payload, version)
-		}
+		events = f.history(id)[before:]
 		assert.NoError(t, p.conn.CloseNow())
 	})
 	return events

@@ -1,7 +1,6 @@
 package world
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -109,6 +108,8 @@ type agentCost struct {
 
 // What the model is called, and what it costs for each token.
 const (
+	thinkingLevel = "medium"
+
 	agentAPI, agentProvider, agentModel = "openai-completions", "codertest", "codertest-1"
 
 	costInput, costOutput, costCached = 3e-6, 15e-6, 0.3e-6
@@ -144,11 +145,9 @@ func toolMessage(call *agentBlock, result string, failed bool, now time.Time) *a
 // assistantMessage is a message of which nothing has been said yet. How it ends
 // is only right in message_end: before that the older version says stop.
 func (a *ownAgent) assistantMessage(now time.Time) *agentMessage {
-	a.responses++
 	m := &agentMessage{
 		Role: roleAssistant, Content: []*agentBlock{}, API: agentAPI, Provider: agentProvider, Model: agentModel,
 		Usage: new(agentUsage{}), StopReason: stopStop, Timestamp: now.UnixMilli(),
-		ResponseID: fmt.Sprintf("response_%06d", a.responses),
 	}
 	if a.newer() {
 		m.StopReason = "pending"
@@ -179,7 +178,7 @@ func (m *agentMessage) finish(a *ownAgent, reason, errorMessage string, took tim
 func (m *agentMessage) end(a *ownAgent, reason, errorMessage string, took time.Duration) {
 	m.StopReason, m.ErrorMessage = reason, errorMessage
 	if a.newer() {
-		m.DurationMs, m.Thinking = new(took.Milliseconds()), "medium"
+		m.DurationMs = new(took.Milliseconds())
 	}
 }
 

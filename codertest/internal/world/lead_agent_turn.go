@@ -47,6 +47,8 @@ func (a *ownAgent) callModel(now time.Time) {
 	a.turn.message = a.assistantMessage(now)
 	a.turn.open = true
 	a.sayOpenMessage("message_start", nil, now)
+	a.responses++
+	a.turn.message.ResponseID = fmt.Sprintf("response_%06d", a.responses)
 	pieces := a.pieces(says)
 	if len(pieces) > 0 {
 		pieces[0](now)
@@ -151,6 +153,7 @@ func (a *ownAgent) finishMessage(reason, errorMessage string, now time.Time) {
 			a.sayUpdate(block.Type+"_end", end, now)
 		}
 	}
+	a.addThinkingLevel()
 	a.sayMessageEnd(t.message, now)
 	if a.attempt > 0 && reason != stopError && reason != stopAborted {
 		a.sayRetryEnd(true, "", now)
@@ -167,11 +170,18 @@ func (a *ownAgent) finishMessage(reason, errorMessage string, now time.Time) {
 func (a *ownAgent) sayNothingButEnd(reason, errorMessage string, now time.Time) {
 	t := &a.turn
 	t.message = a.assistantMessage(now)
-	t.message.ResponseID = ""
 	t.message.end(a, reason, errorMessage, 0)
+	a.addThinkingLevel()
 	a.sayOpenMessage("message_start", nil, now)
 	a.sayMessageEnd(t.message, now)
 	a.closeTurn(now)
+}
+
+// addThinkingLevel adds what the newer version says of a message that is whole.
+func (a *ownAgent) addThinkingLevel() {
+	if a.newer() {
+		a.turn.message.Thinking = thinkingLevel
+	}
 }
 
 // startTools begins all tools of the turn. They end one after the other.

@@ -194,7 +194,7 @@ func (a *ownAgent) state() map[string]any {
 				"input": costInput * 1e6, "output": costOutput * 1e6, "cacheRead": costCached * 1e6, "cacheWrite": 0,
 			},
 		},
-		"thinkingLevel":         "medium",
+		"thinkingLevel":         thinkingLevel,
 		"isStreaming":           streams,
 		"isCompacting":          a.phase == agentCompacting,
 		"isWaitingForInput":     a.asking != nil,
