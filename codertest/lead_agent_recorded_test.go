@@ -62,6 +62,24 @@ type played struct {
 
 // overRPC are recordings of the RPC mode.
 var overRPC = []played{
+	{"real-lead/rpc-mode", false, func(p player) {
+		p.session.Answer(codertest.AgentTurn{Text: "I will read it.", Tools: []codertest.AgentTool{reads}}, allDon)
+		p.session.Answer(codertest.AgentTurn{Tools: []codertest.AgentTool{{Ask: &codertest.AgentQuestion{Method: "confirm"}}}}, allDon)
+		p.session.Answer(slow)
+		p.session.Answer(second)
+		p.tell("prompt", "Read the notes")
+		p.after(later, "prompt", "Ask me")
+		time.Sleep(later)
+		p.send(`{"type":"rpc_ui_response","id":"ui_000001","result":true}`)
+		p.after(later, "prompt", "Slowly")
+		p.after(4*time.Second+time.Millisecond, "prompt", "Another")
+		p.tell("follow_up", "Follow")
+		time.Sleep(later)
+		p.session.FailModel(codertest.AgentOverloaded)
+		p.session.Answer(hello)
+		p.tell("prompt", "Overload")
+		p.after(later, "compact", "")
+	}},
 	{"real-lead-1.6/rpc-text", false, func(p player) {
 		p.session.Answer(hello)
 		p.tell("prompt", "Say something")

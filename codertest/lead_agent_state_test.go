@@ -149,3 +149,36 @@ func TestCompactionAndTheQueue(t *testing.T) {
 		c.ping()
 	})
 }
+
+// What has failed and is tried again is no part of the conversation, and the next
+// failure is a first one.
+func TestRetriesAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, codertest.WithAgentPace(time.Second))
+		defer f.Close()
+		id := f.idle()
+		c := f.control(id)
+		f.Session(id).FailModel(codertest.AgentOverloaded, codertest.AgentNoError, codertest.AgentServerError)
+		c.prompt("Say hello")
+		for range 2 {
+			c.until("rpc agent_end")
+			retry := at(t, c.expect("rpc auto_retry_start"), "data", "event")
+			assert.Equal(t, "1 3 2000", text(retry, "attempt", "maxAttempts", "delayMs"))
+			end := at(t, c.find("rpc auto_retry_end"), "data", "event")
+			assert.Equal(t, "true 1", text(end, "success", "attempt"))
+		}
+		c.until("rpc agent_end")
+		assert.Equal(t, []any{"user", "assistant", "user", "assistant", "toolResult", "assistant"},
+			all(t, c.ask("get_messages")["messages"], "role"))
+	})
+}
+
+// A terminal's agent that is idle takes what would steer it for a prompt.
+func TestSteeringAnIdleTerminal(t *testing.T) {
+	f := start(t, codertest.WithAgentDialect(codertest.DialectExtension))
+	id := f.active()
+	c := f.control(id)
+	c.command("steer", "Go left")
+	c.until("rpc agent_end")
+	assert.Contains(t, f.said(id), "message Working on it: Go left")
+}

@@ -58,7 +58,7 @@ func WithKeepAlive(silence time.Duration) Option {
 // next one, so that a slow client delays nobody else. The default is 4096. It
 // also cuts a connection for which 64 MiB wait. A connection begins with up to 4
 // messages at once, those of WithEventReplay not counted. The Hub's agent says
-// some 50 at once if it does not rest.
+// some 40 at once if it does not rest.
 func WithStreamQueue(messages int) Option {
 	return func(c *config) { c.queue = messages }
 }
