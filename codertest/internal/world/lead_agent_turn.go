@@ -313,7 +313,7 @@ func (a *ownAgent) ask(i int, now time.Time) {
 	}
 	q.uiRequest = uiRequest{ID: fmt.Sprintf("ui_%06d", a.asked), Method: ask.Method, Params: ask.Params}
 	a.asking = q
-	a.session.toControllers(a.session.wrapped("rpc_ui_request", q.uiRequest, a.session.tick(now)))
+	a.session.asks(q.uiRequest, now)
 }
 
 // answered takes the answer to the agent's question if that is what it waits for.
