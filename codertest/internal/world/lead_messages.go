@@ -65,7 +65,7 @@ func (s *Session) fromLead(f clientFrame, now time.Time) {
 func (s *Session) asks(r uiRequest, now time.Time) {
 	at := s.tick(now)
 	s.toControllers(s.wrapped("rpc_ui_request", r, at))
-	s.keep(Event{Event: "rpc_ui_request", Payload: Encode(r)}, at, now)
+	s.keep(Event{Event: "rpc_ui_request", Payload: r}, at, now)
 }
 
 // leadRPCEvent takes an event in the protocol that controllers know.
