@@ -489,7 +489,7 @@ func recordedEvents(t *testing.T, file, version string) (events []string) {
 // output of a tool so far, which the Hub's own agent does not tell.
 var aside = []string{
 	"session_start", "session_shutdown", "session_join", "session_leave", "user_prompt",
-	"response", "extension_ui_request", "extension_error", "tool_execution_update",
+	"response", "rpc_ui_request", "extension_ui_request", "extension_error", "tool_execution_update",
 }
 
 // note appends what is compared of an event. The updates of a message count as one.
