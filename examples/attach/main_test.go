@@ -431,6 +431,33 @@ func TestPiped(t *testing.T) {
 	}
 }
 
+// TestPipedIntoARetry types two prompts. The model fails at the first, twice, and the second waits until it is answered.
+func TestPipedIntoARetry(t *testing.T) {
+	talk(t, false, 100*time.Millisecond, func(t *testing.T, u *user) {
+		u.session.FailModel(codertest.AgentOverloaded, codertest.AgentOverloaded)
+		go func() {
+			_, _ = io.WriteString(u.in, "Say hello\nSay hello\n")
+			u.endsInput()
+		}()
+		failed := "! error 529 overloaded\n- turn_end\n"
+		assert.Equal(t, failed+"* it tries again in 2s\n"+failed+"* it tries again in 4s\n"+hello+hello, u.waits(time.Minute))
+		u.isGone(nil)
+	})
+}
+
+// TestPipedIntoAFailure: the extension does not say that it tries again. When it has not for so long, it is done.
+func TestPipedIntoAFailure(t *testing.T) {
+	talk(t, false, 100*time.Millisecond, func(t *testing.T, u *user) {
+		u.session.FailModel(codertest.AgentInvalidRequest)
+		go func() {
+			_, _ = io.WriteString(u.in, "Say hello\nSay hello\n")
+			u.endsInput()
+		}()
+		assert.Equal(t, "! error 400 Invalid request: the model does not exist\n- turn_end\n"+hello, u.waits(time.Minute))
+		u.isGone(nil)
+	})
+}
+
 // TestPipedAcrossAnOutage types a prompt while there is no connection. Its answer is waited for,
 // although the Hub says, when it is back, that the agent does nothing.
 func TestPipedAcrossAnOutage(t *testing.T) {
@@ -539,7 +566,7 @@ func TestNothingReachesTheTerminal(t *testing.T) {
 			`{"type":"broadcast","event":"session_label_updated","category":"session","data":{"label":"@"},"sessionId":"x","timestamp":1}`,
 			`{"type":"broadcast","event":"session_error","category":"session","data":{"error":"@"},"sessionId":"x","timestamp":1}`,
 			rpcEvent(`{"type":"message_update","assistantMessageEvent":{"type":"text_delta","delta":"@"}}`),
-			rpcEvent(`{"type":"tool_call","toolName":"@"}`),
+			rpcEvent(`{"type":"tool_execution_start","toolName":"@"}`),
 			rpcEvent(`{"type":"message_end","message":{"stopReason":"error","errorMessage":"@"}}`),
 			rpcEvent(`{"type":"task_error","error":"@"}`),
 			`{"type":"rpc_ui_request","id":"0","method":"@","params":{}}`,
