@@ -88,16 +88,13 @@ func ExampleClient_Attach() {
 		case *coder.RPCCommandErrorMessage:
 			log.Fatal(m.Error)
 		case *coder.RPCEventMessage:
-			var update struct {
-				Event struct {
-					Delta string `json:"delta"`
-				} `json:"assistantMessageEvent"`
+			if m.Replay { // history, which the hydration has too
+				continue
 			}
-			switch {
-			case m.Replay: // history, which the hydration has too
-			case m.EventType == coder.EventMessageUpdate && m.Decode(&update) == nil:
-				fmt.Print(update.Event.Delta)
-			case m.EventType == coder.EventAgentEnd:
+			switch event := m.AgentEvent().(type) {
+			case *coder.MessageUpdate:
+				fmt.Print(event.TextDelta())
+			case *coder.AgentEnd:
 				fmt.Println()
 				return
 			}

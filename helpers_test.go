@@ -227,11 +227,18 @@ func getSession(t *testing.T, body string) (*coder.Session, error) {
 	return s.client(t).GetSession(t.Context(), "x")
 }
 
-// bubble runs a test on a Hub in memory, in fake time. A goroutine that is left fails it.
+// bubble runs a test on a Hub in memory, in fake time. A goroutine that is left fails it. Nobody works on the
+// sessions, so that only what the test makes happen happens.
 func bubble(t *testing.T, test func(t *testing.T, hub *codertest.Hub)) {
 	t.Helper()
+	bubbleWith(t, test, codertest.WithoutAgent())
+}
+
+// bubbleWith is bubble with the options of the Hub.
+func bubbleWith(t *testing.T, test func(t *testing.T, hub *codertest.Hub), opts ...codertest.Option) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		hub := codertest.NewHub(codertest.WithInMemoryNetwork())
+		hub := codertest.NewHub(append(opts, codertest.WithInMemoryNetwork())...)
 		defer hub.Close()
 		test(t, hub)
 	})

@@ -170,7 +170,7 @@ func TestAttach(t *testing.T) {
 
 // TestAttach_Hub: a session from its creation to an answer of its agent.
 func TestAttach_Hub(t *testing.T) {
-	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
 		c := hubClient(t, hub)
 		id := newSession(t, c)
 		conn, err := c.Attach(t.Context(), id, nil)
@@ -187,7 +187,7 @@ func TestAttach_Hub(t *testing.T) {
 			case *coder.HubHydrationMessage:
 				hydrated = true
 			case *coder.RPCEventMessage:
-				ended = m.EventType == coder.EventTurnEnd
+				ended = m.EventType == coder.EventAgentEnd
 			}
 			if ended {
 				break

@@ -12,7 +12,10 @@ import (
 // and other people do. Its methods may be called at any time, whatever state the
 // session is in. After the session has been deleted, they change nothing that a
 // client could see.
-type SessionControl struct{ session *world.Session }
+type SessionControl struct {
+	hub     *Hub
+	session *world.Session
+}
 
 // Session returns the control of a session. It panics if the Hub has no session
 // with this id.
@@ -21,7 +24,7 @@ func (h *Hub) Session(id string) *SessionControl {
 	if !ok {
 		panic(fmt.Sprintf("codertest: the Hub has no session %q", id))
 	}
-	return &SessionControl{s}
+	return &SessionControl{hub: h, session: s}
 }
 
 // SessionIDs returns the ids of all sessions, archived ones included, in the

@@ -4,7 +4,9 @@
 //
 // A [Hub] remembers: what a program creates it finds again, can search, page
 // through, change, archive and delete. It is deterministic: ids count from 1,
-// and nothing happens because time passes, except with [WithAgentPace].
+// and nothing happens because time passes, except that the agent rests with
+// [WithAgentPace], waits before it tries again what has failed, and gives up a
+// question after its timeout.
 //
 // A session moves on each time a client has looked at it: of three GET requests
 // for a session that has just been created the first sees it creating, the
@@ -67,29 +69,68 @@
 // slowly delays nobody else: messages wait for it, and its connection is cut when
 // more wait than [WithStreamQueue] allows.
 //
-// # Testing an agent that steers a session
+// # A program that waits for what does not come
 //
-// The Hub's own agent leads a session that no program leads. It answers the
-// commands of controllers, always in the same way. Given a prompt, it repeats it
-// in pieces, calls a tool and says that it is done. If the prompt has the word
-// confirm, select or input, it first asks for a confirmation, a selection or an
-// input, and waits for the answer. It can be steered and aborted, and queues
-// what is to follow. Everything it says is in the conversation and the history
-// afterwards.
+// A [coder.HubConn] sends pings, and a stream of events comments, so that in a
+// bubble time goes on for ever while a program waits for a message that nobody
+// sends. Bound each wait:
 //
-// If the sandbox or the session ends in the middle of a turn, the agent aborts
-// the turn first, so that message_end, turn_end and agent_end always come. For a
-// program that leads, the Hub sends no such events: when it disconnects, only
+//	ctx, cancel := context.WithTimeout(t.Context(), time.Hour) // of fake time
+//	defer cancel()
+//	for message, err := range conn.Messages(ctx) {
+//
+// When for a week of fake time nothing has come and gone but signs of life, and
+// the agent waits for nothing but an answer, the Hub panics and says so. A Hub in
+// real time never does: it tells a bubble by its clock, which begins with the
+// year 2000.
+//
+// # The agent of the Hub
+//
+// The Hub's own agent leads a session that no program leads. When the session
+// becomes active it runs the session's task, once, and then answers the commands
+// of controllers, always in the same way: given a prompt, it repeats it in pieces,
+// reads a file and says that it is done. If the prompt has the word confirm,
+// select, input or editor, it first asks its user, and waits for the answer.
+// Everything it says is in the conversation and the history afterwards.
+//
+// It behaves as the real coding agent was recorded to. Each model call is a turn,
+// and one that calls tools is followed by another. What a controller sends while
+// it works waits for the end of a turn (steer) or of the answer (follow_up). A
+// second prompt is refused then, unless its streamingBehavior says which of the
+// two it is. Steer and follow_up to an idle agent only wait for the next prompt, and
+// a prompt that comes before the one before it has begun is lost. Abort ends the
+// run, and leaves what waits. The agent answers each command with an
+// rpc_response, also one without an id; abort and compact are answered when they
+// are over. [WithAgentVersion] chooses between two versions of it, and
+// [WithAgentDialect] between its RPC mode and the events of its extension. Tests
+// compare it with the recordings.
+//
+// A test says what it answers with [Hub.Answer] and [SessionControl.Answer], which
+// of its model calls fail with [WithAgentErrors] and [SessionControl.FailModel],
+// and how a turn ends that is under way with [SessionControl.EndTurn]:
+//
+//	hub := codertest.NewHub(codertest.WithInMemoryNetwork(), codertest.WithAgentErrors(codertest.AgentOverloaded))
+//	hub.Answer(codertest.AgentTurn{Text: "It is a race in the parser."})
+//	// A program that creates a session and waits for the answer has it after 2 s
+//	// of fake time, in which the history shows a run that has failed.
+//
+// [WithoutAgent] takes the agent away, for tests that say themselves what happens
+// in a session.
+//
+// If the sandbox or the session ends while the agent works, it aborts its run
+// first, so that message_end, turn_end and agent_end always come. For a program
+// that leads, the Hub sends no such events: when it disconnects, only
 // session_leave tells of it.
 //
-// By default a whole turn happens at once. [WithAgentPace] gives a test the time
+// By default a whole run happens at once. [WithAgentPace] gives a test the time
 // to interrupt it:
 //
 //	hub := codertest.NewHub(codertest.WithInMemoryNetwork(), codertest.WithAgentPace(time.Second))
 //	...
 //	conn.Prompt(ctx, "Rename the package, but confirm it first")
-//	// agent_start, turn_start, message_start, message_update..., message_end,
-//	// then an rpc_ui_request that the program under test has to answer
+//	// agent_start, turn_start, the prompt as a message of the role user, then
+//	// message_start, message_update..., message_end, tool_execution_start, and
+//	// an rpc_ui_request that the program under test has to answer
 //
 // Observers are sent the events of an agent under their names, and controllers
 // are sent them wrapped as rpc_event. With [WithEventReplay] a controller that
@@ -115,9 +156,8 @@
 //
 // # Limits
 //
-// No real agent runs. Apart from the answers to controllers, a session says only
-// what a test makes it say. The task it was created with has no effect, and
-// files, commands and environments are ignored. There is one organization with
-// one owner, who may do everything. Every dependency that could be the name of a
-// package is accepted, unless it begins with "no-such-".
+// No real agent runs: the Hub's own has no model and no tools. Files, commands and
+// environments are ignored. There is one organization with one owner, who may do
+// everything. Every dependency that could be the name of a package is accepted,
+// unless it begins with "no-such-".
 package codertest

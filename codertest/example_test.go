@@ -1,6 +1,7 @@
 package codertest_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -148,9 +149,23 @@ func ExampleHub_agent() {
 	// turn_start
 	// message_start
 	// message_end
+	// message_start
+	// message_end
+	// tool_execution_start
 	// asked to confirm
-	// tool_call
-	// tool_result
+	// tool_execution_end
+	// message_start
+	// message_end
+	// turn_end
+	// turn_start
+	// message_start
+	// message_end
+	// tool_execution_start
+	// tool_execution_end
+	// message_start
+	// message_end
+	// turn_end
+	// turn_start
 	// message_start
 	// message_end
 	// turn_end
@@ -158,4 +173,45 @@ func ExampleHub_agent() {
 	// controller sent bootstrap_ready
 	// controller sent rpc_command
 	// controller sent rpc_ui_response
+}
+
+// The Hub's agent begins with the task of a session. Here a test says what it
+// answers.
+func ExampleHub_Answer() {
+	hub := codertest.NewHub()
+	defer hub.Close()
+	hub.Answer(
+		codertest.AgentTurn{
+			Thinking: "Where is it?",
+			Text:     "I will look.",
+			Tools:    []codertest.AgentTool{{Name: "grep", Args: map[string]any{"pattern": "Sleep"}, Result: "parser_test.go:7"}},
+		},
+		codertest.AgentTurn{Text: "The test sleeps in line 7."},
+	)
+	client, err := hub.NewClient()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	created, err := client.CreateSession(ctx, coder.CreateSessionRequest{Task: "Find the flaky test"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	hub.Session(created.SessionID).SetStatus("active") // nobody has to wait for it
+	for entry, err := range client.ReplayEntries(ctx, created.SessionID, nil) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Printf("%s: %s\n", entry.Type, cmp.Or(entry.Content, entry.ToolName))
+	}
+	// Output:
+	// user_prompt: Find the flaky test
+	// thinking: Where is it?
+	// message: I will look.
+	// tool_call: grep
+	// tool_result: parser_test.go:7
+	// message: The test sleeps in line 7.
 }

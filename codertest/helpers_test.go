@@ -98,9 +98,11 @@ func (f fixture) create(body string) string {
 	return f.call(http.StatusCreated, "POST", "/hub/session", body)["sessionId"].(string)
 }
 
-// active is a session that runs.
+// active is a session that runs. Its task, which the agent begins with, is no
+// test's subject: the answer is empty.
 func (f fixture) active() string {
 	f.Helper()
+	f.Answer()
 	id := f.create(`{"task":"Say hello","label":"Greeting"}`)
 	f.Session(id).SetStatus("active")
 	return id
@@ -133,6 +135,14 @@ func all(t testing.TB, array any, member string) []any {
 		values = append(values, at(t, element, member))
 	}
 	return values
+}
+
+// encoded is a value as JSON.
+func encoded(t testing.TB, v any) []byte {
+	t.Helper()
+	text, err := json.Marshal(v)
+	require.NoError(t, err)
+	return text
 }
 
 // text joins members of an object.

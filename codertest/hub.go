@@ -41,14 +41,18 @@ type Hub struct {
 // done with it.
 func NewHub(opts ...Option) *Hub {
 	h := &Hub{
-		config: config{keepAlive: defaultKeepAlive, queue: defaultQueue},
+		config: config{keepAlive: defaultKeepAlive, queue: defaultQueue, version: world.AgentVersionOld},
 		served: make(chan struct{}),
 		done:   make(chan struct{}),
 	}
 	for _, opt := range opts {
 		opt(&h.config)
 	}
-	h.world = world.New(world.Config{Queue: h.config.queue, Pace: h.config.pace, EventReplay: h.config.replay})
+	h.world = world.New(world.Config{
+		Queue: h.config.queue, Pace: h.config.pace, EventReplay: h.config.replay,
+		NoAgent: h.config.noAgent, AgentVersion: h.config.version,
+		AgentExtension: h.config.dialect == DialectExtension, AgentErrors: worldErrors(h.config.agentErrors),
+	})
 	h.routes = h.allRoutes()
 	if h.config.inMemory {
 		h.network = listenInMemory()

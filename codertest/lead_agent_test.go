@@ -3,8 +3,10 @@ package codertest_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -16,19 +18,47 @@ import (
 	"github.com/agentuity/coder-go/codertest"
 )
 
-// turn is what the agent does about a prompt.
-var turn = []string{
-	"agent_start", "turn_start",
-	"message_start", "message_update", "message_end", "tool_call", "tool_result",
-	"message_start", "message_update", "message_end", "turn_end", "agent_end",
-}
+// begins, works and concludes are what the agent reports of a prompt that it
+// answers by itself: that it works on it, with a tool, and that it is done.
+var (
+	begins = []string{"agent_start", "turn_start", "message_start", "message_end"}
+	works  = []string{
+		"message_start", "message_update", "message_end", "tool_execution_start",
+		"tool_execution_end", "message_start", "message_end", "turn_end",
+	}
+	concludes = []string{"turn_start", "message_start", "message_update", "message_end", "turn_end"}
+	ends      = []string{"agent_end"}
+	run       = slices.Concat(begins, works, concludes, ends)
+)
 
-func rpcNames(words []string) []string {
+func rpcNames(parts ...[]string) []string {
 	var names []string
-	for _, word := range words {
+	for _, word := range slices.Concat(parts...) {
 		names = append(names, "rpc "+word)
 	}
 	return names
+}
+
+// accepted reads the answer to a command, which must have succeeded.
+func (c *client) accepted() {
+	c.Helper()
+	response := at(c, c.expect("broadcast rpc_response"), "data", "response")
+	require.Equal(c, "response true", text(response, "type", "success"), "%v", response)
+}
+
+// prompt sends a prompt to an agent that is idle.
+func (c *client) prompt(message string) {
+	c.Helper()
+	c.command("prompt", message)
+	c.accepted()
+}
+
+// idle is a session that runs in a bubble, and whose agent has run its task.
+func (f fixture) idle() string {
+	f.Helper()
+	id := f.active()
+	time.Sleep(time.Hour)
+	return id
 }
 
 func TestAgentAnswersAPrompt(t *testing.T) {
@@ -39,11 +69,11 @@ func TestAgentAnswersAPrompt(t *testing.T) {
 	observer.expect("snapshot", "hydration", "presence session_join")
 	c := f.control(id)
 	observer.expect("presence session_join")
-	c.command("prompt", "Fix the flaky test of the parser, and tell me what it was")
+	c.prompt("Fix the flaky test of the parser, and tell me what it was")
 
 	said := ""
 	stamps := map[any]bool{}
-	var names []string
+	var names, collapsed []string
 	for len(names) == 0 || names[len(names)-1] != "rpc agent_end" {
 		frame := c.next()
 		names = append(names, nameOf(frame))
@@ -51,22 +81,28 @@ func TestAgentAnswersAPrompt(t *testing.T) {
 		assert.False(t, stamps[inner["timestamp"]], "no two events have the same timestamp")
 		stamps[inner["timestamp"]] = true
 		if inner["type"] == "message_update" {
-			said += at(t, inner, "assistantMessageEvent", "delta").(string)
-			assert.Equal(t, "text_delta", at(t, inner, "assistantMessageEvent", "type"))
+			update := inner["assistantMessageEvent"].(map[string]any)
+			if update["type"] == "text_delta" {
+				said += update["delta"].(string)
+				assert.Equal(t, said, at(t, inner, "message", "content", 0, "text"))
+				assert.Equal(t, inner["message"], update["partial"])
+			}
 		}
-		if inner["type"] == "message_end" {
+		if inner["type"] == "message_end" && at(t, inner, "message", "role") == "assistant" {
 			assert.Equal(t, said, at(t, inner, "message", "content", 0, "text"))
-			assert.Equal(t, "assistant stop", text(inner["message"], "role", "stopReason"))
 			said = ""
 		}
+		if len(collapsed) == 0 || collapsed[len(collapsed)-1] != nameOf(frame) {
+			collapsed = append(collapsed, nameOf(frame))
+		}
 	}
+	assert.Equal(t, rpcNames(run), collapsed)
 	var plain []string
 	for range append(names, "user_prompt") {
-		plain = append(plain, observer.next()["event"].(string))
+		plain = append(plain, "rpc "+observer.next()["event"].(string))
 	}
-	assert.Equal(t, "user_prompt", plain[1])
-	assert.Equal(t, "agent_start", plain[0])
-	assert.Equal(t, rpcNames(plain[2:]), names[1:], "observers see the same in their own way")
+	plain = slices.DeleteFunc(plain, func(name string) bool { return name == "rpc user_prompt" })
+	assert.Equal(t, names, plain, "observers see the same in their own way")
 
 	replay := f.get("/hub/session/" + id + "/replay")["entries"]
 	assert.Equal(t, []any{"user_prompt", "user_prompt", "message", "tool_call", "tool_result", "message"}, all(t, replay, "type"))
@@ -77,8 +113,9 @@ func TestAgentAnswersAPrompt(t *testing.T) {
 	c.send(`{"type":"rpc_command","command":{"type":"get_messages","id":"m"}}`)
 	response := at(t, c.expect("broadcast rpc_response"), "data", "response")
 	assert.Equal(t, "response m get_messages true", text(response, "type", "id", "command", "success"))
-	assert.Equal(t, []any{"user", "user", "assistant", "assistant"}, all(t, at(t, response, "data"), "role"))
-	assert.Equal(t, "Done.", at(t, response, "data", 3, "content", 0, "text"))
+	messages := at(t, response, "data", "messages")
+	assert.Equal(t, []any{"user", "assistant", "user", "assistant", "toolResult", "assistant"}, all(t, messages, "role"))
+	assert.Equal(t, "Done.", at(t, messages, 5, "content", 0, "text"))
 }
 
 func TestAgentIsDeterministic(t *testing.T) {
@@ -115,12 +152,13 @@ func TestAgentAsks(t *testing.T) {
 		{"please confirm", "confirm", `,"result":"true"`, "Then not."},
 		{"ask for input", "input", `,"result":"Bob"`, "You chose Bob. Done."},
 		{"ask for input", "input", ``, "Then not."},
+		{"open the editor", "editor", `,"result":"text"`, "You chose text. Done."},
 	} {
 		f := start(t)
 		id := f.active()
 		c := f.control(id)
-		c.command("prompt", test.prompt)
-		c.until("rpc message_end")
+		c.prompt(test.prompt)
+		c.until("rpc tool_execution_start")
 		question := c.expect("broadcast rpc_ui_request")["data"]
 		assert.Equal(t, "ui_000001 "+test.method, text(question, "id", "method"))
 		assert.NotEmpty(t, at(t, question, "params", "title"))
@@ -146,53 +184,124 @@ func TestAgentAtItsPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := start(t, codertest.WithAgentPace(time.Second))
 		defer f.Close()
-		id := f.active()
+		id := f.idle()
 		c := f.control(id)
 		began := time.Now()
-		c.command("prompt", "one two three four five six seven eight nine ten eleven twelve thirteen")
-		for range 7 {
-			c.next()
+		const long = "one two three four five six seven eight nine ten eleven twelve thirteen"
+		c.prompt(long)
+		c.expect(rpcNames(begins)...)
+		assert.Equal(t, time.Second, time.Since(began), "it takes a moment to begin")
+		c.expect("rpc message_start", "rpc message_update", "rpc message_update") // text_start and the first text_delta
+		for range 3 {
+			c.expect("rpc message_update")
 		}
-		assert.Equal(t, 7*time.Second, time.Since(began))
+		assert.Equal(t, 5*time.Second, time.Since(began))
 		o := f.observe(id, "?subscribe=none")
-		assert.Equal(t, "Working on it: one two three four five ", at(t, o.next(), "stream", "output"))
+		snapshot := o.next()
+		assert.Equal(t, "Working on it: one two three four five ", at(t, snapshot, "stream", "output"))
+		assert.Equal(t, "lead running", text(at(t, snapshot, "agentActivity", "lead"), "name", "status"))
 		assert.Equal(t, "Working on it: one two three four five ", at(t, o.next(), "stream", "output"))
 		o.close()
 		c.expect("presence session_join", "broadcast session_join", "presence session_leave", "broadcast session_leave")
 
 		c.command("steer", "Look left")
-		assert.Equal(t, append([]string{"rpc message_end"}, rpcNames(turn[7:])...), c.until("rpc agent_end"))
+		c.expect("rpc queue_update")
+		c.accepted()
+		c.until("rpc turn_end")
+		assert.Equal(t, rpcNames([]string{"turn_start", "queue_update"}, begins[2:], concludes[1:], ends), c.until("rpc agent_end"))
 		entries := f.get("/hub/session/" + id + "/replay")["entries"]
-		assert.Equal(t, []any{"Say hello", "one two three four five six seven eight nine ten eleven twelve thirteen",
-			"Working on it: one two three four five ", "Look left", "Changing course: Look left"}, all(t, entries, "content"))
+		assert.Equal(t, []any{
+			"Say hello", long, "Working on it: " + long, nil, "# Greeting", "Look left", "Changing course: Look left",
+		}, all(t, entries, "content"), "the turn is finished, and its tool is the last")
 
-		c.command("prompt", "first")
+		c.prompt("first")
 		c.command("follow_up", "second")
-		assert.Equal(t, append(rpcNames(turn[:11]), rpcNames(turn[1:])...), c.until("rpc agent_end"))
+		c.expect("rpc queue_update")
+		c.accepted()
+		assert.Equal(t, rpcNames(begins, works, concludes, []string{"turn_start", "queue_update"}, begins[2:], works, concludes, ends),
+			c.until("rpc agent_end"))
+	})
+}
 
-		c.command("prompt", "third")
+// aborted reads the end of a run that was aborted while the agent spoke.
+func (c *client) aborted() {
+	c.Helper()
+	c.expect("rpc message_update") // text_end
+	message := at(c, c.expect("rpc message_end"), "data", "event", "message")
+	assert.Equal(c, "assistant aborted Request was aborted", text(message, "role", "stopReason", "errorMessage"))
+	c.expect("rpc turn_end", "rpc agent_end")
+}
+
+// spoken reads to where the agent speaks.
+func (c *client) spoken() {
+	c.Helper()
+	c.expect(rpcNames(begins)...)
+	c.expect("rpc message_start", "rpc message_update", "rpc message_update")
+}
+
+func TestAgentIsAborted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, codertest.WithAgentPace(time.Second))
+		defer f.Close()
+		id := f.idle()
+		c := f.control(id)
+		c.prompt("third")
+		c.spoken()
 		c.command("follow_up", "fourth")
-		c.expect("rpc agent_start", "rpc turn_start", "rpc message_start")
+		c.expect("rpc queue_update")
+		c.accepted()
 		c.command("abort", "")
-		end := c.expect("rpc message_end")
-		assert.Equal(t, "aborted", at(t, end, "data", "event", "message", "stopReason"))
-		c.expect("rpc turn_end", "rpc agent_end")
+		c.aborted()
+		c.accepted() // only when it is over
 		c.command("abort", "")
-		c.command("compact", "")
-		c.expect("rpc session_before_compact", "rpc session_compact")
-		c.command("steer", "Again")
-		c.expect("rpc agent_start")
-		f.Session(id).Pause()
-		f.Session(id).SetStatus("active")
-		c.expect("rpc agent_end", "broadcast agent_end", "presence session_leave", "broadcast session_leave",
-			"presence session_join", "broadcast session_join", "broadcast agent_start")
+		c.accepted()
 		time.Sleep(time.Hour)
-		c.command("prompt", "fifth")
-		c.expect("rpc agent_start")
+		c.ping() // what was queued waits for a prompt
+
+		c.prompt("fifth")
+		c.expect(rpcNames(begins)...)
+		f.Session(id).Pause() // before the model has spoken
+		message := at(t, c.expect("rpc message_start", "rpc message_end"), "data", "event", "message")
+		assert.Equal(t, "[] aborted", text(message, "content", "stopReason"))
+		c.expect("rpc turn_end", "rpc agent_end", "presence session_leave", "broadcast session_leave")
+		f.Session(id).SetStatus("active")
+		c.expect("presence session_join", "broadcast session_join")
+		time.Sleep(time.Hour)
+		c.prompt("sixth") // the follow-up is gone with the runtime
+		assert.Equal(t, rpcNames(run), c.until("rpc agent_end"))
+
+		c.prompt("seventh")
 		f.call(200, "DELETE", "/hub/session/"+id, "")
-		c.expect("rpc agent_end", "broadcast session_shutdown")
+		c.expect("broadcast session_shutdown")
 		c.closed(4404, "Session deleted")
 		time.Sleep(time.Hour)
+	})
+}
+
+// A tool that is aborted fails, and so does the model call after it.
+func TestAgentIsAbortedInATool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t)
+		defer f.Close()
+		id := f.active()
+		c := f.control(id)
+		f.Session(id).Answer(codertest.AgentTurn{Tools: []codertest.AgentTool{
+			{Name: "bash", Result: "done"}, {Ask: &codertest.AgentQuestion{Method: "confirm"}}, {Name: "write"},
+		}})
+		c.prompt("Do three things")
+		c.until("broadcast rpc_ui_request")
+		c.command("abort", "")
+		c.expect("rpc tool_execution_end", "rpc tool_execution_end")
+		for _, want := range []string{"done false", "Command aborted true", "Command aborted true"} {
+			c.expect("rpc message_start")
+			message := at(t, c.expect("rpc message_end"), "data", "event", "message")
+			assert.Equal(t, want, fmt.Sprint(at(t, message, "content", 0, "text"), " ", at(t, message, "isError")))
+		}
+		assert.Equal(t, "toolUse", at(t, c.expect("rpc turn_end"), "data", "event", "message", "stopReason"))
+		c.expect("rpc turn_start", "rpc message_start", "rpc message_end", "rpc turn_end", "rpc agent_end")
+		c.accepted()
+		c.send(`{"type":"rpc_ui_response","id":"ui_000001","result":true}`)
+		c.ping() // nobody asks any more
 	})
 }
 
@@ -210,9 +319,20 @@ func TestAgentRefuses(t *testing.T) {
 			assert.Equal(t, "d1 dance false "+why, text(at(t, c.expect("broadcast rpc_response"), "data", "response"), "id", "command", "success", "error"))
 		}
 	}
-	c.send(`{"type":"rpc_command","command":{"type":"prompt","text":"by another name","id":"p1"}}`)
-	assert.Equal(t, true, at(t, c.expect("broadcast rpc_response"), "data", "response", "success"))
-	c.expect("rpc agent_start")
+	c.send(`{"type":"rpc_command","command":{"type":"prompt","text":"by another name, confirm it","id":"p1"}}`)
+	assert.Equal(t, "p1 true", text(at(t, c.expect("broadcast rpc_response"), "data", "response"), "id", "success"))
+	c.until("broadcast rpc_ui_request")
+	c.command("prompt", "while it works")
+	response := at(t, c.expect("broadcast rpc_response"), "data", "response")
+	assert.Equal(t, "false Agent is already processing. Specify streamingBehavior ('steer' or 'followUp') to queue the message.",
+		text(response, "success", "error"))
+	f.Session(id).FailModel(codertest.AgentNoModelKey)
+	c.command("abort", "")
+	c.until("broadcast rpc_response")
+	c.command("prompt", "without a key")
+	response = at(t, c.expect("broadcast rpc_response"), "data", "response")
+	assert.Contains(t, text(response, "success", "error"), "false No API key found")
+	c.ping()
 }
 
 // Whatever ends a turn, controllers are told of its end in the agent's own
@@ -222,10 +342,10 @@ func TestTurnsAlwaysEnd(t *testing.T) {
 		end  func(f fixture, id string)
 		then []string
 	}{
-		"paused":   {func(f fixture, id string) { f.Session(id).Pause() }, []string{"broadcast agent_end", "presence session_leave", "broadcast session_leave"}},
-		"failed":   {func(f fixture, id string) { f.Session(id).SetStatus("failed") }, []string{"broadcast agent_end", "presence session_leave", "broadcast session_leave"}},
-		"shutdown": {func(f fixture, id string) { f.Session(id).Shutdown() }, []string{"broadcast agent_end", "broadcast session_shutdown"}},
-		"archived": {func(f fixture, id string) { f.Session(id).Archive() }, []string{"broadcast agent_end", "broadcast session_shutdown"}},
+		"paused":   {func(f fixture, id string) { f.Session(id).Pause() }, []string{"presence session_leave", "broadcast session_leave"}},
+		"failed":   {func(f fixture, id string) { f.Session(id).SetStatus("failed") }, []string{"presence session_leave", "broadcast session_leave"}},
+		"shutdown": {func(f fixture, id string) { f.Session(id).Shutdown() }, []string{"broadcast session_shutdown"}},
+		"archived": {func(f fixture, id string) { f.Session(id).Archive() }, []string{"broadcast session_shutdown"}},
 		"deleted": {func(f fixture, id string) { f.call(200, "DELETE", "/hub/session/"+id, "") },
 			[]string{"broadcast session_shutdown"}},
 		"the agent leaves": {func(f fixture, id string) { f.Session(id).DisconnectParticipant("p_000001") },
@@ -237,15 +357,15 @@ func TestTurnsAlwaysEnd(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := start(t, codertest.WithAgentPace(time.Second))
 				defer f.Close()
-				id := f.active()
+				id := f.idle()
 				c := f.control(id)
-				c.command("prompt", "Say hello")
+				c.prompt("Say hello")
 				c.command("follow_up", "And again")
-				c.expect("rpc agent_start", "rpc turn_start", "rpc message_start", "rpc message_update")
+				c.expect("rpc queue_update")
+				c.accepted()
+				c.spoken()
 				test.end(f, id)
-				end := c.expect("rpc message_end")
-				assert.Equal(t, "aborted", at(t, end, "data", "event", "message", "stopReason"))
-				c.expect("rpc turn_end", "rpc agent_end")
+				c.aborted()
 				c.expect(test.then...)
 				if over := test.then[len(test.then)-1] == "broadcast session_shutdown"; over {
 					c.closed(4404, "Session "+name)
@@ -258,36 +378,30 @@ func TestTurnsAlwaysEnd(t *testing.T) {
 	}
 }
 
-// The parts of a turn that have not begun have no end either.
+// What has not begun has no end either.
 func TestEndsOfWhatHasNotBegun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := start(t, codertest.WithAgentPace(time.Second))
 		defer f.Close()
-		id := f.active()
+		id := f.idle()
 		c := f.control(id)
-		c.command("prompt", "select one")
-		c.expect("rpc agent_start")
+		c.prompt("select one")
 		c.command("abort", "")
-		c.expect("rpc agent_end")
-		c.command("prompt", "select one")
+		c.accepted() // there is nothing to abort yet
 		c.until("broadcast rpc_ui_request")
 		f.Session(id).Pause()
-		c.expect("rpc turn_end", "rpc agent_end", "broadcast agent_end", "presence session_leave", "broadcast session_leave")
+		c.until("rpc agent_end")
+		c.expect("presence session_leave", "broadcast session_leave")
 		f.Session(id).SetStatus("active")
-		c.expect("presence session_join", "broadcast session_join", "broadcast agent_start")
+		c.expect("presence session_join", "broadcast session_join")
 		c.send(`{"type":"rpc_ui_response","id":"ui_000001","result":"red"}`)
 		time.Sleep(time.Hour)
 		c.ping() // nobody asks any more
 
-		c.command("prompt", "first")
-		c.expect("rpc agent_start")
-		c.command("steer", "second")
-		assert.Equal(t, rpcNames(turn[1:11]), c.until("rpc turn_end"), "before its turn there is nothing to steer")
-		assert.Equal(t, rpcNames(turn[1:]), c.until("rpc agent_end"))
-		c.command("prompt", "never said") // while the agent rests after its last step
+		c.prompt("never said")
 		synctest.Wait()
 		f.Session(id).Pause()
-		c.expect("broadcast agent_end", "presence session_leave", "broadcast session_leave")
+		c.expect("presence session_leave", "broadcast session_leave")
 		time.Sleep(time.Hour)
 		c.ping()
 	})
@@ -298,14 +412,14 @@ func TestAgentGivesWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := start(t, codertest.WithAgentPace(time.Second))
 		defer f.Close()
-		id := f.active()
+		id := f.idle()
 		c := f.control(id)
-		c.command("prompt", "Say hello")
-		c.expect("rpc agent_start", "rpc turn_start")
+		c.prompt("Say hello")
+		c.spoken()
 		lead := f.dial("role=lead&sessionId=" + id)
 		lead.expect("init", "session_hydration")
-		c.expect("rpc turn_end", "rpc agent_end",
-			"presence session_leave", "broadcast session_leave", "presence session_join", "broadcast session_join")
+		c.aborted()
+		c.expect("presence session_leave", "broadcast session_leave", "presence session_join", "broadcast session_join")
 		time.Sleep(time.Hour)
 		c.ping()
 	})
@@ -316,6 +430,7 @@ func TestAgentDoesNotOutliveTheHub(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := start(t)
 		id := f.active()
+		before := len(f.history(id))
 		conn, served := f.serveSocket("role=controller&sessionId="+id, func() {})
 		defer conn.Close()
 		go func() { _, _ = io.Copy(io.Discard, conn) }()
@@ -336,18 +451,19 @@ func TestAgentDoesNotOutliveTheHub(t *testing.T) {
 		f.Handler().ServeHTTP(history, httptest.NewRequest("GET", "/api/hub/session/"+id+"/events/history", nil))
 		var answer map[string]any
 		require.NoError(t, json.Unmarshal(history.Body.Bytes(), &answer))
-		assert.NotContains(t, all(t, answer["events"], "event"), "turn_start")
+		newest := all(t, answer["events"], "event")
+		assert.NotContains(t, newest[:len(newest)-before], "turn_start")
 	})
 }
 
-// A timer that goes off in the moment in which the agent changes its course
-// does not hurry it on.
-func TestAgentIsSteeredInTheLastMoment(t *testing.T) {
+// A timer that goes off in the moment in which the agent is aborted does not hurry
+// it on.
+func TestAgentIsAbortedInTheLastMoment(t *testing.T) {
 	for range 50 {
 		synctest.Test(t, func(t *testing.T) {
 			f := start(t, codertest.WithAgentPace(time.Second))
 			defer f.Close()
-			id := f.active()
+			id := f.idle()
 			c := f.control(id)
 			f.OnRequest(func(codertest.LeadRequest) ([]codertest.Action, bool) {
 				time.Sleep(time.Second)
@@ -356,17 +472,19 @@ func TestAgentIsSteeredInTheLastMoment(t *testing.T) {
 			conn, served := f.serveSocket("role=controller&sessionId="+id, func() {})
 			go func() { _, _ = io.Copy(io.Discard, conn) }()
 			c.expect("presence session_join", "broadcast session_join")
-			c.command("prompt", "one two three four five six")
-			c.expect("rpc agent_start", "rpc turn_start", "rpc message_start", "rpc message_update")
+			c.prompt("one two three four five six")
+			c.spoken()
 			_, err := conn.Write(bytes.Join([][]byte{
 				textFrame(`{"type":"tool","id":"1","name":"wait"}`),
-				textFrame(`{"type":"rpc_command","command":{"type":"steer","message":"y"}}`),
+				textFrame(`{"type":"rpc_command","command":{"type":"abort"}}`),
+				textFrame(`{"type":"rpc_command","command":{"type":"prompt","message":"y"}}`),
 			}, nil))
 			require.NoError(t, err)
-			c.until("rpc message_end")
-			c.expect("broadcast user_prompt", "rpc message_start")
+			c.until("rpc agent_end")
+			c.accepted()
+			c.accepted()
 			began := time.Now()
-			c.expect("rpc message_update")
+			c.expect("rpc agent_start")
 			assert.Equal(t, time.Second, time.Since(began))
 			_ = conn.Close()
 			<-served

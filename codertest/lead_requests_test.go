@@ -76,7 +76,7 @@ func TestInitOfALead(t *testing.T) {
 
 // A request of somebody who does not lead is answered, and nothing more.
 func TestRequestsOfControllers(t *testing.T) {
-	f := start(t)
+	f := start(t, codertest.WithoutAgent())
 	id := f.active()
 	observer := f.watch(id)
 	c := f.control(id)

@@ -18,16 +18,18 @@ func TestEventReplay(t *testing.T) {
 		f := start(t, codertest.WithEventReplay(4))
 		defer f.Close()
 		id := f.active()
-		first := f.control(id) // with something to replay already
-		assert.Equal(t, "agent_start", at(t, first.expect("rpc_event"), "event", "type"))
+		first := f.control(id) // with something to replay already: the end of the task
+		for _, want := range []string{"message_start", "message_end", "turn_end", "agent_end"} {
+			assert.Equal(t, want, at(t, first.expect("rpc_event"), "event", "type"))
+		}
 		time.Sleep(time.Minute)
 		f.Session(id).Emit(codertest.Event{Event: "turn_start", Payload: map[string]any{"turnId": "t"}, Agent: "scout"})
 		f.Session(id).Broadcast(eventNamed("turn_end")) // not part of the history
 		f.call(200, "PATCH", "/hub/session/"+id, `{"label":"not the agent"}`)
 		first.expect("broadcast turn_start", "broadcast turn_end", "broadcast session_label_updated")
-		first.command("prompt", "select one")
+		first.prompt("select one")
 		var live []any
-		for len(live) == 0 || text(live[len(live)-1], "type") != "message_end" {
+		for len(live) == 0 || text(live[len(live)-1], "type") != "tool_execution_start" {
 			live = append(live, at(t, first.next(), "data", "event"))
 		}
 		time.Sleep(time.Minute)
@@ -76,8 +78,8 @@ func TestNoEventReplayByDefault(t *testing.T) {
 	}
 }
 
-// untilTurnEnd is how a program waits for the answer to its prompt.
-func untilTurnEnd(ctx context.Context, conn *coder.HubConn, isNews func(*coder.RPCEventMessage) bool) (said string, err error) {
+// untilAgentEnd is how a program waits for the answer to its prompt.
+func untilAgentEnd(ctx context.Context, conn *coder.HubConn, isNews func(*coder.RPCEventMessage) bool) (said string, err error) {
 	for message, err := range conn.Messages(ctx) {
 		if err != nil {
 			return said, err
@@ -90,6 +92,7 @@ func untilTurnEnd(ctx context.Context, conn *coder.HubConn, isNews func(*coder.R
 		case coder.EventMessageEnd:
 			var data struct {
 				Message struct {
+					Role    string `json:"role"`
 					Content []struct {
 						Text string `json:"text"`
 					} `json:"content"`
@@ -98,23 +101,25 @@ func untilTurnEnd(ctx context.Context, conn *coder.HubConn, isNews func(*coder.R
 			if err := event.Decode(&data); err != nil {
 				return said, err
 			}
-			said += data.Message.Content[0].Text + "\n"
-		case coder.EventTurnEnd:
+			if data.Message.Role == "assistant" {
+				said += data.Message.Content[0].Text + "\n"
+			}
+		case coder.EventAgentEnd:
 			return said, nil
 		}
 	}
 	return said, nil
 }
 
-// A loop that does not look at Replay takes the end of an old turn for that of
-// its own.
+// A loop that does not look at Replay takes the end of an old run, here of the
+// session's task, for that of its own.
 func TestReplayFoolsWhoDoesNotLook(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		isNews func(*coder.RPCEventMessage) bool
 		want   string
 	}{
-		{"fooled", func(*coder.RPCEventMessage) bool { return true }, "Working on it: the old prompt\nDone.\n"},
+		{"fooled", func(*coder.RPCEventMessage) bool { return true }, "Working on it: x\nDone.\n"},
 		{"not fooled", func(m *coder.RPCEventMessage) bool { return !m.Replay }, "Working on it: the new prompt\nDone.\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -125,18 +130,13 @@ func TestReplayFoolsWhoDoesNotLook(t *testing.T) {
 				require.NoError(t, err)
 				created, err := client.CreateSession(t.Context(), coder.CreateSessionRequest{Task: "x"})
 				require.NoError(t, err)
-				before, err := client.Attach(t.Context(), created.SessionID, nil)
-				require.NoError(t, err)
-				require.NoError(t, before.Prompt(t.Context(), "the old prompt"))
-				_, err = untilTurnEnd(t.Context(), before, func(*coder.RPCEventMessage) bool { return true })
-				require.NoError(t, err)
-				require.NoError(t, before.Close())
+				hub.Session(created.SessionID).SetStatus("active") // and the task is run
 
 				conn, err := client.Attach(t.Context(), created.SessionID, nil)
 				require.NoError(t, err)
 				defer func() { require.NoError(t, conn.Close()) }()
 				require.NoError(t, conn.Prompt(t.Context(), "the new prompt"))
-				said, err := untilTurnEnd(t.Context(), conn, test.isNews)
+				said, err := untilAgentEnd(t.Context(), conn, test.isNews)
 				require.NoError(t, err)
 				assert.Equal(t, test.want, said)
 			})

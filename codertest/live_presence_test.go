@@ -18,9 +18,9 @@ func TestObserversWatchASessionSleep(t *testing.T) {
 	defer o.close()
 	o.expect(opening...)
 	f.Session(id).Pause()
-	o.expect("broadcast agent_end", "presence session_leave", "broadcast session_leave")
+	o.expect("presence session_leave", "broadcast session_leave")
 	f.Session(id).SetStatus("active")
-	o.expect("presence session_join", "broadcast session_join", "broadcast agent_start")
+	o.expect("presence session_join", "broadcast session_join")
 }
 
 func TestDisconnectParticipantEndsTheStream(t *testing.T) {

@@ -1,6 +1,11 @@
 package codertest
 
-import "time"
+import (
+	"fmt"
+	"time"
+
+	"github.com/agentuity/coder-go/codertest/internal/world"
+)
 
 // Option configures a Hub that NewHub starts.
 type Option func(*config)
@@ -12,6 +17,11 @@ type config struct {
 	queue     int
 	pace      time.Duration
 	replay    int
+
+	noAgent     bool
+	version     string
+	dialect     AgentDialect
+	agentErrors []AgentError
 }
 
 // The defaults of WithKeepAlive and WithStreamQueue.
@@ -48,14 +58,64 @@ func WithKeepAlive(silence time.Duration) Option {
 // next one, so that a slow client delays nobody else. The default is 4096. It
 // also cuts a connection for which 64 MiB wait. A connection begins with up to 4
 // messages at once, those of WithEventReplay not counted. The Hub's agent says
-// some 30 at once if it does not rest.
+// some 40 at once if it does not rest.
 func WithStreamQueue(messages int) Option {
 	return func(c *config) { c.queue = messages }
 }
 
-// WithAgentPace sets how long the agent of the Hub rests between two steps,
-// such as two pieces of a message. The default is not to rest: a whole turn
-// happens before the Hub reads another message.
+// WithoutAgent takes the Hub's own agent away: as long as no program leads a
+// session, nobody works on its task, and commands fail.
+func WithoutAgent() Option {
+	return func(c *config) { c.noAgent = true }
+}
+
+// WithAgentVersion sets which version of the recorded agent the Hub's own agent
+// behaves as: 0.74.2, which is the default, or 1.6.0. It panics if there is no
+// recording of the version.
+func WithAgentVersion(version string) Option {
+	switch version {
+	case world.AgentVersionOld, world.AgentVersionNew:
+	default:
+		panic(fmt.Sprintf("codertest: the agent was recorded in the versions %s and %s, and not in %q",
+			world.AgentVersionOld, world.AgentVersionNew, version))
+	}
+	return func(c *config) { c.version = version }
+}
+
+// AgentDialect is how the Hub's own agent reports what it does.
+type AgentDialect int
+
+const (
+	// DialectRPC is the agent's RPC mode, which the driver in a sandbox uses. It
+	// answers each command. It is the default.
+	DialectRPC AgentDialect = iota
+	// DialectExtension is what the agent's extension reports from a terminal. It
+	// knows the commands prompt, steer, follow_up and abort, and answers none: a
+	// call that waits for an answer, such as [coder.HubConn.GetState], waits until
+	// its context ends. What the agent asks its user, nobody on the Hub hears.
+	DialectExtension
+)
+
+// WithAgentDialect sets how the Hub's own agent reports what it does. The default
+// is [DialectRPC].
+func WithAgentDialect(dialect AgentDialect) Option {
+	return func(c *config) { c.dialect = dialect }
+}
+
+// WithAgentErrors says how the first model calls of each session end, one after
+// the other: a retry is a further call, and so is the summary that a compaction
+// needs. All others succeed. The waits before retries, 2, 4 and 8 seconds, are
+// those of the recorded agent, whatever [WithAgentPace] says.
+// [SessionControl.FailModel] does the same for one session, at any time.
+func WithAgentErrors(errs ...AgentError) Option {
+	return func(c *config) { c.agentErrors = append(c.agentErrors, errs...) }
+}
+
+// WithAgentPace sets how long the agent of the Hub rests before each step: before
+// it takes a prompt, before each piece of a message, and while a tool runs. What
+// it reports without waiting for a model or a tool comes at once. The default is
+// not to rest: a whole run happens before the Hub reads another message, unless
+// the agent asks something or waits for a retry.
 func WithAgentPace(rest time.Duration) Option {
 	return func(c *config) { c.pace = rest }
 }

@@ -65,6 +65,7 @@ func TestStateTable(t *testing.T) {
 
 func TestLifeCycleIsObserved(t *testing.T) {
 	f := start(t)
+	f.Answer() // the task is not the subject
 	id := f.create(`{"task":"x"}`)
 	observe := func() string { return f.get("/hub/session/" + id)["status"].(string) }
 	var seen []string
@@ -85,8 +86,9 @@ func TestLifeCycleIsObserved(t *testing.T) {
 	}, seen)
 	history := f.get("/hub/session/" + id + "/events/history")
 	assert.Equal(t, []any{
-		"session_leave", "session_shutdown", "agent_end", "agent_start", "session_join",
-		"session_leave", "agent_end", "agent_start", "session_join", "session_start",
+		"session_leave", "session_shutdown", "session_join", "session_leave",
+		"agent_end", "turn_end", "message_end", "message_start", "message_end", "message_start", "turn_start", "agent_start",
+		"session_join", "session_start",
 	}, all(t, history["events"], "event"))
 }
 
@@ -129,12 +131,12 @@ func TestControllersWatchASessionSleep(t *testing.T) {
 		id := f.active()
 		c := f.control(id)
 		f.Session(id).Pause()
-		c.expect("broadcast agent_end", "presence session_leave", "broadcast session_leave")
+		c.expect("presence session_leave", "broadcast session_leave")
 		c.send(`{"type":"rpc_command","command":{"type":"prompt","message":"x"}}`)
 		c.expect("rpc_command_error")
 		f.call(200, "POST", "/hub/session/"+id+"/resume", "")
 		c.send(`{"type":"rpc_command","command":{"type":"get_state","id":"c1"}}`)
-		c.expect("presence session_join", "broadcast session_join", "broadcast agent_start", "broadcast rpc_response")
+		c.expect("presence session_join", "broadcast session_join", "broadcast rpc_response")
 		assert.Equal(t, "active", f.get("/hub/session/" + id)["status"])
 	})
 }
@@ -149,7 +151,7 @@ func TestEndsOfASessionCloseSockets(t *testing.T) {
 		id := f.create(newSession)
 		c := f.control(id)
 		f.Session(id).SetStatus("error")
-		c.expect("broadcast agent_end", "presence session_leave", "broadcast session_leave")
+		c.expect("presence session_leave", "broadcast session_leave")
 		end(f, id)
 		assert.Equal(t, "session_shutdown map[reason:"+want+"]", text(c.next(), "event", "data"))
 		c.closed(4404, "Session "+want)

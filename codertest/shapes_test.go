@@ -142,6 +142,7 @@ const fullSession = `{
 
 func TestShapes(t *testing.T) {
 	f := start(t)
+	f.Answer() // to the task
 	id := f.create(strings.ReplaceAll(fullSession, `, "private": true`, ""))
 	f.call(201, "POST", "/hub/session/builder", `{"sourceSessionId":"`+id+`"}`)
 	control := f.Session(id)

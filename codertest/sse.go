@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/agentuity/coder-go/codertest/internal/outbox"
+	"github.com/agentuity/coder-go/codertest/internal/world"
 )
 
 // channel is a live channel: streams of events or sockets.
@@ -59,7 +60,7 @@ func (x *exchange) streamEvents(f Fault) {
 		_ = x.write(text[:len(text)/2])
 		x.pass(CutMidBody, f)
 	}
-	if err := x.pump(c.Out); err != nil {
+	if err := x.pump(c); err != nil {
 		panic(http.ErrAbortHandler)
 	}
 }
@@ -67,7 +68,8 @@ func (x *exchange) streamEvents(f Fault) {
 var errGone = errors.New("the connection is gone")
 
 // pump sends what the outbox has until its end, which is no error.
-func (x *exchange) pump(out *outbox.Outbox) error {
+func (x *exchange) pump(live *world.Connection) error {
+	out := live.Out
 	var silence <-chan time.Time
 	var timer *time.Timer
 	if x.hub.config.keepAlive > 0 {
@@ -99,6 +101,7 @@ func (x *exchange) pump(out *outbox.Outbox) error {
 			if err := x.write([]byte(": keep-alive\n\n")); err != nil {
 				return err
 			}
+			live.KeptAlive()
 		case <-out.Gone():
 			return errGone
 		case <-x.r.Context().Done():

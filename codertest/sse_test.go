@@ -20,9 +20,8 @@ func TestStreamOfEvents(t *testing.T) {
 			hub := codertest.NewHub(opts...)
 			defer hub.Close()
 			f := fixture{TB: t, Hub: hub, client: hub.HTTPClient()}
-			id := f.create(`{"task":"Say hello","label":"Greeting"}`)
+			id := f.active()
 			control := f.Session(id)
-			control.SetStatus("active")
 			control.AddReplayEntries(codertest.ReplayEntry{Type: "message", Agent: "lead", Content: "Hello\nworld."})
 			control.Set("agentActivity", map[string]any{"lead": map[string]any{"status": "idle", "toolCallCount": 1, "lastActivity": 5}})
 			o := f.observe(id, "")
@@ -63,7 +62,7 @@ func TestStreamOfEvents(t *testing.T) {
 			assert.Equal(t, "session_label_updated map[label:New]", text(b, "event", "data"))
 
 			f.call(200, "POST", "/hub/session/"+id+"/archive", "")
-			o.expect("broadcast agent_end", "broadcast session_shutdown")
+			o.expect("broadcast session_shutdown")
 			o.ended()
 			require.Eventually(t, func() bool { return hub.Streams() == 0 }, 10*time.Second, time.Millisecond)
 			for _, r := range hub.Requests() {

@@ -80,7 +80,7 @@ func TestSocketIsNoPage(t *testing.T) {
 }
 
 func TestLongFrames(t *testing.T) {
-	f := start(t)
+	f := start(t, codertest.WithoutAgent())
 	id := f.active()
 	f.Session(id).AddReplayEntries(codertest.ReplayEntry{Type: "message", Content: strings.Repeat("x", 10<<20)})
 	c := f.dial("role=observer&sessionId=" + id)
@@ -100,7 +100,7 @@ func TestCloseEndsSockets(t *testing.T) {
 		c.send(`{"type":"bootstrap_ready"}`)
 		c.expect("session_hydration")
 		c.send(`{"type":"rpc_command","command":{"type":"prompt","message":"x"}}`)
-		c.expect("rpc agent_start")
+		c.expect("broadcast rpc_response") // and the agent rests
 		unread := f.dial("api_key=key&role=observer&sessionId=" + id)
 		f.dial("api_key=wrong") // is being closed, and does not answer
 		synctest.Wait()

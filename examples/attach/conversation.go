@@ -31,6 +31,8 @@ type conversation struct {
 	unclear <-chan time.Time // fires when it is time to assume that the agent does nothing; nil: it is clear
 	lines   <-chan string    // nil after the end of the input
 
+	idle <-chan time.Time // fires when an agent that has failed will not try again; nil: it is at work, or is done
+
 	asked    bool // the agent was told something and has not begun
 	running  bool // the agent works
 	aborting bool // and was told to stop
@@ -103,6 +105,8 @@ func converse(ctx context.Context, conn *coder.HubConn, t terminal) error {
 			}
 		case <-c.unclear:
 			c.unclear, c.asked = nil, false // a prompt from which nothing has come is lost
+		case <-c.idle:
+			c.finished()
 		case <-t.interrupts:
 			if stopped := c.interrupt(); !stopped {
 				return errInterrupted

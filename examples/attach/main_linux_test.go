@@ -139,7 +139,7 @@ func TestTerminal(t *testing.T) {
 	p.types("Please confirm\n")
 	p.sees("? Go on?\n  The agent wants to read a file.\ny/n> ")
 	p.types("y\n")
-	assert.Equal(t, "y\n- tool_call read\nConfirmed. Done.\n- turn_end\n> ", p.sees("- turn_end\n> "))
+	assert.Equal(t, "y\n- turn_end\n- tool_execution_start read\n- turn_end\nConfirmed. Done.\n- turn_end\n> ", p.sees("- turn_end\n> "))
 
 	p.types("Please confirm\n")
 	p.sees("y/n> ") // the turn goes on until it is answered

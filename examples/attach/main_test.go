@@ -60,7 +60,9 @@ func talk(t *testing.T, interactive bool, pace time.Duration, test func(t *testi
 			t: t, hub: hub, client: client, session: hub.Session(created.SessionID), in: typed, out: new(screen),
 			interrupts: make(chan os.Signal), ended: make(chan error, 1),
 		}
+		u.session.Answer() // nothing, to the task
 		u.session.SetStatus("active")
+		time.Sleep(time.Minute)
 		go func() {
 			u.ended <- attach(t.Context(), client, created.SessionID, terminal{in, u.out, u.interrupts, interactive})
 		}()
@@ -149,12 +151,12 @@ func (u *user) lead() (tell func(event string, data map[string]any)) {
 	}
 }
 
-const hello = "Working on it: Say hello\n- tool_call read\nDone.\n- turn_end\n"
+const hello = "Working on it: Say hello\n- tool_execution_start read\n- turn_end\nDone.\n- turn_end\n"
 
 func TestAnswerIsStreamed(t *testing.T) {
 	talk(t, true, time.Second, func(t *testing.T, u *user) {
 		assert.Empty(t, u.types("Say hello"))
-		text := u.waits(5500 * time.Millisecond)
+		text := u.waits(3500 * time.Millisecond)
 		assert.Equal(t, "Working on ", text, "two pieces of five should be there while the others are not")
 		assert.Equal(t, "it: ", u.waits(time.Second))
 		text += "it: " + u.waits(time.Minute)
@@ -185,7 +187,7 @@ func TestQuestions(t *testing.T) {
 	} {
 		t.Run(test.prompt+" "+test.answer, func(t *testing.T) {
 			talk(t, true, 0, func(t *testing.T, u *user) {
-				assert.Equal(t, "Working on it: "+test.prompt+"\n"+test.question, u.types(test.prompt))
+				assert.Equal(t, "Working on it: "+test.prompt+"\n- tool_execution_start ask_user\n"+test.question, u.types(test.prompt))
 				for _, line := range test.again {
 					seen := u.types(line)
 					assert.Contains(t, seen, "! answer ", "%q is no answer", line)
@@ -263,14 +265,14 @@ func TestCommands(t *testing.T) {
 		assert.Equal(t, "* Test: working: false, waiting for an answer: false\n> ", u.types("/state"))
 
 		u.types("Count to a hundred")
-		u.waits(7500 * time.Millisecond)
+		u.waits(3500 * time.Millisecond)
 		seen := u.types("/steer to ten") + u.waits(time.Minute)
-		assert.Contains(t, seen, "Changing course: to ten\n- turn_end\n> ")
-		assert.NotContains(t, seen, "hundred")
+		assert.Contains(t, seen, "hundred\n- tool_execution_start read\n- turn_end\nChanging course: to ten\n- turn_end\n> ")
+		assert.NotContains(t, seen, "Done.", "it changes its course when the turn has ended")
 
 		u.types("Count to a hundred")
-		u.waits(7500 * time.Millisecond)
-		assert.Equal(t, "! aborted\n- turn_end\n> ", u.types("/abort"))
+		u.waits(3500 * time.Millisecond)
+		assert.Equal(t, "! aborted Request was aborted\n- turn_end\n> ", u.types("/abort"))
 
 		u.types("Count to ten")
 		u.waits(5 * time.Second)
@@ -289,9 +291,9 @@ func TestCommands(t *testing.T) {
 func TestInterrupts(t *testing.T) {
 	talk(t, true, time.Second, func(t *testing.T, u *user) {
 		u.types("Say hello")
-		u.waits(5500 * time.Millisecond)
+		u.waits(3500 * time.Millisecond)
 		u.interrupts <- os.Interrupt
-		assert.Equal(t, "\n! aborted\n- turn_end\n> ", u.sees())
+		assert.Equal(t, "\n! aborted Request was aborted\n- turn_end\n> ", u.sees())
 
 		u.types("Please confirm")
 		assert.Contains(t, u.waits(time.Minute), "y/n> ")
@@ -321,7 +323,7 @@ func TestReconnects(t *testing.T) {
 		u.session.CutStreams()
 		seen := u.waits(10 * time.Second)
 		assert.Contains(t, seen, "\n* the connection was lost (")
-		assert.Contains(t, seen, "* Test: 3 entries so far\n  user_prompt: Be there\n"+
+		assert.Contains(t, seen, "* Test: 4 entries so far\n  user_prompt: Be there\n"+
 			"  user_prompt: Please confirm\n  message: Working on it: Please confirm\n")
 		assert.True(t, strings.HasSuffix(seen, "y/n> "), "the question is still open: %s", seen)
 		u.types("y")
@@ -400,7 +402,7 @@ func TestMissedAnswer(t *testing.T) {
 
 func TestPiped(t *testing.T) {
 	const idle = "* Test: working: false, waiting for an answer: false\n"
-	const asked = "Working on it: Please confirm\n? Go on?\n  The agent wants to read a file.\n"
+	const asked = "Working on it: Please confirm\n- tool_execution_start ask_user\n? Go on?\n  The agent wants to read a file.\n"
 	for _, test := range []struct {
 		name  string
 		pace  time.Duration
@@ -411,8 +413,8 @@ func TestPiped(t *testing.T) {
 		{"without a pause", 0, "Say hello\n", hello},
 		{"without an end of line", time.Second, "Say hello", hello},
 		{"several lines", time.Second, "Say hello\n\nSay hello\n", hello + hello},
-		{"an answer", time.Second, "Please confirm\ny\nSay hello\n", asked + "- tool_call read\nConfirmed. Done.\n- turn_end\n" + hello},
-		{"no answer", time.Second, "Please confirm\n", asked + "Then not.\n- turn_end\n"},
+		{"an answer", time.Second, "Please confirm\ny\nSay hello\n", asked + "- turn_end\n- tool_execution_start read\n- turn_end\nConfirmed. Done.\n- turn_end\n" + hello},
+		{"no answer", time.Second, "Please confirm\n", asked + "- turn_end\nThen not.\n- turn_end\n"},
 		{"commands wait as well", time.Second, "Say hello\n/state\n/quit\nSay hello\n", hello + idle},
 		{"nothing", time.Second, "", ""},
 	} {
@@ -427,6 +429,33 @@ func TestPiped(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestPipedIntoARetry types two prompts. The model fails at the first, twice, and the second waits until it is answered.
+func TestPipedIntoARetry(t *testing.T) {
+	talk(t, false, 100*time.Millisecond, func(t *testing.T, u *user) {
+		u.session.FailModel(codertest.AgentOverloaded, codertest.AgentOverloaded)
+		go func() {
+			_, _ = io.WriteString(u.in, "Say hello\nSay hello\n")
+			u.endsInput()
+		}()
+		failed := "! error 529 overloaded\n- turn_end\n"
+		assert.Equal(t, failed+"* it tries again in 2s\n"+failed+"* it tries again in 4s\n"+hello+hello, u.waits(time.Minute))
+		u.isGone(nil)
+	})
+}
+
+// TestPipedIntoAFailure: the extension does not say that it tries again. When it has not for so long, it is done.
+func TestPipedIntoAFailure(t *testing.T) {
+	talk(t, false, 100*time.Millisecond, func(t *testing.T, u *user) {
+		u.session.FailModel(codertest.AgentInvalidRequest)
+		go func() {
+			_, _ = io.WriteString(u.in, "Say hello\nSay hello\n")
+			u.endsInput()
+		}()
+		assert.Equal(t, "! error 400 Invalid request: the model does not exist\n- turn_end\n"+hello, u.waits(time.Minute))
+		u.isGone(nil)
+	})
 }
 
 // TestPipedAcrossAnOutage types a prompt while there is no connection. Its answer is waited for,
@@ -509,7 +538,7 @@ func TestOthers(t *testing.T) {
 		require.NoError(t, conn.Prompt(t.Context(), "Please confirm"))
 		assert.Contains(t, u.sees(), "y/n> ")
 		require.NoError(t, conn.RespondUI(t.Context(), "ui_000001", true)) // the Hub does not tell
-		assert.Equal(t, "\n- tool_call read\ny/n> \nConfirmed. Done.\ny/n> \n- turn_end\ny/n> \n"+
+		assert.Equal(t, "\n- turn_end\ny/n> \n- tool_execution_start read\ny/n> \n- turn_end\ny/n> \nConfirmed. Done.\ny/n> \n- turn_end\ny/n> \n"+
 			"* no answer is needed any more: Go on?\n> ", u.sees(), "text is not torn apart by the marker of the question")
 		require.NoError(t, conn.Send(t.Context(), &coder.RenameSessionMessage{Label: "Other"}))
 		assert.Equal(t, "\n* the session is now called Other\n> ", u.sees())
@@ -537,7 +566,7 @@ func TestNothingReachesTheTerminal(t *testing.T) {
 			`{"type":"broadcast","event":"session_label_updated","category":"session","data":{"label":"@"},"sessionId":"x","timestamp":1}`,
 			`{"type":"broadcast","event":"session_error","category":"session","data":{"error":"@"},"sessionId":"x","timestamp":1}`,
 			rpcEvent(`{"type":"message_update","assistantMessageEvent":{"type":"text_delta","delta":"@"}}`),
-			rpcEvent(`{"type":"tool_call","toolName":"@"}`),
+			rpcEvent(`{"type":"tool_execution_start","toolName":"@"}`),
 			rpcEvent(`{"type":"message_end","message":{"stopReason":"error","errorMessage":"@"}}`),
 			rpcEvent(`{"type":"task_error","error":"@"}`),
 			`{"type":"rpc_ui_request","id":"0","method":"@","params":{}}`,

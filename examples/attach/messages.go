@@ -68,61 +68,80 @@ func (c *conversation) hydrate(m *coder.HubHydrationMessage) {
 	}
 }
 
-// event takes what the agent does. An agent may need several turns for one prompt: not turn_end but
-// agent_end says that it is done.
+// event takes what the agent does.
 func (c *conversation) event(m *coder.RPCEventMessage) {
-	var data struct {
-		Update struct {
-			Type  string `json:"type"`
-			Delta string `json:"delta"`
-		} `json:"assistantMessageEvent"`
-		Message struct {
-			StopReason   string `json:"stopReason"`
-			ErrorMessage string `json:"errorMessage"`
-		} `json:"message"`
-		Name     string `json:"name"`
-		ToolName string `json:"toolName"`
-		IsError  bool   `json:"isError"`
-		Error    string `json:"error"`
-	}
-	_ = m.Decode(&data) // what cannot be read is not shown
-	switch m.EventType {
-	case coder.EventAgentStart, coder.EventTurnStart:
+	switch e := m.AgentEvent().(type) {
+	case *coder.AgentStart, *coder.TurnStart:
 		c.began()
-	case coder.EventMessageUpdate:
-		if data.Update.Type == "text_delta" {
-			c.text(data.Update.Delta)
-		}
-	case coder.EventMessageEnd:
-		if reason := data.Message.StopReason; reason == "aborted" || reason == "error" {
-			c.line("! %s %s", reason, data.Message.ErrorMessage)
+	case *coder.MessageUpdate:
+		c.text(e.TextDelta())
+	case *coder.MessageEnd:
+		if reason := e.Message.StopReason; reason == coder.StopReasonAborted || reason == coder.StopReasonError {
+			c.line("! %s %s", reason, e.Message.ErrorMessage)
 		}
 		if c.inText() {
 			c.endLine()
 		}
-	case coder.EventToolCall, coder.EventToolExecutionStart:
-		c.line("- %s %s", m.EventType, cmp.Or(data.ToolName, data.Name))
-	case coder.EventToolResult, coder.EventToolExecutionEnd:
-		if data.IsError {
-			c.line("- %s %s: failed", m.EventType, cmp.Or(data.ToolName, data.Name))
+	case *coder.ToolExecutionStart:
+		c.line("- %s %s", m.EventType, e.ToolName)
+	case *coder.ToolExecutionEnd:
+		if e.IsError {
+			c.line("- %s %s: failed", m.EventType, e.ToolName)
 		}
-	case coder.EventTurnEnd:
+	case *coder.TurnEnd:
 		c.line("- turn_end")
-	case coder.EventAgentEnd:
-		c.finished()
-	case coder.EventSessionError, coder.EventTaskError:
-		c.line("! %s %s", m.EventType, data.Error)
+	case *coder.AgentEnd:
+		c.runEnded(e)
+	case *coder.AutoRetryStart:
+		c.line("* it tries again in %v", e.Delay.Duration())
+		c.idle = time.After(e.Delay.Duration() + mayRetry)
+	case *coder.SessionBeforeCompact, *coder.CompactionStart:
+		c.line("* it summarizes the conversation")
+		c.idle = nil
+	case *coder.SessionCompact, *coder.CompactionEnd:
+		if c.running {
+			c.idle = time.After(2 * time.Second)
+		}
+	case *coder.AgentSettled:
+		if c.idle != nil {
+			c.finished()
+		}
+	case *coder.TaskError:
+		c.line("! task_error %s", e.Error)
+	case *coder.UnknownAgentEvent:
+		if e.Name == coder.EventSessionError {
+			c.line("! %s %s", e.Name, e.Raw)
+		}
 	}
 }
 
+// mayRetry is how long an agent may take to call a model again that has failed, beyond what it says.
+const mayRetry = 15 * time.Second
+
+// runEnded takes the end of a run, which need not be that of the prompt: of a model that has failed the agent asks
+// again, up to 15 s later, and without saying so.
+func (c *conversation) runEnded(e *coder.AgentEnd) {
+	failed := false
+	for _, message := range e.Messages {
+		if message.Role == "assistant" {
+			failed = message.StopReason == coder.StopReasonError
+		}
+	}
+	if failed && !c.aborting {
+		c.idle = time.After(mayRetry)
+		return
+	}
+	c.finished()
+}
+
 // began notes that the agent works, on what it was told or will be before it is done.
-func (c *conversation) began() { c.running, c.asked, c.unclear = true, false, nil }
+func (c *conversation) began() { c.running, c.asked, c.unclear, c.idle = true, false, nil, nil }
 
 // finished notes that the agent does nothing any more. What it was told meanwhile it begins now,
 // unless it was told to stop.
 func (c *conversation) finished() {
 	c.asked = c.asked && !c.aborting
-	c.running, c.aborting = false, false
+	c.running, c.aborting, c.idle = false, false, nil
 	c.forget()
 }
 

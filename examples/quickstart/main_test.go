@@ -22,8 +22,8 @@ func TestWithoutAnAccount(t *testing.T) {
 	text := out.String()
 	for _, line := range []string{
 		"no AGENTUITY_SDK_KEY", "Hub          http://127.0.0.1:", "Created      codesess_", "Listed       1 of 1", "Prepared     active",
-		`Updated      label "Quickstart, renamed"`, "Event        #1 session_start",
-		"Entry        user_prompt: Add a /healthz endpoint", "Archived     archived", "Deleted      it is not found",
+		`Updated      label "Quickstart, renamed"`, " session_label_updated\nEvent ", " agent_end\nEvent ",
+		"Entry        user_prompt: Add a /healthz endpoint", "Entry        message: Done.", "Archived     archived", "Deleted      it is not found",
 	} {
 		assert.Contains(t, text, line)
 	}

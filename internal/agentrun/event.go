@@ -30,6 +30,7 @@ type Event struct {
 	Aborted     bool
 	Failed      bool // it has an errorMessage of its own
 	TaskID      string
+	ToolID      string // of the call
 	Participant string // the role of who came or left
 	QuestionID  string // of an rpc_ui_request that is answered
 }
@@ -103,6 +104,7 @@ func Decode(name string, payload []byte, at time.Time) Event {
 		Aborted      bool             `json:"aborted"`
 		ErrorMessage string           `json:"errorMessage"`
 		TaskID       string           `json:"taskId"`
+		ToolCallID   string           `json:"toolCallId"`
 		ID           string           `json:"id"`
 		Method       string           `json:"method"`
 		Participant  struct {
@@ -112,7 +114,7 @@ func Decode(name string, payload []byte, at time.Time) Event {
 	name, payload = Unwrap(name, payload)
 	e := Event{At: at, Name: name}
 	switch name {
-	case "message_update", "context", "before_agent_start", "tool_call", "tool_execution_start", "tool_execution_update":
+	case "message_update", "context", "before_agent_start", "tool_call", "tool_execution_update":
 		return e // they are large, and that they came is all that counts
 	}
 	if wire.Unmarshal(payload, &p) != nil {
@@ -121,7 +123,7 @@ func Decode(name string, payload []byte, at time.Time) Event {
 	e.Reason, e.WillRetry, e.Success, e.Aborted, e.TaskID = p.Reason, p.WillRetry, p.Success, p.Aborted, p.TaskID
 	e.Delay = time.Duration(min(max(p.DelayMs, 0), float64(longestDelay/time.Millisecond))) * time.Millisecond
 	e.Failed = p.ErrorMessage != ""
-	e.Participant = p.Participant.Role
+	e.Participant, e.ToolID = p.Participant.Role, p.ToolCallID
 	var m message
 	if p.Message != nil && p.Message.Kind() == jsontext.KindBeginObject && wire.Unmarshal(*p.Message, &m) == nil {
 		e.Role, e.Last = m.Role, m.answer()

@@ -55,6 +55,7 @@ const (
 	compactionEnds    = 10 * time.Minute // on one channel a compaction that failed never ends
 	promptIsTaken     = time.Minute      // after an input
 	abortSettles      = time.Second      // after a wait for a retry was given up: newer agents say whether by an abort
+	questionIsOpen    = time.Minute      // after the end of a tool that may have asked it
 	endIsLost         = time.Minute      // after the last turn: the event that ends the run is lost if the connection was
 	goodbye           = time.Second      // after a shutdown stray events follow
 )
@@ -80,6 +81,9 @@ type Run struct {
 
 	heard    time.Time // an input that no run has taken yet
 	question string
+	tools    map[string]bool // that run
+	askers   int             // that ran when the question was asked, and still do
+	doubtful time.Time       // one of several ended, which may have been the one that asked
 
 	left    time.Time // the lead's shutdown
 	leftNow bool      // and it is off the session, so that nothing follows
@@ -143,16 +147,15 @@ func (r *Run) Apply(e *Event) {
 		if !r.open && r.compacting.IsZero() && !r.waitsForRetry(e.At) {
 			r.heard = e.At
 		}
-	case "tool_result", "tool_execution_end":
-		r.question = ""
-		r.tool(e.At)
-	case "tool_call", "tool_execution_start", "tool_execution_update":
-		r.tool(e.At)
+	case "tool_execution_start", "tool_execution_end":
+		r.tool(e)
+	case "tool_call", "tool_result", "tool_execution_update":
+		r.assume(e.At)
 	case "task_start", "task_complete", "task_error":
 		r.task(e)
 	case "rpc_ui_request", "extension_ui_request":
 		if e.QuestionID != "" {
-			r.question = e.QuestionID
+			r.question, r.askers, r.doubtful = e.QuestionID, len(r.tools), time.Time{}
 		}
 	case "session_start":
 		r.restart(e.At)
@@ -205,7 +208,7 @@ func (r *Run) begin(at time.Time) {
 	if r.last.StopReason == "error" && !r.ended.IsZero() && at.After(r.ended) {
 		r.gap = at.Sub(r.ended)
 	}
-	r.open, r.settled, r.lost, r.taskDone, r.listed = true, false, false, false, false
+	r.open, r.settled, r.lost, r.taskDone, r.listed, r.tools = true, false, false, false, false, nil
 	r.heard, r.ended, r.retryUntil, r.compacting, r.compacted = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
 }
 
@@ -220,8 +223,27 @@ func (r *Run) work(e *Event) {
 	}
 }
 
-// tool takes an event of a tool: a run is open, unless the end of one was seen and this comes late.
-func (r *Run) tool(at time.Time) {
+// tool takes the start or the end of a tool. A question is asked by one of the tools that run: with the end of the last
+// of them it is answered, and with that of another it may be.
+func (r *Run) tool(e *Event) {
+	r.assume(e.At)
+	if e.Name == "tool_execution_start" {
+		if r.tools == nil {
+			r.tools = make(map[string]bool)
+		}
+		r.tools[e.ToolID] = true
+		return
+	}
+	delete(r.tools, e.ToolID)
+	if r.askers--; r.askers <= 0 {
+		r.question = ""
+	} else {
+		r.doubtful = e.At
+	}
+}
+
+// assume takes an event of a tool: a run is open, unless the end of one was seen and this comes late.
+func (r *Run) assume(at time.Time) {
 	if !r.open && r.ended.IsZero() && !r.lost {
 		r.begin(at)
 	}
@@ -330,6 +352,8 @@ func (r *Run) At(now time.Time) Reading {
 	switch {
 	case !r.left.IsZero():
 		return r.afterLead(now)
+	case r.question != "" && !r.doubtful.IsZero() && now.Before(r.doubtful.Add(questionIsOpen)):
+		return Reading{Kind: Working, Reason: "a question may be answered", Until: r.doubtful.Add(questionIsOpen)}
 	case r.question != "":
 		return Reading{Kind: Question, Reason: "a question is open"}
 	case r.open && !r.turnEnded.IsZero() && r.last.StopReason != "toolUse":

@@ -26,7 +26,7 @@ type visitor struct {
 const hubKey = "sk_hub"
 
 func visit(t *testing.T) *visitor {
-	hub := codertest.NewHub(codertest.WithAPIKey(hubKey))
+	hub := codertest.NewHub(codertest.WithAPIKey(hubKey), codertest.WithoutAgent())
 	t.Cleanup(hub.Close)
 	client, err := hub.NewClient()
 	require.NoError(t, err)

@@ -44,7 +44,7 @@ func TestSockets(t *testing.T) {
 			c.send(rpc(object{"type": "get_state", "id": "state"}))
 			c.untilEvent("rpc_response")
 			c.send(object{"type": "rpc_ui_response", "id": question["id"], "result": true})
-			for _, event := range []string{"tool_call", "tool_result", "message_start", "message_end", "turn_end", "agent_end"} {
+			for _, event := range []string{"tool_execution_end", "message_start", "message_end", "turn_end", "turn_start", "agent_end"} {
 				c.untilEvent(event)
 			}
 			c.send(rpc(object{"type": "get_messages", "id": "messages"}))
@@ -53,7 +53,7 @@ func TestSockets(t *testing.T) {
 			c.untilType("rpc_command_error")
 			c.untilEvent("rpc_response")
 			c.send(rpc(object{"type": "compact"}))
-			c.untilEvent("session_compact")
+			c.untilEvent("compaction_end")
 			c.send(object{"type": "rename_session", "label": "renamed"})
 			c.untilEvent("session_label_updated")
 		}},

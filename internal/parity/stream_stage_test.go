@@ -59,6 +59,7 @@ func (c *channelScenario) newStage(t *testing.T, there bool) *stage {
 		s.key = ""
 	}
 	s.hub = codertest.NewHub(codertest.WithAPIKey(s.key))
+	s.hub.Answer() // nothing, to the session's task: the agent is there for the controllers
 	t.Cleanup(s.hub.Close)
 	s.tap = newTap(t, s.hub)
 	client, err := s.hub.NewClient()

@@ -1,296 +1,268 @@
 package world
 
 import (
-	"fmt"
-	"strings"
+	"slices"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// ownAgent is the Hub's own agent. It answers the commands of controllers in a
-// session that no program leads. What it says depends only on what it is told.
+// ownAgent is the Hub's own agent. It leads a session that no program leads, and
+// behaves as the recorded agent: what it says, in which order, when it tries again
+// and what it does with prompts that come while it works. It has no model. What it
+// answers depends only on what it is told and on what a test has scripted.
 type ownAgent struct {
-	running bool        // from agent_start to agent_end
-	inTurn  bool        // from turn_start to turn_end
-	plan    []agentStep // what remains of the turn
-	queue   []prompt    // what is answered after it
-	asking  *uiRequest  // a question that waits for an answer
+	session *Session
+	phase   agentPhase
+	plan    []agentStep // what it does next
 	timer   *time.Timer // until the next step
-	said    string      // what it has said of the current message
-	open    string      // the id of that message; empty: there is none
+	asking  *question   // what it waits for
+
+	taskGiven bool          // the session's task has been run, or a lead has it
+	script    [][]AgentTurn // what it answers to the next prompts
+	failures  []AgentError  // how its next model calls end
+
+	steering, followUps []prompt // what waits for the end of a turn, and of an answer
+	merged              []prompt // what an old agent was told while it waited for a retry
+	lost                []prompt // prompts that came before the first had begun
+
+	answer   []AgentTurn // what remains to be said to the prompt
+	turn     agentTurn   // the model call under way
+	attempt  int         // of the retries
+	overflow bool        // the conversation has been compacted for this prompt
+
+	compaction compaction // the one under way
+
+	knowsSystem bool            // the system message has been reported
+	messages    []*agentMessage // the conversation as the model knows it
+	ran         []*agentMessage // what the run has added
 
 	// Counts, of which ids are made.
-	turns, calls, asked, messages int
+	calls, asked, responses, entries int
 }
 
-type agentStep func(s *Session, now time.Time)
+// agentPhase says what the agent is doing.
+type agentPhase int
 
-// prompt is a text that a controller has sent.
-type prompt struct {
-	text string
-	by   *Connection
+const (
+	agentIdle agentPhase = iota
+	agentStarting
+	agentRunning
+	agentRetrying
+	agentCompacting
+)
+
+// agentStep is what the agent does at once, after a rest.
+type agentStep struct {
+	after time.Duration
+	do    func(now time.Time)
 }
 
-// runAgent takes steps until the agent has nothing to do, waits for an answer, or
+// then plans a step after the usual rest.
+func (a *ownAgent) then(do func(now time.Time)) { a.later(a.session.world.config.Pace, do) }
+
+func (a *ownAgent) later(after time.Duration, do func(now time.Time)) {
+	a.plan = append(a.plan, agentStep{after, do})
+}
+
+// proceed takes steps until the agent has nothing to do, waits for an answer, or
 // rests.
-func (s *Session) runAgent() {
-	a := &s.agent
-	for !s.world.closed && a.timer == nil && a.asking == nil {
-		if len(a.plan) == 0 && !a.next(s) {
-			return
-		}
+func (a *ownAgent) proceed(now time.Time) {
+	for !a.session.world.closed && a.timer == nil && a.asking == nil && len(a.plan) > 0 {
 		step := a.plan[0]
 		a.plan = a.plan[1:]
-		step(s, time.Now())
-		if s.world.config.Pace > 0 {
-			s.restAgent()
+		if step.after > 0 {
+			a.rest(step)
+			return
 		}
+		step.do(now)
 	}
 }
 
-func (s *Session) restAgent() {
-	a := &s.agent
+func (a *ownAgent) rest(step agentStep) {
 	var timer *time.Timer
-	timer = time.AfterFunc(s.world.config.Pace, func() {
-		s.change(func(time.Time) {
-			if a.timer == timer { // otherwise the agent was interrupted
-				a.timer = nil
-				s.runAgent()
+	timer = time.AfterFunc(step.after, func() {
+		a.session.change(func(now time.Time) {
+			if a.timer != timer || a.session.world.closed { // it was interrupted
+				return
 			}
+			a.timer = nil
+			step.do(now)
+			a.proceed(now)
 		})
 	})
 	a.timer = timer
 }
 
-// next plans the next turn, or agent_end after the last one.
-func (a *ownAgent) next(s *Session) bool {
-	switch {
-	case len(a.queue) > 0:
-		if !a.running {
-			a.running = true
-			a.plan = append(a.plan, happens("agent_start", map[string]any{"agentName": s.agentName()}))
-		}
-		a.plan = append(a.plan, a.turn(a.queue[0])...)
-		a.queue = a.queue[1:]
-	case a.running:
-		a.plan = append(a.plan, a.finished)
-	default:
-		return false
+// interrupt drops what the agent has planned.
+func (a *ownAgent) interrupt() {
+	if a.timer != nil {
+		a.timer.Stop()
 	}
-	return true
+	if a.asking != nil && a.asking.timer != nil {
+		a.asking.timer.Stop()
+	}
+	a.timer, a.asking, a.plan = nil, nil, nil
 }
 
 // stop ends the agent and tells nobody: all connections have ended.
 func (a *ownAgent) stop() {
-	if a.timer != nil {
-		a.timer.Stop()
-	}
-	a.timer, a.asking, a.plan, a.queue = nil, nil, nil, nil
-	a.running, a.inTurn, a.open, a.said = false, false, "", ""
+	a.interrupt()
+	a.phase = agentIdle
 }
 
-// enqueue makes the agent answer a prompt after what it does now.
-func (a *ownAgent) enqueue(text string, by *Connection) {
-	a.queue = append(a.queue, prompt{text, by})
-}
-
-// steer makes the agent drop its plan for the turn and say so.
-func (a *ownAgent) steer(s *Session, text string, by *Connection, now time.Time) {
-	if !a.inTurn {
-		a.enqueue(text, by)
+// runTask makes the task that the session was created with the agent's first
+// prompt. It does so once.
+func (a *ownAgent) runTask(now time.Time) {
+	if a.taskGiven || a.session.task == "" {
 		return
 	}
-	a.interrupt(s, "stop", now)
-	s.said(text, by, now)
-	a.plan = append(a.say("Changing course: "+text), a.endTurn)
+	a.taskGiven = true
+	a.hear(prompt{text: a.session.task, isTask: true}, now)
+	a.proceed(now)
 }
 
-// abort ends the turn and drops what was to be answered after it.
-func (a *ownAgent) abort(s *Session, now time.Time) {
-	a.queue = nil
-	if !a.running {
-		return
-	}
-	a.interrupt(s, "aborted", now)
-	if a.inTurn {
-		a.endTurn(s, now)
-	}
-	a.finished(s, now)
-}
-
-// interrupt drops the plan for the turn and ends the current message.
-func (a *ownAgent) interrupt(s *Session, why string, now time.Time) {
-	if a.timer != nil {
-		a.timer.Stop()
-	}
-	a.timer, a.asking, a.plan = nil, nil, nil
-	if a.open != "" {
-		a.endMessage(s, why, now)
-	}
-}
-
-// turn returns the steps of the answer to a prompt: the agent speaks, asks if the
-// prompt wants it to, calls a tool, and says that it is done.
-func (a *ownAgent) turn(p prompt) []agentStep {
-	steps := []agentStep{
-		func(s *Session, now time.Time) { s.said(p.text, p.by, now) },
-		a.startTurn,
-	}
-	steps = append(steps, a.say("Working on it: "+p.text)...)
-	if question := a.question(p.text); question != nil {
-		return append(steps, question)
-	}
-	return append(steps, a.work("Done.")...)
-}
-
-func (a *ownAgent) startTurn(s *Session, now time.Time) {
-	a.turns++
-	a.inTurn = true
-	s.happen(Event{Event: "turn_start", Payload: map[string]any{"turnId": a.turnID()}}, now)
-}
-
-func (a *ownAgent) endTurn(s *Session, now time.Time) {
-	a.inTurn = false
-	s.happen(Event{Event: "turn_end", Payload: map[string]any{"turnId": a.turnID()}}, now)
-}
-
-func (a *ownAgent) finished(s *Session, now time.Time) {
-	a.running = false
-	s.happen(Event{Event: "agent_end", Payload: map[string]any{"agentName": s.agentName()}}, now)
-}
-
-func (a *ownAgent) turnID() string { return fmt.Sprintf("turn_%06d", a.turns) }
-
-func happens(event string, payload map[string]any) agentStep {
-	return func(s *Session, now time.Time) { s.happen(Event{Event: event, Payload: payload}, now) }
-}
-
-// work returns the steps that call a tool, say the conclusion and end the turn.
-func (a *ownAgent) work(conclusion string) []agentStep {
-	steps := append([]agentStep{a.callTool, a.toolResult}, a.say(conclusion)...)
-	return append(steps, a.endTurn)
-}
-
-const agentTool = "read"
-
-func (a *ownAgent) callTool(s *Session, now time.Time) {
-	a.calls++
-	args := map[string]any{"path": "README.md"}
-	s.happen(Event{Event: "tool_call", Payload: map[string]any{
-		"toolName": agentTool, "toolCallId": a.callID(), "args": args,
-	}}, now)
-	s.addEntry(Entry{Type: "tool_call", Agent: s.agentName(), Members: map[string]any{
-		"toolName": agentTool, "toolCallId": a.callID(), "toolArgs": args,
-	}}, now)
-}
-
-func (a *ownAgent) toolResult(s *Session, now time.Time) {
-	content := "# " + s.label
-	s.happen(Event{Event: "tool_result", Payload: map[string]any{
-		"toolName": agentTool, "toolCallId": a.callID(), "content": content, "isError": false,
-	}}, now)
-	s.addEntry(Entry{Type: "tool_result", Agent: s.agentName(), Content: content, Members: map[string]any{
-		"toolName": agentTool, "toolCallId": a.callID(), "isError": false,
-	}}, now)
-}
-
-func (a *ownAgent) callID() string { return fmt.Sprintf("call_%06d", a.calls) }
-
-// say returns the steps of a message, which is told in pieces.
-func (a *ownAgent) say(text string) []agentStep {
-	steps := []agentStep{a.startMessage}
-	for _, piece := range pieces(text) {
-		steps = append(steps, func(s *Session, now time.Time) {
-			a.said += piece
-			s.happen(Event{Event: "message_update", Payload: map[string]any{
-				"message":               a.message(),
-				"assistantMessageEvent": map[string]any{"type": "text_delta", "delta": piece},
-			}}, now)
-		})
-	}
-	return append(steps, func(s *Session, now time.Time) { a.endMessage(s, "stop", now) })
-}
-
-func (a *ownAgent) startMessage(s *Session, now time.Time) {
-	a.messages++
-	a.open = fmt.Sprintf("msg_%06d", a.messages)
-	s.happen(Event{Event: "message_start", Payload: map[string]any{"message": a.message()}}, now)
-}
-
-func (a *ownAgent) endMessage(s *Session, why string, now time.Time) {
-	message := a.message()
-	message["stopReason"] = why
-	s.happen(Event{Event: "message_end", Payload: map[string]any{"message": message}}, now)
-	s.addEntry(Entry{Type: "message", Agent: s.agentName(), Content: a.said, Members: map[string]any{
-		"turnId": a.turnID(),
-	}}, now)
-	a.open, a.said = "", ""
-}
-
-// message is the current message.
-func (a *ownAgent) message() map[string]any {
-	return map[string]any{"id": a.open, "role": "assistant", "content": textBlocks(a.said)}
-}
-
-// maxPieces is how many pieces a message has at most.
-const maxPieces = 12
-
-// pieces cuts a text after spaces, into pieces of about the same number of words.
-func pieces(text string) []string {
-	words := strings.SplitAfter(text, " ")
-	each := (len(words) + maxPieces - 1) / maxPieces
-	var all []string
-	for start := 0; start < len(words); start += each {
-		all = append(all, strings.Join(words[start:min(start+each, len(words))], ""))
-	}
-	return all
-}
-
-// questions are what the agent asks if the prompt has the word.
-var questions = []struct {
-	word   string
-	params map[string]any
-}{
-	{"confirm", map[string]any{"title": "Go on?", "message": "The agent wants to read a file."}},
-	{"select", map[string]any{"title": "Which color?", "options": []string{"red", "green", "blue"}}},
-	{"input", map[string]any{"title": "What name?", "placeholder": "name"}},
-}
-
-// question returns the step that asks, or nil if the prompt has no such word.
-func (a *ownAgent) question(text string) agentStep {
-	text = strings.ToLower(text)
-	for _, q := range questions {
-		if !strings.Contains(text, q.word) {
-			continue
+// begin makes the agent answer a prompt. Until the next step it does not know of
+// it: a prompt that comes meanwhile is lost.
+func (a *ownAgent) begin(p prompt) {
+	a.phase = agentStarting
+	a.then(func(now time.Time) {
+		a.sayBefore(p, now)
+		if !a.newer() {
+			for _, p := range a.lost {
+				a.sayBefore(p, now)
+			}
 		}
-		return func(s *Session, now time.Time) {
-			a.asked++
-			a.asking = &uiRequest{ID: fmt.Sprintf("ui_%06d", a.asked), Method: q.word, Params: Encode(q.params)}
-			s.toControllers(s.wrapped("rpc_ui_request", *a.asking, s.tick(now)))
-		}
-	}
-	return nil
+		a.attempt, a.overflow = 0, false
+		a.startRun([]prompt{p}, now)
+	})
 }
 
-// answered takes the answer to the agent's question and plans the rest of the
-// turn. It reports whether the agent waits for this answer.
-func (a *ownAgent) answered(id string, result jsontext.Value) bool {
-	if a.asking == nil || a.asking.ID != id {
-		return false
+// startRun begins a run. Without a prompt it tries once more what has failed.
+func (a *ownAgent) startRun(prompts []prompt, now time.Time) {
+	a.phase = agentRunning
+	a.ran = nil
+	a.turn = agentTurn{index: -1}
+	a.say("agent_start", nil, now)
+	for range a.lost { // it takes the end of a lost prompt for its own
+		a.saySettled(false, now)
 	}
-	method := a.asking.Method
-	a.asking = nil
-	var text string
-	isText := result.Kind() == '"' && json.Unmarshal(result, &text, wireFormat) == nil
+	a.lost = nil
+	if len(prompts) > 0 {
+		if len(a.steering) > 0 { // it was told while it was idle
+			prompts = append(slices.Clip(prompts), a.takeSteering())
+		}
+		a.answer = a.answerTo(prompts[len(prompts)-1])
+	}
+	a.openTurn(prompts, now)
+}
+
+// openTurn begins a turn, with what was said to the agent, and plans the model
+// call.
+func (a *ownAgent) openTurn(prompts []prompt, now time.Time) {
+	a.turn = agentTurn{index: a.turn.index + 1}
+	said := make([]*agentMessage, len(prompts))
+	for i, p := range prompts {
+		said[i] = userMessage(p.text, now)
+	}
+	if !a.newer() { // the older one reports the call before the turn
+		a.sayContext(said, now)
+	}
+	a.sayTurnStart(now)
+	if a.newer() && !a.knowsSystem && len(prompts) > 0 {
+		a.knowsSystem = true
+		a.sayMessage(systemMessage(now), now)
+	}
+	for i, p := range prompts {
+		if p.queued {
+			a.sayQueue(now)
+		}
+		if !p.isTask {
+			a.session.said(p.text, p.by, now)
+		}
+		a.sayMessage(said[i], now)
+	}
+	if a.newer() {
+		a.sayContext(nil, now)
+	}
+	a.then(a.callModel)
+}
+
+// closeTurn ends the turn and plans what follows: another turn, because of tools
+// or because something waits, or the end of the run.
+func (a *ownAgent) closeTurn(now time.Time) {
+	a.sayTurnEnd(now)
+	ended := a.turn.message.StopReason
 	switch {
-	case method == "confirm" && result.Kind() == 't':
-		a.plan = a.work("Confirmed. Done.")
-	case method != "confirm" && isText:
-		a.plan = a.work("You chose " + text + ". Done.")
+	case ended == stopError || ended == stopAborted:
+		a.endRun(now)
+	case len(a.steering) > 0:
+		p := a.takeSteering()
+		a.answer = a.answerTo(p)
+		a.openTurn([]prompt{p}, now)
+	case len(a.turn.results) > 0:
+		a.openTurn(nil, now)
+	case len(a.followUps) > 0:
+		p := a.takeFollowUp()
+		a.answer = a.answerTo(p)
+		a.openTurn([]prompt{p}, now)
 	default:
-		a.plan = append(a.say("Then not."), a.endTurn)
+		a.endRun(now)
 	}
-	return true
 }
+
+// endRun ends the run. A failed one may be tried again, and a conversation that
+// has become too long is made shorter.
+func (a *ownAgent) endRun(now time.Time) {
+	failure := a.turn.failure
+	aborted := a.turn.message.StopReason == stopAborted
+	again := failure.transient() && a.attempt < maxRetries
+	a.sayAgentEnd(again, now)
+	switch {
+	case again:
+		a.waitForRetry(now)
+	case failure == AgentContextOverflow:
+		a.recover(now)
+	case failure.transient():
+		a.sayRetryEnd(false, a.turn.message.ErrorMessage, now)
+		a.settle(false, now)
+	case aborted:
+		a.settle(true, now)
+	case a.turn.contextFull:
+		a.compact(compaction{reason: "threshold"}, now)
+	default:
+		a.settle(false, now)
+	}
+}
+
+// settle makes the agent idle.
+func (a *ownAgent) settle(aborted bool, now time.Time) {
+	a.phase = agentIdle
+	a.attempt, a.overflow, a.answer = 0, false, nil
+	a.saySettled(aborted, now)
+}
+
+// activity is what the session says of its agent, or nil if it has done nothing
+// yet.
+func (a *ownAgent) activity() jsontext.Value {
+	if a.phase == agentIdle && a.messages == nil {
+		return nil
+	}
+	shown := map[string]any{
+		"name": a.session.agentName(), "toolCallCount": a.calls, "lastActivity": a.session.activeAt.UnixMilli(),
+	}
+	tool := a.turn.runningTool()
+	switch {
+	case a.phase == agentIdle:
+		shown["status"] = "idle"
+	case tool != nil:
+		shown["status"] = "tool_start"
+		shown["currentTool"] = tool.Name
+	default:
+		shown["status"] = "running"
+	}
+	return Encode(map[string]any{a.session.agentName(): shown})
+}
+
+// working reports whether the session is shown as producing an answer.
+func (a *ownAgent) working() bool { return a.phase != agentIdle }

@@ -3,6 +3,7 @@ package world
 import (
 	"cmp"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -17,6 +18,10 @@ type rpcCommand struct {
 	ID      string `json:"id"`
 	Message string `json:"message"`
 	Text    string `json:"text"` // another name of the message
+
+	// Streaming says what becomes of a prompt while the agent works: steer or
+	// followUp.
+	Streaming string `json:"streamingBehavior"`
 }
 
 type rpcCommandError struct {
@@ -28,7 +33,7 @@ type rpcCommandError struct {
 
 type rpcResponse struct {
 	Type    string `json:"type"`
-	ID      string `json:"id"`
+	ID      string `json:"id,omitzero"`
 	Command string `json:"command"`
 	Success bool   `json:"success"`
 	Data    any    `json:"data,omitzero"`
@@ -65,7 +70,7 @@ func (c *Connection) command(raw jsontext.Value, now time.Time) {
 		c.commandFailed(cmd, "Only a controller may command the agent", now)
 	case speaks[cmd.Type] && cmd.Message == "":
 		c.commandFailed(cmd, "The command needs a message", now)
-	case !s.awake(now) || s.mode == "tui" && s.lead == nil:
+	case !s.awake(now) || !s.led():
 		c.commandFailed(cmd, "Sandbox driver is not connected; resume the session first", now)
 	case s.lead != nil:
 		if speaks[cmd.Type] {
@@ -86,67 +91,127 @@ func (c *Connection) commandFailed(cmd rpcCommand, why string, now time.Time) {
 	}
 }
 
-// obey lets the Hub's own agent carry a command out, after the response.
+// obey lets the Hub's own agent carry a command out. In its RPC mode it answers
+// every command, the extension none.
 func (c *Connection) obey(cmd rpcCommand, now time.Time) {
-	s := c.session
-	agent := &s.agent
-	answer := rpcResponse{Success: true}
-	do := func() {}
-	switch cmd.Type {
-	case "prompt", "follow_up":
-		do = func() { agent.enqueue(cmd.Message, c) }
-	case "steer":
-		do = func() { agent.steer(s, cmd.Message, c, now) }
-	case "abort":
-		do = func() { agent.abort(s, now) }
-	case "compact":
-		do = func() {
-			s.happen(Event{Event: "session_before_compact"}, now)
-			s.happen(Event{Event: "session_compact"}, now)
+	a := &c.session.agent
+	p := prompt{text: cmd.Message, by: c, steers: cmd.Type == "steer" || cmd.Streaming == "steer"}
+	if a.extension() {
+		switch cmd.Type {
+		case "prompt", "steer", "follow_up":
+			a.hear(p, now)
+		case "abort":
+			a.abort(now)
 		}
-	case "get_state":
-		answer.Data = map[string]any{
-			"isStreaming":       agent.running,
-			"isWaitingForInput": agent.asking != nil,
-			"sessionName":       s.label,
-		}
-	case "get_messages":
-		answer.Data = s.rpcMessages()
-	default:
-		c.commandFailed(cmd, "Unknown command: "+cmd.Type, now)
+		a.proceed(now)
 		return
 	}
-	if cmd.ID != "" {
-		s.respond(cmd, answer, now)
+	switch cmd.Type {
+	case "prompt":
+		a.prompted(cmd, p, now)
+	case "steer", "follow_up":
+		a.enqueue(p, now)
+		a.respondQueued(cmd, "queued", now)
+	case "abort", "abort_retry":
+		if cmd.Type == "abort" {
+			a.abort(now)
+		} else if a.phase == agentRetrying {
+			a.cancelRetry(false, now)
+		}
+		a.session.respond(cmd, rpcResponse{Success: true}, now)
+	case "compact":
+		a.compactNow(cmd, now)
+	case "clear_queue":
+		cleared := map[string]any{"steering": texts(a.steering), "followUp": texts(a.followUps)}
+		a.steering, a.followUps = nil, nil
+		a.sayQueue(now)
+		a.session.respond(cmd, rpcResponse{Success: true, Data: cleared}, now)
+	case "get_state":
+		a.session.respond(cmd, rpcResponse{Success: true, Data: a.state()}, now)
+	case "get_messages":
+		said := map[string]any{"messages": slices.Clip(a.messages)}
+		a.session.respond(cmd, rpcResponse{Success: true, Data: said}, now)
+	default:
+		c.commandFailed(cmd, "Unknown command: "+cmd.Type, now)
 	}
-	do()
-	s.runAgent()
+	a.proceed(now)
+}
+
+// alreadyProcessing is why the agent refuses a prompt.
+const alreadyProcessing = "Agent is already processing. " +
+	"Specify streamingBehavior ('steer' or 'followUp') to queue the message."
+
+// prompted takes the command prompt. While the agent works, the command has to say
+// whether it steers or follows.
+func (a *ownAgent) prompted(cmd rpcCommand, p prompt, now time.Time) {
+	busy := a.phase == agentRunning || a.phase == agentCompacting || a.phase == agentRetrying && a.newer()
+	switch {
+	case busy && cmd.Streaming == "":
+		a.session.respond(cmd, rpcResponse{Error: alreadyProcessing}, now)
+	case busy:
+		a.enqueue(p, now)
+		a.respondQueued(cmd, "queued", now)
+	case a.phase == agentIdle && a.lacksKey():
+		a.session.respond(cmd, rpcResponse{Error: noModelKey}, now)
+	default:
+		a.respondQueued(cmd, "started", now)
+		a.take(p, now)
+	}
+}
+
+// respondQueued says what became of a prompt. The older version says only that it
+// has come.
+func (a *ownAgent) respondQueued(cmd rpcCommand, disposition string, now time.Time) {
+	r := rpcResponse{Success: true}
+	if a.newer() {
+		r.Data = map[string]any{"disposition": disposition}
+	}
+	a.session.respond(cmd, r, now)
+}
+
+// compactNow ends what the agent does and compacts the conversation.
+func (a *ownAgent) compactNow(cmd rpcCommand, now time.Time) {
+	a.abort(now)
+	a.interrupt() // a prompt that has not begun is lost
+	a.compact(compaction{reason: "manual", done: func(result map[string]any, failed string, now time.Time) {
+		r := rpcResponse{Success: failed == "", Error: failed}
+		if r.Success {
+			r.Data = result
+		}
+		a.session.respond(cmd, r, now)
+	}}, now)
+}
+
+// state is the answer to get_state. The newer version streams until it is idle;
+// the older one does not while it waits for a retry.
+func (a *ownAgent) state() map[string]any {
+	streams := a.phase == agentRunning || a.newer() && (a.phase == agentRetrying || a.phase == agentCompacting)
+	return map[string]any{
+		"model": map[string]any{
+			"id": agentModel, "name": agentModel, "api": agentAPI, "provider": agentProvider,
+			"reasoning": true, "input": []string{"text"}, "contextWindow": 128000, "maxTokens": 4096,
+			"cost": map[string]any{
+				"input": costInput * 1e6, "output": costOutput * 1e6, "cacheRead": costCached * 1e6, "cacheWrite": 0,
+			},
+		},
+		"thinkingLevel":         thinkingLevel,
+		"isStreaming":           streams,
+		"isCompacting":          a.phase == agentCompacting,
+		"isWaitingForInput":     a.asking != nil,
+		"steeringMode":          "one-at-a-time",
+		"followUpMode":          "one-at-a-time",
+		"sessionId":             a.session.id,
+		"sessionName":           a.session.label,
+		"autoCompactionEnabled": true,
+		"messageCount":          len(a.messages),
+		"pendingMessageCount":   len(a.steering) + len(a.followUps),
+	}
 }
 
 // respond sends the response to a command to all controllers.
 func (s *Session) respond(c rpcCommand, r rpcResponse, now time.Time) {
 	r.Type, r.ID, r.Command = "response", c.ID, c.Type
 	s.toControllers(s.wrapped("rpc_response", map[string]any{"response": r}, now.UnixMilli()))
-}
-
-type rpcMessage struct {
-	Role      string `json:"role"`
-	Content   any    `json:"content"`
-	Timestamp int64  `json:"timestamp"`
-}
-
-// rpcMessages is the conversation as get_messages answers it.
-func (s *Session) rpcMessages() []rpcMessage {
-	messages := []rpcMessage{}
-	for _, entry := range s.entries {
-		switch entry.Type {
-		case "user_prompt":
-			messages = append(messages, rpcMessage{"user", entry.Content, entry.Timestamp})
-		case "message":
-			messages = append(messages, rpcMessage{"assistant", textBlocks(entry.Content), entry.Timestamp})
-		}
-	}
-	return messages
 }
 
 func textBlocks(text string) []any {
@@ -208,12 +273,10 @@ func (s *Session) said(text string, by *Connection, now time.Time) {
 
 // answerUI passes the answer to a question of the agent on to the lead. The Hub's
 // own agent takes the first answer.
-func (s *Session) answerUI(f clientFrame, data []byte) {
+func (s *Session) answerUI(f clientFrame, data []byte, now time.Time) {
 	if s.lead != nil {
 		s.lead.Out.Put(outbox.Message{Kind: *f.Type, Body: data})
 		return
 	}
-	if s.agent.answered(f.ID, f.Result) {
-		s.runAgent()
-	}
+	s.agent.answered(f.ID, f.Result, now)
 }

@@ -26,8 +26,12 @@ func (s *Session) leadEvent(name string, data jsontext.Value, now time.Time) {
 	case "rpc_event":
 		s.leadRPCEvent(about.Event, now)
 	case "rpc_response", "rpc_ui_request":
-		if data.Kind() == '{' {
-			s.toControllers(s.wrapped(name, data, now.UnixMilli()))
+		if data.Kind() != '{' {
+			return
+		}
+		s.toControllers(s.wrapped(name, data, now.UnixMilli()))
+		if name == "rpc_ui_request" {
+			s.keep(Event{Event: name, Payload: data}, s.tick(now), now)
 		}
 	default:
 		e := Event{Event: name, Agent: about.AgentRole}
@@ -52,8 +56,16 @@ func (s *Session) fromLead(f clientFrame, now time.Time) {
 	case "rpc_response":
 		s.toControllers(s.wrapped("rpc_response", map[string]any{"response": f.Response}, at))
 	case "rpc_ui_request":
-		s.toControllers(s.wrapped("rpc_ui_request", uiRequest{ID: f.ID, Method: f.Method, Params: f.Params}, at))
+		s.asks(uiRequest{ID: f.ID, Method: f.Method, Params: f.Params}, now)
 	}
+}
+
+// asks sends what the agent asks or shows to the controllers. The history has it too, so that who only reads it knows
+// that a question is open.
+func (s *Session) asks(r uiRequest, now time.Time) {
+	at := s.tick(now)
+	s.toControllers(s.wrapped("rpc_ui_request", r, at))
+	s.keep(Event{Event: "rpc_ui_request", Payload: r}, at, now)
 }
 
 // leadRPCEvent takes an event in the protocol that controllers know.

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -82,6 +83,7 @@ func everybody(*Connection) bool { return true }
 // publish sends a broadcast to those who follow the session, are chosen and have
 // not filtered it out.
 func (s *Session) publish(b broadcast, chosen func(*Connection) bool) {
+	s.world.idle.news(time.Now())
 	var encoded outbox.Message
 	for _, c := range s.live {
 		if !c.ready || !c.follows || !chosen(c) || !c.wants(b) {

@@ -43,6 +43,7 @@ func (w *World) Connect() *Connection {
 	}
 	c := &Connection{world: w, Out: outbox.New(w.config.Queue)}
 	w.connections[c] = struct{}{}
+	w.idle.news(time.Now())
 	w.leaving.Add(1)
 	return c
 }
@@ -73,7 +74,8 @@ func (s *Session) Connections() (n int) {
 
 // EachOutbox calls do for each live connection of the session, with the lock.
 func (s *Session) EachOutbox(do func(*outbox.Outbox)) {
-	s.change(func(time.Time) {
+	s.change(func(now time.Time) {
+		s.world.idle.news(now)
 		for _, c := range s.live {
 			do(c.Out)
 		}

@@ -79,6 +79,9 @@ func (c *Connection) Receive(data []byte) {
 			c.protest("invalid_message", "The message has no type", now)
 		}
 	default:
+		if *f.Type != "ping" {
+			c.world.idle.news(now)
+		}
 		c.session.frames = append(c.session.frames, Frame{
 			Time: now, Participant: c.participant, Role: c.role, Type: *f.Type, Body: data,
 		})
@@ -93,6 +96,7 @@ func (c *Connection) handle(f clientFrame, data []byte, now time.Time) {
 	leads := c.role == "lead" || c.role == "sub_agent"
 	switch *f.Type {
 	case "ping":
+		c.world.signOfLife(now)
 		c.tell(pong{Type: "pong", Timestamp: now.UnixMilli(), Echoed: f.Timestamp})
 	case "bootstrap_ready":
 		if !c.ready { // only a controller is not
@@ -117,7 +121,7 @@ func (c *Connection) handle(f clientFrame, data []byte, now time.Time) {
 			c.protest("forbidden", "Only a controller may answer the agent", now)
 			return
 		}
-		s.answerUI(f, data)
+		s.answerUI(f, data, now)
 	case "rename_session":
 		if c.role == "observer" {
 			c.protest("forbidden", "Observers may not rename a session", now)
@@ -154,7 +158,7 @@ func (c *Connection) hydrate(now time.Time) {
 		c.tell(rpcEvent{Type: "rpc_event", Event: event.inner(), Timestamp: event.at})
 	}
 	if question := s.agent.asking; question != nil {
-		c.tell(s.wrapped("rpc_ui_request", *question, now.UnixMilli()))
+		c.tell(s.wrapped("rpc_ui_request", question.uiRequest, now.UnixMilli()))
 	}
 }
 

@@ -238,7 +238,8 @@ func (s *Session) welcome(c *Connection, a applicant, now time.Time) {
 		if s.lead != nil {
 			s.lead.Out.End(outbox.Ending{Code: closeStaleDriver, Reason: "Newer driver connected"})
 		}
-		s.agent.abort(s, now)
+		s.agent.quit(now)
+		s.agent.taskGiven = true // the lead is told of it
 		s.lead, s.leadInstance = c, a.instance
 		if a.instance != "" && !slices.Contains(s.drivers, a.instance) {
 			s.drivers = append(s.drivers, a.instance)

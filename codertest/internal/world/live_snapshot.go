@@ -51,15 +51,19 @@ type streaming struct {
 
 func (s *Session) snapshot() outbox.Message {
 	snapshot := liveSnapshot{
-		Type:          "snapshot",
-		SessionID:     s.id,
-		Label:         s.label,
-		Status:        s.status,
-		CreatedAt:     iso(s.createdAt),
-		Mode:          s.mode,
-		TaskCount:     s.taskCount,
-		AgentActivity: s.members["agentActivity"],
-		Stream:        s.projection(),
+		Type:      "snapshot",
+		SessionID: s.id,
+		Label:     s.label,
+		Status:    s.status,
+		CreatedAt: iso(s.createdAt),
+		Mode:      s.mode,
+		TaskCount: s.taskCount,
+		Stream:    s.projection(),
+	}
+	set, isSet := s.members["agentActivity"]
+	snapshot.AgentActivity = set
+	if !isSet {
+		snapshot.AgentActivity = s.agent.activity()
 	}
 	if snapshot.AgentActivity == nil {
 		snapshot.AgentActivity = Encode(struct{}{})
@@ -74,10 +78,14 @@ func (s *Session) snapshot() outbox.Message {
 
 // projection is the text that is being produced, if there is any.
 func (s *Session) projection() jsontext.Value {
-	if set, ok := s.members["stream"]; ok || s.agent.said == "" {
+	set, ok := s.members["stream"]
+	t := &s.agent.turn
+	if ok || !t.open {
 		return set
 	}
-	return Encode(map[string]any{"output": s.agent.said, "thinking": "", "tasks": struct{}{}})
+	return Encode(map[string]any{
+		"output": t.message.plain(blockText), "thinking": t.message.plain(blockThinking), "tasks": struct{}{},
+	})
 }
 
 func (s *Session) conversation(kind string) hydration {
@@ -106,6 +114,6 @@ func (s *Session) socketHydration(now time.Time) outbox.Message {
 	h.Label = s.label
 	h.ResumedAt = now.UnixMilli()
 	h.Lead = new(s.connected("lead") > 0)
-	h.Streaming = &streaming{IsStreaming: s.agent.running}
+	h.Streaming = &streaming{IsStreaming: s.agent.working()}
 	return outbox.Message{Kind: h.Type, Body: Encode(h)}
 }

@@ -1,5 +1,7 @@
 package world
 
+import "time"
+
 // Route is something a client can ask for with one HTTP request.
 type Route struct {
 	// Method is the HTTP method.
@@ -67,6 +69,7 @@ func (w *World) Serve(r *Route, c *Call) ([]byte, error) {
 func (w *World) serve(r *Route, c *Call) (any, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.idle.news(time.Now())
 	return r.serve(c)
 }
 

@@ -55,6 +55,7 @@ type sessionDetail struct {
 	Task      string                    `json:"task,omitzero"`
 	Env       map[string]string         `json:"env,omitzero"`
 	Metadata  map[string]jsontext.Value `json:"metadata,omitzero"`
+	Activity  jsontext.Value            `json:"agentActivity,omitzero"`
 	UpdatedAt string                    `json:"updatedAt"`
 }
 
@@ -106,6 +107,7 @@ func (s *Session) detail() any {
 		Task:        s.task,
 		Env:         s.env,
 		Metadata:    s.metadata,
+		Activity:    s.agent.activity(),
 		UpdatedAt:   iso(s.updatedAt),
 	}
 	if len(s.members) == 0 {

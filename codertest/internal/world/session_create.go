@@ -143,6 +143,8 @@ func (all *sessions) attach(s *Session, req *createSessionRequest) (err error) {
 func (all *sessions) begin(s *Session, loop loopConfig) createSessionResponse {
 	now := time.Now()
 	s.world = all.world
+	s.agent.session = s
+	s.agent.failures = slices.Clone(all.world.config.AgentErrors)
 	s.mode = "sandbox"
 	s.status = statusCreating
 	s.visibility = cmp.Or(s.visibility, "private")

@@ -83,7 +83,7 @@ func (s *Session) become(status string, now time.Time) {
 	after := s.row()
 	switch {
 	case after.historyOnly:
-		s.end(before.runtime, now)
+		s.end(now)
 	case after.runtime && !before.runtime:
 		s.startRuntime(now)
 	case before.runtime && !after.runtime:
@@ -92,24 +92,32 @@ func (s *Session) become(status string, now time.Time) {
 }
 
 func (s *Session) startRuntime(now time.Time) {
+	s.resumeLoop(now)
 	if s.lead == nil {
 		s.leadItself(now)
 	}
-	s.record(Event{Event: "agent_start", Agent: s.agentName()}, now)
-	s.resumeLoop(now)
 }
 
-// leadItself makes the Hub's own agent the lead, a participant without a connection.
+// leadItself makes the Hub's own agent the lead, a participant without a
+// connection, which begins with the session's task.
 func (s *Session) leadItself(now time.Time) {
+	if s.world.config.NoAgent {
+		return
+	}
 	s.join(Participant{Role: "lead", Transport: "ws", AgentRole: s.agentName()}, now)
+	s.agent.runTask(now)
+}
+
+// led reports whether somebody obeys commands: a program, or the Hub's own agent.
+func (s *Session) led() bool {
+	return s.lead != nil || s.mode != "tui" && !s.world.config.NoAgent
 }
 
 // stopRuntime disconnects the lead and sub-agents. Observers stay, and
 // controllers that have a connection, since they may wake the session.
 func (s *Session) stopRuntime(now time.Time) {
-	s.agent.abort(s, now)
+	s.agent.quit(now)
 	s.pauseLoop(now)
-	s.record(Event{Event: "agent_end", Agent: s.agentName()}, now)
 	if s.lead != nil {
 		s.lead.Out.End(outbox.Ending{Code: closeUnavailable, Reason: "Session " + s.status})
 		s.lead = nil
@@ -120,19 +128,16 @@ func (s *Session) stopRuntime(now time.Time) {
 	}, now)
 }
 
-func (s *Session) end(ran bool, now time.Time) {
-	s.agent.abort(s, now)
+func (s *Session) end(now time.Time) {
+	s.agent.quit(now)
 	s.cancelLoop(now)
-	if ran {
-		s.record(Event{Event: "agent_end", Agent: s.agentName()}, now)
-	}
 	s.shutDown(s.status, now)
 }
 
 // shutDown ends all connections. The event session_shutdown is the last they are
 // sent.
 func (s *Session) shutDown(reason string, now time.Time) {
-	s.agent.abort(s, now)
+	s.agent.quit(now)
 	s.lead = nil
 	s.record(Event{Event: "session_shutdown", Payload: map[string]any{"reason": reason}}, now)
 	s.hangUp(outbox.Ending{Code: closeSessionNotFound, Reason: "Session " + reason})

@@ -97,7 +97,7 @@ func (s *Session) leaveAll(chosen func(participant) bool, now time.Time) {
 			continue
 		}
 		if p.Role == "lead" && s.lead == nil {
-			s.agent.abort(s, now) // it is the one that is disconnected
+			s.agent.quit(now) // it is the one that is disconnected
 		}
 		s.participants[i].DisconnectedAt = iso(now)
 		s.participants[i].LastActivityAt = iso(now)

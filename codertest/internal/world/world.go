@@ -33,6 +33,13 @@ import (
 type Config struct {
 	// Queue is how many messages may wait for one live connection.
 	Queue int
+	// NoAgent takes the Hub's own agent away. AgentVersion and AgentExtension say
+	// which of the recorded agents it behaves as, AgentErrors how the first model
+	// calls of each session end.
+	NoAgent        bool
+	AgentVersion   string
+	AgentExtension bool
+	AgentErrors    []AgentError
 	// Pace is how long the Hub's own agent rests between two steps.
 	Pace time.Duration
 	// EventReplay is how many events a controller that connects hears again at
@@ -48,9 +55,11 @@ type World struct {
 
 	mu          sync.Mutex // guards everything below
 	closed      bool
+	idle        idleness
 	connections map[*Connection]struct{}
 	refusals    []*refusal
 	leadInit    map[string]any
+	script      [][]AgentTurn // what agents answer to the next prompts
 	onRequest   func(LeadRequest) (actions []byte, answered bool)
 
 	sessions   sessions
@@ -65,6 +74,7 @@ type World struct {
 func New(config Config) *World {
 	w := &World{
 		config:      config,
+		idle:        newIdleness(time.Now()),
 		connections: make(map[*Connection]struct{}),
 		sessions:    sessions{collection: newCollection[*Session]("codesess_%012d")},
 		workspaces:  workspaces{collection: newCollection[*workspace]("ws_%06d")},
