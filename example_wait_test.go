@@ -40,42 +40,65 @@ func ExampleClient_WaitForSession() {
 	// Output: done after 2 iterations: loop status is completed
 }
 
-func ExampleClient_WaitForSession_turn() {
-	hub, client := exampleHub()
+// A task from its beginning to its answer.
+func ExampleClient_WaitForSession_answer() {
+	hub := codertest.NewHub(codertest.WithAgentVersion("1.6.0")) // which says when it has settled
 	defer hub.Close()
+	client, err := hub.NewClient()
+	if err != nil {
+		log.Fatal(err)
+	}
 	ctx := context.Background()
 	created, err := client.CreateSession(ctx, coder.CreateSessionRequest{Task: "Explain the retry policy"})
 	if err != nil {
 		log.Fatal(err)
 	}
-
-	// What happens on the Hub before each look.
-	hub.Session(created.SessionID).Script(
-		nil,
-		func(s *codertest.SessionControl) {
-			s.SetStatus("active")
-			s.Emit(codertest.Event{Event: "turn_start"})
-		},
-		func(s *codertest.SessionControl) {
-			message := coder.AgentMessage{Role: "assistant", StopReason: coder.StopReasonStop}
-			s.Emit(codertest.Event{Event: coder.EventAgentEnd, Payload: coder.AgentEnd{Messages: []coder.AgentMessage{message}}})
-			s.Emit(codertest.Event{Event: coder.EventAgentSettled})
-		},
-	)
-	outcome, err := client.WaitForSession(ctx, created.SessionID, &coder.WaitForSessionOptions{
-		PollInterval: 10 * time.Millisecond,
-		OnPoll:       func(s *coder.Session) { fmt.Println(s.Status) },
-	})
+	// A real session takes longer: leave PollInterval out.
+	outcome, err := client.WaitForSession(ctx, created.SessionID, &coder.WaitForSessionOptions{PollInterval: 10 * time.Millisecond})
 	if err != nil {
 		log.Fatal(err)
 	}
+	if !outcome.Succeeded() {
+		log.Fatal(outcome.Kind, outcome.ErrorMessage, outcome.Evidence)
+	}
 	fmt.Println(outcome.Kind, outcome.StopReason)
+	for entry, err := range client.ReplayEntries(ctx, created.SessionID, nil) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		if entry.Type == coder.EntryMessage {
+			fmt.Println(entry.Content)
+		}
+	}
 	// Output:
-	// creating
-	// active
-	// active
-	// active
 	// turn_ended stop
+	// Working on it: Explain the retry policy
+	// Done.
+}
+
+func ExampleClient_CheckSession() {
+	hub := codertest.NewHub(codertest.WithAgentVersion("1.6.0"))
+	defer hub.Close()
+	client, err := hub.NewClient()
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	created, err := client.CreateSession(ctx, coder.CreateSessionRequest{Task: "Explain the retry policy"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for range 3 { // a job queue that looks in from time to time
+		outcome, err := client.CheckSession(ctx, created.SessionID)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(outcome.Session.Status, outcome.Kind)
+	}
+	// Output:
+	// creating working
+	// provisioning working
+	// active turn_ended
 }
 
 func ExampleWaitError() {
