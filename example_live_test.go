@@ -95,8 +95,10 @@ func ExampleClient_Attach() {
 			case *coder.MessageUpdate:
 				fmt.Print(event.TextDelta())
 			case *coder.AgentEnd:
-				fmt.Println()
-				return
+				if answer := event.Answer(); answer != nil && answer.StopReason != coder.StopReasonError { // else it tries again
+					fmt.Println()
+					return
+				}
 			}
 		}
 	}

@@ -1,6 +1,9 @@
 package coder
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // AgentEvent is something that the agent of a session did: one of the types below, or
 // [*UnknownAgentEvent]. A controller gets it from [*RPCEventMessage].AgentEvent, an observer from
@@ -23,12 +26,21 @@ type AgentStart struct{}
 
 // AgentEnd ends a run.
 type AgentEnd struct {
-	// Messages are those of the run, of users and tools too. The StopReason of the last one of an assistant
-	// says how it ended.
+	// Messages are those of the run, of users and tools too. See Answer.
 	Messages []AgentMessage `json:"messages"`
 	// WillRetry says that the model is called again. False says nothing: a compaction, and after it another
 	// run, may follow. Nil: the agent does not say; only newer ones do, in RPC mode.
 	WillRetry *bool `json:"willRetry,omitzero"`
+}
+
+// Answer returns the last message of an assistant, nil if there is none.
+func (e *AgentEnd) Answer() *AgentMessage {
+	for i := range slices.Backward(e.Messages) {
+		if e.Messages[i].Role == "assistant" {
+			return &e.Messages[i]
+		}
+	}
+	return nil
 }
 
 // AgentSettled says that the agent has nothing more to do. Only newer agents send it, in RPC mode, and also

@@ -221,6 +221,12 @@ func TestAgentEvent_Forms(t *testing.T) {
 
 func unixMilli(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
+func TestAgentEnd_Answer(t *testing.T) {
+	end := coder.AgentEnd{Messages: []coder.AgentMessage{{Role: "assistant", StopReason: "toolUse"}, {Role: "toolResult"}, {Role: "assistant", StopReason: "stop"}, {Role: "user"}}}
+	assert.Same(t, &end.Messages[2], end.Answer())
+	assert.Nil(t, new(coder.AgentEnd).Answer())
+}
+
 func TestMessageContent(t *testing.T) {
 	content := coder.MessageContent{
 		{Type: "thinking", Thinking: "hm", ThinkingSignature: "s"}, {Type: "text", Text: "a"},

@@ -121,13 +121,7 @@ const mayRetry = 15 * time.Second
 // runEnded takes the end of a run, which need not be that of the prompt: of a model that has failed the agent asks
 // again, up to 15 s later, and without saying so.
 func (c *conversation) runEnded(e *coder.AgentEnd) {
-	failed := false
-	for _, message := range e.Messages {
-		if message.Role == "assistant" {
-			failed = message.StopReason == coder.StopReasonError
-		}
-	}
-	if failed && !c.aborting {
+	if answer := e.Answer(); answer != nil && answer.StopReason == coder.StopReasonError && !c.aborting {
 		c.idle = time.After(mayRetry)
 		return
 	}

@@ -55,7 +55,7 @@ func connect(out io.Writer) (client *coder.Client, stop func(), err error) {
 		step(out, "Start", "talking to the Hub that the environment names")
 		return client, client.CloseIdleConnections, nil
 	}
-	hub := codertest.NewHub()
+	hub := codertest.NewHub(codertest.WithAgentVersion("1.6.0"))
 	client, err = hub.NewClient()
 	if err != nil {
 		hub.Close()
@@ -113,6 +113,13 @@ func tour(ctx context.Context, client *coder.Client, out io.Writer) (err error) 
 		return err
 	}
 	step(out, "Prepared", "%s, runtime available: %t", session.Status, session.RuntimeAvailable)
+
+	step(out, "Waiting", "for the agent, which may take minutes")
+	outcome, err := client.WaitForSession(ctx, id, &coder.WaitForSessionOptions{PollInterval: time.Second / 2})
+	if err != nil {
+		return err
+	}
+	step(out, "Waited", "%s, succeeded: %t (%s)", outcome.Kind, outcome.Succeeded(), strings.Join(outcome.Evidence, "; "))
 
 	updated, err := client.UpdateSession(ctx, id, coder.UpdateSessionRequest{
 		Label: new("Quickstart, renamed"),

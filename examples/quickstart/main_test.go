@@ -21,7 +21,7 @@ func TestWithoutAnAccount(t *testing.T) {
 	require.NoError(t, run(t.Context(), &out))
 	text := out.String()
 	for _, line := range []string{
-		"no AGENTUITY_SDK_KEY", "Hub          http://127.0.0.1:", "Created      codesess_", "Listed       1 of 1", "Prepared     active",
+		"no AGENTUITY_SDK_KEY", "Hub          http://127.0.0.1:", "Created      codesess_", "Listed       1 of 1", "Prepared     active", "Waited       turn_ended, succeeded: true (",
 		`Updated      label "Quickstart, renamed"`, " session_label_updated\nEvent ", " agent_end\nEvent ",
 		"Entry        user_prompt: Add a /healthz endpoint", "Entry        message: Done.", "Archived     archived", "Deleted      it is not found",
 	} {
@@ -30,7 +30,7 @@ func TestWithoutAnAccount(t *testing.T) {
 }
 
 func TestWithAHubFromTheEnvironment(t *testing.T) {
-	hub := codertest.NewHub(codertest.WithAPIKey("key"))
+	hub := codertest.NewHub(codertest.WithAPIKey("key"), codertest.WithAgentVersion("1.6.0"))
 	defer hub.Close()
 	t.Setenv("AGENTUITY_CODER_URL", hub.URL())
 	t.Setenv("AGENTUITY_SDK_KEY", "key")
@@ -50,7 +50,7 @@ func TestFailuresLeaveNothingBehind(t *testing.T) {
 	for name, fault := range map[string]codertest.Fault{
 		"listing": {Method: http.MethodGet, Route: "/hub/sessions", Status: 403},
 		"getting": {Method: http.MethodGet, Route: "/hub/session/{id}", Status: 403},
-		"history": {Route: "/hub/session/{id}/events/history", Status: 403},
+		"history": {Route: "/hub/session/{id}/events/history", Status: 403, Count: -1},
 		"archive": {Route: "/hub/session/{id}/archive", Status: 403},
 		"delete":  {Method: http.MethodDelete, Status: 403},
 	} {
