@@ -240,6 +240,14 @@ func TestEndTurn(t *testing.T) {
 		assert.Equal(t, rpcNames(works[4:], []string{"turn_start", "message_start", "message_end", "turn_end", "agent_end"}), c.until("rpc agent_end"),
 			"the tool ends, and the model has no room for an answer")
 
+		c.prompt("confirm it")
+		c.until("broadcast rpc_ui_request")
+		f.Session(id).EndTurn("stop", "")
+		time.Sleep(time.Hour)
+		c.ping() // the tool waits for the answer
+		c.send(`{"type":"rpc_ui_response","id":"ui_000001","result":true}`)
+		assert.Equal(t, rpcNames(works[4:], []string{"turn_start", "message_start", "message_end", "turn_end", "agent_end"}), c.until("rpc agent_end"))
+
 		f.Session(id).FailModel(codertest.AgentOverloaded)
 		c.prompt("Say hello")
 		c.until("rpc auto_retry_start")

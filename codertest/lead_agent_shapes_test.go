@@ -17,8 +17,8 @@ import (
 	"github.com/agentuity/coder-go/codertest"
 )
 
-// members are the members of events, as paths such as "message_end assistant
-// usage.cost.total", with how often each was there. A path without a member
+// members are the members of events with their kinds, as paths such as "message_end
+// assistant message.usage.cost.total:float64", with how often each was there. A path without a member
 // counts the events.
 type members map[string]int
 
@@ -50,7 +50,7 @@ func (m members) walk(name, prefix string, object map[string]any) {
 			continue // what the recording says of itself
 		}
 		path := prefix + member
-		m[name+" "+path]++
+		m[name+" "+path+":"+kind(value)]++
 		if inner, ok := value.(map[string]any); ok && !slices.Contains(free, member) {
 			m.walk(name, path+".", inner)
 		}
@@ -91,13 +91,16 @@ func recordedMembers(t *testing.T, version string, dialect codertest.AgentDialec
 
 // beside are members that only other recordings have, which are not kept whole.
 var beside = []string{
-	"auto_retry_end finalError", "compaction_end errorMessage", "input streamingBehavior",
-	"message_end assistant-failed message.responseId", "turn_end assistant-failed message.responseId", // aborted in the middle
+	"auto_retry_end finalError:string", "compaction_end errorMessage:string", "input streamingBehavior:string",
+	"message_end assistant-failed message.responseId:string", "turn_end assistant-failed message.responseId:string", // aborted in the middle
 }
 
 // ahead are members of a message that is whole. The recorded model was so quick
 // that the extension had them before the end.
-var ahead = []string{"message.durationMs", "message.rawStopReason", "message.usage.cost.totalFromProvider", "message.usage.reasoning"}
+var ahead = []string{
+	"message.durationMs:float64", "message.rawStopReason:string",
+	"message.usage.cost.totalFromProvider:bool", "message.usage.reasoning:float64",
+}
 
 // What the Hub's own agent reports has the members that the recorded one reports,
 // and no others.

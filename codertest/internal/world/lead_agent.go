@@ -27,6 +27,7 @@ type ownAgent struct {
 	lost                []prompt // prompts that came before the first had begun
 
 	answer   []AgentTurn // what remains to be said to the prompt
+	ending   *AgentTurn  // what a test wants it to end with instead, or nil
 	turn     agentTurn   // the model call under way
 	attempt  int         // of the retries
 	overflow bool        // the conversation has been compacted for this prompt
@@ -114,7 +115,7 @@ func (a *ownAgent) stop() {
 // runTask makes the task that the session was created with the agent's first
 // prompt. It does so once.
 func (a *ownAgent) runTask(now time.Time) {
-	if a.taskGiven || a.session.task == "" {
+	if a.taskGiven || a.session.task == "" || a.session.mode != "sandbox" {
 		return
 	}
 	a.taskGiven = true
@@ -238,7 +239,7 @@ func (a *ownAgent) endRun(now time.Time) {
 // settle makes the agent idle.
 func (a *ownAgent) settle(aborted bool, now time.Time) {
 	a.phase = agentIdle
-	a.attempt, a.overflow, a.answer = 0, false, nil
+	a.attempt, a.overflow, a.answer, a.ending = 0, false, nil, nil
 	a.saySettled(aborted, now)
 }
 

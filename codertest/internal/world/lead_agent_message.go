@@ -52,6 +52,8 @@ type agentMessage struct {
 	DurationMs   *int64        `json:"durationMs,omitzero"`
 	Thinking     string        `json:"thinkingLevel,omitzero"`
 
+	Further jsontext.Value `json:",embed"`
+
 	entry string // the id of its entry
 }
 
@@ -128,7 +130,7 @@ const systemPrompt = "You are the agent of a fake Hub."
 func systemMessage(now time.Time) *agentMessage {
 	return &agentMessage{
 		Role:       roleSystem,
-		Content:    []*agentBlock{},
+		Further:    jsontext.Value(`{"content":""}`), // no list, unlike that of others
 		Sections:   map[string]any{"preamble": systemPrompt},
 		ToolsAdded: []any{map[string]any{"name": "read"}},
 		Timestamp:  now.UnixMilli(),

@@ -169,6 +169,6 @@ func (a *ownAgent) endTurn(reason, errorMessage string, now time.Time) {
 		a.finishMessage(reason, errorMessage, now)
 	default:
 		// The tools that run end as they would, and the next model call ends so.
-		a.answer = []AgentTurn{{StopReason: reason, ErrorMessage: errorMessage}}
+		a.ending = &AgentTurn{StopReason: reason, ErrorMessage: errorMessage}
 	}
 }

@@ -39,7 +39,10 @@ func (a *ownAgent) callModel(now time.Time) {
 		return
 	}
 	says := done
-	if len(a.answer) > 0 {
+	switch {
+	case a.ending != nil:
+		says, a.ending = *a.ending, nil
+	case len(a.answer) > 0:
 		says, a.answer = a.answer[0], a.answer[1:]
 	}
 	a.turn.tools, a.turn.contextFull = says.Tools, says.ContextFull
