@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/agentuity/coder-go/codertest"
+	"github.com/agentuity/coder-go/internal/agentrun"
 )
 
 // begins, works and concludes are what the agent reports of a prompt that it
@@ -162,6 +163,9 @@ func TestAgentAsks(t *testing.T) {
 		question := c.expect("broadcast rpc_ui_request")["data"]
 		assert.Equal(t, "ui_000001 "+test.method, text(question, "id", "method"))
 		assert.NotEmpty(t, at(t, question, "params", "title"))
+		newest := at(t, f.get("/hub/session/"+id+"/events/history"), "events", 0)
+		assert.Equal(t, question, at(t, newest, "payload"), "the history has the question too")
+		assert.Equal(t, agentrun.Question, f.reading(id).Kind)
 		c.send(`{"type":"rpc_command","command":{"type":"get_state","id":"s"}}`)
 		state := at(t, c.expect("broadcast rpc_response"), "data", "response", "data")
 		assert.Equal(t, "true true Greeting", text(state, "isStreaming", "isWaitingForInput", "sessionName"))
