@@ -175,8 +175,7 @@ func TestWaitForSession_LargeEvents(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
 		id := workingSession(t, hub)
 		s := hub.Session(id)
-		var again step
-		again = payload("turn_start", map[string]any{"context": strings.Repeat("x", 1<<20)})
+		again := payload("turn_start", map[string]any{"context": strings.Repeat("x", 1<<20)})
 		s.Script(slices.Repeat([]step{again}, 12)...)
 		_, err := hubClient(t, hub).WaitForSession(anHour(t), id, &coder.WaitForSessionOptions{StallTimeout: time.Minute})
 		require.NoError(t, err)

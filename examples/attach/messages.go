@@ -19,6 +19,11 @@ func (c *conversation) receive(message coder.ServerMessage) (over bool) {
 		}
 	case *coder.RPCUIRequestMessage:
 		c.request(m)
+	case *coder.RPCResponseMessage:
+		if r := m.Response; !r.Success && r.Command == coder.CommandPrompt { // the agent refuses it
+			c.asked = false
+			c.line("! %s", r.Error)
+		}
 	case *coder.RPCCommandErrorMessage:
 		c.asked = false
 		c.line("! %s", m.Error)
