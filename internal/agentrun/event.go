@@ -5,6 +5,8 @@
 package agentrun
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +25,8 @@ type Event struct {
 	Role        string // of its message
 	Last        Answer // its message, or the last of an agent that stopped, if that is an assistant's
 	Listed      bool   // it has the messages of its run
+	Said        string // by a user: its message, an input, a prompt
+	Queued      []string
 	Reason      string // of a shutdown or a start
 	Delay       time.Duration
 	WillRetry   *bool
@@ -103,6 +107,10 @@ func Decode(name string, payload []byte, at time.Time) Event {
 		Success      *bool            `json:"success"`
 		Aborted      bool             `json:"aborted"`
 		ErrorMessage string           `json:"errorMessage"`
+		Text         string           `json:"text"`
+		Content      jsontext.Value   `json:"content"`
+		Steering     []string         `json:"steering"`
+		FollowUp     []string         `json:"followUp"`
 		TaskID       string           `json:"taskId"`
 		ToolCallID   string           `json:"toolCallId"`
 		ID           string           `json:"id"`
@@ -127,6 +135,9 @@ func Decode(name string, payload []byte, at time.Time) Event {
 	var m message
 	if p.Message != nil && p.Message.Kind() == jsontext.KindBeginObject && wire.Unmarshal(*p.Message, &m) == nil {
 		e.Role, e.Last = m.Role, m.answer()
+		if m.Role == roleUser {
+			e.Said = strings.TrimSpace(text(m.Content))
+		}
 	}
 	e.Listed = p.Messages != nil
 	for i := len(p.Messages) - 1; i >= 0 && !e.Last.known; i-- {
@@ -136,6 +147,14 @@ func Decode(name string, payload []byte, at time.Time) Event {
 		}
 	}
 	switch name {
+	case "input":
+		e.Said = strings.TrimSpace(p.Text)
+	case "user_prompt":
+		e.Said = strings.TrimSpace(cmp.Or(p.Text, text(p.Content)))
+	case "queue_update":
+		for _, said := range slices.Concat(p.Steering, p.FollowUp) {
+			e.Queued = append(e.Queued, strings.TrimSpace(said))
+		}
 	case "rpc_ui_request", "extension_ui_request":
 		switch p.Method {
 		case "confirm", "select", "input", "editor":

@@ -1,0 +1,291 @@
+package agentrun
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// PromptKind says what became of a prompt.
+type PromptKind string
+
+// The kinds.
+const (
+	PromptSent     PromptKind = "sent"     // nothing has been heard of it yet
+	PromptWaits    PromptKind = "waits"    // it was heard, and waits for its turn
+	PromptRuns     PromptKind = "runs"     // the agent works on it
+	PromptAsks     PromptKind = "asks"     // the agent works on it, and has asked something
+	PromptAnswered PromptKind = "answered" // by the last message, which may be cut
+	PromptFailed   PromptKind = "failed"   // by an error of the model, or because the lead left
+	PromptAborted  PromptKind = "aborted"  // by somebody; if it was not seen, it is queued still
+	PromptRefused  PromptKind = "refused"  // the agent did not take it
+	PromptHandled  PromptKind = "handled"  // it was a command, or nothing for the model
+	PromptDropped  PromptKind = "dropped"  // the run that should have taken it is over
+	PromptUnheard  PromptKind = "unheard"  // it may not have arrived
+	PromptUnheeded PromptKind = "unheeded" // it was heard, and no agent works
+)
+
+// Over reports whether nothing more will come of the prompt.
+func (k PromptKind) Over() bool {
+	switch k {
+	case "", PromptSent, PromptWaits, PromptRuns, PromptAsks:
+		return false
+	}
+	return true
+}
+
+// How long a sign of a prompt is waited for.
+const (
+	promptIsHeard = 30 * time.Second // after it was sent
+	promptBegins  = time.Minute      // after it was heard by an idle agent: a command begins no run
+)
+
+// Queue has what was said to the agent and has not become a message of the conversation yet. An agent may tell of it
+// as it hears it, the Hub as it passes it on, and the agent again as what it has queued: each is a list of its own.
+type Queue struct{ inputs, prompts, queued []string }
+
+// Apply adds an event.
+func (q *Queue) Apply(e *Event) {
+	switch e.Name {
+	case "input":
+		q.inputs = append(q.inputs, e.Said)
+	case "user_prompt":
+		q.prompts = append(q.prompts, e.Said)
+	case "queue_update":
+		q.queued = e.Queued
+	case "message_end":
+		if e.Role == roleUser {
+			q.inputs, q.prompts, q.queued = without(q.inputs, e.Said), without(q.prompts, e.Said), without(q.queued, e.Said)
+		}
+	case "agent_end":
+		if e.Last.StopReason == "stop" { // what has not had its turn now has been lost
+			q.inputs, q.prompts = nil, nil
+		}
+	case "session_start":
+		*q = Queue{}
+	}
+}
+
+// without returns a list without the first text that is equal to one.
+func without(list []string, text string) []string {
+	if i := slices.Index(list, text); i >= 0 {
+		return slices.Delete(slices.Clone(list), i, i+1)
+	}
+	return list
+}
+
+// waiting counts how often a text is in the queue.
+func (q *Queue) waiting(text string) int {
+	most := 0
+	for _, list := range [][]string{q.inputs, q.prompts, q.queued} {
+		count := 0
+		for _, said := range list {
+			if said == text {
+				count++
+			}
+		}
+		most = max(most, count)
+	}
+	return most
+}
+
+// others counts the texts in the queue that are not this one.
+func (q *Queue) others(text string) int {
+	most := 0
+	for _, list := range [][]string{q.inputs, q.prompts, q.queued} {
+		count := 0
+		for _, said := range list {
+			if said != text {
+				count++
+			}
+		}
+		most = max(most, count)
+	}
+	return most
+}
+
+// Prompt follows a prompt from the moment it is sent to the message that answers it.
+type Prompt struct {
+	text   string
+	sent   time.Time
+	run    Run
+	queue  Queue
+	before int // messages with the same text that come before it
+
+	heard  time.Time
+	ran    bool // a run was under way since it was heard
+	kind   PromptKind
+	last   Answer // the last message that answers it, as far as it is
+	answer bool   // there is one
+
+	// Steered says that the agent was steered while it worked on the prompt, Shared that another prompt has the
+	// same answer.
+	Steered, Shared bool
+	// Refusal is what the agent says of a prompt that it did not take.
+	Refusal string
+}
+
+// NewPrompt follows a text that is sent now. Run and queue are what is known of the agent.
+func NewPrompt(text string, now time.Time, run Run, queue Queue) *Prompt {
+	text = strings.TrimSpace(text)
+	return &Prompt{text: text, sent: now, run: run, queue: queue, before: queue.waiting(text)}
+}
+
+// Respond takes the agent's response to the prompt. A disposition is empty if the agent does not say.
+func (p *Prompt) Respond(success bool, disposition, failure string, now time.Time) {
+	switch {
+	case p.kind != "":
+	case !success:
+		p.kind, p.Refusal = PromptRefused, failure
+	case disposition == "handled":
+		p.kind = PromptHandled
+	default:
+		p.hear(now)
+	}
+}
+
+func (p *Prompt) hear(now time.Time) {
+	if p.heard.IsZero() {
+		p.heard = now
+		p.ran = p.run.open
+	}
+}
+
+// Apply takes an event, and reports whether it belongs to the answer.
+func (p *Prompt) Apply(e *Event) bool {
+	if e.TaskID != "" && !strings.HasPrefix(e.Name, "task_") {
+		return false
+	}
+	queue := p.queue
+	p.run.Apply(e)
+	p.queue.Apply(e)
+	if p.kind.Over() {
+		return false
+	}
+	switch e.Name {
+	case "input":
+		if e.Said == p.text {
+			p.hear(e.At)
+		}
+	case "agent_start":
+		p.ran = true
+	case "message_end":
+		switch e.Role {
+		case roleUser:
+			p.userSays(e, &queue)
+		case roleAssistant:
+			return p.assistantSays(e)
+		}
+	case "session_start":
+		if p.answering() || !p.heard.IsZero() {
+			p.kind = PromptFailed
+		}
+	}
+	return p.answering()
+}
+
+// answering reports whether its own message was seen.
+func (p *Prompt) answering() bool { return p.kind == PromptRuns }
+
+// userSays takes the message of a user. Those with the same text that were heard before come first; a text that
+// nobody is known to have said is the expanded form of the only one that waits.
+func (p *Prompt) userSays(e *Event, queue *Queue) {
+	if p.answering() {
+		switch {
+		case !p.answer, p.last.StopReason == "error":
+			p.Shared = true
+		case p.last.StopReason == "toolUse":
+			p.Steered = true
+		case p.last.StopReason == "length":
+			p.kind = PromptAnswered
+		}
+		return
+	}
+	switch {
+	case e.Said == p.text && p.before > 0:
+		p.before--
+	case e.Said == p.text, queue.waiting(e.Said) == 0 && queue.others(p.text) == 0 && !p.heard.IsZero():
+		p.hear(e.At)
+		p.kind = PromptRuns
+	}
+}
+
+func (p *Prompt) assistantSays(e *Event) bool {
+	if !p.answering() {
+		return false
+	}
+	p.last, p.answer = e.Last, true
+	switch e.Last.StopReason {
+	case "stop":
+		p.kind = PromptAnswered
+	case "aborted":
+		p.kind = PromptAborted
+	}
+	return true
+}
+
+// PromptReading is what is known of a prompt at a time.
+type PromptReading struct {
+	Kind PromptKind
+	// Answer is the last message that answers it, as far as there is one.
+	Answer Answer
+	// Reason says in words what Kind was concluded from.
+	Reason string
+	// Until is when another reading is due if no further event comes; zero: never.
+	Until time.Time
+}
+
+// At reads the state at a time.
+func (p *Prompt) At(now time.Time) PromptReading {
+	out := PromptReading{Kind: p.kind, Answer: p.last, Reason: "its answer has ended"}
+	run := p.run.At(now)
+	switch {
+	case p.kind.Over():
+		return out
+	case p.answering():
+		return p.running(run)
+	case run.Left && run.Kind != Working:
+		return PromptReading{Kind: PromptFailed, Reason: run.Reason}
+	case p.heard.IsZero():
+		return due(now, p.sent.Add(promptIsHeard), PromptSent, PromptUnheard, "nothing has been heard of it")
+	case p.ran && (run.Kind == Answered || run.Kind == Ended):
+		return PromptReading{Kind: PromptDropped, Reason: run.Reason + ", and did not take it"}
+	case p.ran && run.Kind == Aborted:
+		return PromptReading{Kind: PromptAborted, Answer: run.Answer, Reason: run.Reason}
+	case p.ran && run.Kind == Failed:
+		return PromptReading{Kind: PromptFailed, Answer: run.Answer, Reason: run.Reason}
+	case run.Kind == Unheeded:
+		return PromptReading{Kind: PromptUnheeded, Reason: run.Reason}
+	case !p.ran && run.Kind != Working && slices.Contains(p.queue.queued, p.text):
+		return due(now, p.heard.Add(promptBegins), PromptWaits, PromptUnheeded, "it is queued, and no run began")
+	case !p.ran && run.Kind != Working:
+		return due(now, p.heard.Add(promptBegins), PromptWaits, PromptHandled, "it was taken, and no run began")
+	case run.Kind == Question:
+		return PromptReading{Kind: PromptAsks, Reason: run.Reason}
+	}
+	return PromptReading{Kind: PromptWaits, Reason: run.Reason, Until: run.Until}
+}
+
+// due is one kind until a time and another from then on.
+func due(now, until time.Time, before, after PromptKind, reason string) PromptReading {
+	if now.Before(until) {
+		return PromptReading{Kind: before, Reason: reason, Until: until}
+	}
+	return PromptReading{Kind: after, Reason: reason}
+}
+
+// running reads a prompt that is being answered: an error or a cut answer is final when the run is.
+func (p *Prompt) running(run Reading) PromptReading {
+	out := PromptReading{Kind: PromptRuns, Answer: p.last, Reason: run.Reason, Until: run.Until}
+	switch run.Kind {
+	case Answered, Ended:
+		out.Kind = PromptAnswered
+	case Failed, Unheeded:
+		out.Kind = PromptFailed
+	case Aborted:
+		out.Kind = PromptAborted
+	case Question:
+		out.Kind = PromptAsks
+	}
+	return out
+}

@@ -1,0 +1,128 @@
+package agentrun
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// command is what a controller or a driver has sent, and how the agent responded.
+type command struct {
+	at         time.Time
+	text       string
+	response   string // empty: none
+	respondsAt time.Time
+	want       string
+}
+
+// commandsOf reads testdata/commands.txt.
+func commandsOf(t *testing.T) map[string][]command {
+	t.Helper()
+	text, err := os.ReadFile("testdata/commands.txt")
+	require.NoError(t, err)
+	all := make(map[string][]command)
+	var name string
+	atMs := func(ms string) time.Time {
+		n, err := strconv.Atoi(ms)
+		require.NoError(t, err)
+		return start.Add(time.Duration(n) * time.Millisecond)
+	}
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimRight(line, "\n")
+		list := all[name]
+		fields := strings.SplitN(line, " ", 3)
+		switch {
+		case line == "", fields[0] == "#":
+		case fields[0] == "=":
+			name = line[2:]
+		case fields[0] == "<":
+			list[len(list)-1].respondsAt, list[len(list)-1].response = atMs(fields[1]), fields[2]
+		case fields[0] == ">":
+			list[len(list)-1].want = line[2:]
+		default:
+			all[name] = append(list, command{at: atMs(fields[0]), text: fields[2]})
+		}
+	}
+	return all
+}
+
+// follow returns what becomes of a command, with when that is known. The Hub tells of those that others send.
+func follow(c *command, events []Event, others []Event) string {
+	run, queue := Run{Whole: true}, Queue{}
+	i := 0
+	events = slices.Concat(events, others)
+	slices.SortStableFunc(events, func(a, b Event) int { return a.At.Compare(b.At) })
+	for ; i < len(events) && !events[i].At.After(c.at); i++ {
+		run.Apply(&events[i])
+		queue.Apply(&events[i])
+	}
+	p := NewPrompt(c.text, c.at, run, queue)
+	due, response := time.Time{}, c.response
+	read := func(now time.Time) (string, bool) {
+		reading := p.At(now)
+		due = reading.Until
+		text := fmt.Sprintf("%d %s", now.Sub(start).Milliseconds(), reading.Kind)
+		if reading.Answer.StopReason != "" {
+			text += fmt.Sprintf(" %s %.40q", reading.Answer.StopReason, reading.Answer.Text)
+		}
+		if p.Steered {
+			text += " steered"
+		}
+		if p.Shared {
+			text += " shared"
+		}
+		return text, reading.Kind.Over() || reading.Kind == PromptAsks && i == len(events)
+	}
+	for {
+		next := time.Time{}
+		if i < len(events) {
+			next = events[i].At
+		}
+		switch {
+		case response != "" && (next.IsZero() || !c.respondsAt.After(next)) && (due.IsZero() || !c.respondsAt.After(due)):
+			p.Respond(response != "refused", response, "", c.respondsAt)
+			response = ""
+			if text, over := read(c.respondsAt); over {
+				return text
+			}
+		case !due.IsZero() && (next.IsZero() || due.Before(next)):
+			if text, over := read(due); over {
+				return text
+			}
+		case next.IsZero():
+			text, _ := read(events[len(events)-1].At)
+			return text + " …"
+		default:
+			p.Apply(&events[i])
+			i++
+			if text, over := read(next); over {
+				return text
+			}
+		}
+	}
+}
+
+// TestPrompt_Recordings follows every prompt, steer and follow_up of the recordings.
+func TestPrompt_Recordings(t *testing.T) {
+	for name, commands := range commandsOf(t) {
+		file := filepath.Join("testdata", name+".jsonl")
+		events := eventsOf(t, file)
+		for i, c := range commands {
+			var others []Event
+			for k, o := range commands {
+				if k != i {
+					others = append(others, Event{At: o.at, Name: "user_prompt", Said: o.text})
+				}
+			}
+			assert.Equal(t, c.want, follow(&c, events, others), "%s: %s", name, c.text)
+		}
+	}
+}
