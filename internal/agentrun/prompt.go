@@ -1,10 +1,18 @@
 package agentrun
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"strings"
 	"time"
 )
+
+// Digest stands for a text wherever it must be known again and need not be kept. Blanks around the text do not count.
+func Digest(text string) string {
+	sum := sha256.Sum256([]byte(strings.TrimSpace(text)))
+	return hex.EncodeToString(sum[:])
+}
 
 // PromptKind says what became of a prompt.
 type PromptKind string
@@ -74,49 +82,35 @@ func without(list []string, text string) []string {
 	return list
 }
 
-// waiting counts how often a text is in the queue.
-func (q *Queue) waiting(text string) int {
-	most := 0
+// Waiting counts how often the text with this digest is in the queue, and how many other texts are.
+func (q *Queue) Waiting(digest string) (same, others int) {
 	for _, list := range [][]string{q.inputs, q.prompts, q.queued} {
 		count := 0
 		for _, said := range list {
-			if said == text {
+			if Digest(said) == digest {
 				count++
 			}
 		}
-		most = max(most, count)
+		same, others = max(same, count), max(others, len(list)-count)
 	}
-	return most
-}
-
-// others counts the texts in the queue that are not this one.
-func (q *Queue) others(text string) int {
-	most := 0
-	for _, list := range [][]string{q.inputs, q.prompts, q.queued} {
-		count := 0
-		for _, said := range list {
-			if said != text {
-				count++
-			}
-		}
-		most = max(most, count)
-	}
-	return most
+	return same, others
 }
 
 // Prompt follows a prompt from the moment it is sent to the message that answers it.
 type Prompt struct {
-	text   string
+	digest string
 	sent   time.Time
 	run    Run
 	queue  Queue
 	before int // messages with the same text that come before it
 
-	heard  time.Time
-	ran    bool // a run was under way since it was heard
-	kind   PromptKind
-	last   Answer // the last message that answers it, as far as it is
-	answer bool   // there is one
+	heard    time.Time
+	ran      bool // a run was under way since it was heard
+	queuedBy bool // the agent has said so, or heard it while it was at work
+	kind     PromptKind
+	users    bool   // a message of a user was seen
+	last     Answer // the last message that answers it, as far as it is
+	answer   bool   // there is one
 
 	// Steered says that the agent was steered while it worked on the prompt, Shared that another prompt has the
 	// same answer.
@@ -125,10 +119,10 @@ type Prompt struct {
 	Refusal string
 }
 
-// NewPrompt follows a text that is sent now. Run and queue are what is known of the agent.
-func NewPrompt(text string, now time.Time, run Run, queue Queue) *Prompt {
-	text = strings.TrimSpace(text)
-	return &Prompt{text: text, sent: now, run: run, queue: queue, before: queue.waiting(text)}
+// NewPrompt follows the text with a digest, which is sent at a time. Run and queue are what is known of the agent then,
+// and so many messages with the same text come before it.
+func NewPrompt(digest string, sent time.Time, run Run, queue Queue, before int) *Prompt {
+	return &Prompt{digest: digest, sent: sent, run: run, queue: queue, before: before, users: run.prompted}
 }
 
 // Respond takes the agent's response to the prompt. A disposition is empty if the agent does not say.
@@ -141,6 +135,7 @@ func (p *Prompt) Respond(success bool, disposition, failure string, now time.Tim
 		p.kind = PromptHandled
 	default:
 		p.hear(now)
+		p.queuedBy = p.queuedBy || disposition == "queued"
 	}
 }
 
@@ -148,6 +143,7 @@ func (p *Prompt) hear(now time.Time) {
 	if p.heard.IsZero() {
 		p.heard = now
 		p.ran = p.run.open
+		p.queuedBy = p.queuedBy || p.run.open && p.run.prompted
 	}
 }
 
@@ -162,9 +158,12 @@ func (p *Prompt) Apply(e *Event) bool {
 	if p.kind.Over() {
 		return false
 	}
+	if e.Name == "message_end" && e.Role == roleUser {
+		p.users = true
+	}
 	switch e.Name {
 	case "input":
-		if e.Said == p.text {
+		if Digest(e.Said) == p.digest {
 			p.hear(e.At)
 		}
 	case "agent_start":
@@ -187,6 +186,10 @@ func (p *Prompt) Apply(e *Event) bool {
 // answering reports whether its own message was seen.
 func (p *Prompt) answering() bool { return p.kind == PromptRuns }
 
+// Taken reports whether the agent can be told something else without losing this: its own message was seen, or it is in
+// the agent's queue, or nothing will come of it.
+func (p *Prompt) Taken() bool { return p.kind != "" || p.queuedBy }
+
 // userSays takes the message of a user. Those with the same text that were heard before come first; a text that
 // nobody is known to have said is the expanded form of the only one that waits.
 func (p *Prompt) userSays(e *Event, queue *Queue) {
@@ -201,10 +204,13 @@ func (p *Prompt) userSays(e *Event, queue *Queue) {
 		}
 		return
 	}
+	said := Digest(e.Said)
+	known, _ := queue.Waiting(said)
+	_, others := queue.Waiting(p.digest)
 	switch {
-	case e.Said == p.text && p.before > 0:
+	case said == p.digest && p.before > 0:
 		p.before--
-	case e.Said == p.text, queue.waiting(e.Said) == 0 && queue.others(p.text) == 0 && !p.heard.IsZero():
+	case said == p.digest, known == 0 && others == 0 && !p.heard.IsZero():
 		p.hear(e.At)
 		p.kind = PromptRuns
 	}
@@ -248,6 +254,8 @@ func (p *Prompt) At(now time.Time) PromptReading {
 		return PromptReading{Kind: PromptFailed, Reason: run.Reason}
 	case p.heard.IsZero():
 		return due(now, p.sent.Add(promptIsHeard), PromptSent, PromptUnheard, "nothing has been heard of it")
+	case p.ran && (run.Kind == Answered || run.Kind == Ended) && !p.users:
+		return PromptReading{Kind: PromptUnheard, Reason: "messages of users are not reported"}
 	case p.ran && (run.Kind == Answered || run.Kind == Ended):
 		return PromptReading{Kind: PromptDropped, Reason: run.Reason + ", and did not take it"}
 	case p.ran && run.Kind == Aborted:
@@ -256,7 +264,7 @@ func (p *Prompt) At(now time.Time) PromptReading {
 		return PromptReading{Kind: PromptFailed, Answer: run.Answer, Reason: run.Reason}
 	case run.Kind == Unheeded:
 		return PromptReading{Kind: PromptUnheeded, Reason: run.Reason}
-	case !p.ran && run.Kind != Working && slices.Contains(p.queue.queued, p.text):
+	case !p.ran && run.Kind != Working && slices.ContainsFunc(p.queue.queued, func(said string) bool { return Digest(said) == p.digest }):
 		return due(now, p.heard.Add(promptBegins), PromptWaits, PromptUnheeded, "it is queued, and no run began")
 	case !p.ran && run.Kind != Working:
 		return due(now, p.heard.Add(promptBegins), PromptWaits, PromptHandled, "it was taken, and no run began")

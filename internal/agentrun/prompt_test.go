@@ -64,7 +64,9 @@ func follow(c *command, events []Event, others []Event) string {
 		run.Apply(&events[i])
 		queue.Apply(&events[i])
 	}
-	p := NewPrompt(c.text, c.at, run, queue)
+	digest := Digest(c.text)
+	before, _ := queue.Waiting(digest)
+	p := NewPrompt(digest, c.at, run, queue, before)
 	due, response := time.Time{}, c.response
 	read := func(now time.Time) (string, bool) {
 		reading := p.At(now)
