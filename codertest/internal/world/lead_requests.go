@@ -56,7 +56,7 @@ func (c *Connection) request(f clientFrame, data []byte, leads bool, now time.Ti
 		return
 	}
 	if r.Type == "event" && leads {
-		c.session.leadEvent(r.Name, f.Data, now)
+		c.session.leadEvent(c.role, r.Name, f.Data, now)
 	}
 	var actions jsontext.Value
 	answered := true
