@@ -143,7 +143,8 @@
 // commands to it, and what it reports to the others. [Hub.OnRequest] says how its
 // requests are answered, [Hub.SetInit] what its init message has, and
 // [SessionControl.Files] what it has written. [SessionControl.Frames] returns
-// every message that came over a socket, whoever sent it.
+// every message that came over a socket, whoever sent it. A real agent can be the
+// program: it asks for GET /api/hub/init first, without which it does nothing.
 //
 // The Hub learns from what a lead reports, in either dialect: its messages become
 // the conversation, so that they are in replay and hydrations, and its runs, tools

@@ -1,6 +1,8 @@
 package world
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -34,6 +36,14 @@ func (w *World) SetInit(members map[string]any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.leadInit = frozen
+}
+
+// init answers with what a program that leads is told when it connects, before it
+// does. No session is created, and none is named.
+func (w *World) init(c *Call) (any, error) {
+	init := map[string]any{"type": KindInit, "role": roleLead, "agentRole": cmp.Or(c.Query.Get("agent"), "lead")}
+	maps.Copy(init, w.leadInit)
+	return init, nil
 }
 
 type response struct {
