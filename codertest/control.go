@@ -204,9 +204,10 @@ func (h *Hub) OnRequest(answer func(LeadRequest) (actions []Action, answered boo
 }
 
 // SetInit sets members of the message init that leads and sub-agents are sent
-// when they connect, such as tools, commands, agents, config or model. They are
-// added to the Hub's own, or replace them. The values are taken as they are now.
-// Nil takes them back.
+// when they connect, such as tools, commands, agents, config or model, and that
+// GET /api/hub/init answers to who has not connected yet. They are added to the
+// Hub's own, or replace them. The values are taken as they are now. Nil takes them
+// back.
 func (h *Hub) SetInit(members map[string]any) { h.world.SetInit(members) }
 
 // AddUser adds a member to the organization and returns its id. A Hub starts

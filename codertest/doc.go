@@ -137,11 +137,34 @@
 // connects is sent past events again, as a real Hub may do. A program must not
 // take them for new ones.
 //
+// # A program that leads
+//
 // A program that connects as a lead replaces the Hub's agent: the Hub relays
 // commands to it, and what it reports to the others. [Hub.OnRequest] says how its
 // requests are answered, [Hub.SetInit] what its init message has, and
 // [SessionControl.Files] what it has written. [SessionControl.Frames] returns
-// every message that came over a socket, whoever sent it.
+// every message that came over a socket, whoever sent it. A real agent can be the
+// program: it asks for GET /api/hub/init first, without which it does nothing.
+//
+// The Hub learns from what a lead reports, in either dialect: its messages become
+// the conversation, so that they are in replay and hydrations, and its runs, tools
+// and tasks what streamingState, agentActivity, stream and tasks say. A prompt that
+// a controller has sent is in the conversation from then on, and once. A driver and
+// an extension may report the same: the Hub believes the one that was the first to
+// report a run or a message, and of the other only the tasks; the history has
+// both. From a lead that writes entries of the conversation itself (session_entry)
+// it takes no others. What a sub-agent reports over a connection of its own is only
+// in the history.
+//
+// An agent repeats itself: with each piece of an answer it reports the whole
+// message twice, and before each call of the model the whole conversation, so that
+// an answer of 12 kB comes as some 7 MB. Who follows the session is sent all of it.
+// The history, and so [WithEventReplay] and [SessionControl.Frames], keeps each
+// event without these copies: message_update without message and partial, context
+// without messages, turn_end without context, tool_execution_update without
+// partialResult, before_agent_start without the system prompt, and
+// session_before_compact without the conversation. What is kept grows with what is
+// said: some 120 kB for that answer.
 //
 // # What a test can do to the Hub
 //

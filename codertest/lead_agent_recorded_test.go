@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -420,12 +421,11 @@ func ownHistory(t *testing.T, test played, dialect codertest.AgentDialect, versi
 		defer f.Close()
 		id := f.dial("role=controller").expect("init")["sessionId"].(string)
 		p := player{f.control(id), f.Session(id)}
+		var live []happened
+		heard := make(chan struct{})
 		go func() { // nothing has to wait for a reader
-			for {
-				if _, _, err := p.conn.Read(t.Context()); err != nil {
-					return
-				}
-			}
+			defer close(heard)
+			live = liveEvents(t, p.conn)
 		}()
 		before := 0
 		if test.begun {
@@ -436,10 +436,51 @@ func ownHistory(t *testing.T, test played, dialect codertest.AgentDialect, versi
 		}
 		test.do(p)
 		time.Sleep(later)
-		events = f.history(id)[before:]
+		events = f.history(id)
 		assert.NoError(t, p.conn.CloseNow())
+		<-heard
+		restoreCopies(events, live)
+		events = events[before:]
 	})
 	return events
+}
+
+// liveEvents returns what a controller is told of its agent, until its connection
+// ends.
+func liveEvents(t *testing.T, conn *websocket.Conn) (events []happened) {
+	for {
+		_, data, err := conn.Read(t.Context())
+		if err != nil {
+			return events
+		}
+		var frame struct {
+			Event string `json:"event"`
+			Data  struct {
+				Event map[string]any `json:"event"`
+			} `json:"data"`
+		}
+		if assert.NoError(t, json.Unmarshal(data, &frame)) && frame.Event == "rpc_event" {
+			events = append(events, happened{frame.Data.Event["type"].(string), frame.Data.Event})
+		}
+	}
+}
+
+// restoreCopies gives the events of the history the members that it leaves out, and
+// that controllers were told. All others have to be the same.
+func restoreCopies(events, live []happened) {
+	for _, event := range events {
+		if len(live) == 0 || live[0].name != event.name {
+			continue // it is no event of the agent
+		}
+		for member, value := range live[0].payload {
+			switch {
+			case member == "timestamp", member == "agent", member == "type": // of the Hub
+			case event.payload[member] == nil, member == "assistantMessageEvent":
+				event.payload[member] = value
+			}
+		}
+		live = live[1:]
+	}
 }
 
 type happened struct {

@@ -154,12 +154,13 @@ func TestAnswer(t *testing.T) {
 	assert.Equal(t, []string{
 		"user_prompt x", "message To the task.",
 		"user_prompt First", "thinking Hm.", "tool_call ", "tool_call ", "tool_call ",
-		"tool_result exit status 1", "tool_result Seen.", "tool_result Agent builder failed: no tools", "message Done.",
+		"task_result Seen.", "task_result no tools", "tool_result exit status 1", "tool_result Seen.", "tool_result Agent builder failed: no tools", "message Done.",
 		"user_prompt Second", "message The Hub's.",
 	}, f.said(id), "its own answers come first")
 	entries := f.get("/hub/session/" + id + "/replay")["entries"]
 	assert.Equal(t, "bash map[command:false]", text(at(t, entries, 4), "toolName", "toolArgs"))
-	assert.Equal(t, true, at(t, entries, 7, "isError"))
+	assert.Equal(t, "call_000003 builder true", text(at(t, entries, 8), "taskId", "agent", "isError"))
+	assert.Equal(t, true, at(t, entries, 9, "isError"))
 	var tasks []string
 	for _, event := range f.history(id) {
 		if at(t, event.payload, "taskId") != nil {

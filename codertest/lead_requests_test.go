@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
@@ -72,6 +73,31 @@ func TestInitOfALead(t *testing.T) {
 	f.SetInit(nil)
 	assert.NotContains(t, f.dial("role=lead").expect("init"), "model")
 	assert.Panics(t, func() { f.SetInit(map[string]any{"tools": func() {}}) })
+}
+
+// A real agent asks for its init before it connects, and does nothing without it.
+func TestInitBeforeALead(t *testing.T) {
+	f := start(t, codertest.WithAPIKey("agc_key"))
+	for _, header := range [][]string{{"x-agentuity-auth-api-key", "agc_key"}, {"Authorization", "Bearer agc_key"}} {
+		r, err := f.try("GET", "/hub/init", "", header...)
+		require.NoError(t, err)
+		assert.Equal(t, 200, r.status)
+		assert.Equal(t, map[string]any{"type": "init", "role": "lead", "agentRole": "lead"}, r.json)
+	}
+	for _, path := range []string{"/hub/init", "/hub/init?api_key=agc_key"} {
+		r, err := f.try("GET", path, "")
+		require.NoError(t, err)
+		assert.Equal(t, 401, r.status, path)
+	}
+	assert.Empty(t, f.SessionIDs(), "nothing is created")
+
+	open := start(t)
+	open.SetInit(map[string]any{"tools": []any{map[string]any{"name": "search"}}, "role": "observer"})
+	assert.Equal(t, "init observer scout [map[name:search]]", text(open.get("/hub/init?agent=scout"), "type", "role", "agentRole", "tools"))
+	open.SetInit(nil)
+	assert.NotContains(t, open.get("/hub/init"), "tools")
+	open.call(405, "POST", "/hub/init", "")
+	assert.Empty(t, open.SessionIDs())
 }
 
 // A request of somebody who does not lead is answered, and nothing more.

@@ -147,8 +147,10 @@ type ClientFrame struct {
 	// The sender, as an id and by its role.
 	Participant string
 	Role        coder.HubRole
-	// Type is rpc_command, ping or another. Body is the whole message, byte for byte.
+	// Type is rpc_command, ping or another.
 	Type string
+	// Body is the whole message, byte for byte. Only an event of an agent is without
+	// the copies of what it has reported before, as in the history.
 	Body []byte
 }
 

@@ -3,8 +3,6 @@ package world
 import (
 	"slices"
 	"time"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // ownAgent is the Hub's own agent. It leads a session that no program leads, and
@@ -119,6 +117,7 @@ func (a *ownAgent) runTask(now time.Time) {
 		return
 	}
 	a.taskGiven = true
+	a.session.report.expect(a.session.task)
 	a.hear(prompt{text: a.session.task, isTask: true}, now)
 	a.proceed(now)
 }
@@ -243,27 +242,6 @@ func (a *ownAgent) settle(aborted bool, now time.Time) {
 	a.saySettled(aborted, now)
 }
 
-// activity is what the session says of its agent, or nil if it has done nothing
-// yet.
-func (a *ownAgent) activity() jsontext.Value {
-	if a.phase == agentIdle && a.messages == nil {
-		return nil
-	}
-	shown := map[string]any{
-		"name": a.session.agentName(), "toolCallCount": a.calls, "lastActivity": a.session.activeAt.UnixMilli(),
-	}
-	tool := a.turn.runningTool()
-	switch {
-	case a.phase == agentIdle:
-		shown["status"] = "idle"
-	case tool != nil:
-		shown["status"] = "tool_start"
-		shown["currentTool"] = tool.Name
-	default:
-		shown["status"] = "running"
-	}
-	return Encode(map[string]any{a.session.agentName(): shown})
-}
-
-// working reports whether the session is shown as producing an answer.
+// working reports whether the agent is busy. It is before it reports a run, and
+// while it compacts.
 func (a *ownAgent) working() bool { return a.phase != agentIdle }

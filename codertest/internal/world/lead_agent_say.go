@@ -21,10 +21,10 @@ func (a *ownAgent) say(event string, members map[string]any, now time.Time) {
 	members["type"] = event
 	if a.extension() {
 		members["agentRole"] = a.session.agentName()
-		a.session.leadEvent(event, Encode(members), now)
+		a.session.leadEvent(roleLead, event, Encode(members), now)
 		return
 	}
-	a.session.leadRPCEvent(Encode(members), now)
+	a.session.leadRPCEvent(roleLead, Encode(members), now)
 }
 
 func (a *ownAgent) sayInRPC(event string, members map[string]any, now time.Time) {
@@ -55,7 +55,7 @@ func (a *ownAgent) sayBefore(p prompt, now time.Time) {
 func (a *ownAgent) sayTask(event, id string, members map[string]any, now time.Time) {
 	members["taskId"] = id
 	members["agentRole"] = a.session.agentName()
-	a.session.leadEvent(event, Encode(members), now)
+	a.session.leadEvent(roleLead, event, Encode(members), now)
 }
 
 func (a *ownAgent) saySettled(aborted bool, now time.Time) {
@@ -137,7 +137,6 @@ func (a *ownAgent) sayMessageEnd(m *agentMessage, now time.Time) {
 	a.messages = append(a.messages, m)
 	a.ran = append(a.ran, m)
 	a.say("message_end", map[string]any{"message": m}, now)
-	a.record(m, now)
 }
 
 // sayOpenMessage reports an event of the message that is being said.
@@ -168,30 +167,4 @@ func (a *ownAgent) sayUpdate(kind string, piece map[string]any, now time.Time) {
 func (a *ownAgent) entryID() string {
 	a.entries++
 	return fmt.Sprintf("%08x", a.entries)
-}
-
-// record adds what a message says to the conversation that the Hub keeps.
-func (a *ownAgent) record(m *agentMessage, now time.Time) {
-	s := a.session
-	turn := map[string]any{"turnId": fmt.Sprintf("turn_%06d", a.responses)}
-	add := func(kind, content string, members map[string]any) {
-		s.addEntry(Entry{Type: kind, Agent: s.agentName(), Content: content, Members: members}, now)
-	}
-	switch m.Role {
-	case roleAssistant:
-		for _, block := range m.Content {
-			switch block.Type {
-			case blockThinking:
-				add("thinking", block.content(), turn)
-			case blockText:
-				add("message", block.content(), turn)
-			case blockToolCall:
-				add("tool_call", "", map[string]any{"toolName": block.Name, "toolCallId": block.ID, "toolArgs": block.Arguments})
-			}
-		}
-	case roleToolResult:
-		add("tool_result", m.plain(blockText), map[string]any{
-			"toolName": m.ToolName, "toolCallId": m.ToolCallID, "isError": *m.IsError,
-		})
-	}
 }

@@ -232,8 +232,11 @@ func (s *Session) toControllers(b broadcast) {
 // happen records an event of the agent. Controllers are sent it in the agent's
 // own protocol, all others as any event. Each has a timestamp of its own, since
 // some clients take two events with the same timestamp for one.
+//
+// The history has it without its copies of what other events have.
 func (s *Session) happen(e Event, now time.Time) {
 	event := s.keep(e, s.tick(now), now)
+	s.events[len(s.events)-1].Payload = withoutCopies(e.Event, event.Payload)
 	s.publish(event.broadcast(s.id), func(c *Connection) bool { return c.role != "controller" })
 	s.toControllers(s.wrapped("rpc_event", map[string]any{"event": event.inner()}, event.at))
 }
@@ -265,6 +268,7 @@ func (s *Session) tick(now time.Time) int64 {
 func (s *Session) said(text string, by *Connection, now time.Time) {
 	at := s.tick(now)
 	s.addEntry(Entry{Type: "user_prompt", Content: text}, now)
+	s.report.expect(text)
 	event := s.keep(Event{Event: "user_prompt", Category: "message", Payload: map[string]any{
 		"content": text, "timestamp": at,
 	}}, at, now)

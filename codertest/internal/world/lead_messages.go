@@ -1,12 +1,15 @@
 package world
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/agentuity/coder-go/internal/wire"
 )
 
 // Files returns the files that a lead has written, by path.
@@ -15,16 +18,19 @@ func (s *Session) Files() (files map[string]string) {
 	return files
 }
 
-// leadEvent takes an event that a lead reports in a request.
-func (s *Session) leadEvent(name string, data jsontext.Value, now time.Time) {
+// leadEvent takes an event that a lead or a sub-agent reports in a request.
+func (s *Session) leadEvent(role, name string, data jsontext.Value, now time.Time) {
 	var about struct {
 		AgentRole string         `json:"agentRole"`
+		Agent     string         `json:"agent"`
+		AgentName string         `json:"agentName"`
+		TaskID    string         `json:"taskId"`
 		Event     jsontext.Value `json:"event"`
 	}
-	_ = json.Unmarshal(data, &about, wireFormat)
+	_ = wire.Unmarshal(data, &about) // what has a wrong type is left out
 	switch name {
 	case "rpc_event":
-		s.leadRPCEvent(about.Event, now)
+		s.leadRPCEvent(role, about.Event, now)
 	case "rpc_response", "rpc_ui_request":
 		if data.Kind() != '{' {
 			return
@@ -35,15 +41,19 @@ func (s *Session) leadEvent(name string, data jsontext.Value, now time.Time) {
 		}
 	default:
 		e := Event{Event: name, Agent: about.AgentRole}
+		if slices.Contains(ofTasks, name) {
+			e.Agent, e.TaskID = cmp.Or(about.Agent, about.AgentName, about.AgentRole), about.TaskID
+		}
 		if len(data) > 0 {
 			e.Payload = data
 		}
 		s.happen(e, now)
+		s.learn(role, name, data, extensionDialect, now)
 	}
 }
 
-// fromLead takes a message of a lead that is no request.
-func (s *Session) fromLead(f clientFrame, now time.Time) {
+// fromLead takes a message of a lead or a sub-agent that is no request.
+func (s *Session) fromLead(role string, f clientFrame, now time.Time) {
 	at := now.UnixMilli()
 	switch *f.Type {
 	case "session_write":
@@ -52,7 +62,7 @@ func (s *Session) fromLead(f clientFrame, now time.Time) {
 		s.writeFile(f.Path, s.files[f.Path]+f.Line+"\n")
 		s.addLine(f.Line, now)
 	case "rpc_event":
-		s.leadRPCEvent(f.Event, now)
+		s.leadRPCEvent(role, f.Event, now)
 	case "rpc_response":
 		s.toControllers(s.wrapped("rpc_response", map[string]any{"response": f.Response}, at))
 	case "rpc_ui_request":
@@ -69,12 +79,13 @@ func (s *Session) asks(r uiRequest, now time.Time) {
 }
 
 // leadRPCEvent takes an event in the protocol that controllers know.
-func (s *Session) leadRPCEvent(event jsontext.Value, now time.Time) {
+func (s *Session) leadRPCEvent(role string, event jsontext.Value, now time.Time) {
 	var inner struct {
 		Type string `json:"type"`
 	}
 	if json.Unmarshal(event, &inner, wireFormat) == nil && inner.Type != "" {
 		s.happen(Event{Event: inner.Type, Payload: event}, now)
+		s.learn(role, inner.Type, event, rpcDialect, now)
 	}
 }
 
@@ -110,5 +121,6 @@ func (s *Session) addLine(line string, now time.Time) {
 	for name, value := range members {
 		extra[name] = value
 	}
+	s.report.keepsBook = true
 	s.addEntry(Entry{Type: entry.Type, Members: extra}, now)
 }

@@ -1,6 +1,8 @@
 package world
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -36,6 +38,14 @@ func (w *World) SetInit(members map[string]any) {
 	w.leadInit = frozen
 }
 
+// init answers with what a program that leads is told when it connects, before it
+// does. No session is created, and none is named.
+func (w *World) init(c *Call) (any, error) {
+	init := map[string]any{"type": KindInit, "role": roleLead, "agentRole": cmp.Or(c.Query.Get("agent"), "lead")}
+	maps.Copy(init, w.leadInit)
+	return init, nil
+}
+
 type response struct {
 	ID      string         `json:"id"`
 	Actions jsontext.Value `json:"actions"`
@@ -56,7 +66,7 @@ func (c *Connection) request(f clientFrame, data []byte, leads bool, now time.Ti
 		return
 	}
 	if r.Type == "event" && leads {
-		c.session.leadEvent(r.Name, f.Data, now)
+		c.session.leadEvent(c.role, r.Name, f.Data, now)
 	}
 	var actions jsontext.Value
 	answered := true

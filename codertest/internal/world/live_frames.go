@@ -83,7 +83,7 @@ func (c *Connection) Receive(data []byte) {
 			c.world.idle.news(now)
 		}
 		c.session.frames = append(c.session.frames, Frame{
-			Time: now, Participant: c.participant, Role: c.role, Type: *f.Type, Body: data,
+			Time: now, Participant: c.participant, Role: c.role, Type: *f.Type, Body: f.withoutCopies(data),
 		})
 		c.handle(f, data, now)
 	}
@@ -113,7 +113,7 @@ func (c *Connection) handle(f clientFrame, data []byte, now time.Time) {
 			c.protest("forbidden", "Only the lead may send "+*f.Type, now)
 			return
 		}
-		s.fromLead(f, now)
+		s.fromLead(c.role, f, now)
 	case "rpc_command":
 		c.command(f.Command, now)
 	case "rpc_ui_response":

@@ -85,7 +85,7 @@ func (c *Connection) Observe(sessionID string, query url.Values) error {
 	now := time.Now()
 	c.role, c.follows, c.ready = "observer", true, true
 	c.filters = parseFilters(query.Get("subscribe"))
-	c.Out.Put(s.snapshot())
+	c.Out.Put(s.snapshot(now))
 	c.Out.Put(s.hydration())
 	if s.row().historyOnly {
 		over := newEvent(Event{Event: "session_shutdown", Payload: map[string]any{"reason": s.status}}, now)
@@ -239,7 +239,11 @@ func (s *Session) welcome(c *Connection, a applicant, now time.Time) {
 			s.lead.Out.End(outbox.Ending{Code: closeStaleDriver, Reason: "Newer driver connected"})
 		}
 		s.agent.quit(now)
-		s.agent.taskGiven = true // the lead is told of it
+		s.report.newLead()
+		if !s.agent.taskGiven { // the lead is told of it
+			s.agent.taskGiven = true
+			s.report.expect(s.task)
+		}
 		s.lead, s.leadInstance = c, a.instance
 		if a.instance != "" && !slices.Contains(s.drivers, a.instance) {
 			s.drivers = append(s.drivers, a.instance)

@@ -49,7 +49,7 @@ type streaming struct {
 	ActiveTasks []any `json:"activeTasks"`
 }
 
-func (s *Session) snapshot() outbox.Message {
+func (s *Session) snapshot(now time.Time) outbox.Message {
 	snapshot := liveSnapshot{
 		Type:      "snapshot",
 		SessionID: s.id,
@@ -60,11 +60,7 @@ func (s *Session) snapshot() outbox.Message {
 		TaskCount: s.taskCount,
 		Stream:    s.projection(),
 	}
-	set, isSet := s.members["agentActivity"]
-	snapshot.AgentActivity = set
-	if !isSet {
-		snapshot.AgentActivity = s.agent.activity()
-	}
+	snapshot.AgentActivity = s.setOr("agentActivity", func() jsontext.Value { return s.activity(now) })
 	if snapshot.AgentActivity == nil {
 		snapshot.AgentActivity = Encode(struct{}{})
 	}
@@ -76,17 +72,16 @@ func (s *Session) snapshot() outbox.Message {
 	return outbox.Message{Kind: snapshot.Type, Body: Encode(snapshot)}
 }
 
-// projection is the text that is being produced, if there is any.
-func (s *Session) projection() jsontext.Value {
-	set, ok := s.members["stream"]
-	t := &s.agent.turn
-	if ok || !t.open {
+// setOr returns a member that a test has set, or what the Hub has in its place.
+func (s *Session) setOr(member string, own func() jsontext.Value) jsontext.Value {
+	if set, ok := s.members[member]; ok {
 		return set
 	}
-	return Encode(map[string]any{
-		"output": t.message.plain(blockText), "thinking": t.message.plain(blockThinking), "tasks": struct{}{},
-	})
+	return own()
 }
+
+// projection is the text that is being produced, if there is any.
+func (s *Session) projection() jsontext.Value { return s.setOr("stream", s.report.stream) }
 
 func (s *Session) conversation(kind string) hydration {
 	h := hydration{
@@ -94,7 +89,7 @@ func (s *Session) conversation(kind string) hydration {
 		SessionID: s.id,
 		Task:      s.task,
 		Stream:    s.projection(),
-		Tasks:     s.members["tasks"],
+		Tasks:     s.setOr("tasks", s.report.shownTasks),
 	}
 	for _, entry := range s.entries {
 		h.Entries = append(h.Entries, entry.answer())
@@ -114,6 +109,6 @@ func (s *Session) socketHydration(now time.Time) outbox.Message {
 	h.Label = s.label
 	h.ResumedAt = now.UnixMilli()
 	h.Lead = new(s.connected("lead") > 0)
-	h.Streaming = &streaming{IsStreaming: s.agent.working()}
+	h.Streaming = &streaming{IsStreaming: s.working(now), ActiveTasks: s.report.activeTasks()}
 	return outbox.Message{Kind: h.Type, Body: Encode(h)}
 }

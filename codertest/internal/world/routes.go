@@ -30,6 +30,7 @@ func (w *World) Routes() []Route {
 		{"GET", "/hub/session/{id}/participants", 200, w.sessions.participants},
 		{"GET", "/hub/session/{id}/events/history", 200, w.sessions.events},
 		{"GET", "/hub/session/{id}/loop", 200, w.sessions.loop},
+		{"GET", "/hub/init", 200, w.init},
 		{"GET", "/hub/workspaces", 200, w.workspaces.list},
 		{"POST", "/hub/workspaces", 201, w.workspaces.create},
 		{"POST", "/hub/workspaces/dependencies/validate", 200, validateDependencies},

@@ -57,6 +57,7 @@ type Session struct {
 	frames       []Frame           // what came over its sockets
 	files        map[string]string // that a lead has written
 	agent        ownAgent
+	report       report // of whoever leads
 	lastTick     int64
 }
 

@@ -1,6 +1,10 @@
 package world
 
-import "github.com/go-json-experiment/json/jsontext"
+import (
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
 
 type sessionOwner struct {
 	UserID string `json:"userId"`
@@ -56,6 +60,8 @@ type sessionDetail struct {
 	Env       map[string]string         `json:"env,omitzero"`
 	Metadata  map[string]jsontext.Value `json:"metadata,omitzero"`
 	Activity  jsontext.Value            `json:"agentActivity,omitzero"`
+	Tasks     jsontext.Value            `json:"tasks,omitzero"`
+	Stream    jsontext.Value            `json:"stream,omitzero"`
 	UpdatedAt string                    `json:"updatedAt"`
 }
 
@@ -107,7 +113,9 @@ func (s *Session) detail() any {
 		Task:        s.task,
 		Env:         s.env,
 		Metadata:    s.metadata,
-		Activity:    s.agent.activity(),
+		Activity:    s.activity(time.Now()),
+		Tasks:       s.report.shownTasks(),
+		Stream:      s.report.stream(),
 		UpdatedAt:   iso(s.updatedAt),
 	}
 	if len(s.members) == 0 {

@@ -104,6 +104,7 @@ func (s *Session) leadItself(now time.Time) {
 	if s.world.config.NoAgent {
 		return
 	}
+	s.report.newLead()
 	s.join(Participant{Role: "lead", Transport: "ws", AgentRole: s.agentName()}, now)
 	s.agent.runTask(now)
 }
