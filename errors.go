@@ -57,6 +57,17 @@ var (
 	ErrReconnectsExceeded = errors.New("coder: too many attempts to reconnect")
 	// ErrNotAttachable: the session has no runtime that a controller could attach to.
 	ErrNotAttachable = errors.New("coder: session not attachable")
+	// ErrAgentFailed: the agent failed at a prompt: its model did, or it left. See [AgentError].
+	ErrAgentFailed = errors.New("coder: the agent failed")
+	// ErrAgentAborted: somebody aborted the agent while it worked on a prompt. See [AgentError].
+	ErrAgentAborted = errors.New("coder: the agent was aborted")
+	// ErrAgentStalled: nothing came from the agent for too long, or no agent worked on a prompt. See [AgentError].
+	ErrAgentStalled = errors.New("coder: the agent stalled")
+	// ErrNeedsInput: the agent has asked something and waits for the answer. See [AgentError].
+	ErrNeedsInput = errors.New("coder: the agent needs input")
+	// ErrPromptDropped: the agent lost a prompt, as it does with one that comes milliseconds after another. It had no
+	// effect. See [AgentError].
+	ErrPromptDropped = errors.New("coder: the agent dropped the prompt")
 	// ErrMessagesInUse: somebody else ranges over the messages of the [HubConn].
 	ErrMessagesInUse = errors.New("coder: messages in use")
 	// ErrConnClosed: the [HubConn] was closed by the program.

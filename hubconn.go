@@ -52,6 +52,7 @@ type HubConn struct {
 	writes chan *outgoing    // from senders to the writer
 	pings  ownPings
 	inbox  *socket.Inbox[inboxItem]
+	ear    ear // of the reader, before the inbox
 
 	mu         sync.Mutex
 	state      HubConnState
@@ -79,6 +80,7 @@ func newHubConn(ctx context.Context, c *Client, op, sessionID string, o HubConne
 		inbox: socket.NewInbox(inboxMessages, inboxBytes, inboxItem.size),
 		state: StateConnecting, sessionID: sessionID, subscribe: o.Subscribe,
 		calls: make(map[callID]*hubCall),
+		ear:   ear{off: o.Role != RoleController, turn: make(chan struct{}, 1)},
 	}
 	h.ctx, h.cancel = context.WithCancel(ctx)
 	return h

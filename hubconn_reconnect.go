@@ -138,7 +138,8 @@ func (h *HubConn) admit(l *socket.Link, first []byte, attempt int, cause error, 
 	h.op = "HubConn" // the call that made the connection is about to return
 	h.setState(StateConnected)
 	if cause != nil {
-		h.inbox.Put(inboxItem{message: &ReconnectedMessage{Attempt: attempt, Cause: cause, Down: time.Since(lost)}})
+		back := &ReconnectedMessage{Attempt: attempt, Cause: cause, Down: time.Since(lost)}
+		h.ear.deafened(func() { h.inbox.Put(inboxItem{message: back}) })
 	}
 	if first != nil {
 		h.accept(first)
@@ -199,7 +200,7 @@ func (h *HubConn) accept(raw []byte) {
 		return
 	}
 	h.settle(raw)
-	h.inbox.Put(inboxItem{raw: raw})
+	h.ear.hear(raw, func() { h.inbox.Put(inboxItem{raw: raw}) })
 }
 
 // frameHead has the members that settle needs of a frame.

@@ -311,13 +311,15 @@ const commandTimeout = 30 * time.Second
 // as an [*RPCCommandErrorMessage], or as an [*RPCResponseMessage] without Success.
 //
 // An [*AgentEnd] does not end a prompt: after an error the agent asks the model again, up to 3 times and by itself.
-// [Client.WaitForSession] with AfterEvent knows when it is over.
+// [HubConn.Ask] knows when it is over, and returns the answer.
 //
 // While the agent is at work, one in a terminal queues the prompt, and one in a sandbox refuses it, unless
 // [RPCCommand].StreamingBehavior says how to queue it. Of two prompts that are sent at once, before the user message
-// of the first was heard, the recorded agents lose the second. Errors are those of Send.
+// of the first was heard, the recorded agents lose the second: so a Prompt waits until the agent has taken the one before
+// it on this connection, for 5 s at most. Errors are those of Send.
 func (h *HubConn) Prompt(ctx context.Context, text string) error {
-	return h.command(ctx, "Prompt", CommandPrompt, text)
+	_, err := h.submit(ctx, "Prompt", RPCCommand{Type: CommandPrompt, Message: text})
+	return err
 }
 
 // Steer changes the course of the agent while it works: the message that it writes and the tools of that are

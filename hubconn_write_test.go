@@ -46,7 +46,7 @@ func TestHubConn_Write_NoSenderIsForgotten(t *testing.T) {
 			var returned atomic.Int32
 			for i := range senders {
 				go func() {
-					assert.NoError(t, conn.Prompt(context.Background(), fmt.Sprint(i)))
+					assert.NoError(t, conn.Steer(context.Background(), fmt.Sprint(i)))
 					returned.Add(1)
 				}()
 			}

@@ -96,7 +96,7 @@ func TestREADME_ExplainsErrorTypes(t *testing.T) {
 			types = append(types, m[1])
 		}
 	}
-	require.Len(t, types, 7)
+	require.Len(t, types, 8)
 	for _, file := range []string{"README.md", "doc.go"} {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)

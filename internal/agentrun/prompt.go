@@ -52,6 +52,11 @@ const (
 // as it hears it, the Hub as it passes it on, and the agent again as what it has queued: each is a list of its own.
 type Queue struct{ inputs, prompts, queued []string }
 
+// Clone returns a copy that shares nothing.
+func (q *Queue) Clone() Queue {
+	return Queue{slices.Clone(q.inputs), slices.Clone(q.prompts), slices.Clone(q.queued)}
+}
+
 // Apply adds an event.
 func (q *Queue) Apply(e *Event) {
 	switch e.Name {
@@ -112,6 +117,9 @@ type Prompt struct {
 	last     Answer // the last message that answers it, as far as it is
 	answer   bool   // there is one
 
+	// History says that the events come from a history, which has no responses: an agent in RPC mode that is at work
+	// may have heard the prompt, and does not say so.
+	History bool
 	// Steered says that the agent was steered while it worked on the prompt, Shared that another prompt has the
 	// same answer.
 	Steered, Shared bool
@@ -122,7 +130,7 @@ type Prompt struct {
 // NewPrompt follows the text with a digest, which is sent at a time. Run and queue are what is known of the agent then,
 // and so many messages with the same text come before it.
 func NewPrompt(digest string, sent time.Time, run Run, queue Queue, before int) *Prompt {
-	return &Prompt{digest: digest, sent: sent, run: run, queue: queue, before: before, users: run.prompted}
+	return &Prompt{digest: digest, sent: sent, run: run.Clone(), queue: queue.Clone(), before: before, users: run.prompted}
 }
 
 // Respond takes the agent's response to the prompt. A disposition is empty if the agent does not say.
@@ -166,6 +174,11 @@ func (p *Prompt) Apply(e *Event) bool {
 		if Digest(e.Said) == p.digest {
 			p.hear(e.At)
 		}
+	case "queue_update":
+		if p.isQueued() {
+			p.hear(e.At)
+			p.queuedBy = true
+		}
 	case "agent_start":
 		p.ran = true
 	case "message_end":
@@ -183,8 +196,16 @@ func (p *Prompt) Apply(e *Event) bool {
 	return p.answering()
 }
 
+// isQueued reports whether the agent has it in its queue.
+func (p *Prompt) isQueued() bool {
+	return slices.ContainsFunc(p.queue.queued, func(said string) bool { return Digest(said) == p.digest })
+}
+
 // answering reports whether its own message was seen.
 func (p *Prompt) answering() bool { return p.kind == PromptRuns }
+
+// Heard reports whether there is any sign that the prompt has arrived.
+func (p *Prompt) Heard() bool { return p.kind != "" || !p.heard.IsZero() }
 
 // Taken reports whether the agent can be told something else without losing this: its own message was seen, or it is in
 // the agent's queue, or nothing will come of it.
@@ -252,6 +273,8 @@ func (p *Prompt) At(now time.Time) PromptReading {
 		return p.running(run)
 	case run.Left && run.Kind != Working:
 		return PromptReading{Kind: PromptFailed, Reason: run.Reason}
+	case p.heard.IsZero() && p.History && run.Kind == Working:
+		return PromptReading{Kind: PromptSent, Reason: run.Reason, Until: run.Until}
 	case p.heard.IsZero():
 		return due(now, p.sent.Add(promptIsHeard), PromptSent, PromptUnheard, "nothing has been heard of it")
 	case p.ran && (run.Kind == Answered || run.Kind == Ended) && !p.users:
@@ -264,7 +287,7 @@ func (p *Prompt) At(now time.Time) PromptReading {
 		return PromptReading{Kind: PromptFailed, Answer: run.Answer, Reason: run.Reason}
 	case run.Kind == Unheeded:
 		return PromptReading{Kind: PromptUnheeded, Reason: run.Reason}
-	case !p.ran && run.Kind != Working && slices.ContainsFunc(p.queue.queued, func(said string) bool { return Digest(said) == p.digest }):
+	case !p.ran && run.Kind != Working && p.isQueued():
 		return due(now, p.heard.Add(promptBegins), PromptWaits, PromptUnheeded, "it is queued, and no run began")
 	case !p.ran && run.Kind != Working:
 		return due(now, p.heard.Add(promptBegins), PromptWaits, PromptHandled, "it was taken, and no run began")

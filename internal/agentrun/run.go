@@ -1,6 +1,7 @@
 package agentrun
 
 import (
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -91,6 +92,19 @@ type Run struct {
 
 	tasks    map[string]bool // by id: running
 	taskDone bool            // a completed task is the newest
+}
+
+// Clone returns a copy that shares nothing.
+func (r *Run) Clone() Run {
+	c := *r
+	c.tasks, c.tools = maps.Clone(r.tasks), maps.Clone(r.tools)
+	return c
+}
+
+// Pauses reports whether the agent waits before it calls a model again, or compacts the conversation: what it is told
+// then is not answered as at other times.
+func (r *Run) Pauses(now time.Time) bool {
+	return !r.open && r.left.IsZero() && (!r.compacting.IsZero() && now.Before(r.compacting.Add(compactionEnds)) || r.last.StopReason == "error" && r.waitsForRetry(now))
 }
 
 // Read reads events in their order, as they stand at a time. Whole says that they begin with the first of the

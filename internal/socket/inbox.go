@@ -76,6 +76,13 @@ func (b *Inbox[T]) Take() (T, bool) {
 	return item, true
 }
 
+// Len returns how many items wait.
+func (b *Inbox[T]) Len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.items)
+}
+
 // Consume makes the caller the consumer; it reports false if there is one already.
 func (b *Inbox[T]) Consume() bool {
 	b.mu.Lock()

@@ -1,0 +1,198 @@
+package coder
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/agentuity/coder-go/internal/agentrun"
+	"github.com/agentuity/coder-go/internal/quote"
+	"github.com/agentuity/coder-go/internal/wire"
+)
+
+// Answer is what the agent said to a prompt.
+type Answer struct {
+	// Text is that of the last message: what the agent says when it is done. Thinking is what it thought before it.
+	Text     string
+	Thinking string
+	// Messages are all messages of the agent and of its tools, also those before the last one, and attempts that failed.
+	Messages []AgentMessage
+	// ToolCalls counts the calls of tools.
+	ToolCalls int
+	// StopReason is how the last message ended. It is empty if the prompt was a command that needs no answer.
+	StopReason StopReason
+	// ErrorMessage is what the agent says of StopReasonError and StopReasonAborted.
+	ErrorMessage string
+	// Usage is what all messages together have used, nil if the agent does not say.
+	Usage *AgentUsage
+	// Truncated says that the answer is cut: the model had no room for more.
+	Truncated bool
+	// Steered says that somebody steered the agent while it worked on the prompt, Shared that another prompt has the same
+	// answer: the agent may take several at once.
+	Steered bool
+	Shared  bool
+}
+
+// AgentError says why a prompt has no answer. It matches [ErrAgentFailed], [ErrAgentAborted], [ErrAgentStalled],
+// [ErrNeedsInput], [ErrPromptDropped] or, where it is not known what became of the prompt, [ErrOutcomeUnknown].
+type AgentError struct {
+	// Operation is a method of [HubConn] or [Client], such as "Ask".
+	Operation string
+	// SessionID is the session of the agent.
+	SessionID string
+	// Reason says in words what the error was concluded from. It is for people.
+	Reason string
+	// Answer is what was said, nil if nothing was.
+	Answer *Answer
+	// Question is what the agent asks, with ErrNeedsInput. Nil if that is not known.
+	Question *RPCUIRequestMessage
+	// Err is one of the errors above, or what a function of the caller returned.
+	Err error
+}
+
+// Error says what happened and why.
+func (e *AgentError) Error() string {
+	parts := []string{"coder: " + e.Operation, strings.TrimPrefix(innerText(e.Err), "coder: ")}
+	if e.Answer != nil && e.Answer.ErrorMessage != "" {
+		parts = append(parts, quote.Line(e.Answer.ErrorMessage))
+	}
+	if e.Reason != "" {
+		parts = append(parts, quote.Line(e.Reason))
+	}
+	return strings.Join(parts, ": ")
+}
+
+// Unwrap returns Err.
+func (e *AgentError) Unwrap() error { return e.Err }
+
+// promptWatch follows a prompt through events, and keeps what belongs to its answer.
+type promptWatch struct {
+	client    *Client
+	op        string
+	sessionID string
+	prompt    *agentrun.Prompt
+	messages  []AgentMessage
+	question  *RPCUIRequestMessage // the last one that was asked
+}
+
+// event takes an event of the agent, and reports whether it belongs to the answer.
+func (w *promptWatch) event(name string, payload []byte, at time.Time, taskID string) bool {
+	e := agentrun.Decode(name, payload, at)
+	if taskID != "" {
+		e.TaskID = taskID
+	}
+	mine := w.prompt.Apply(&e)
+	if mine && e.Name == EventMessageEnd && e.Role != "user" && e.Role != "system" {
+		if end, ok := decodeAgentEvent(name, payload).(*MessageEnd); ok {
+			w.messages = append(w.messages, end.Message)
+		}
+	}
+	return mine
+}
+
+// answer is what was said so far, nil if nothing was.
+func (w *promptWatch) answer() *Answer {
+	if len(w.messages) == 0 {
+		return nil
+	}
+	a := &Answer{Messages: w.messages, Steered: w.prompt.Steered, Shared: w.prompt.Shared}
+	for i := range w.messages {
+		m := &w.messages[i]
+		if m.Role != "assistant" {
+			continue
+		}
+		a.Text, a.Thinking = m.Content.Text(), m.Content.Thinking()
+		a.StopReason, a.ErrorMessage = m.StopReason, w.client.secret.Text(m.ErrorMessage)
+		a.ToolCalls += len(m.Content.ToolCalls())
+		a.Usage = a.Usage.plus(m.Usage)
+	}
+	a.Truncated = a.StopReason == StopReasonLength
+	return a
+}
+
+// plus adds what another message has used.
+func (u *AgentUsage) plus(other *AgentUsage) *AgentUsage {
+	if other == nil {
+		return u
+	}
+	sum := AgentUsage{}
+	if u != nil {
+		sum = *u
+	}
+	sum.Input += other.Input
+	sum.Output += other.Output
+	sum.CacheRead += other.CacheRead
+	sum.CacheWrite += other.CacheWrite
+	sum.Reasoning += other.Reasoning
+	sum.TotalTokens += other.TotalTokens
+	if c := other.Cost; c != nil {
+		cost := AgentCost{}
+		if sum.Cost != nil {
+			cost = *sum.Cost
+		}
+		cost.Input += c.Input
+		cost.Output += c.Output
+		cost.CacheRead += c.CacheRead
+		cost.CacheWrite += c.CacheWrite
+		cost.Total += c.Total
+		sum.Cost = &cost
+	}
+	return &sum
+}
+
+// promptErrors are the errors of prompts that have come to something else than an answer.
+var promptErrors = map[agentrun.PromptKind]error{
+	agentrun.PromptFailed:   ErrAgentFailed,
+	agentrun.PromptAborted:  ErrAgentAborted,
+	agentrun.PromptRefused:  ErrAgentFailed,
+	agentrun.PromptDropped:  ErrPromptDropped,
+	agentrun.PromptUnheard:  ErrOutcomeUnknown,
+	agentrun.PromptUnheeded: ErrAgentStalled,
+}
+
+// result is what a reading that is over comes to.
+func (w *promptWatch) result(r agentrun.PromptReading) (*Answer, error) {
+	answer := w.answer()
+	switch r.Kind {
+	case agentrun.PromptAnswered:
+		if answer == nil {
+			return nil, w.failed(ErrOutcomeUnknown, "its answer is not in what was reported")
+		}
+		return answer, nil
+	case agentrun.PromptHandled:
+		return new(Answer), nil
+	case agentrun.PromptRefused:
+		return nil, w.failed(ErrAgentFailed, "the agent refused it: "+w.prompt.Refusal)
+	}
+	return nil, w.failed(promptErrors[r.Kind], r.Reason)
+}
+
+func (w *promptWatch) failed(err error, reason string) error {
+	if err == nil {
+		err = errors.New("coder: no answer")
+	}
+	e := &AgentError{Operation: w.op, SessionID: w.client.secret.Text(w.sessionID), Reason: w.client.secret.Text(reason), Answer: w.answer(), Err: err}
+	if errors.Is(err, ErrNeedsInput) {
+		e.Question = w.question
+	}
+	return e
+}
+
+// stalled is the error of an agent from which nothing came for so long.
+func (w *promptWatch) stalled(quiet time.Duration) error {
+	return w.failed(ErrAgentStalled, fmt.Sprintf("nothing has come from it for %v", quiet.Round(time.Second)))
+}
+
+// asked keeps a question of an agent from its payload, as a history has it.
+func (w *promptWatch) asked(payload []byte) {
+	var q struct {
+		ID     string          `json:"id"`
+		Method RPCUIMethod     `json:"method"`
+		Params json.RawMessage `json:"params"`
+	}
+	if wire.Unmarshal(payload, &q) == nil && q.ID != "" && q.Method.Answered() {
+		w.question = &RPCUIRequestMessage{ID: q.ID, Method: q.Method, Params: q.Params, SessionID: w.sessionID}
+	}
+}

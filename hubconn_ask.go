@@ -1,0 +1,324 @@
+package coder
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/agentuity/coder-go/internal/agentrun"
+)
+
+// AskOptions says what to do while [HubConn.Ask] waits. The functions are called one at a time, OnText and OnMessage by
+// the goroutine that called Ask.
+type AskOptions struct {
+	// OnText is called with each piece of the text of the answer, as it comes: without thoughts and arguments of tools.
+	// If the model fails in the middle, it begins anew. What is said while the connection is lost, and after that, does not come
+	// here; the Answer has it.
+	OnText func(delta string)
+	// OnMessage is called with every message, as Messages yields them, before anything else is made of it.
+	OnMessage func(ServerMessage)
+	// OnQuestion answers what the agent asks while it works on the prompt: with a text, a bool, or nil for nothing. It may
+	// take its time; its context ends with the question's timeout, when the answer is no longer wanted, and with Ask, which
+	// waits until it has returned. An error ends Ask. Nil: a question ends Ask with an error that matches ErrNeedsInput.
+	OnQuestion func(context.Context, *RPCUIRequestMessage) (any, error)
+	// StallTimeout ends Ask with an error that matches ErrAgentStalled when nothing has come from the agent for so long.
+	// Default: 10 min. Negative: never.
+	StallTimeout time.Duration
+}
+
+// asking is one call of Ask.
+type asking struct {
+	*HubConn
+	op      string
+	options AskOptions
+	watch   promptWatch
+	sent    *sentPrompt // nil: not yet
+	receipt *Receipt
+
+	lastSign  time.Time
+	failure   error                        // what ends it
+	asked     string                       // the id of the question that OnQuestion has
+	stopAsk   context.CancelFunc           // ends that
+	replies   chan error                   // how OnQuestion has ended
+	collected chan func() (*Answer, error) // what the history says, once the connection was lost
+	workers   sync.WaitGroup
+}
+
+// Ask gives the agent a task and returns the answer to it: not that to the prompt of somebody else, and not before it is
+// whole. A prompt that comes while the agent is at work waits for its turn. The answer is known with its last message or,
+// if that is cut or an error, when no other attempt can follow; see [Client.WaitForSession].
+//
+// It uses [HubConn.Messages], one call at a time; OnMessage sees what comes. When the connection is lost, the history of
+// the session decides: Ask goes on until the answer is there.
+//
+// Errors: [*ValidationError]; [*HubConnError] for the connection, before the prompt was sent and for the end of the
+// context, with [ErrMessagesInUse] if somebody else ranges over the messages; those of ListEventHistory, which Ask asks where
+// the history ends; and an [*AgentError] with what was said, if there is no answer. One that matches [ErrPromptDropped] says
+// that the prompt had no effect, one that matches [ErrOutcomeUnknown] that it may have.
+//
+// GET /hub/session/{sessionId}/events/history, and the WebSocket
+func (h *HubConn) Ask(ctx context.Context, text string, options *AskOptions) (*Answer, error) {
+	const op = "Ask"
+	a := &asking{HubConn: h, op: op, replies: make(chan error, 1)}
+	if options != nil {
+		a.options = *options
+	}
+	if a.options.StallTimeout == 0 {
+		a.options.StallTimeout = 10 * time.Minute
+	}
+	if ctx == nil {
+		return nil, noContext(op)
+	}
+	if !h.inbox.Consume() {
+		return nil, h.newError(op, "", ErrMessagesInUse)
+	}
+	defer h.inbox.Leave()
+	ctx, cancel := context.WithCancel(ctx)
+	defer a.workers.Wait()
+	defer cancel()
+	return a.run(ctx, text)
+}
+
+func (a *asking) run(ctx context.Context, text string) (*Answer, error) {
+	if err := a.awaitPause(ctx); err != nil {
+		return nil, err
+	}
+	var err error
+	if a.receipt, a.sent, err = a.submitAsk(ctx, a.op, text); err != nil {
+		if a.receipt == nil || ctx.Err() != nil || a.ctx.Err() != nil {
+			return nil, err
+		}
+		a.collect(ctx) // it may have been sent
+		return a.await(ctx)
+	}
+	a.watch = promptWatch{
+		client: a.client, op: a.op, sessionID: a.receipt.SessionID,
+		prompt: agentrun.NewPrompt(a.sent.digest, a.sent.at, a.sent.run, a.sent.queue, a.sent.before),
+	}
+	return a.await(ctx)
+}
+
+// awaitPause waits while the agent is known to wait before another attempt, or to compact the conversation.
+func (a *asking) awaitPause(ctx context.Context) error {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		for item, ok := a.inbox.Take(); ok; item, ok = a.inbox.Take() {
+			a.tell(item.decode())
+		}
+		if !a.ear.pauses(time.Now()) {
+			return nil
+		}
+		select {
+		case <-a.inbox.More():
+		case <-ticker.C:
+		case <-a.ended:
+			return a.finalError(a.op)
+		case <-a.ctx.Done():
+			return a.closedError(a.op)
+		case <-ctx.Done():
+			return a.ctxError(ctx, a.op)
+		}
+	}
+}
+
+func (a *asking) tell(m ServerMessage) {
+	if a.options.OnMessage != nil {
+		a.options.OnMessage(m)
+	}
+}
+
+// await takes messages until the answer is there.
+func (a *asking) await(ctx context.Context) (*Answer, error) {
+	a.lastSign = time.Now()
+	ended := a.ended
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		if item, ok := a.inbox.Take(); ok {
+			a.take(ctx, item.decode())
+			if a.failure != nil {
+				return nil, a.failure
+			}
+		}
+		var until <-chan time.Time
+		if a.collected == nil {
+			reading := a.watch.prompt.At(time.Now())
+			if reading.Kind.Over() {
+				return a.watch.result(reading)
+			}
+			if err := a.question(ctx, reading.Kind == agentrun.PromptAsks); err != nil {
+				return nil, err
+			}
+			due, stalled := a.due(reading)
+			if stalled {
+				return nil, a.watch.stalled(time.Since(a.lastSign))
+			}
+			if !due.IsZero() {
+				timer.Reset(time.Until(due))
+				until = timer.C
+			}
+		}
+		if a.inbox.Len() > 0 {
+			continue
+		}
+		select {
+		case <-a.inbox.More():
+		case <-until:
+		case answer := <-a.collected:
+			return answer()
+		case err := <-a.replies:
+			if err != nil {
+				return nil, a.watch.failed(err, "OnQuestion failed")
+			}
+		case <-ended:
+			ended = nil
+			a.collect(ctx)
+		case <-a.ctx.Done():
+			return nil, a.unknown(a.closedError(a.op))
+		case <-ctx.Done():
+			return nil, a.unknown(a.ctxError(ctx, a.op))
+		}
+	}
+}
+
+// unknown says that the prompt has arrived, or may have.
+func (a *asking) unknown(e *HubConnError) error {
+	e.outcomeUnknown = true
+	return e
+}
+
+// due is when the next reading is due, and whether the agent has stalled.
+func (a *asking) due(reading agentrun.PromptReading) (time.Time, bool) {
+	until := reading.Until
+	if a.options.StallTimeout > 0 && a.asked == "" {
+		stalls := a.lastSign.Add(a.options.StallTimeout)
+		if !time.Now().Before(stalls) {
+			return stalls, true
+		}
+		if until.IsZero() || stalls.Before(until) {
+			until = stalls
+		}
+	}
+	return until, false
+}
+
+// take takes a message. Those that came before the prompt was sent are only passed on.
+func (a *asking) take(ctx context.Context, m ServerMessage) {
+	a.tell(m)
+	if a.sent != nil && a.sent.skip > 0 {
+		a.sent.skip--
+		return
+	}
+	if a.collected != nil {
+		if q, ok := m.(*RPCUIRequestMessage); ok && q.Method.Answered() {
+			a.watch.question = q
+			a.failure = a.question(ctx, true)
+		}
+		return
+	}
+	now := time.Now()
+	switch m := m.(type) {
+	case *RPCEventMessage:
+		if m.Replay {
+			return
+		}
+		a.lastSign = now
+		mine := a.watch.event(m.EventType, m.Event, now, "")
+		if mine && a.options.OnText != nil {
+			if update, ok := m.AgentEvent().(*MessageUpdate); ok && update.TextDelta() != "" {
+				a.options.OnText(update.TextDelta())
+			}
+		}
+	case *BroadcastEventMessage:
+		a.watch.event(m.Event, m.Data, now, "")
+	case *RPCResponseMessage:
+		if r := m.Response; r.ID == a.sent.id {
+			a.watch.prompt.Respond(r.Success, string(r.Disposition()), r.Error, now)
+		}
+	case *RPCCommandErrorMessage:
+		if m.ID == a.sent.id || m.ID == "" && !a.watch.prompt.Heard() {
+			a.failure = a.commandFailed(a.op, a.receipt.SessionID, m.Error)
+		}
+	case *RPCUIRequestMessage:
+		if m.Method.Answered() {
+			a.lastSign = now
+			a.watch.question = m
+			a.watch.prompt.Apply(&agentrun.Event{At: now, Name: typeRPCUIRequest, QuestionID: m.ID})
+		}
+	case *ReconnectedMessage:
+		a.collect(ctx)
+	}
+}
+
+// question lets OnQuestion answer what is asked, once, or ends that when nothing is asked any more.
+func (a *asking) question(ctx context.Context, open bool) error {
+	q := a.watch.question
+	switch {
+	case !open || q == nil:
+		if a.stopAsk != nil && !open {
+			a.stopAsk()
+			a.stopAsk, a.asked = nil, ""
+		}
+		return nil
+	case a.options.OnQuestion == nil:
+		return a.watch.failed(ErrNeedsInput, "it asks for a "+string(q.Method))
+	case a.asked == q.ID:
+		return nil
+	}
+	if a.stopAsk != nil {
+		a.stopAsk()
+	}
+	a.asked = q.ID
+	var params RPCUIParams
+	_ = q.Decode(&params)
+	ask, stop := context.WithCancel(ctx)
+	if params.Timeout > 0 {
+		ask, stop = context.WithTimeout(ctx, params.Timeout.Duration())
+	}
+	a.stopAsk = stop
+	a.workers.Go(func() {
+		defer stop()
+		value, err := a.options.OnQuestion(ask, q)
+		if ask.Err() != nil { // nobody wants it any more
+			return
+		}
+		if err == nil {
+			err = a.RespondUI(ask, q.ID, value)
+			var bad *ValidationError
+			if !errors.As(err, &bad) { // a lost connection is not the end of it: the Hub asks again
+				err = nil
+			}
+		}
+		if err != nil {
+			select {
+			case a.replies <- err:
+			default:
+			}
+		}
+	})
+	return nil
+}
+
+// collect lets the history say what becomes of the prompt, since some of what was said is lost.
+func (a *asking) collect(ctx context.Context) {
+	if a.collected != nil {
+		return
+	}
+	a.collected = make(chan func() (*Answer, error), 1)
+	if a.watch.client == nil {
+		a.watch = promptWatch{client: a.client, op: a.op, sessionID: a.receipt.SessionID}
+	}
+	if a.sent != nil {
+		a.ear.mu.Lock()
+		a.receipt.Disposition = a.sent.disposition
+		a.ear.mu.Unlock()
+	}
+	options := collectOptions{stall: a.options.StallTimeout, asks: a.options.OnQuestion != nil}
+	receipt := *a.receipt
+	a.workers.Go(func() {
+		answer, err := a.client.collect(ctx, a.op, &receipt, options)
+		a.collected <- func() (*Answer, error) { return answer, err }
+	})
+}

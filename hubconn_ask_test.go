@@ -1,0 +1,340 @@
+package coder_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/agentuity/coder-go"
+	"github.com/agentuity/coder-go/codertest"
+)
+
+// asks runs a test with a controller of an agent that has nothing to do: of each version, in each dialect.
+func asks(t *testing.T, test func(t *testing.T, hub *codertest.Hub, session *codertest.SessionControl, conn *coder.HubConn), options ...codertest.Option) {
+	t.Helper()
+	for _, version := range []string{"0.74.2", "1.6.0"} {
+		for _, dialect := range []codertest.AgentDialect{codertest.DialectRPC, codertest.DialectExtension} {
+			t.Run(fmt.Sprintf("%s %d", version, dialect), func(t *testing.T) {
+				all := append([]codertest.Option{
+					codertest.WithAgentVersion(version), codertest.WithAgentDialect(dialect), codertest.WithAgentPace(100 * time.Millisecond),
+				}, options...)
+				bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+					session, conn := idleAgent(t, hub)
+					test(t, hub, session, conn)
+				}, all...)
+			})
+		}
+	}
+}
+
+// idleAgent attaches to a session whose agent has done its task.
+func idleAgent(t *testing.T, hub *codertest.Hub) (*codertest.SessionControl, *coder.HubConn) {
+	t.Helper()
+	c := hubClient(t, hub)
+	id := newSession(t, c)
+	session := hub.Session(id)
+	session.Answer()
+	session.SetStatus("active")
+	time.Sleep(time.Minute)
+	conn, err := c.Attach(t.Context(), id, nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	return session, conn
+}
+
+func agentError(t *testing.T, err, is error) *coder.AgentError {
+	t.Helper()
+	require.ErrorIs(t, err, is)
+	var e *coder.AgentError
+	require.ErrorAs(t, err, &e)
+	return e
+}
+
+func TestHubConn_Ask(t *testing.T) {
+	asks(t, func(t *testing.T, _ *codertest.Hub, session *codertest.SessionControl, conn *coder.HubConn) {
+		session.Answer(
+			codertest.AgentTurn{Thinking: "Let me see", Text: "I will look.", Tools: []codertest.AgentTool{{Name: "read", Args: map[string]any{"path": "go.mod"}, Result: "go 1.26"}}},
+			codertest.AgentTurn{Thinking: "I know", Text: "It is Go 1.26."},
+		)
+		var text strings.Builder
+		messages := 0
+		answer, err := conn.Ask(t.Context(), "Which Go is it?", &coder.AskOptions{
+			OnText:    func(delta string) { text.WriteString(delta) },
+			OnMessage: func(coder.ServerMessage) { messages++ },
+		})
+		require.NoError(t, err)
+		assert.Equal(t, "It is Go 1.26.", answer.Text)
+		assert.Equal(t, "I know", answer.Thinking)
+		assert.Equal(t, coder.StopReasonStop, answer.StopReason)
+		assert.Equal(t, 1, answer.ToolCalls)
+		assert.Len(t, answer.Messages, 3, "two of the agent and the result of a tool")
+		assert.NotZero(t, answer.Usage.Output)
+		assert.NotNil(t, answer.Usage.Cost)
+		assert.False(t, answer.Truncated || answer.Shared || answer.Steered)
+		assert.Equal(t, "I will look.It is Go 1.26.", text.String(), "neither thoughts nor arguments")
+		assert.Greater(t, messages, 10)
+
+		answer, err = conn.Ask(t.Context(), "Thanks", nil)
+		require.NoError(t, err)
+		assert.Equal(t, "Done.", answer.Text)
+	})
+}
+
+func TestHubConn_Ask_Failures(t *testing.T) {
+	asks(t, func(t *testing.T, _ *codertest.Hub, session *codertest.SessionControl, conn *coder.HubConn) {
+		session.FailModel(codertest.AgentOverloaded, codertest.AgentServerError)
+		began := time.Now()
+		answer, err := conn.Ask(t.Context(), "Try again", nil)
+		require.NoError(t, err)
+		assert.Equal(t, "Done.", answer.Text)
+		assert.Greater(t, time.Since(began), 6*time.Second, "two retries")
+		assert.Len(t, answer.Messages, 5, "two that failed, one that calls a tool, its result, and the last")
+
+		session.FailModel(codertest.AgentInvalidRequest)
+		_, err = conn.Ask(t.Context(), "Fail", nil)
+		e := agentError(t, err, coder.ErrAgentFailed)
+		assert.Contains(t, e.Answer.ErrorMessage, "400")
+		assert.Equal(t, coder.StopReasonError, e.Answer.StopReason)
+		assert.Contains(t, err.Error(), "coder: Ask: the agent failed: 400")
+		require.NotErrorIs(t, err, coder.ErrOutcomeUnknown)
+
+		session.FailModel(codertest.AgentOverloaded, codertest.AgentOverloaded, codertest.AgentOverloaded, codertest.AgentOverloaded)
+		_, err = conn.Ask(t.Context(), "Fail for good", nil)
+		agentError(t, err, coder.ErrAgentFailed)
+
+		session.FailModel(codertest.AgentContextOverflow)
+		answer, err = conn.Ask(t.Context(), "Overflow", nil)
+		require.NoError(t, err)
+		assert.Equal(t, "Done.", answer.Text)
+
+		session.Answer(codertest.AgentTurn{Text: "It is cut here", StopReason: "length"})
+		answer, err = conn.Ask(t.Context(), "Be long", nil)
+		require.NoError(t, err)
+		assert.True(t, answer.Truncated)
+
+		session.Answer()
+		answer, err = conn.Ask(t.Context(), "Say nothing", nil)
+		require.NoError(t, err)
+		assert.Empty(t, answer.Text)
+		assert.Equal(t, coder.StopReasonStop, answer.StopReason)
+	})
+}
+
+func TestHubConn_Ask_Aborted(t *testing.T) {
+	asks(t, func(t *testing.T, _ *codertest.Hub, session *codertest.SessionControl, conn *coder.HubConn) {
+		time.AfterFunc(time.Second/2, func() { session.EndTurn("aborted", "Request was aborted") })
+		_, err := conn.Ask(t.Context(), "Count to ten, and to a hundred, and to a thousand", nil)
+		e := agentError(t, err, coder.ErrAgentAborted)
+		assert.NotEmpty(t, e.Answer.Text, "what was said")
+		assert.NotContains(t, e.Answer.Text, "thousand")
+	})
+}
+
+// TestHubConn_Ask_Neighbour: the answer to the prompt of somebody else is not ours, before and after it.
+func TestHubConn_Ask_Neighbour(t *testing.T) {
+	asks(t, func(t *testing.T, hub *codertest.Hub, session *codertest.SessionControl, conn *coder.HubConn) {
+		other, err := hubClient(t, hub).Attach(t.Context(), session.ID(), nil)
+		require.NoError(t, err)
+		defer other.Close()
+		session.Answer(codertest.AgentTurn{Text: "Theirs."})
+		session.Answer(codertest.AgentTurn{Text: "Ours."})
+		session.Answer(codertest.AgentTurn{Text: "Theirs again."})
+		theirs := make(chan string, 2)
+		go func() {
+			defer close(theirs)
+			for _, text := range []string{"Their question", "Another one"} {
+				answer, err := other.Ask(t.Context(), text, nil)
+				if !assert.NoError(t, err) {
+					return
+				}
+				theirs <- answer.Text
+			}
+		}()
+		time.Sleep(250 * time.Millisecond) // the agent is at work
+		answer, err := conn.Ask(t.Context(), "Our question", nil)
+		require.NoError(t, err)
+		assert.Equal(t, "Ours.", answer.Text)
+		assert.Equal(t, "Theirs.", <-theirs)
+		assert.Equal(t, "Theirs again.", <-theirs)
+	})
+}
+
+func TestHubConn_Ask_Questions(t *testing.T) {
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+		session, conn := idleAgent(t, hub)
+		ask := func(timeout time.Duration) {
+			session.Answer(codertest.AgentTurn{Text: "I ask.", Tools: []codertest.AgentTool{{Ask: &codertest.AgentQuestion{
+				Method: "select", Params: map[string]any{"title": "Which?", "options": []string{"red", "blue"}}, Timeout: timeout,
+			}}}}, codertest.AgentTurn{Text: "Good."})
+		}
+		ask(0)
+		_, err := conn.Ask(t.Context(), "Ask me", nil)
+		e := agentError(t, err, coder.ErrNeedsInput)
+		require.NotNil(t, e.Question)
+		assert.Equal(t, coder.UISelect, e.Question.Method)
+		assert.Equal(t, "I ask.", e.Answer.Text)
+		require.NoError(t, conn.RespondUI(t.Context(), e.Question.ID, "red"))
+		time.Sleep(time.Minute)
+
+		ask(0)
+		asked := 0
+		answer, err := conn.Ask(t.Context(), "Ask me again", &coder.AskOptions{OnQuestion: func(ctx context.Context, q *coder.RPCUIRequestMessage) (any, error) {
+			asked++
+			var params coder.RPCUIParams
+			assert.NoError(t, q.Decode(&params))
+			time.Sleep(time.Hour) // a person thinks
+			return params.Options[1], nil
+		}, StallTimeout: 5 * time.Minute})
+		require.NoError(t, err)
+		assert.Equal(t, "Good.", answer.Text)
+		assert.Equal(t, 1, asked)
+		assert.Equal(t, "blue", answer.Messages[1].Content.Text())
+
+		ask(time.Minute)
+		answer, err = conn.Ask(t.Context(), "Ask somebody slow", &coder.AskOptions{OnQuestion: func(ctx context.Context, _ *coder.RPCUIRequestMessage) (any, error) {
+			<-ctx.Done()
+			return "red", nil
+		}})
+		require.NoError(t, err, "the agent goes on without an answer")
+		assert.Equal(t, "Good.", answer.Text)
+
+		ask(0)
+		no := errors.New("nobody is here")
+		_, err = conn.Ask(t.Context(), "Ask nobody", &coder.AskOptions{OnQuestion: func(context.Context, *coder.RPCUIRequestMessage) (any, error) { return nil, no }})
+		require.ErrorIs(t, err, no)
+	}, codertest.WithAgentPace(100*time.Millisecond))
+}
+
+// TestHubConn_Ask_LostConnection: the connection is cut at every moment of the answer, and the Hub is away for a while.
+func TestHubConn_Ask_LostConnection(t *testing.T) {
+	for _, away := range []time.Duration{0, 10 * time.Second} {
+		for moment := 50 * time.Millisecond; moment < 4*time.Second; moment += 173 * time.Millisecond {
+			asks(t, func(t *testing.T, hub *codertest.Hub, session *codertest.SessionControl, conn *coder.HubConn) {
+				session.Answer(
+					codertest.AgentTurn{Text: "I will look at it now.", Tools: []codertest.AgentTool{{Name: "read", Result: "ok"}}},
+					codertest.AgentTurn{Text: "This is the whole answer."},
+				)
+				time.AfterFunc(moment, func() {
+					if away > 0 {
+						fault := hub.Inject(codertest.Fault{Status: 503, Count: -1})
+						time.AfterFunc(away, fault.Remove)
+					}
+					session.CutStreams()
+				})
+				answer, err := conn.Ask(t.Context(), "Do it", nil)
+				require.NoError(t, err)
+				assert.Equal(t, "This is the whole answer.", answer.Text)
+				assert.Len(t, answer.Messages, 3)
+			})
+		}
+	}
+}
+
+func TestHubConn_Ask_Ends(t *testing.T) {
+	asks(t, func(t *testing.T, hub *codertest.Hub, session *codertest.SessionControl, conn *coder.HubConn) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := conn.Ask(ctx, "Take your time, and then some more of it", nil)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, coder.ErrOutcomeUnknown)
+		time.Sleep(time.Minute)
+
+		done := make(chan error, 1)
+		go func() { _, err := conn.Ask(t.Context(), "Once more", nil); done <- err }()
+		time.Sleep(100 * time.Millisecond)
+		_, err = conn.Ask(t.Context(), "At the same time", nil)
+		require.ErrorIs(t, err, coder.ErrMessagesInUse)
+		require.NoError(t, <-done)
+
+		go func() { _, err := conn.Ask(t.Context(), "For ever", nil); done <- err }()
+		time.Sleep(time.Second)
+		require.NoError(t, conn.Close())
+		err = <-done
+		require.ErrorIs(t, err, coder.ErrConnClosed)
+		require.ErrorIs(t, err, coder.ErrOutcomeUnknown)
+		_ = hub
+		_ = session
+	})
+}
+
+// TestHubConn_Ask_NoModel: the agent refuses the prompt or, through its extension, says nothing more of it.
+func TestHubConn_Ask_NoModel(t *testing.T) {
+	for dialect, want := range map[codertest.AgentDialect]error{codertest.DialectRPC: coder.ErrAgentFailed, codertest.DialectExtension: coder.ErrAgentStalled} {
+		bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+			session, conn := idleAgent(t, hub)
+			session.FailModel(codertest.AgentNoModelKey)
+			_, err := conn.Ask(t.Context(), "Hello", nil)
+			agentError(t, err, want)
+		}, codertest.WithAgentDialect(dialect))
+	}
+}
+
+func TestHubConn_Ask_BadArguments(t *testing.T) {
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+		session, conn := idleAgent(t, hub)
+		before := len(hub.Requests())
+		for _, text := range []string{"", " \n\t"} {
+			for _, call := range []func() error{
+				func() error { _, err := conn.Ask(t.Context(), text, nil); return err },
+				func() error { _, err := conn.Submit(t.Context(), text); return err },
+				func() error { return conn.Prompt(t.Context(), text) },
+			} {
+				var bad *coder.ValidationError
+				require.ErrorAs(t, call(), &bad)
+				assert.Equal(t, "text", bad.Field)
+			}
+		}
+		observer, err := hubClient(t, hub).Connect(t.Context(), session.ID(), nil)
+		require.NoError(t, err)
+		defer observer.Close()
+		_, err = observer.Ask(t.Context(), "Hello", nil)
+		var bad *coder.ValidationError
+		require.ErrorAs(t, err, &bad)
+		assert.Len(t, hub.Requests(), before+1, "the socket of the observer")
+	})
+}
+
+// TestClient_Answer: the answer is collected by another process, during the answer and after it, as often as wanted.
+func TestClient_Answer(t *testing.T) {
+	asks(t, func(t *testing.T, hub *codertest.Hub, session *codertest.SessionControl, conn *coder.HubConn) {
+		conn.DiscardMessages()
+		session.Answer(codertest.AgentTurn{Text: "One."})
+		session.Answer(codertest.AgentTurn{Text: "Two.", Tools: []codertest.AgentTool{{Name: "read", Result: "ok"}}}, codertest.AgentTurn{Text: "Two is done."})
+		first, err := conn.Submit(t.Context(), "The first")
+		require.NoError(t, err)
+		second, err := conn.Submit(t.Context(), "The second")
+		require.NoError(t, err)
+		for range 2 {
+			for receipt, want := range map[*coder.Receipt]string{first: "One.", second: "Two is done."} {
+				text, err := json.Marshal(receipt)
+				require.NoError(t, err)
+				assert.Less(t, len(text), 400)
+				var stored coder.Receipt
+				require.NoError(t, json.Unmarshal(text, &stored))
+				answer, err := hubClient(t, hub).Answer(t.Context(), &stored)
+				require.NoError(t, err)
+				assert.Equal(t, want, answer.Text)
+			}
+			time.Sleep(time.Hour)
+		}
+	})
+}
+
+func TestReceipt_Text(t *testing.T) {
+	var r coder.Receipt
+	for _, text := range []string{"", "receipt1.", "receipt2.e30", "receipt1.e30=", "receipt1.WzFd", "receipt1.%%%"} {
+		require.Error(t, r.UnmarshalText([]byte(text)), text)
+	}
+	want := coder.Receipt{SessionID: "s", AfterEvent: 7, Digest: "d", Before: 1, SentAt: time.Unix(5, 0).UTC(), Disposition: coder.PromptQueued}
+	text, err := want.MarshalText()
+	require.NoError(t, err)
+	require.NoError(t, r.UnmarshalText(text))
+	assert.Equal(t, want, r)
+}

@@ -1,0 +1,266 @@
+package coder
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/agentuity/coder-go/internal/agentrun"
+	"github.com/agentuity/coder-go/internal/poll"
+	"github.com/agentuity/coder-go/internal/route"
+	"github.com/agentuity/coder-go/internal/wire"
+)
+
+// Receipt is a prompt that was sent: what [Client.Answer] needs to find its answer, in this process or another. Store it
+// as text, see MarshalText. It holds no text of the prompt.
+type Receipt struct {
+	// SessionID is the session of the agent.
+	SessionID string
+	// AfterEvent is the id of the newest event of the history before the prompt was sent.
+	AfterEvent int
+	// Digest stands for the text of the prompt.
+	Digest string
+	// Before counts the prompts with the same text that the agent comes to first.
+	Before int
+	// SentAt is when the prompt was sent, by the clock of the Hub.
+	SentAt time.Time
+	// Disposition is what the agent made of the prompt: PromptStarted, PromptQueued or PromptHandled. It is empty if
+	// the agent has not said.
+	Disposition RPCDisposition
+}
+
+// receiptWire is what the text of a receipt holds.
+type receiptWire struct {
+	SessionID   string         `json:"s"`
+	AfterEvent  int            `json:"a"`
+	Digest      string         `json:"d"`
+	Before      int            `json:"b,omitzero"`
+	SentAt      time.Time      `json:"t"`
+	Disposition RPCDisposition `json:"m,omitzero"`
+}
+
+// receiptPrefix begins the text of a receipt, with the version of its form.
+const receiptPrefix = "receipt1."
+
+// MarshalText returns the receipt as a text without blanks, of some 300 characters, that UnmarshalText reads.
+func (r Receipt) MarshalText() ([]byte, error) {
+	text, err := wire.Marshal(receiptWire(r))
+	if err != nil {
+		return nil, err
+	}
+	return append([]byte(receiptPrefix), base64.RawURLEncoding.EncodeToString(text)...), nil
+}
+
+// UnmarshalText reads what MarshalText has written.
+func (r *Receipt) UnmarshalText(text []byte) error {
+	var read receiptWire
+	body, ok := strings.CutPrefix(string(text), receiptPrefix)
+	raw, err := base64.RawURLEncoding.DecodeString(body)
+	if !ok || err != nil || wire.UnmarshalExact(raw, &read) != nil {
+		return errors.New("coder: the text is no receipt")
+	}
+	*r = Receipt(read)
+	return nil
+}
+
+// Answer finds the answer to the prompt of a receipt in the history of its session, and waits for it if there is none
+// yet. It can be called from any process, as often as wanted, and returns the same each time. It polls as
+// [Client.WaitForSession] does, and rides out the same failures.
+//
+// Of prompts with the same text that were sent at the same time by others it may return the answer to another. Everything
+// else that cannot be told apart is an error that matches [ErrOutcomeUnknown]; so is a history that holds no messages of
+// users.
+//
+// Errors: [*ValidationError] for a receipt that is none; an [*AgentError] if the prompt has come to something else than
+// an answer, which tells what was said: it matches [ErrAgentStalled] when nothing has come from the agent for 10 min;
+// and those of [Client.GetSession].
+//
+// GET /hub/session/{sessionId}, GET /hub/session/{sessionId}/events/history
+func (c *Client) Answer(ctx context.Context, receipt *Receipt) (*Answer, error) {
+	const op = "Answer"
+	switch {
+	case receipt == nil:
+		return nil, invalid(op, "receipt", "must not be nil")
+	case receipt.Digest == "":
+		return nil, invalid(op, "receipt.Digest", "must not be empty")
+	case receipt.AfterEvent < 0:
+		return nil, invalid(op, "receipt.AfterEvent", "must not be negative")
+	case receipt.Before < 0:
+		return nil, invalid(op, "receipt.Before", "must not be negative")
+	case ctx == nil:
+		return nil, noContext(op)
+	}
+	if err := checkSessionID(op, receipt.SessionID); err != nil {
+		return nil, err
+	}
+	return c.collect(ctx, op, receipt, collectOptions{stall: 10 * time.Minute})
+}
+
+// collectOptions say how an answer is collected from a history.
+type collectOptions struct {
+	stall time.Duration // without an event; not above 0: for ever
+	asks  bool          // a question is answered by somebody, and is no end
+}
+
+// collector is one search for an answer in a history.
+type collector struct {
+	promptWatch
+	options collectOptions
+	newest  int // the event up to which the history was read
+	now     time.Time
+
+	answered time.Time // when the Hub last was
+	changed  time.Time // when an event last came
+	answer   *Answer
+	err      error
+}
+
+func (c *Client) collect(ctx context.Context, op string, receipt *Receipt, options collectOptions) (*Answer, error) {
+	sent := receipt.SentAt
+	k := &collector{
+		promptWatch: promptWatch{client: c, op: op, sessionID: receipt.SessionID},
+		options:     options, newest: receipt.AfterEvent, answered: time.Now(), changed: time.Now(),
+	}
+	k.prompt = agentrun.NewPrompt(receipt.Digest, sent, agentrun.Run{}, agentrun.Queue{}, receipt.Before)
+	k.prompt.History = true
+	if receipt.Disposition != "" {
+		k.prompt.Respond(true, string(receipt.Disposition), "", sent)
+	}
+	every := poll.Poll{Interval: time.Second, MaxInterval: 15 * time.Second, AtOnce: true}
+	switch err := every.Run(ctx, k.look); {
+	case err == nil:
+		return k.answer, k.err
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		request := get(op, "/hub/session/{sessionID}/events/history", receipt.SessionID)
+		return nil, request.requestError(SentUnknown, contextError(ctx, ctx.Err(), nil))
+	default:
+		return nil, err
+	}
+}
+
+// look reads what is new in the history and judges it.
+func (k *collector) look(ctx context.Context) (poll.Sight, error) {
+	request := get(k.op, "/hub/session/{sessionID}", k.sessionID)
+	request.attempts = 1
+	limited, cancel := context.WithTimeout(ctx, asideLimit)
+	defer cancel()
+	session, err := call[Session](limited, k.client, request)
+	if err != nil {
+		return k.missed(ctx, err)
+	}
+	changed, err := k.read(limited)
+	if err != nil {
+		return k.missed(ctx, err)
+	}
+	k.answered = time.Now()
+	if changed {
+		k.changed = time.Now()
+	}
+	now := (&observation{session: session, now: k.now}).judged()
+	reading := k.prompt.At(now)
+	switch quiet := time.Since(k.changed); {
+	case reading.Kind.Over():
+		k.answer, k.err = k.result(reading)
+		return poll.Sight{Done: true}, nil
+	case now.After(k.now): // the session is over, and nothing more will come
+		k.err = k.failed(ErrAgentFailed, "the session is over: "+reading.Reason)
+		return poll.Sight{Done: true}, nil
+	case reading.Kind == agentrun.PromptAsks && !k.options.asks:
+		k.err = k.failed(ErrNeedsInput, reading.Reason)
+		return poll.Sight{Done: true}, nil
+	case k.options.stall > 0 && quiet >= k.options.stall:
+		k.err = k.stalled(quiet)
+		return poll.Sight{Done: true}, nil
+	}
+	sight := poll.Sight{Changed: changed}
+	if !reading.Until.IsZero() {
+		sight.Due = reading.Until.Add(time.Second - 1).Truncate(time.Second).Sub(k.now)
+	}
+	return sight, nil
+}
+
+// missed rides out a look that got no answer, as long as there is hope.
+func (k *collector) missed(ctx context.Context, err error) (poll.Sight, error) {
+	asked := retryAfter(err)
+	left := cmp.Or(max(k.options.stall, 0), 10*time.Minute) - time.Since(k.answered)
+	if ctx.Err() != nil || failureOf(err).Permanent() && !errors.Is(err, context.DeadlineExceeded) || asked >= left {
+		return poll.Sight{}, err
+	}
+	return poll.Sight{Wait: asked}, nil
+}
+
+// collectPage is the size of the pages in which a history is read.
+const collectPage = 50
+
+// read takes what the history has since it was last read, oldest first, and reports whether there was anything. The
+// pages come newest first: what they hold is kept small until the last one is there.
+func (k *collector) read(ctx context.Context) (bool, error) {
+	var events []SessionEvent // newest first
+	before := 0
+	for {
+		request := get(k.op, "/hub/session/{sessionID}/events/history", k.sessionID).
+			with(new(route.Query).Int("limit", collectPage).Int("beforeId", before))
+		request.attempts = 1
+		sent := k.client.send(ctx, request)
+		history, err := decode[SessionEventHistory](sent)
+		if err != nil {
+			return false, err
+		}
+		if before == 0 {
+			k.now = hubTime(sent.outcome.Header)
+		}
+		page := history.Events
+		slices.SortFunc(page, func(a, b SessionEvent) int { return cmp.Compare(b.ID, a.ID) })
+		reached, fresh := len(page) == 0, false
+		for _, e := range page {
+			if e.ID <= k.newest {
+				reached = true
+				break
+			}
+			if before != 0 && e.ID >= before {
+				continue
+			}
+			fresh = true
+			switch e.Event {
+			case EventMessageUpdate, EventContext, EventToolExecutionUpdate: // large, and nothing of them counts
+				e.Payload = nil
+			}
+			events = append(events, e)
+		}
+		if reached || !fresh {
+			break
+		}
+		before = events[len(events)-1].ID
+	}
+	for i := range slices.Backward(events) {
+		e := &events[i]
+		at := e.IngestedAt
+		if at.IsZero() {
+			at = k.now
+		}
+		if e.Event == typeRPCUIRequest {
+			k.asked(e.Payload)
+		}
+		k.event(e.Event, e.Payload, at, e.TaskID)
+		k.newest = e.ID
+	}
+	return len(events) > 0, nil
+}
+
+// newestOf returns the id of the newest event of a session, 0 if there is none, and the time by the clock of the Hub.
+func (c *Client) newestOf(ctx context.Context, op, sessionID string) (int, time.Time, error) {
+	sent := c.send(ctx, get(op, "/hub/session/{sessionID}/events/history", sessionID).with(new(route.Query).Int("limit", 1)))
+	history, err := decode[SessionEventHistory](sent)
+	if err != nil {
+		return 0, time.Time{}, err
+	}
+	newest := 0
+	for _, e := range history.Events {
+		newest = max(newest, e.ID)
+	}
+	return newest, hubTime(sent.outcome.Header), nil
+}
