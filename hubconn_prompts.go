@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/agentuity/coder-go/internal/agentrun"
+	"github.com/agentuity/coder-go/internal/backoff"
 )
 
 // ear hears what a controller's connection is told of the agent, whoever reads the messages: whether it is at work, what
@@ -219,6 +220,11 @@ func (e *ear) forget(p *sentPrompt) {
 // GET /hub/session/{sessionId}/events/history, and the WebSocket
 func (h *HubConn) Submit(ctx context.Context, text string) (*Receipt, error) {
 	const op = "Submit"
+	for ctx != nil && h.ear.pauses(time.Now()) { // what comes then is not answered as at other times
+		if !backoff.Sleep(ctx, time.Second/4) || h.ctx.Err() != nil {
+			break
+		}
+	}
 	receipt, p, err := h.submitAsk(ctx, op, text)
 	if err != nil {
 		return receipt, err
