@@ -128,6 +128,11 @@ type HubConnectOptions struct {
 	// HandshakeTimeout bounds each attempt, from finding the Hub until it has said init. Negative: no
 	// bound but the context. Default: 30 s.
 	HandshakeTimeout time.Duration
+	// OnState is called when the connection is lost, with StateReconnecting and why; when it is back, with
+	// StateConnected and nil; and when it has ended for good, with StateClosed and the error that Messages ends
+	// with, but not after Close. It is called without a lock, one call at a time, by the goroutine that reads: while
+	// it runs, nothing is received. It may use the connection but must not call Close, which waits for it.
+	OnState func(HubConnState, error)
 }
 
 // AttachOptions says how to attach to a session.

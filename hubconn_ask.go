@@ -96,6 +96,7 @@ func (a *asking) run(ctx context.Context, text string) (*Answer, error) {
 		client: a.client, op: a.op, sessionID: a.receipt.SessionID,
 		prompt: agentrun.NewPrompt(a.sent.digest, a.sent.at, a.sent.run, a.sent.queue, a.sent.before),
 	}
+	a.watch.prompt.Command = a.receipt.Command
 	return a.await(ctx)
 }
 

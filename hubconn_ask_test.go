@@ -332,7 +332,7 @@ func TestReceipt_Text(t *testing.T) {
 	for _, text := range []string{"", "receipt1.", "receipt2.e30", "receipt1.e30=", "receipt1.WzFd", "receipt1.%%%"} {
 		require.Error(t, r.UnmarshalText([]byte(text)), text)
 	}
-	want := coder.Receipt{SessionID: "s", AfterEvent: 7, Digest: "d", Before: 1, SentAt: time.Unix(5, 0).UTC(), Disposition: coder.PromptQueued}
+	want := coder.Receipt{SessionID: "s", AfterEvent: 7, Digest: "d", Before: 1, Command: true, SentAt: time.Unix(5, 0).UTC(), Disposition: coder.PromptQueued}
 	text, err := want.MarshalText()
 	require.NoError(t, err)
 	require.NoError(t, r.UnmarshalText(text))

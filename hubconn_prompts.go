@@ -265,7 +265,7 @@ func (h *HubConn) submitAsk(ctx context.Context, op, text string) (*Receipt, *se
 		return nil, nil, err
 	}
 	p, err := h.submit(ctx, op, RPCCommand{Type: CommandPrompt, ID: rand.Text(), Message: text, StreamingBehavior: QueueFollowUp})
-	receipt := &Receipt{SessionID: sessionID, AfterEvent: newest, Digest: agentrun.Digest(text), SentAt: at}
+	receipt := &Receipt{SessionID: sessionID, AfterEvent: newest, Digest: agentrun.Digest(text), Command: agentrun.IsCommand(text), SentAt: at}
 	if err != nil {
 		if !errors.Is(err, ErrOutcomeUnknown) {
 			receipt = nil

@@ -18,6 +18,20 @@ func (h *HubConn) run() {
 	h.err, h.state = err, StateClosed
 	h.mu.Unlock()
 	close(h.ended)
+	if h.wasAdmitted() && h.ctx.Err() == nil {
+		h.tellState(StateClosed, err)
+	}
+}
+
+// tellState tells the program of a state. No lock is held.
+func (h *HubConn) tellState(s HubConnState, err *HubConnError) {
+	switch {
+	case h.options.OnState == nil:
+	case err == nil:
+		h.options.OnState(s, nil)
+	default:
+		h.options.OnState(s, err)
+	}
 }
 
 // live connects and reads until there is no further attempt, and returns why. If the caller has closed the
@@ -66,6 +80,9 @@ func (h *HubConn) live() *HubConnError {
 			return exceeded
 		}
 		h.setState(StateReconnecting)
+		if cause != nil && last == nil { // the first failure since the connection
+			h.tellState(StateReconnecting, err)
+		}
 		last = err
 		if tries++; !backoff.Sleep(h.ctx, max(wait, failed.retryAfter)) {
 			return err
@@ -140,6 +157,7 @@ func (h *HubConn) admit(l *socket.Link, first []byte, attempt int, cause error, 
 	if cause != nil {
 		back := &ReconnectedMessage{Attempt: attempt, Cause: cause, Down: time.Since(lost)}
 		h.ear.deafened(func() { h.inbox.Put(inboxItem{message: back}) })
+		h.tellState(StateConnected, nil)
 	}
 	if first != nil {
 		h.accept(first)

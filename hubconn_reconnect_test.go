@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/agentuity/coder-go"
+	"github.com/agentuity/coder-go/codertest"
 )
 
 // TestHubConn_Reconnect: delays, the id that was learned, what the caller sees.
@@ -405,5 +406,40 @@ func TestHubConn_Subscribe_SenderWhoGaveUp(t *testing.T) {
 		require.ErrorIs(t, conn.Send(ctx, &coder.ObserverSubscribeMessage{Patterns: []string{"task"}}), coder.ErrOutcomeUnknown)
 		assert.IsType(t, &coder.ReconnectedMessage{}, next(t, conn))
 		assert.Equal(t, "task", hub.seen()[1].URL.Query().Get("subscribe"))
+	})
+}
+
+// TestHubConn_OnState: each loss and each return is told once, without a lock, and the end for good, but not Close.
+func TestHubConn_OnState(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		id := newSession(t, hubClient(t, hub))
+		session := hub.Session(id)
+		session.SetStatus("active")
+		var states []string
+		var conn *coder.HubConn
+		options := &coder.HubConnectOptions{Role: coder.RoleObserver, OnState: func(s coder.HubConnState, err error) {
+			states = append(states, fmt.Sprintf("%s %t %s", s, err != nil, conn.State()))
+		}}
+		var err error
+		conn, err = hubClient(t, hub).Connect(t.Context(), id, options)
+		require.NoError(t, err)
+		conn.DiscardMessages()
+		session.RefuseStreams(codertest.Refusal{Count: 3})
+		session.CutStreams()
+		time.Sleep(time.Minute)
+		session.CutStreams()
+		time.Sleep(time.Minute)
+		session.Archive()
+		time.Sleep(time.Minute)
+		require.NoError(t, conn.Close())
+		assert.Equal(t, []string{
+			"reconnecting true reconnecting", "connected false connected", "reconnecting true reconnecting", "connected false connected", "closed true closed",
+		}, states)
+
+		states = nil
+		conn, err = hubClient(t, hub).Connect(t.Context(), newSession(t, hubClient(t, hub)), options)
+		require.NoError(t, err)
+		require.NoError(t, conn.Close())
+		assert.Empty(t, states)
 	})
 }

@@ -26,6 +26,8 @@ type Receipt struct {
 	Digest string
 	// Before counts the prompts with the same text that the agent comes to first.
 	Before int
+	// Command says that the text begins with a slash: a command of the agent's has no answer.
+	Command bool
 	// SentAt is when the prompt was sent, by the clock of the Hub.
 	SentAt time.Time
 	// Disposition is what the agent made of the prompt: PromptStarted, PromptQueued or PromptHandled. It is empty if
@@ -39,6 +41,7 @@ type receiptWire struct {
 	AfterEvent  int            `json:"a"`
 	Digest      string         `json:"d"`
 	Before      int            `json:"b,omitzero"`
+	Command     bool           `json:"c,omitzero"`
 	SentAt      time.Time      `json:"t"`
 	Disposition RPCDisposition `json:"m,omitzero"`
 }
@@ -126,7 +129,7 @@ func (c *Client) collect(ctx context.Context, op string, receipt *Receipt, optio
 		options:     options, newest: receipt.AfterEvent, answered: time.Now(), changed: time.Now(),
 	}
 	k.prompt = agentrun.NewPrompt(receipt.Digest, sent, agentrun.Run{}, agentrun.Queue{}, receipt.Before)
-	k.prompt.History = true
+	k.prompt.History, k.prompt.Command = true, receipt.Command
 	if receipt.Disposition != "" {
 		k.prompt.Respond(true, string(receipt.Disposition), "", sent)
 	}

@@ -120,12 +120,17 @@ type Prompt struct {
 	// History says that the events come from a history, which has no responses: an agent in RPC mode that is at work
 	// may have heard the prompt, and does not say so.
 	History bool
+	// Command says that the text may be a command, which begins no run.
+	Command bool
 	// Steered says that the agent was steered while it worked on the prompt, Shared that another prompt has the
 	// same answer.
 	Steered, Shared bool
 	// Refusal is what the agent says of a prompt that it did not take.
 	Refusal string
 }
+
+// IsCommand reports whether a text may be a command of the agent's.
+func IsCommand(text string) bool { return strings.HasPrefix(strings.TrimSpace(text), "/") }
 
 // NewPrompt follows the text with a digest, which is sent at a time. Run and queue are what is known of the agent then,
 // and so many messages with the same text come before it.
@@ -289,8 +294,10 @@ func (p *Prompt) At(now time.Time) PromptReading {
 		return PromptReading{Kind: PromptUnheeded, Reason: run.Reason}
 	case !p.ran && run.Kind != Working && p.isQueued():
 		return due(now, p.heard.Add(promptBegins), PromptWaits, PromptUnheeded, "it is queued, and no run began")
-	case !p.ran && run.Kind != Working:
+	case !p.ran && run.Kind != Working && p.Command:
 		return due(now, p.heard.Add(promptBegins), PromptWaits, PromptHandled, "it was taken, and no run began")
+	case !p.ran && run.Kind != Working:
+		return due(now, p.heard.Add(promptBegins), PromptWaits, PromptUnheard, "it was taken, and no run began")
 	case run.Kind == Question:
 		return PromptReading{Kind: PromptAsks, Reason: run.Reason}
 	}

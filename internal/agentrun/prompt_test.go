@@ -67,6 +67,7 @@ func follow(c *command, events []Event, others []Event) string {
 	digest := Digest(c.text)
 	before, _ := queue.Waiting(digest)
 	p := NewPrompt(digest, c.at, run, queue, before)
+	p.Command = IsCommand(c.text)
 	due, response := time.Time{}, c.response
 	read := func(now time.Time) (string, bool) {
 		reading := p.At(now)

@@ -483,3 +483,8 @@ func (r *Run) Sure(now time.Time) bool {
 	}
 	return true
 }
+
+// Answered reports whether the last run has ended with an answer, although it may not be over yet.
+func (r *Run) Answered() bool {
+	return !r.open && r.heard.IsZero() && !r.ended.IsZero() && (r.last.StopReason == "stop" || r.last.StopReason == "length")
+}
