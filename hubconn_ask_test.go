@@ -107,7 +107,7 @@ func TestHubConn_Ask_Failures(t *testing.T) {
 
 		session.FailModel(codertest.AgentOverloaded, codertest.AgentOverloaded, codertest.AgentOverloaded, codertest.AgentOverloaded)
 		_, err = conn.Ask(t.Context(), "Fail for good", nil)
-		agentError(t, err, coder.ErrAgentFailed)
+		require.ErrorIs(t, err, coder.ErrAgentFailed)
 
 		session.FailModel(codertest.AgentContextOverflow)
 		answer, err = conn.Ask(t.Context(), "Overflow", nil)
@@ -271,7 +271,7 @@ func TestHubConn_Ask_NoModel(t *testing.T) {
 			session, conn := idleAgent(t, hub)
 			session.FailModel(codertest.AgentNoModelKey)
 			_, err := conn.Ask(t.Context(), "Hello", nil)
-			agentError(t, err, want)
+			require.ErrorIs(t, err, want)
 		}, codertest.WithAgentDialect(dialect))
 	}
 }

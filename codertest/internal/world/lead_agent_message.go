@@ -186,14 +186,3 @@ func (m *agentMessage) end(a *ownAgent, reason, errorMessage string, took time.D
 
 // rawStops is what the provider says of how a message ends.
 var rawStops = map[string]string{stopStop: "stop", stopToolUse: "tool_calls", "length": "length"}
-
-// plain is what a message says, without thoughts and calls.
-func (m *agentMessage) plain(kind string) string {
-	text := ""
-	for _, block := range m.Content {
-		if block.Type == kind {
-			text += block.content()
-		}
-	}
-	return text
-}
