@@ -31,7 +31,7 @@ type driver struct {
 const areYouThere = "driver"
 
 // drive starts an agent and leads the session with it, or a new one. A task of the session is its first prompt.
-func drive(t *testing.T, ctx context.Context, client *coder.Client, sessionID, version string, m *model) *driver {
+func drive(ctx context.Context, t *testing.T, client *coder.Client, sessionID, version string, m *model) *driver {
 	t.Helper()
 	options := &coder.HubConnectOptions{Role: coder.RoleLead, DriverMode: "rpc", DriverInstanceID: "driver", DriverVersion: version}
 	connect := func() (*coder.HubConn, error) { return client.Connect(ctx, sessionID, options) }
@@ -93,8 +93,10 @@ func (d *driver) report(ctx context.Context, line []byte) {
 
 // obey passes on what the Hub says.
 func (d *driver) obey(ctx context.Context) {
-	for message := range d.conn.Messages(ctx) {
-		var err error
+	for message, err := range d.conn.Messages(ctx) {
+		if err != nil { // the scenario is over
+			return
+		}
 		switch message := message.(type) {
 		case *coder.RPCCommandMessage:
 			err = d.agent.tell(message.Command)

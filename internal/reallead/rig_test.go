@@ -144,7 +144,7 @@ func (r *rig) join(task string) {
 			require.NoError(r.t, err)
 			r.id = created.SessionID
 		}
-		d := drive(r.t, r.ctx, client, r.id, r.version, r.model)
+		d := drive(r.ctx, r.t, client, r.id, r.version, r.model)
 		r.agent, r.id = d.agent, d.conn.SessionID()
 	}
 	r.follow()
@@ -222,7 +222,7 @@ func (r *rig) follow() {
 			case *coder.SSEHydrationMessage:
 				close(ready)
 			case *coder.BroadcastEventMessage:
-				r.observed = append(r.observed, string(data.Event))
+				r.observed = append(r.observed, data.Event)
 			}
 		}
 	}()
@@ -415,7 +415,7 @@ func (r *rig) assertObserved() {
 		switch {
 		case began && event.Event != "rpc_ui_request": // those are for controllers
 			want = append(want, event.Event)
-		case event.Event == string(coder.EventSessionJoin) && strings.Contains(string(event.Payload), `"sse"`):
+		case event.Event == coder.EventSessionJoin && strings.Contains(string(event.Payload), `"sse"`):
 			began = true
 			want = append(want, event.Event)
 		}

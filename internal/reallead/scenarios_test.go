@@ -187,7 +187,7 @@ var scenarios = map[string]scenario{
 			r.hub.Session(r.id).DisconnectParticipant(lead)
 			r.await("the lead", func(m coder.ServerMessage) bool {
 				presence, ok := m.(*coder.PresenceEventMessage)
-				return ok && presence.Event == string(coder.EventSessionJoin) && presence.Participant.Role == coder.RoleLead
+				return ok && presence.Event == coder.EventSessionJoin && presence.Participant.Role == coder.RoleLead
 			})
 			assert.NotEqual(r.t, lead, r.lead())
 			r.model.release()
