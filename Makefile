@@ -16,15 +16,17 @@ EXAMPLES  = quickstart follow attach
 SEED      = 1
 ROUNDS    = 5
 SELECT    = .
+SCENARIOS = .
 GATEWAYS  = nginx,haproxy,varnish
 
 ORIGINAL   = internal/parity/node
 COMPARISON = internal/bench
 XNET       = internal/xnet
 SERVERS    = internal/servers/js
+LEAD       = internal/reallead/npm
 
 .NOTPARALLEL:
-.PHONY: help check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare cover examples parity xnet gateways servers nightly
+.PHONY: help check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare cover examples parity xnet gateways servers lead nightly
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -117,14 +119,24 @@ gateways: ## Test behind GATEWAYS (nginx,haproxy,varnish), by the matrix of docs
 	$(GO) vet -tags gateways ./internal/gateways
 	$(GO) -C internal/gateways test -tags gateways -count=1 -timeout 15m -gateways '$(GATEWAYS)'
 
-nightly: ## Test behind every gateway there is, and against every server
+nightly: ## Test behind every gateway there is, against every server, and with the real agent
 	@$(MAKE) gateways GATEWAYS=all
 	@$(MAKE) servers
+	@$(MAKE) lead
 
 # Needs Node and npm. Most of the time is spent waiting for what the servers close by themselves: hence -parallel.
 servers: $(SERVERS)/node_modules/.package-lock.json ## Test against Bun, Node and Hono, by the matrix of docs/servers.md
 	$(GO) vet -tags servers ./internal/servers
 	$(GO) -C internal/servers test -tags servers -count=1 -parallel 8 -timeout 5m
+
+# Needs Node, npm and curl, on Linux. npm installs 600 MB the first time. Some scenarios wait up to 20 s.
+lead: $(foreach part,node pi-0.74.2 pi-1.6.0,$(LEAD)/$(part)/node_modules/.package-lock.json) ## Let the real agent lead, by the table of docs/real-agent.md; SCENARIOS=regexp selects
+	$(GO) vet -tags lead ./internal/reallead
+	$(GO) -C internal/reallead test -tags lead -count=1 -parallel 4 -timeout 10m -run 'TestLead/$(SCENARIOS)'
+
+$(LEAD)/%/node_modules/.package-lock.json: $(LEAD)/%/package.json $(LEAD)/%/package-lock.json $(LEAD)/%/.npmrc
+	cd $(LEAD)/$* && npm ci --no-audit --no-fund
+	@touch $@
 
 $(ORIGINAL)/node_modules/.package-lock.json: $(ORIGINAL)/package.json $(ORIGINAL)/package-lock.json $(ORIGINAL)/.npmrc
 	cd $(ORIGINAL) && npm ci --no-audit --no-fund
