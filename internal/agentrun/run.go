@@ -71,7 +71,7 @@ type Run struct {
 	listed      bool   // the run said which messages it had
 	last        Answer // the last message that ended
 
-	turnEnded  time.Time // turn_end, while the run is open and nothing came after it
+	turnEnded  time.Time // turn_end, while the run is open and has not gone on
 	ended      time.Time // agent_end
 	settled    bool      // agent_settled was believed
 	retryUntil time.Time // after an error: when no retry will follow any more
@@ -130,7 +130,10 @@ func (r *Run) Apply(e *Event) {
 		r.restart(e.At)
 	}
 	switch e.Name {
-	case "session_start", "session_shutdown", "session_join", "session_leave", "session_label_updated", "presence_update":
+	case "agent_settled", "auto_retry_start", "auto_retry_end", "session_before_compact", "compaction_start", "session_compact", "compaction_end":
+		r.closeTurn() // these follow the end of a run
+	case "session_start", "session_shutdown", "session_join", "session_leave", "session_label_updated", "presence_update",
+		"entry_appended", "queue_update", "extension_error", "rpc_ui_request", "extension_ui_request": // these say nothing of it
 	default:
 		r.turnEnded = time.Time{}
 	}
@@ -274,7 +277,7 @@ func (r *Run) endTurn(e *Event) {
 	r.turnEnded = e.At
 }
 
-// closeTurn takes the end of the last turn for that of the run, which is lost.
+// closeTurn takes the end of the last turn for that of the run: the event that ends a run is lost if the connection was.
 func (r *Run) closeTurn() {
 	if r.open && !r.turnEnded.IsZero() && r.last.StopReason != "toolUse" {
 		r.open, r.ended = false, r.turnEnded
@@ -325,12 +328,12 @@ func isFinal(errorMessage string) bool {
 	return true
 }
 
-// settle takes the sign that nothing more will run. It also comes falsely, while a run begins.
+// settle takes the sign that nothing more will run, which ends every wait. It also comes falsely, while a run begins.
 func (r *Run) settle(e *Event) {
 	if r.open {
 		return
 	}
-	r.settled = true
+	r.settled, r.compacting, r.compacted = true, time.Time{}, time.Time{}
 	if e.Aborted && r.last.StopReason == "error" { // in the wait for a retry
 		r.last.StopReason = "aborted"
 	}
