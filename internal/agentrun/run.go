@@ -70,6 +70,8 @@ type Run struct {
 	messageOpen bool   // between message_start and message_end of an answer
 	listed      bool   // the run said which messages it had
 	last        Answer // the last message that ended
+	stale       bool   // it is of the run before
+	unread      bool   // a message ended after it whose payload could not be read
 
 	turnEnded  time.Time // turn_end, while the run is open and has not gone on
 	ended      time.Time // agent_end
@@ -226,6 +228,7 @@ func (r *Run) begin(at time.Time) {
 		r.gap = at.Sub(r.ended)
 	}
 	r.open, r.settled, r.lost, r.taskDone, r.listed, r.tools = true, false, false, false, false, nil
+	r.stale, r.unread = true, false
 	r.heard, r.ended, r.retryUntil, r.compacting, r.compacted = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
 }
 
@@ -235,8 +238,11 @@ func (r *Run) work(e *Event) {
 		r.begin(e.At)
 	}
 	r.question = ""
-	if e.Name == "message_start" {
+	switch e.Name {
+	case "message_start":
 		r.messageOpen = e.Role == roleAssistant
+	case "message_update": // only of an assistant's
+		r.messageOpen = true
 	}
 }
 
@@ -271,10 +277,20 @@ func (r *Run) endTurn(e *Event) {
 		r.begin(e.At)
 	}
 	r.question, r.messageOpen = "", false
-	if e.Last.known {
-		r.last = e.Last
-	}
+	r.takeLast(e)
 	r.turnEnded = e.At
+}
+
+// takeLast takes the last message of a turn or a run that has ended. Where the event does not have it, it is the last
+// one that ended, unless that is of the run before: then it is not known.
+func (r *Run) takeLast(e *Event) {
+	switch {
+	case e.Last.known:
+		r.last = e.Last
+	case r.stale:
+		r.last = Answer{}
+	}
+	r.stale = false
 }
 
 // closeTurn takes the end of the last turn for that of the run: the event that ends a run is lost if the connection was.
@@ -287,17 +303,17 @@ func (r *Run) closeTurn() {
 func (r *Run) endMessage(e *Event) {
 	switch e.Role {
 	case roleUser: // a new prompt, or one that was queued
-		r.last, r.gap, r.prompted = Answer{}, 0, true
+		r.last, r.gap, r.prompted, r.unread = Answer{}, 0, true, false
 	case roleAssistant:
-		r.last, r.messageOpen = e.Last, false
+		r.last, r.stale, r.unread, r.messageOpen = e.Last, false, false, false
+	case "": // whose it was cannot be read
+		r.last, r.unread, r.messageOpen = Answer{}, true, false
 	}
 	r.question = ""
 }
 
 func (r *Run) end(e *Event) {
-	if e.Last.known {
-		r.last = e.Last
-	}
+	r.takeLast(e)
 	r.open, r.messageOpen, r.ended, r.question, r.listed = false, false, e.At, "", e.Listed
 	r.retryUntil = time.Time{}
 	if !r.last.known && !e.Listed {
@@ -454,14 +470,16 @@ func (r *Run) afterLead(now time.Time) Reading {
 	}
 	var out Reading
 	switch {
-	case r.messageOpen || r.open && !r.last.known:
+	case !r.messageOpen && r.open && r.unread:
+		out = Reading{Kind: Ended, Reason: "the lead left, and nothing says how its last message ended"}
+	case r.messageOpen, r.open && (r.stale || !r.last.known):
 		out = Reading{Kind: Failed, Answer: r.last, Reason: "the lead left in the middle of an answer"}
 	case r.open && r.last.StopReason == "toolUse":
 		out = Reading{Kind: Failed, Answer: r.last, Reason: "the lead left in the middle of the work"}
-	case r.last.known:
-		out = r.verdict("the lead left")
 	case !r.heard.IsZero():
 		out = Reading{Kind: Failed, Reason: "the lead left before it began"}
+	case r.last.known:
+		out = r.verdict("the lead left")
 	default:
 		out = Reading{Kind: Idle, Reason: "the lead left"}
 	}
