@@ -147,6 +147,12 @@ func TestRead_Attacks(t *testing.T) {
 		"the lead leaves at the start of a second run": {append(answered[:8:8], bare(5000, "agent_start"), bare(5001, "turn_start"), ev(5002, "session_shutdown", `{"reason":"quit"}`)), map[int]Kind{6002: Failed}},
 		"the lead leaves before a second run":          {append(answered[:8:8], bare(5000, "input"), ev(5002, "session_shutdown", `{"reason":"quit"}`)), map[int]Kind{6002: Failed}},
 		"the lead leaves in a retry":                   {append(run(1000, "error", "500"), bare(3000, "agent_start"), ev(3002, "session_shutdown", `{"reason":"quit"}`)), map[int]Kind{4002: Failed}},
+		// The wait that is announced on one channel holds on both.
+		"a retry that the other channel does not announce": {append(run(1000, "error", "529"), ev(1001, "auto_retry_start", `{"delayMs":60000}`), ev(1050, "agent_end", assistant("error", "529"))), map[int]Kind{75000: Working, 76001: Failed}},
+		"the same, of a message that comes late":           {append(run(1000, "error", "529"), ev(1001, "auto_retry_start", `{"delayMs":60000}`), bare(1040, "message_update"), ev(1050, "agent_end", assistant("error", "529"))), map[int]Kind{75000: Working, 76001: Failed}},
+		"a retry that fails as well":                       {append(run(1000, "error", "529"), ev(1001, "auto_retry_start", `{"delayMs":2000}`), bare(3001, "agent_start"), ev(3100, "agent_end", assistant("error", "400"))), map[int]Kind{5099: Working, 5100: Failed}},
+		"a retry that is sure, and not announced":          {append(run(1000, "error", "529")[:7], ev(1000, "agent_end", `{"willRetry":true}`)), map[int]Kind{100000: Working, 601000: Failed}},
+		"a retry that was announced, and another lead":     {append(run(1000, "error", "529"), ev(1001, "auto_retry_start", `{"delayMs":60000}`), ev(2000, "session_start", `{}`), bare(3000, "agent_start"), ev(3100, "agent_end", assistant("error", "400"))), map[int]Kind{5100: Failed}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for ms, kind := range test.want {

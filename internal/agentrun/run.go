@@ -53,6 +53,7 @@ const (
 	finalError        = 2 * time.Second  // after an error that no retry mends
 	retryFollows      = 15 * time.Second // after an error, beyond what the agent has announced
 	retryMargin       = 7 * time.Second  // on top of twice the last wait
+	retryIsSure       = 10 * time.Minute // the agent has said that there will be one, but not when
 	compactionEnds    = 10 * time.Minute // on one channel a compaction that failed never ends
 	promptIsTaken     = time.Minute      // after an input
 	abortSettles      = time.Second      // after a wait for a retry was given up: newer agents say whether by an abort
@@ -77,6 +78,7 @@ type Run struct {
 	ended      time.Time // agent_end
 	settled    bool      // agent_settled was believed
 	retryUntil time.Time // after an error: when no retry will follow any more
+	announced  time.Time // the same, if the agent has said when it tries again
 	gap        time.Duration
 
 	compacting time.Time // since when; zero: not
@@ -141,6 +143,9 @@ func (r *Run) Apply(e *Event) {
 	}
 	switch e.Name {
 	case "agent_start":
+		if !e.At.Before(r.announced.Add(-retryFollows)) { // the retry that was announced
+			r.announced = time.Time{}
+		}
 		r.begin(e.At)
 	case "turn_start", "message_start", "message_update":
 		r.work(e)
@@ -153,8 +158,10 @@ func (r *Run) Apply(e *Event) {
 	case "agent_settled":
 		r.settle(e)
 	case "auto_retry_start":
-		r.retryUntil = e.At.Add(e.Delay + retryFollows)
+		r.announced = e.At.Add(e.Delay + retryFollows)
+		r.retryUntil = r.announced
 	case "auto_retry_end":
+		r.announced = time.Time{}
 		if e.Success != nil && !*e.Success && !r.open { // the last has failed too, or somebody aborted the wait
 			r.retryUntil = e.At.Add(abortSettles)
 		}
@@ -210,7 +217,7 @@ func (r *Run) restart(at time.Time) {
 		r.retryUntil = at
 	}
 	r.open, r.messageOpen, r.leftNow, r.question = false, false, false, ""
-	r.left, r.heard, r.compacting, r.compacted = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	r.announced, r.left, r.heard, r.compacting, r.compacted = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
 }
 
 // stray takes what comes after the lead has said that it leaves: the end of a message still counts.
@@ -322,9 +329,16 @@ func (r *Run) end(e *Event) {
 	if r.last.StopReason != "error" {
 		return
 	}
-	r.retryUntil = e.At.Add(max(retryFollows, 2*r.gap+retryMargin))
-	if isFinal(r.last.ErrorMessage) && (e.WillRetry == nil || !*e.WillRetry) {
-		r.retryUntil = e.At.Add(finalError)
+	wait := max(retryFollows, 2*r.gap+retryMargin)
+	switch {
+	case e.WillRetry != nil && *e.WillRetry:
+		wait = retryIsSure
+	case isFinal(r.last.ErrorMessage):
+		wait = finalError
+	}
+	r.retryUntil = e.At.Add(wait)
+	if r.announced.After(r.retryUntil) { // where both channels are reported, the other one has said so
+		r.retryUntil = r.announced
 	}
 }
 
@@ -349,7 +363,8 @@ func (r *Run) settle(e *Event) {
 	if r.open {
 		return
 	}
-	r.settled, r.compacting, r.compacted = true, time.Time{}, time.Time{}
+	r.settled = true
+	r.announced, r.compacting, r.compacted = time.Time{}, time.Time{}, time.Time{}
 	if e.Aborted && r.last.StopReason == "error" { // in the wait for a retry
 		r.last.StopReason = "aborted"
 	}
