@@ -153,6 +153,8 @@ func TestRead_Attacks(t *testing.T) {
 		"a retry that fails as well":                       {append(run(1000, "error", "529"), ev(1001, "auto_retry_start", `{"delayMs":2000}`), bare(3001, "agent_start"), ev(3100, "agent_end", assistant("error", "400"))), map[int]Kind{5099: Working, 5100: Failed}},
 		"a retry that is sure, and not announced":          {append(run(1000, "error", "529")[:7], ev(1000, "agent_end", `{"willRetry":true}`)), map[int]Kind{100000: Working, 601000: Failed}},
 		"a retry that was announced, and another lead":     {append(run(1000, "error", "529"), ev(1001, "auto_retry_start", `{"delayMs":60000}`), ev(2000, "session_start", `{}`), bare(3000, "agent_start"), ev(3100, "agent_end", assistant("error", "400"))), map[int]Kind{5100: Failed}},
+		// A user's message belongs to a run.
+		"a user's message that comes late": {append(answered[:8:8], ev(1001, "agent_settled", `{}`), ev(1050, "message_end", `{"message":{"role":"user"}}`)), map[int]Kind{1050: Working}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for ms, kind := range test.want {

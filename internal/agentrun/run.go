@@ -310,6 +310,9 @@ func (r *Run) closeTurn() {
 func (r *Run) endMessage(e *Event) {
 	switch e.Role {
 	case roleUser: // a new prompt, or one that was queued
+		if !r.open {
+			r.begin(e.At)
+		}
 		r.last, r.gap, r.prompted, r.unread = Answer{}, 0, true, false
 	case roleAssistant:
 		r.last, r.stale, r.unread, r.messageOpen = e.Last, false, false, false
