@@ -139,7 +139,7 @@ func Decode(name string, payload []byte, at time.Time) Event {
 			e.Said = strings.TrimSpace(text(m.Content))
 		}
 	}
-	e.Listed = p.Messages != nil
+	e.Listed = len(p.Messages) > 0
 	for i := len(p.Messages) - 1; i >= 0 && !e.Last.known; i-- {
 		m = message{}
 		if p.Messages[i].Kind() == jsontext.KindBeginObject && wire.Unmarshal(p.Messages[i], &m) == nil {

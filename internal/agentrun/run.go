@@ -53,6 +53,7 @@ const (
 	finalError        = 2 * time.Second  // after an error that no retry mends
 	retryFollows      = 15 * time.Second // after an error, beyond what the agent has announced
 	retryMargin       = 7 * time.Second  // on top of twice the last wait
+	retryIsSure       = 10 * time.Minute // the agent has said that there will be one, but not when
 	compactionEnds    = 10 * time.Minute // on one channel a compaction that failed never ends
 	promptIsTaken     = time.Minute      // after an input
 	abortSettles      = time.Second      // after a wait for a retry was given up: newer agents say whether by an abort
@@ -70,20 +71,24 @@ type Run struct {
 	messageOpen bool   // between message_start and message_end of an answer
 	listed      bool   // the run said which messages it had
 	last        Answer // the last message that ended
+	stale       bool   // it is of the run before
+	unread      bool   // a message ended after it whose payload could not be read
 
-	turnEnded  time.Time // turn_end, while the run is open and nothing came after it
+	turnEnded  time.Time // turn_end, while the run is open and has not gone on
 	ended      time.Time // agent_end
 	settled    bool      // agent_settled was believed
 	retryUntil time.Time // after an error: when no retry will follow any more
+	announced  time.Time // the same, if the agent has said when it tries again
 	gap        time.Duration
 
 	compacting time.Time // since when; zero: not
 	compacted  time.Time // when a compaction ended after which a run is due
 
-	heard    time.Time // an input that no run has taken yet
-	question string
-	tools    map[string]bool // that run
-	askers   int             // that ran when the question was asked, and still do
+	heard    time.Time       // an input that no run has taken yet
+	question string          // the id of the one that is open
+	asked    string          // the id of the last one of this run, which may be reported twice
+	tools    map[string]bool // by id: those that run
+	askers   map[string]bool // those that ran when the question was asked, and still do; empty: not known
 	doubtful time.Time       // one of several ended, which may have been the one that asked
 
 	left    time.Time // the lead's shutdown
@@ -97,7 +102,7 @@ type Run struct {
 // Clone returns a copy that shares nothing.
 func (r *Run) Clone() Run {
 	c := *r
-	c.tasks, c.tools = maps.Clone(r.tasks), maps.Clone(r.tools)
+	c.tasks, c.tools, c.askers = maps.Clone(r.tasks), maps.Clone(r.tools), maps.Clone(r.askers)
 	return c
 }
 
@@ -130,12 +135,18 @@ func (r *Run) Apply(e *Event) {
 		r.restart(e.At)
 	}
 	switch e.Name {
-	case "session_start", "session_shutdown", "session_join", "session_leave", "session_label_updated", "presence_update":
+	case "agent_settled", "auto_retry_start", "auto_retry_end", "session_before_compact", "compaction_start", "session_compact", "compaction_end":
+		r.closeTurn() // these follow the end of a run
+	case "session_start", "session_shutdown", "session_join", "session_leave", "session_label_updated", "presence_update",
+		"entry_appended", "queue_update", "extension_error", "rpc_ui_request", "extension_ui_request": // these say nothing of it
 	default:
 		r.turnEnded = time.Time{}
 	}
 	switch e.Name {
 	case "agent_start":
+		if !e.At.Before(r.announced.Add(-retryFollows)) { // the retry that was announced
+			r.announced = time.Time{}
+		}
 		r.begin(e.At)
 	case "turn_start", "message_start", "message_update":
 		r.work(e)
@@ -148,12 +159,14 @@ func (r *Run) Apply(e *Event) {
 	case "agent_settled":
 		r.settle(e)
 	case "auto_retry_start":
-		r.retryUntil = e.At.Add(e.Delay + retryFollows)
+		r.announced = e.At.Add(e.Delay + retryFollows)
+		r.retryUntil = r.announced
 	case "auto_retry_end":
+		r.announced = time.Time{}
 		if e.Success != nil && !*e.Success && !r.open { // the last has failed too, or somebody aborted the wait
 			r.retryUntil = e.At.Add(abortSettles)
 		}
-	case "session_before_compact", "compaction_start":
+	case "session_before_compact", "compaction_start", "session_compact", "compaction_end":
 		r.compacting, r.compacted = e.At, time.Time{}
 	case "session_compact", "compaction_end":
 		r.endCompaction(e)
@@ -168,8 +181,8 @@ func (r *Run) Apply(e *Event) {
 	case "task_start", "task_complete", "task_error":
 		r.task(e)
 	case "rpc_ui_request", "extension_ui_request":
-		if e.QuestionID != "" {
-			r.question, r.askers, r.doubtful = e.QuestionID, len(r.tools), time.Time{}
+		if e.QuestionID != "" && e.QuestionID != r.asked {
+			r.question, r.asked, r.askers, r.doubtful = e.QuestionID, e.QuestionID, maps.Clone(r.tools), time.Time{}
 		}
 	case "session_start":
 		r.restart(e.At)
@@ -204,8 +217,9 @@ func (r *Run) restart(at time.Time) {
 	if r.waitsForRetry(at) {
 		r.retryUntil = at
 	}
-	r.open, r.messageOpen, r.leftNow, r.question = false, false, false, ""
-	r.left, r.heard, r.compacting, r.compacted = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	r.open, r.messageOpen, r.leftNow = false, false, false
+	r.question, r.asked, r.askers = "", "", nil
+	r.announced, r.left, r.heard, r.compacting, r.compacted = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
 }
 
 // stray takes what comes after the lead has said that it leaves: the end of a message still counts.
@@ -223,6 +237,7 @@ func (r *Run) begin(at time.Time) {
 		r.gap = at.Sub(r.ended)
 	}
 	r.open, r.settled, r.lost, r.taskDone, r.listed, r.tools = true, false, false, false, false, nil
+	r.stale, r.unread = true, false
 	r.heard, r.ended, r.retryUntil, r.compacting, r.compacted = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
 }
 
@@ -231,9 +246,20 @@ func (r *Run) work(e *Event) {
 	if !r.open {
 		r.begin(e.At)
 	}
-	r.question = ""
-	if e.Name == "message_start" {
+	r.goesOn()
+	switch e.Name {
+	case "message_start":
 		r.messageOpen = e.Role == roleAssistant
+	case "message_update": // only of an assistant's
+		r.messageOpen = true
+	}
+}
+
+// goesOn takes a sign that the model has gone on, so that a question is answered. Where it is known which tools may have
+// asked, only their ends say so: the other channel may be late with what came before the question.
+func (r *Run) goesOn() {
+	if len(r.askers) == 0 {
+		r.question = ""
 	}
 }
 
@@ -249,11 +275,11 @@ func (r *Run) tool(e *Event) {
 		return
 	}
 	delete(r.tools, e.ToolID)
-	if r.askers--; r.askers <= 0 {
-		r.question = ""
-	} else {
+	if asker := r.askers[e.ToolID]; asker {
+		delete(r.askers, e.ToolID)
 		r.doubtful = e.At
 	}
+	r.goesOn()
 }
 
 // assume takes an event of a tool: a run is open, unless the end of one was seen and this comes late.
@@ -267,14 +293,24 @@ func (r *Run) endTurn(e *Event) {
 	if !r.open && r.ended.IsZero() {
 		r.begin(e.At)
 	}
-	r.question, r.messageOpen = "", false
-	if e.Last.known {
-		r.last = e.Last
-	}
+	r.question, r.askers, r.messageOpen = "", nil, false
+	r.takeLast(e)
 	r.turnEnded = e.At
 }
 
-// closeTurn takes the end of the last turn for that of the run, which is lost.
+// takeLast takes the last message of a turn or a run that has ended. Where the event does not have it, it is the last
+// one that ended, unless that is of the run before: then it is not known.
+func (r *Run) takeLast(e *Event) {
+	switch {
+	case e.Last.known:
+		r.last = e.Last
+	case r.stale:
+		r.last = Answer{}
+	}
+	r.stale = false
+}
+
+// closeTurn takes the end of the last turn for that of the run: the event that ends a run is lost if the connection was.
 func (r *Run) closeTurn() {
 	if r.open && !r.turnEnded.IsZero() && r.last.StopReason != "toolUse" {
 		r.open, r.ended = false, r.turnEnded
@@ -284,18 +320,22 @@ func (r *Run) closeTurn() {
 func (r *Run) endMessage(e *Event) {
 	switch e.Role {
 	case roleUser: // a new prompt, or one that was queued
-		r.last, r.gap, r.prompted = Answer{}, 0, true
+		if !r.open {
+			r.begin(e.At)
+		}
+		r.last, r.gap, r.prompted, r.unread = Answer{}, 0, true, false
 	case roleAssistant:
-		r.last, r.messageOpen = e.Last, false
+		r.last, r.stale, r.unread, r.messageOpen = e.Last, false, false, false
+	case "": // whose it was cannot be read
+		r.last, r.unread, r.messageOpen = Answer{}, true, false
 	}
-	r.question = ""
+	r.goesOn()
 }
 
 func (r *Run) end(e *Event) {
-	if e.Last.known {
-		r.last = e.Last
-	}
-	r.open, r.messageOpen, r.ended, r.question, r.listed = false, false, e.At, "", e.Listed
+	r.takeLast(e)
+	r.open, r.messageOpen, r.ended, r.listed = false, false, e.At, e.Listed
+	r.question, r.askers = "", nil
 	r.retryUntil = time.Time{}
 	if !r.last.known && !e.Listed {
 		r.retryUntil = e.At.Add(retryFollows)
@@ -303,9 +343,16 @@ func (r *Run) end(e *Event) {
 	if r.last.StopReason != "error" {
 		return
 	}
-	r.retryUntil = e.At.Add(max(retryFollows, 2*r.gap+retryMargin))
-	if isFinal(r.last.ErrorMessage) && (e.WillRetry == nil || !*e.WillRetry) {
-		r.retryUntil = e.At.Add(finalError)
+	wait := max(retryFollows, 2*r.gap+retryMargin)
+	switch {
+	case e.WillRetry != nil && *e.WillRetry:
+		wait = retryIsSure
+	case isFinal(r.last.ErrorMessage):
+		wait = finalError
+	}
+	r.retryUntil = e.At.Add(wait)
+	if r.announced.After(r.retryUntil) { // where both channels are reported, the other one has said so
+		r.retryUntil = r.announced
 	}
 }
 
@@ -325,12 +372,13 @@ func isFinal(errorMessage string) bool {
 	return true
 }
 
-// settle takes the sign that nothing more will run. It also comes falsely, while a run begins.
+// settle takes the sign that nothing more will run, which ends every wait. It also comes falsely, while a run begins.
 func (r *Run) settle(e *Event) {
 	if r.open {
 		return
 	}
 	r.settled = true
+	r.announced, r.compacting, r.compacted = time.Time{}, time.Time{}, time.Time{}
 	if e.Aborted && r.last.StopReason == "error" { // in the wait for a retry
 		r.last.StopReason = "aborted"
 	}
@@ -451,14 +499,16 @@ func (r *Run) afterLead(now time.Time) Reading {
 	}
 	var out Reading
 	switch {
-	case r.messageOpen || r.open && !r.last.known:
+	case !r.messageOpen && r.open && r.unread:
+		out = Reading{Kind: Ended, Reason: "the lead left, and nothing says how its last message ended"}
+	case r.messageOpen, r.open && (r.stale || !r.last.known):
 		out = Reading{Kind: Failed, Answer: r.last, Reason: "the lead left in the middle of an answer"}
 	case r.open && r.last.StopReason == "toolUse":
 		out = Reading{Kind: Failed, Answer: r.last, Reason: "the lead left in the middle of the work"}
-	case r.last.known:
-		out = r.verdict("the lead left")
 	case !r.heard.IsZero():
 		out = Reading{Kind: Failed, Reason: "the lead left before it began"}
+	case r.last.known:
+		out = r.verdict("the lead left")
 	default:
 		out = Reading{Kind: Idle, Reason: "the lead left"}
 	}

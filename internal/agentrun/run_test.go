@@ -59,7 +59,7 @@ func TestRead(t *testing.T) {
 		"an input in a retry wait":   {append(run(1000, "error", "500"), ev(5000, "input", `{}`)), false, map[int]Kind{15999: Working, 16000: Failed}},
 		"an input in a compaction":   {append(run(1000, "stop", ""), ev(1050, "compaction_start", `{}`), ev(1100, "input", `{}`), ev(1200, "compaction_end", `{"willRetry":false}`)), false, map[int]Kind{70000: Answered}},
 		"an input before its run":    {append([]Event{ev(0, "input", `{}`)}, run(1000, "stop", "")...), false, map[int]Kind{2000: Answered}},
-		"a final error, and a retry": {append(run(1000, "error", "400")[:7], ev(1000, "agent_end", `{"willRetry":true}`)), false, map[int]Kind{3000: Working, 16000: Failed}},
+		"a final error, and a retry": {append(run(1000, "error", "400")[:7], ev(1000, "agent_end", `{"willRetry":true}`)), false, map[int]Kind{3000: Working, 16000: Working, 600999: Working, 601000: Failed}},
 		"an input while at work":     {append(run(1000, "toolUse", "")[:7], ev(1000, "input", `{}`)), false, map[int]Kind{1e6: Working}},
 		"a compaction":               {append(run(1000, "error", "400 too long"), ev(1050, "session_before_compact", `{}`)), false, map[int]Kind{3000: Working, 601049: Working, 601050: Failed}},
 		"a compaction and a run":     {append(run(1000, "error", "400 too long"), ev(1050, "compaction_start", `{}`), ev(2000, "compaction_end", `{"willRetry":true}`)), false, map[int]Kind{3999: Working, 4000: Failed}},

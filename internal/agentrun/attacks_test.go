@@ -1,0 +1,176 @@
+package agentrun
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// everyRecording runs a test for each recording.
+func everyRecording(t *testing.T, test func(t *testing.T, file string, events []Event)) {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*/*.jsonl")
+	require.NoError(t, err)
+	for _, file := range files {
+		name := filepath.Base(filepath.Dir(file)) + "/" + strings.TrimSuffix(filepath.Base(file), ".jsonl")
+		t.Run(name, func(t *testing.T) { test(t, name, eventsOf(t, file)) })
+	}
+}
+
+// outcome is what events come to in the end, when nothing more follows.
+func outcome(events []Event) string {
+	if len(events) == 0 {
+		return ""
+	}
+	r := Read(events, true, events[len(events)-1].At.Add(time.Hour))
+	return fmt.Sprintf("%s %s %s", r.Kind, r.Answer.StopReason, r.Answer.ErrorMessage)
+}
+
+// TestRecordings_Twice: a Hub may pass on an event twice, as it came and in an envelope.
+func TestRecordings_Twice(t *testing.T) {
+	everyRecording(t, func(t *testing.T, _ string, events []Event) {
+		var twice []Event
+		for _, e := range events {
+			twice = append(twice, e, e)
+		}
+		assert.Equal(t, story(events), story(twice))
+	})
+}
+
+// onlyExtension and onlyRPC are what one of the dialects says and the other does not.
+var (
+	onlyExtension = []string{"context", "before_agent_start", "input", "tool_call", "tool_result", "task_start", "task_complete", "task_error", "agent_progress", "session_start", "session_shutdown", "session_leave", "session_before_switch"}
+	onlyRPC       = []string{"agent_settled", "auto_retry_start", "auto_retry_end", "queue_update", "entry_appended", "extension_ui_request", "extension_error"}
+	otherNames    = map[string]string{"session_before_compact": "compaction_start", "session_compact": "compaction_end", "compaction_start": "session_before_compact", "compaction_end": "session_compact"}
+)
+
+// inBoth adds to the events what the other dialect says of them, so much later. In the middle of the story the later
+// one may make it work again.
+func inBoth(events []Event, lag time.Duration) []Event {
+	both := slices.Clone(events)
+	for _, e := range events {
+		if slices.Contains(onlyExtension, e.Name) || slices.Contains(onlyRPC, e.Name) {
+			continue
+		}
+		if other := otherNames[e.Name]; other != "" {
+			e.Name = other
+		}
+		if e.Failed && e.Name == "session_compact" {
+			continue // the extension does not report it
+		}
+		e.At = e.At.Add(lag)
+		e.WillRetry = nil
+		both = append(both, e)
+	}
+	slices.SortStableFunc(both, func(a, b Event) int { return a.At.Compare(b.At) })
+	return both
+}
+
+// TestRecordings_InBothDialects: the extension's events and those of RPC mode, of the same agent, one later than the other.
+func TestRecordings_InBothDialects(t *testing.T) {
+	everyRecording(t, func(t *testing.T, _ string, events []Event) {
+		for _, lag := range []time.Duration{0, time.Millisecond, 30 * time.Millisecond, 300 * time.Millisecond, time.Second} {
+			assert.Equal(t, outcome(events), outcome(inBoth(events, lag)), "%v later", lag)
+		}
+	})
+}
+
+// TestRecordings_OneIsLost: a Hub loses the event under way when a connection is cut. Then less may be known.
+func TestRecordings_OneIsLost(t *testing.T) {
+	everyRecording(t, func(t *testing.T, file string, events []Event) {
+		want := outcome(events)
+		for i := range events {
+			got := outcome(slices.Delete(slices.Clone(events), i, i+1))
+			switch name := events[i].Name; {
+			case got == want, name == "session_shutdown":
+			case strings.HasPrefix(file, "real-lead/print-mode") && name == "message_end": // it left with a message open
+				assert.Contains(t, got, "failed")
+			default:
+				assert.Fail(t, "it matters", "without #%d %s: %s, in truth %s", i, name, got, want)
+			}
+		}
+	})
+}
+
+// TestRecordings_Trimmed: a Hub may leave payloads out.
+func TestRecordings_Trimmed(t *testing.T) {
+	everyRecording(t, func(t *testing.T, file string, events []Event) {
+		want := outcome(events)
+		for _, names := range [][]string{{"agent_end"}, {"message_end"}, {"turn_end"}, {"agent_end", "turn_end"}, {"agent_end", "message_end", "turn_end"}, {"message_start", "message_end"}} {
+			bare := slices.Clone(events)
+			for i, e := range bare {
+				if slices.Contains(names, e.Name) {
+					bare[i] = Event{At: e.At, Name: e.Name, TaskID: e.TaskID}
+				}
+			}
+			if got := outcome(bare); got != want {
+				switch kind, _, _ := strings.Cut(got, " "); {
+				case len(names) == 3, strings.HasPrefix(file, "real-lead/print-mode"): // nothing is left that says how it ended
+					assert.Contains(t, []string{"idle", "ended"}, kind, "without %s, in truth %s", names, want)
+				default:
+					assert.Fail(t, "it matters", "without %s: %s, in truth %s", names, got, want)
+				}
+			}
+		}
+	})
+}
+
+// TestRead_Attacks has what a Hub may make of the story of an agent: events that are lost, trimmed, doubled, or come
+// by both channels.
+func TestRead_Attacks(t *testing.T) {
+	bare := func(ms int, name string) Event { return ev(ms, name, `{}`) }
+	answered := run(1000, "stop", "")
+	tool := func(ms int, name, id string) Event { return ev(ms, name, `{"toolCallId":"`+id+`"}`) }
+	asked := func(ms int) Event { return ev(ms, "rpc_ui_request", `{"id":"q","method":"select"}`) }
+	atTools := run(1000, "toolUse", "")[:6]
+	for name, test := range map[string]struct {
+		events []Event
+		want   map[int]Kind // by ms
+	}{
+		// A lost agent_end.
+		"settled, agent_end lost":                   {append(answered[:7:7], ev(1001, "agent_settled", `{"aborted":false}`)), map[int]Kind{1001: Answered}},
+		"settled in a run whose turn needs another": {append(run(1000, "toolUse", "")[:7], ev(1001, "agent_settled", `{}`)), map[int]Kind{1e6: Working}},
+		"a file is written, agent_end lost":         {append(answered[:7:7], ev(1001, "entry_appended", `{}`), ev(1001, "queue_update", `{}`)), map[int]Kind{1001: Working, 60990: Answered}},
+		"a retry is announced, agent_end lost":      {append(run(1000, "error", "529")[:7], ev(1001, "auto_retry_start", `{"delayMs":60000}`)), map[int]Kind{75000: Working, 76001: Failed}},
+		"a retry is given up, agent_end lost":       {append(run(1000, "error", "529")[:7], ev(1001, "auto_retry_end", `{"success":false}`)), map[int]Kind{1001: Working, 2001: Failed}},
+		"a compaction, agent_end lost":              {append(answered[:7:7], ev(1001, "compaction_start", `{}`), ev(3000, "compaction_end", `{"willRetry":false}`)), map[int]Kind{3000: Answered}},
+		"a title is set, agent_end lost":            {append(answered[:7:7], ev(1001, "rpc_ui_request", `{"id":"1","method":"setTitle"}`)), map[int]Kind{1001: Working, 60990: Answered}},
+		// What the run before has said is no answer to this one.
+		"nothing says how the second prompt ended":     {append(answered[:8:8], bare(5000, "agent_start"), bare(5001, "turn_start"), bare(5010, "message_end"), bare(5011, "turn_end"), bare(5012, "agent_end")), map[int]Kind{5013: Working, 20012: Ended}},
+		"nor after a failure":                          {append(run(1000, "error", "400"), bare(5000, "agent_start"), bare(5001, "turn_start"), bare(5010, "message_end"), bare(5012, "agent_end")), map[int]Kind{5013: Working, 20012: Ended}},
+		"its turn ended, and nothing says how":         {append(answered[:8:8], bare(5000, "agent_start"), bare(5001, "turn_start"), bare(5010, "message_end"), bare(5011, "turn_end")), map[int]Kind{65011: Ended}},
+		"an end with a list that was emptied":          {append(answered[:7:7], ev(1000, "agent_end", `{"messages":[]}`)), map[int]Kind{2000: Answered}},
+		"nothing but an end with an emptied list":      {[]Event{bare(0, "agent_start"), ev(1000, "agent_end", `{"messages":[]}`)}, map[int]Kind{15999: Working, 16000: Ended}},
+		"the lead leaves at the start of a second run": {append(answered[:8:8], bare(5000, "agent_start"), bare(5001, "turn_start"), ev(5002, "session_shutdown", `{"reason":"quit"}`)), map[int]Kind{6002: Failed}},
+		"the lead leaves before a second run":          {append(answered[:8:8], bare(5000, "input"), ev(5002, "session_shutdown", `{"reason":"quit"}`)), map[int]Kind{6002: Failed}},
+		"the lead leaves in a retry":                   {append(run(1000, "error", "500"), bare(3000, "agent_start"), ev(3002, "session_shutdown", `{"reason":"quit"}`)), map[int]Kind{4002: Failed}},
+		// The wait that is announced on one channel holds on both.
+		"a retry that the other channel does not announce": {append(run(1000, "error", "529"), ev(1001, "auto_retry_start", `{"delayMs":60000}`), ev(1050, "agent_end", assistant("error", "529"))), map[int]Kind{75000: Working, 76001: Failed}},
+		"the same, of a message that comes late":           {append(run(1000, "error", "529"), ev(1001, "auto_retry_start", `{"delayMs":60000}`), bare(1040, "message_update"), ev(1050, "agent_end", assistant("error", "529"))), map[int]Kind{75000: Working, 76001: Failed}},
+		"a retry that fails as well":                       {append(run(1000, "error", "529"), ev(1001, "auto_retry_start", `{"delayMs":2000}`), bare(3001, "agent_start"), ev(3100, "agent_end", assistant("error", "400"))), map[int]Kind{5099: Working, 5100: Failed}},
+		"a retry that is sure, and not announced":          {append(run(1000, "error", "529")[:7], ev(1000, "agent_end", `{"willRetry":true}`)), map[int]Kind{100000: Working, 601000: Failed}},
+		"a retry that was announced, and another lead":     {append(run(1000, "error", "529"), ev(1001, "auto_retry_start", `{"delayMs":60000}`), ev(2000, "session_start", `{}`), bare(3000, "agent_start"), ev(3100, "agent_end", assistant("error", "400"))), map[int]Kind{5100: Failed}},
+		// A user's message belongs to a run.
+		"a user's message that comes late": {append(answered[:8:8], ev(1001, "agent_settled", `{}`), ev(1050, "message_end", `{"message":{"role":"user"}}`)), map[int]Kind{1050: Working}},
+		// Questions.
+		"a question, and the same event of its tool twice": {append(atTools[:6:6], tool(1000, "tool_execution_start", "1"), tool(1000, "tool_execution_start", "2"), tool(1000, "tool_execution_start", "3"), asked(1001),
+			tool(2000, "tool_execution_end", "1"), tool(2000, "tool_execution_end", "1"), tool(2000, "tool_execution_end", "1")), map[int]Kind{2000: Working, 62000: Question}},
+		"a question, and the rest of the turn on the other channel": {append(atTools[:6:6], tool(1000, "tool_execution_start", "1"), asked(1001),
+			bare(1002, "message_update"), ev(1003, "message_end", assistant("toolUse", "")), tool(1004, "tool_execution_start", "1"), tool(1005, "tool_call", "1")), map[int]Kind{1e6: Question}},
+		"a question whose tool's end was lost": {append(atTools[:6:6], tool(1000, "tool_execution_start", "1"), asked(1001), ev(1002, "turn_end", assistant("toolUse", ""))), map[int]Kind{1e6: Working}},
+		"a question that comes twice":          {append(atTools[:6:6], tool(1000, "tool_execution_start", "1"), asked(1001), tool(1002, "tool_execution_end", "1"), asked(1003)), map[int]Kind{1e6: Working}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for ms, kind := range test.want {
+				got := Read(test.events, true, start.Add(time.Duration(ms)*time.Millisecond))
+				assert.Equal(t, kind, got.Kind, "at %d ms: %s", ms, got.Reason)
+			}
+		})
+	}
+}
