@@ -166,7 +166,7 @@ func (r *Run) Apply(e *Event) {
 		if e.Success != nil && !*e.Success && !r.open { // the last has failed too, or somebody aborted the wait
 			r.retryUntil = e.At.Add(abortSettles)
 		}
-	case "session_before_compact", "compaction_start", "session_compact", "compaction_end":
+	case "session_before_compact", "compaction_start":
 		r.compacting, r.compacted = e.At, time.Time{}
 	case "session_compact", "compaction_end":
 		r.endCompaction(e)
