@@ -218,7 +218,9 @@ func TestConversation_QueuedPrompt(t *testing.T) {
 		{Type: coder.EntryUserPrompt, Content: "One"}, {Type: coder.EntryMessage, Content: "Said."}, {Type: coder.EntryUserPrompt, Content: "Two"},
 	}})
 	two := &coder.RPCEventMessage{EventType: "message_end", Event: json.RawMessage(`{"message":{"role":"user","content":"Two "}}`)}
-	assert.Empty(t, c.Apply(two))
+	for _, change := range c.Apply(two) {
+		assert.Equal(t, coder.ConversationStateIs, change.Kind)
+	}
 	assert.Len(t, c.Messages(), 3)
 	c.Apply(two)
 	assert.Len(t, c.Messages(), 4, "somebody says it again")
