@@ -126,6 +126,9 @@ func TestRecordings_Trimmed(t *testing.T) {
 func TestRead_Attacks(t *testing.T) {
 	bare := func(ms int, name string) Event { return ev(ms, name, `{}`) }
 	answered := run(1000, "stop", "")
+	tool := func(ms int, name, id string) Event { return ev(ms, name, `{"toolCallId":"`+id+`"}`) }
+	asked := func(ms int) Event { return ev(ms, "rpc_ui_request", `{"id":"q","method":"select"}`) }
+	atTools := run(1000, "toolUse", "")[:6]
 	for name, test := range map[string]struct {
 		events []Event
 		want   map[int]Kind // by ms
@@ -155,6 +158,13 @@ func TestRead_Attacks(t *testing.T) {
 		"a retry that was announced, and another lead":     {append(run(1000, "error", "529"), ev(1001, "auto_retry_start", `{"delayMs":60000}`), ev(2000, "session_start", `{}`), bare(3000, "agent_start"), ev(3100, "agent_end", assistant("error", "400"))), map[int]Kind{5100: Failed}},
 		// A user's message belongs to a run.
 		"a user's message that comes late": {append(answered[:8:8], ev(1001, "agent_settled", `{}`), ev(1050, "message_end", `{"message":{"role":"user"}}`)), map[int]Kind{1050: Working}},
+		// Questions.
+		"a question, and the same event of its tool twice": {append(atTools[:6:6], tool(1000, "tool_execution_start", "1"), tool(1000, "tool_execution_start", "2"), tool(1000, "tool_execution_start", "3"), asked(1001),
+			tool(2000, "tool_execution_end", "1"), tool(2000, "tool_execution_end", "1"), tool(2000, "tool_execution_end", "1")), map[int]Kind{2000: Working, 62000: Question}},
+		"a question, and the rest of the turn on the other channel": {append(atTools[:6:6], tool(1000, "tool_execution_start", "1"), asked(1001),
+			bare(1002, "message_update"), ev(1003, "message_end", assistant("toolUse", "")), tool(1004, "tool_execution_start", "1"), tool(1005, "tool_call", "1")), map[int]Kind{1e6: Question}},
+		"a question whose tool's end was lost": {append(atTools[:6:6], tool(1000, "tool_execution_start", "1"), asked(1001), ev(1002, "turn_end", assistant("toolUse", ""))), map[int]Kind{1e6: Working}},
+		"a question that comes twice":          {append(atTools[:6:6], tool(1000, "tool_execution_start", "1"), asked(1001), tool(1002, "tool_execution_end", "1"), asked(1003)), map[int]Kind{1e6: Working}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for ms, kind := range test.want {

@@ -84,10 +84,11 @@ type Run struct {
 	compacting time.Time // since when; zero: not
 	compacted  time.Time // when a compaction ended after which a run is due
 
-	heard    time.Time // an input that no run has taken yet
-	question string
-	tools    map[string]bool // that run
-	askers   int             // that ran when the question was asked, and still do
+	heard    time.Time       // an input that no run has taken yet
+	question string          // the id of the one that is open
+	asked    string          // the id of the last one of this run, which may be reported twice
+	tools    map[string]bool // by id: those that run
+	askers   map[string]bool // those that ran when the question was asked, and still do; empty: not known
 	doubtful time.Time       // one of several ended, which may have been the one that asked
 
 	left    time.Time // the lead's shutdown
@@ -101,7 +102,7 @@ type Run struct {
 // Clone returns a copy that shares nothing.
 func (r *Run) Clone() Run {
 	c := *r
-	c.tasks, c.tools = maps.Clone(r.tasks), maps.Clone(r.tools)
+	c.tasks, c.tools, c.askers = maps.Clone(r.tasks), maps.Clone(r.tools), maps.Clone(r.askers)
 	return c
 }
 
@@ -180,8 +181,8 @@ func (r *Run) Apply(e *Event) {
 	case "task_start", "task_complete", "task_error":
 		r.task(e)
 	case "rpc_ui_request", "extension_ui_request":
-		if e.QuestionID != "" {
-			r.question, r.askers, r.doubtful = e.QuestionID, len(r.tools), time.Time{}
+		if e.QuestionID != "" && e.QuestionID != r.asked {
+			r.question, r.asked, r.askers, r.doubtful = e.QuestionID, e.QuestionID, maps.Clone(r.tools), time.Time{}
 		}
 	case "session_start":
 		r.restart(e.At)
@@ -216,7 +217,8 @@ func (r *Run) restart(at time.Time) {
 	if r.waitsForRetry(at) {
 		r.retryUntil = at
 	}
-	r.open, r.messageOpen, r.leftNow, r.question = false, false, false, ""
+	r.open, r.messageOpen, r.leftNow = false, false, false
+	r.question, r.asked, r.askers = "", "", nil
 	r.announced, r.left, r.heard, r.compacting, r.compacted = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
 }
 
@@ -244,12 +246,20 @@ func (r *Run) work(e *Event) {
 	if !r.open {
 		r.begin(e.At)
 	}
-	r.question = ""
+	r.goesOn()
 	switch e.Name {
 	case "message_start":
 		r.messageOpen = e.Role == roleAssistant
 	case "message_update": // only of an assistant's
 		r.messageOpen = true
+	}
+}
+
+// goesOn takes a sign that the model has gone on, so that a question is answered. Where it is known which tools may have
+// asked, only their ends say so: the other channel may be late with what came before the question.
+func (r *Run) goesOn() {
+	if len(r.askers) == 0 {
+		r.question = ""
 	}
 }
 
@@ -265,11 +275,11 @@ func (r *Run) tool(e *Event) {
 		return
 	}
 	delete(r.tools, e.ToolID)
-	if r.askers--; r.askers <= 0 {
-		r.question = ""
-	} else {
+	if asker := r.askers[e.ToolID]; asker {
+		delete(r.askers, e.ToolID)
 		r.doubtful = e.At
 	}
+	r.goesOn()
 }
 
 // assume takes an event of a tool: a run is open, unless the end of one was seen and this comes late.
@@ -283,7 +293,7 @@ func (r *Run) endTurn(e *Event) {
 	if !r.open && r.ended.IsZero() {
 		r.begin(e.At)
 	}
-	r.question, r.messageOpen = "", false
+	r.question, r.askers, r.messageOpen = "", nil, false
 	r.takeLast(e)
 	r.turnEnded = e.At
 }
@@ -319,12 +329,13 @@ func (r *Run) endMessage(e *Event) {
 	case "": // whose it was cannot be read
 		r.last, r.unread, r.messageOpen = Answer{}, true, false
 	}
-	r.question = ""
+	r.goesOn()
 }
 
 func (r *Run) end(e *Event) {
 	r.takeLast(e)
-	r.open, r.messageOpen, r.ended, r.question, r.listed = false, false, e.At, "", e.Listed
+	r.open, r.messageOpen, r.ended, r.listed = false, false, e.At, e.Listed
+	r.question, r.askers = "", nil
 	r.retryUntil = time.Time{}
 	if !r.last.known && !e.Listed {
 		r.retryUntil = e.At.Add(retryFollows)
