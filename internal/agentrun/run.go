@@ -91,6 +91,7 @@ type Run struct {
 	askers   map[string]bool // those that ran when the question was asked, and still do; empty: not known
 	doubtful time.Time       // one of several ended, which may have been the one that asked
 
+	sent    time.Time // a prompt while there was no lead
 	left    time.Time // the lead's shutdown
 	leftNow bool      // and it is off the session, so that nothing follows
 	lost    bool      // a run that another start of the lead has cut off
@@ -187,7 +188,7 @@ func (r *Run) Apply(e *Event) {
 	case "session_start":
 		r.restart(e.At)
 	case "session_leave":
-		r.leftNow = r.leftNow || e.Participant == "lead"
+		r.leftNow = r.leftNow || e.Participant == "lead" && !r.left.IsZero()
 	case "session_shutdown":
 		switch e.Reason {
 		case "", "quit":
@@ -219,7 +220,8 @@ func (r *Run) restart(at time.Time) {
 	}
 	r.open, r.messageOpen, r.leftNow = false, false, false
 	r.question, r.asked, r.askers = "", "", nil
-	r.announced, r.left, r.heard, r.compacting, r.compacted = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	r.announced, r.left, r.compacting, r.compacted = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	r.heard = r.sent
 }
 
 // stray takes what comes after the lead has said that it leaves: the end of a message still counts.
@@ -229,6 +231,8 @@ func (r *Run) stray(e *Event) {
 		r.endMessage(e)
 	case "agent_end":
 		r.end(e)
+	case "user_prompt": // for the lead that comes next
+		r.sent = e.At
 	}
 }
 
@@ -238,7 +242,7 @@ func (r *Run) begin(at time.Time) {
 	}
 	r.open, r.settled, r.lost, r.taskDone, r.listed, r.tools = true, false, false, false, false, nil
 	r.stale, r.unread = true, false
-	r.heard, r.ended, r.retryUntil, r.compacting, r.compacted = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	r.heard, r.sent, r.ended, r.retryUntil, r.compacting, r.compacted = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
 }
 
 // work takes an event of a run whose start may have been missed.
@@ -499,6 +503,10 @@ func (r *Run) afterLead(now time.Time) Reading {
 	}
 	var out Reading
 	switch {
+	case !r.sent.IsZero() && now.Before(r.sent.Add(promptIsTaken)):
+		return Reading{Kind: Working, Left: true, Reason: "a prompt was sent, and no lead is there yet", Until: r.sent.Add(promptIsTaken)}
+	case !r.sent.IsZero():
+		return Reading{Kind: Unheeded, Left: true, Reason: "a prompt was sent, and no lead came"}
 	case !r.messageOpen && r.open && r.unread:
 		out = Reading{Kind: Ended, Reason: "the lead left, and nothing says how its last message ended"}
 	case r.messageOpen, r.open && (r.stale || !r.last.known):
