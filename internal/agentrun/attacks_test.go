@@ -170,6 +170,11 @@ func TestRead_Attacks(t *testing.T) {
 			ev(4000, "session_shutdown", `{"reason":"quit"}`)), map[int]Kind{4000: Working, 5000: Failed}},
 		"a prompt while the lead is away": {append(answered[:8:8], ev(2000, "session_shutdown", `{}`), bare(100000, "user_prompt"), ev(101000, "session_join", `{"participant":{"role":"lead"}}`), ev(101500, "session_start", `{}`)),
 			map[int]Kind{102000: Working, 160000: Unheeded}},
+		// Compactions.
+		"a compaction whose start was lost":         {append(run(1000, "error", "400 too long"), bare(2500, "session_compact")), map[int]Kind{4000: Working, 4500: Failed}},
+		"settled, the end of a compaction was lost": {append(answered[:8:8], bare(1001, "compaction_start"), ev(5000, "agent_settled", `{}`)), map[int]Kind{5000: Answered}},
+		"an input before a long compaction":         {append(answered[:8:8], bare(1001, "input"), bare(1050, "compaction_start")), map[int]Kind{100000: Working}},
+		"and after it":                              {append(answered[:8:8], bare(1001, "input"), bare(1050, "compaction_start"), ev(100000, "compaction_end", `{"willRetry":false}`)), map[int]Kind{150000: Working, 160000: Unheeded}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for ms, kind := range test.want {

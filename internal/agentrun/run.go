@@ -339,6 +339,7 @@ func (r *Run) endMessage(e *Event) {
 func (r *Run) end(e *Event) {
 	r.takeLast(e)
 	r.open, r.messageOpen, r.ended, r.listed = false, false, e.At, e.Listed
+	r.compacted = time.Time{}
 	r.question, r.askers = "", nil
 	r.retryUntil = time.Time{}
 	if !r.last.known && !e.Listed {
@@ -389,10 +390,13 @@ func (r *Run) settle(e *Event) {
 }
 
 func (r *Run) endCompaction(e *Event) {
-	if r.compacting.IsZero() {
+	if r.open {
 		return
 	}
 	r.compacting = time.Time{}
+	if !r.heard.IsZero() { // it was not free to take it before
+		r.heard = e.At
+	}
 	switch {
 	case e.Failed, e.Aborted, e.WillRetry != nil && !*e.WillRetry:
 		if r.last.StopReason == "error" {
@@ -426,6 +430,8 @@ func (r *Run) At(now time.Time) Reading {
 		return r.waitUntil(now, r.turnEnded.Add(endIsLost), "a turn has just ended", "a turn ended, and nothing followed;")
 	case r.open:
 		return Reading{Kind: Working, Reason: "a run is open"}
+	case !r.heard.IsZero() && now.Before(r.compacting.Add(compactionEnds)):
+		return Reading{Kind: Working, Reason: "a compaction is under way, and an input was heard", Until: r.compacting.Add(compactionEnds)}
 	case !r.heard.IsZero():
 		until := r.heard.Add(promptIsTaken)
 		if now.Before(until) {
