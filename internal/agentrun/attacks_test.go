@@ -175,6 +175,8 @@ func TestRead_Attacks(t *testing.T) {
 		"settled, the end of a compaction was lost": {append(answered[:8:8], bare(1001, "compaction_start"), ev(5000, "agent_settled", `{}`)), map[int]Kind{5000: Answered}},
 		"an input before a long compaction":         {append(answered[:8:8], bare(1001, "input"), bare(1050, "compaction_start")), map[int]Kind{100000: Working}},
 		"and after it":                              {append(answered[:8:8], bare(1001, "input"), bare(1050, "compaction_start"), ev(100000, "compaction_end", `{"willRetry":false}`)), map[int]Kind{150000: Working, 160000: Unheeded}},
+		// Texts.
+		"a number that is no status": {run(1000, "error", "4000 tokens a minute are too many"), map[int]Kind{3000: Working, 16000: Failed}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for ms, kind := range test.want {

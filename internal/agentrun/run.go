@@ -363,10 +363,8 @@ func (r *Run) end(e *Event) {
 
 // isFinal reports whether an error begins with a status of 4xx that no retry mends.
 func isFinal(errorMessage string) bool {
-	if len(errorMessage) < 3 {
-		return false
-	}
-	status, err := strconv.Atoi(errorMessage[:3])
+	digits := strings.IndexFunc(errorMessage+" ", func(r rune) bool { return r < '0' || r > '9' })
+	status, err := strconv.Atoi(errorMessage[:digits])
 	if err != nil || status/100 != 4 {
 		return false
 	}
