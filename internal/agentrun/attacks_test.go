@@ -165,6 +165,18 @@ func TestRead_Attacks(t *testing.T) {
 			bare(1002, "message_update"), ev(1003, "message_end", assistant("toolUse", "")), tool(1004, "tool_execution_start", "1"), tool(1005, "tool_call", "1")), map[int]Kind{1e6: Question}},
 		"a question whose tool's end was lost": {append(atTools[:6:6], tool(1000, "tool_execution_start", "1"), asked(1001), ev(1002, "turn_end", assistant("toolUse", ""))), map[int]Kind{1e6: Working}},
 		"a question that comes twice":          {append(atTools[:6:6], tool(1000, "tool_execution_start", "1"), asked(1001), tool(1002, "tool_execution_end", "1"), asked(1003)), map[int]Kind{1e6: Working}},
+		// Goodbyes.
+		"a lead that was lost, is back, and says goodbye": {append(answered[:5:5], ev(1001, "session_leave", `{"participant":{"role":"lead"}}`), ev(3000, "session_join", `{"participant":{"role":"lead"}}`),
+			ev(4000, "session_shutdown", `{"reason":"quit"}`)), map[int]Kind{4000: Working, 5000: Failed}},
+		"a prompt while the lead is away": {append(answered[:8:8], ev(2000, "session_shutdown", `{}`), bare(100000, "user_prompt"), ev(101000, "session_join", `{"participant":{"role":"lead"}}`), ev(101500, "session_start", `{}`)),
+			map[int]Kind{102000: Working, 160000: Unheeded}},
+		// Compactions.
+		"a compaction whose start was lost":         {append(run(1000, "error", "400 too long"), bare(2500, "session_compact")), map[int]Kind{4000: Working, 4500: Failed}},
+		"settled, the end of a compaction was lost": {append(answered[:8:8], bare(1001, "compaction_start"), ev(5000, "agent_settled", `{}`)), map[int]Kind{5000: Answered}},
+		"an input before a long compaction":         {append(answered[:8:8], bare(1001, "input"), bare(1050, "compaction_start")), map[int]Kind{100000: Working}},
+		"and after it":                              {append(answered[:8:8], bare(1001, "input"), bare(1050, "compaction_start"), ev(100000, "compaction_end", `{"willRetry":false}`)), map[int]Kind{150000: Working, 160000: Unheeded}},
+		// Texts.
+		"a number that is no status": {run(1000, "error", "4000 tokens a minute are too many"), map[int]Kind{3000: Working, 16000: Failed}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for ms, kind := range test.want {

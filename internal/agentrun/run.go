@@ -91,6 +91,7 @@ type Run struct {
 	askers   map[string]bool // those that ran when the question was asked, and still do; empty: not known
 	doubtful time.Time       // one of several ended, which may have been the one that asked
 
+	sent    time.Time // a prompt while there was no lead
 	left    time.Time // the lead's shutdown
 	leftNow bool      // and it is off the session, so that nothing follows
 	lost    bool      // a run that another start of the lead has cut off
@@ -187,7 +188,7 @@ func (r *Run) Apply(e *Event) {
 	case "session_start":
 		r.restart(e.At)
 	case "session_leave":
-		r.leftNow = r.leftNow || e.Participant == "lead"
+		r.leftNow = r.leftNow || e.Participant == "lead" && !r.left.IsZero()
 	case "session_shutdown":
 		switch e.Reason {
 		case "", "quit":
@@ -219,7 +220,8 @@ func (r *Run) restart(at time.Time) {
 	}
 	r.open, r.messageOpen, r.leftNow = false, false, false
 	r.question, r.asked, r.askers = "", "", nil
-	r.announced, r.left, r.heard, r.compacting, r.compacted = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	r.announced, r.left, r.compacting, r.compacted = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	r.heard = r.sent
 }
 
 // stray takes what comes after the lead has said that it leaves: the end of a message still counts.
@@ -229,6 +231,8 @@ func (r *Run) stray(e *Event) {
 		r.endMessage(e)
 	case "agent_end":
 		r.end(e)
+	case "user_prompt": // for the lead that comes next
+		r.sent = e.At
 	}
 }
 
@@ -238,7 +242,7 @@ func (r *Run) begin(at time.Time) {
 	}
 	r.open, r.settled, r.lost, r.taskDone, r.listed, r.tools = true, false, false, false, false, nil
 	r.stale, r.unread = true, false
-	r.heard, r.ended, r.retryUntil, r.compacting, r.compacted = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	r.heard, r.sent, r.ended, r.retryUntil, r.compacting, r.compacted = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
 }
 
 // work takes an event of a run whose start may have been missed.
@@ -335,6 +339,7 @@ func (r *Run) endMessage(e *Event) {
 func (r *Run) end(e *Event) {
 	r.takeLast(e)
 	r.open, r.messageOpen, r.ended, r.listed = false, false, e.At, e.Listed
+	r.compacted = time.Time{}
 	r.question, r.askers = "", nil
 	r.retryUntil = time.Time{}
 	if !r.last.known && !e.Listed {
@@ -358,10 +363,8 @@ func (r *Run) end(e *Event) {
 
 // isFinal reports whether an error begins with a status of 4xx that no retry mends.
 func isFinal(errorMessage string) bool {
-	if len(errorMessage) < 3 {
-		return false
-	}
-	status, err := strconv.Atoi(errorMessage[:3])
+	digits := strings.IndexFunc(errorMessage+" ", func(r rune) bool { return r < '0' || r > '9' })
+	status, err := strconv.Atoi(errorMessage[:digits])
 	if err != nil || status/100 != 4 {
 		return false
 	}
@@ -385,10 +388,13 @@ func (r *Run) settle(e *Event) {
 }
 
 func (r *Run) endCompaction(e *Event) {
-	if r.compacting.IsZero() {
+	if r.open {
 		return
 	}
 	r.compacting = time.Time{}
+	if !r.heard.IsZero() { // it was not free to take it before
+		r.heard = e.At
+	}
 	switch {
 	case e.Failed, e.Aborted, e.WillRetry != nil && !*e.WillRetry:
 		if r.last.StopReason == "error" {
@@ -422,6 +428,8 @@ func (r *Run) At(now time.Time) Reading {
 		return r.waitUntil(now, r.turnEnded.Add(endIsLost), "a turn has just ended", "a turn ended, and nothing followed;")
 	case r.open:
 		return Reading{Kind: Working, Reason: "a run is open"}
+	case !r.heard.IsZero() && now.Before(r.compacting.Add(compactionEnds)):
+		return Reading{Kind: Working, Reason: "a compaction is under way, and an input was heard", Until: r.compacting.Add(compactionEnds)}
 	case !r.heard.IsZero():
 		until := r.heard.Add(promptIsTaken)
 		if now.Before(until) {
@@ -499,6 +507,10 @@ func (r *Run) afterLead(now time.Time) Reading {
 	}
 	var out Reading
 	switch {
+	case !r.sent.IsZero() && now.Before(r.sent.Add(promptIsTaken)):
+		return Reading{Kind: Working, Left: true, Reason: "a prompt was sent, and no lead is there yet", Until: r.sent.Add(promptIsTaken)}
+	case !r.sent.IsZero():
+		return Reading{Kind: Unheeded, Left: true, Reason: "a prompt was sent, and no lead came"}
 	case !r.messageOpen && r.open && r.unread:
 		out = Reading{Kind: Ended, Reason: "the lead left, and nothing says how its last message ended"}
 	case r.messageOpen, r.open && (r.stale || !r.last.known):
