@@ -171,12 +171,12 @@ func judgeAsk(t *testing.T, one *simulatedSession, question string, answer *code
 	if errors.Is(err, coder.ErrAgentStalled) && strings.Contains(failed.Reason, "it is queued") {
 		return "queued, and an idle agent does not come to it"
 	}
-	for name, is := range map[string]error{"failed": coder.ErrAgentFailed, "aborted": coder.ErrAgentAborted, "dropped": coder.ErrPromptDropped, "unknown": coder.ErrOutcomeUnknown} {
+	for name, is := range map[string]error{"failed": coder.ErrAgentFailed, "aborted": coder.ErrAgentAborted, "dropped": coder.ErrPromptDropped, "stalled": coder.ErrAgentStalled, "unknown": coder.ErrOutcomeUnknown} {
 		if !errors.Is(err, is) {
 			continue
 		}
 		switch name {
-		case "dropped", "unknown": // the history says so too
+		case "dropped", "stalled", "unknown": // the history says so too
 			heard, total := 0, 0
 			for e, err := range one.client.AllEventHistory(t.Context(), one.id, nil) {
 				if err != nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/agentuity/coder-go/codertest"
 )
 
-var simulatedRuns = flag.Int("runs", 300, "how many sessions TestWaitForSession_Simulated plays")
+var simulatedRuns = flag.Int("runs", 100, "how many sessions TestWaitForSession_Simulated plays")
 
 // TestWaitForSession_Simulated waits for sessions of codertest's agent, of both versions and in both dialects, in
 // which everything happens that the recordings have: tools, thoughts, tasks and questions, models that fail, once or for
@@ -210,7 +210,10 @@ func (one *simulatedSession) act(ctx context.Context, conn *coder.HubConn, r *ra
 	send := func(c coder.RPCCommand) func() {
 		return func() { _ = conn.Send(ctx, &coder.RPCCommandMessage{Command: c}) }
 	}
-	switch r.IntN(9) {
+	presence := func(name, role string) {
+		one.hub.Session(one.id).Emit(codertest.Event{Event: name, Payload: map[string]any{"participant": map[string]any{"role": role}}})
+	}
+	switch r.IntN(10) {
 	case 0:
 		return "prompt", send(coder.RPCCommand{Type: coder.CommandPrompt, Message: "And more"})
 	case 1:
@@ -232,9 +235,15 @@ func (one *simulatedSession) act(ctx context.Context, conn *coder.HubConn, r *ra
 			time.AfterFunc(time.Duration(3+r.IntN(13))*time.Second, away.Remove)
 		}
 	}
+	if r.IntN(2) == 0 {
+		return "the lead is cut off and comes back", func() {
+			presence(coder.EventSessionLeave, "lead")
+			time.AfterFunc(time.Duration(r.IntN(5000))*time.Millisecond, func() { presence(coder.EventSessionJoin, "lead") })
+		}
+	}
 	return "somebody comes and goes", func() {
-		one.hub.Session(one.id).Emit(codertest.Event{Event: coder.EventSessionJoin, Payload: map[string]any{"participant": map[string]any{"role": "observer"}}})
-		one.hub.Session(one.id).Emit(codertest.Event{Event: coder.EventSessionLeave, Payload: map[string]any{"participant": map[string]any{"role": "observer"}}})
+		presence(coder.EventSessionJoin, "observer")
+		presence(coder.EventSessionLeave, "observer")
 	}
 }
 
