@@ -332,7 +332,7 @@ func (r *Run) closeTurn() {
 func (r *Run) endMessage(e *Event) {
 	switch e.Role {
 	case roleUser: // a new prompt, or one that was queued
-		if !r.open {
+		if !r.open && !r.ended.IsZero() {
 			r.begin(e.At)
 		}
 		r.last, r.gap, r.prompted, r.unread = Answer{}, 0, true, false
