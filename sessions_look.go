@@ -20,7 +20,9 @@ type looker struct {
 	after         int // what has this id, or a smaller one, does not count
 	loop, history aside
 
-	tail historyTail // what the looks before have read
+	tail   historyTail // what the looks before have read
+	looked time.Time   // when the history was last asked for, by our clock
+	clock  hubClock
 }
 
 // aside is a request of a look that may fail alone.
@@ -37,10 +39,11 @@ type observation struct {
 	events  []seenEvent       // the newest of the history, newest first; nil: not read
 	run     agentrun.Run      // what the history says of the agent
 	agent   agentrun.Reading  // and how that stands now
-	now     time.Time         // by the clock of the Hub
-	newest  int               // the id of the newest event, also of one that does not count
-	read    int               // bytes of payloads
-	partial bool              // something that was asked for was not answered
+	now     time.Time
+	newest  int  // the id of the newest event, also of one that does not count
+	read    int  // bytes of payloads
+	partial bool // something that was asked for was not answered
+	unsure  bool // the history that was not answered decides how the agent is doing
 }
 
 // seenEvent is an event without its payload, which may be large.
@@ -49,6 +52,35 @@ type seenEvent struct {
 	name   EventName
 	taskID string
 	agent  agentrun.Event
+
+	seen     time.Time // first, by our clock
+	ingested time.Time // by that of the Hub; zero: it does not say
+}
+
+// hubClock compares the clock of the Hub with ours. Gateways may answer with clocks of their own.
+type hubClock struct {
+	ahead time.Duration // of ours, at most
+	known bool
+}
+
+// atMost notes how far the Hub's clock may be ahead. The least counts: an event that seems younger than it is makes a
+// verdict late, one that seems older makes it wrong.
+func (c *hubClock) atMost(ahead time.Duration) {
+	if !c.known || ahead < c.ahead {
+		c.ahead, c.known = ahead, true
+	}
+}
+
+// clockError is how wrong the clock of an agent may be that says when an event happened.
+const clockError = 10 * time.Minute
+
+// when returns the time of an event by our clock, not later than it was first seen.
+func (c *hubClock) when(e *seenEvent) time.Time {
+	at := e.ingested.Add(-c.ahead)
+	if e.ingested.IsZero() || at.After(e.seen) {
+		return e.seen
+	}
+	return at
 }
 
 // historyTail is an unbroken piece of a history with its newest event.
@@ -104,16 +136,22 @@ func readAside[T any, P checked[T]](ctx context.Context, l *looker, a *aside, r 
 func (l *looker) readTail(ctx context.Context, o *observation, least int) {
 	var tail historyTail
 	joined := false
+	asked := time.Now()
 	for page := 0; ; page++ {
 		history, header := l.readPage(ctx, page, tail.oldest())
 		if history == nil {
 			o.partial = true
+			o.unsure = page > 0 && !o.run.Sure(o.judged())
 			break
 		}
+		o.now = time.Now()
 		if page == 0 {
-			o.now = hubTime(header)
+			l.clock.atMost(hubTime(header).Sub(o.now))
 		}
 		more := tail.add(history.Events, o)
+		if page == 0 {
+			l.compareClocks(&tail)
+		}
 		if !joined && tail.join(&l.tail) {
 			joined, more = true, true
 		}
@@ -121,13 +159,27 @@ func (l *looker) readTail(ctx context.Context, o *observation, least int) {
 			o.newest = tail.events[0].id
 		}
 		o.events = tail.counting(l.after)
-		o.play(tail.first && l.after == 0)
+		o.play(&l.clock, tail.first && l.after == 0)
 		if !more || tail.first || tail.oldest() <= l.after || len(tail.events) >= tailEvents || o.read >= tailBytes || o.enough(least) {
 			break
 		}
 	}
+	if o.unsure {
+		o.run, o.agent = agentrun.Run{}, agentrun.Reading{}
+	}
 	if len(tail.events) > 0 {
-		l.tail = tail
+		l.tail, l.looked = tail, asked
+	}
+}
+
+// compareClocks learns from the newest event, if the look before has not seen it: it came after that.
+func (l *looker) compareClocks(tail *historyTail) {
+	if len(tail.events) == 0 || len(l.tail.events) == 0 {
+		return
+	}
+	newest := &tail.events[0]
+	if newest.id > l.tail.events[0].id && !newest.ingested.IsZero() {
+		l.clock.atMost(newest.ingested.Sub(l.looked))
 	}
 }
 
@@ -152,16 +204,16 @@ func (t *historyTail) add(page []SessionEvent, o *observation) bool {
 	for i := range page {
 		e := &page[i]
 		o.read += len(e.Payload)
-		if before > 0 && e.ID >= t.oldest() {
-			continue // a Hub may ignore beforeId
+		if len(t.events) > 0 && e.ID >= t.oldest() {
+			continue // a Hub may ignore beforeId, or have an event twice
 		}
-		at := e.IngestedAt
-		if at.IsZero() {
-			at = o.now
-		}
-		event := agentrun.Decode(e.Event, e.Payload, at)
+		event := agentrun.Decode(e.Event, e.Payload, time.Time{})
 		event.TaskID = cmp.Or(event.TaskID, e.TaskID)
-		t.events = append(t.events, seenEvent{id: e.ID, name: event.Name, taskID: event.TaskID, agent: event})
+		ingested := e.IngestedAt
+		if ingested.IsZero() && !e.OccurredAt.IsZero() {
+			ingested = e.OccurredAt.Add(clockError)
+		}
+		t.events = append(t.events, seenEvent{id: e.ID, name: event.Name, taskID: event.TaskID, agent: event, seen: o.now, ingested: ingested})
 	}
 	t.first = len(page) == 0 || t.oldest() <= 1
 	return len(t.events) > before
@@ -192,10 +244,12 @@ func (t *historyTail) counting(after int) []seenEvent {
 }
 
 // play reads the events, oldest first.
-func (o *observation) play(whole bool) {
+func (o *observation) play(clock *hubClock, whole bool) {
 	o.run = agentrun.Run{Whole: whole}
 	for i := range slices.Backward(o.events) {
-		o.run.Apply(&o.events[i].agent)
+		e := &o.events[i]
+		e.agent.At = clock.when(e)
+		o.run.Apply(&e.agent)
 	}
 	o.agent = o.run.At(o.now)
 }

@@ -219,9 +219,13 @@ func (w *waiter) look(ctx context.Context) (poll.Sight, error) {
 	}
 }
 
-// least is how many events a look reads at least: a stall is not told from the newest ones alone.
+// quietFor is how long nothing changes before a look reads more than the newest events: a tool may have asked something
+// while another one went on talking.
+const quietFor = time.Minute
+
+// least is how many events a look reads at least.
 func (w *waiter) least() int {
-	if w.options.StallTimeout > 0 && w.quiet >= w.options.StallTimeout {
+	if w.quiet >= quietFor || w.options.StallTimeout > 0 && w.quiet >= w.options.StallTimeout {
 		return 50
 	}
 	return 0
@@ -282,8 +286,8 @@ func (w *waiter) judge(o *observation) poll.Sight {
 		w.pending = kind
 	}
 	sight := poll.Sight{Done: w.outcome != nil, Changed: changed}
-	if !o.agent.Until.IsZero() { // rounded up, since the Hub's clock is known to the second
-		sight.Due = o.agent.Until.Add(time.Second - 1).Truncate(time.Second).Sub(o.now)
+	if !o.agent.Until.IsZero() {
+		sight.Due = o.agent.Until.Sub(o.now)
 	}
 	sight.Wait = min(w.options.MaxPollInterval, time.Duration(o.read)*time.Second/bytesPerSecond)
 	return sight
@@ -313,7 +317,7 @@ func (w *waiter) remember(o *observation) bool {
 		v.loop = *o.loop
 		v.loop.MaxIterations, v.loop.AutoContinue, v.loop.AllowDetached = nil, nil, nil
 	}
-	if o.events != nil {
+	if o.events != nil && (!o.unsure || w.last == nil) {
 		w.last = o
 	}
 	if o.newest > 0 {

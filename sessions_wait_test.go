@@ -254,7 +254,7 @@ func TestWaitForSession_Outcomes(t *testing.T) {
 		},
 		{
 			name: "failed", kind: coder.OutcomeFailed, finished: coder.OutcomeFailed, stop: "error", says: "529 overloaded",
-			evidence: ended("error", "529 overloaded"), between: []float64{2, 3, 2, 3, 4.5, 6, 2},
+			evidence: ended("error", "529 overloaded"), between: []float64{2, 3, 2, 3, 4.5, 5.5, 2},
 			want: []string{"no retry followed with error", "the agent says: 529 overloaded", "event #+6 agent_end is the newest"},
 		},
 		{
@@ -289,7 +289,7 @@ func TestWaitForSession_Outcomes(t *testing.T) {
 		},
 		{
 			name: "a turn ended, and nothing says how", kind: coder.OutcomeNeedsInput,
-			evidence: emit("message_end", "turn_end", "agent_end"), between: []float64{2, 3, 2, 3, 4.5, 6, 2},
+			evidence: emit("message_end", "turn_end", "agent_end"), between: []float64{2, 3, 2, 3, 4.5, 5.5, 2},
 			want: []string{"no retry followed without saying how", "event #+3 agent_end is the newest"},
 		},
 		{
@@ -299,7 +299,7 @@ func TestWaitForSession_Outcomes(t *testing.T) {
 				set("tasks", []any{map[string]any{"taskId": "t1", "agent": "a", "status": "completed", "prompt": "p"}}),
 				set("agentActivity", map[string]any{"lead": map[string]any{"status": "idle"}, "a": map[string]any{"status": "completed"}}),
 			),
-			evidence: emit("agent_end"), between: []float64{2, 3, 2, 3, 4.5, 6, 2},
+			evidence: emit("agent_end"), between: []float64{2, 3, 2, 3, 4.5, 5.5, 2},
 			want: []string{"no retry followed without saying how", "event #+2 agent_end is the newest"},
 		},
 		{
@@ -309,7 +309,7 @@ func TestWaitForSession_Outcomes(t *testing.T) {
 					s.Emit(codertest.Event{Event: event, TaskID: "t1"})
 				}
 			},
-			evidence: emit("turn_end"), between: []float64{2, 3, 2, 3, 4.5, 6.75, 10.125, 15, 15, 4, 2},
+			evidence: emit("turn_end"), between: []float64{2, 3, 2, 3, 4.5, 6.75, 10.125, 15, 15, 3.625, 2},
 			want: []string{"a turn ended, and nothing followed; without saying how", "event #+5 turn_end is the newest"},
 		},
 		{

@@ -67,6 +67,7 @@ type Run struct {
 	// Whole says that no event of the session came before. Else it is not known at first whether a run is open.
 	Whole       bool
 	open        bool   // between agent_start and agent_end
+	assumed     bool   // that, from the events of its tools alone
 	prompted    bool   // the user message of the last prompt was seen
 	messageOpen bool   // between message_start and message_end of an answer
 	listed      bool   // the run said which messages it had
@@ -88,6 +89,7 @@ type Run struct {
 	question string          // the id of the one that is open
 	asked    string          // the id of the last one of this run, which may be reported twice
 	tools    map[string]bool // by id: those that run
+	toolOnly bool            // nothing but tools of the run was seen, and one of them has ended
 	askers   map[string]bool // those that ran when the question was asked, and still do; empty: not known
 	doubtful time.Time       // one of several ended, which may have been the one that asked
 
@@ -241,7 +243,7 @@ func (r *Run) begin(at time.Time) {
 		r.gap = at.Sub(r.ended)
 	}
 	r.open, r.settled, r.lost, r.taskDone, r.listed, r.tools = true, false, false, false, false, nil
-	r.stale, r.unread = true, false
+	r.stale, r.unread, r.assumed, r.toolOnly = true, false, false, false
 	r.heard, r.sent, r.ended, r.retryUntil, r.compacting, r.compacted = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
 }
 
@@ -250,6 +252,7 @@ func (r *Run) work(e *Event) {
 	if !r.open {
 		r.begin(e.At)
 	}
+	r.assumed, r.toolOnly = false, false
 	r.goesOn()
 	switch e.Name {
 	case "message_start":
@@ -270,7 +273,9 @@ func (r *Run) goesOn() {
 // tool takes the start or the end of a tool. A question is asked by one of the tools that run: with the end of the last
 // of them it is answered, and with that of another it may be.
 func (r *Run) tool(e *Event) {
-	r.assume(e.At)
+	if r.assume(e.At) && e.Name == "tool_execution_end" {
+		r.toolOnly = true
+	}
 	if e.Name == "tool_execution_start" {
 		if r.tools == nil {
 			r.tools = make(map[string]bool)
@@ -286,11 +291,14 @@ func (r *Run) tool(e *Event) {
 	r.goesOn()
 }
 
-// assume takes an event of a tool: a run is open, unless the end of one was seen and this comes late.
-func (r *Run) assume(at time.Time) {
+// assume takes an event of a tool: a run is open, unless the end of one was seen and this comes late. It reports whether
+// that is all that is known of the run.
+func (r *Run) assume(at time.Time) bool {
 	if !r.open && r.ended.IsZero() && !r.lost {
 		r.begin(at)
+		r.assumed = true
 	}
+	return r.assumed
 }
 
 func (r *Run) endTurn(e *Event) {
@@ -324,7 +332,7 @@ func (r *Run) closeTurn() {
 func (r *Run) endMessage(e *Event) {
 	switch e.Role {
 	case roleUser: // a new prompt, or one that was queued
-		if !r.open {
+		if !r.open && !r.ended.IsZero() {
 			r.begin(e.At)
 		}
 		r.last, r.gap, r.prompted, r.unread = Answer{}, 0, true, false
@@ -534,6 +542,8 @@ func (r *Run) Sure(now time.Time) bool {
 	switch {
 	case r.Whole, reading.Kind == Question:
 		return true
+	case reading.Kind == Working && r.open && r.toolOnly:
+		return false // another tool may have asked something
 	case reading.Kind == Ended:
 		return r.prompted // else a message before may say how
 	case reading.Kind == Idle, reading.Kind == Unheeded, r.left.IsZero() && !r.open && r.heard.IsZero() && r.compacting.IsZero() && r.ended.IsZero():

@@ -159,6 +159,10 @@ func TestRun_Sure(t *testing.T) {
 		"a task":                        {[]Event{ev(0, "task_complete", `{"taskId":"1"}`)}, 5000, false},
 		"an end that says nothing":      {[]Event{ev(0, "agent_end", `{}`)}, 20000, false},
 		"a compaction":                  {[]Event{ev(0, "compaction_start", `{}`)}, 5000, true},
+		"a tool at work":                {[]Event{ev(0, "tool_execution_update", `{"toolCallId":"1"}`)}, 5000, true},
+		"a tool that has ended":         {[]Event{ev(0, "tool_execution_end", `{"toolCallId":"1"}`)}, 5000, false},
+		"one of which the turn is seen": {[]Event{ev(0, "turn_start", `{}`), ev(0, "tool_execution_end", `{"toolCallId":"1"}`)}, 5000, true},
+		"one after which it goes on":    {[]Event{ev(0, "tool_execution_end", `{"toolCallId":"1"}`), ev(0, "message_start", `{}`)}, 5000, true},
 		"a compaction that has ended":   {[]Event{ev(0, "compaction_end", `{}`)}, 5000, false},
 	} {
 		r := Run{}
