@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -348,7 +349,7 @@ func (h *HubConn) Compact(ctx context.Context) error {
 }
 
 func (h *HubConn) command(ctx context.Context, op string, kind RPCCommandType, text string) error {
-	if text == "" {
+	if strings.TrimSpace(text) == "" {
 		return invalid(op, "text", "must not be empty")
 	}
 	return h.send(ctx, op, &RPCCommandMessage{RPCCommand{Type: kind, Message: text}})

@@ -203,6 +203,7 @@ func TestHubConn_Send_Invalid(t *testing.T) {
 			"no JSON":   func() error { return conn.Send(ctx, &coder.EventRequest{Data: map[string]any{"a": func() {}}}) },
 			"no UTF-8":  func() error { return conn.Prompt(ctx, "\xff") },
 			"empty":     func() error { return conn.Steer(ctx, "") },
+			"blank":     func() error { return conn.FollowUp(ctx, " \n") },
 			"no id":     func() error { return conn.RespondUI(ctx, "", 1) },
 			"nil, wait": func() error { _, err := conn.SendAndWait(ctx, nil); return err },
 			"typed nil, wait": func() error {

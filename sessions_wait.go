@@ -100,6 +100,9 @@ const waitOp = "WaitForSession"
 // GET /hub/session/{sessionId}, GET /hub/session/{sessionId}/events/history,
 // GET /hub/session/{sessionId}/loop
 func (c *Client) WaitForSession(ctx context.Context, sessionID string, options *WaitForSessionOptions) (*SessionOutcome, error) {
+	if ctx == nil {
+		return nil, noContext(waitOp)
+	}
 	var o WaitForSessionOptions
 	if options != nil {
 		o = *options

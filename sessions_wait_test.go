@@ -966,6 +966,11 @@ func TestWaitForSession_BadArguments(t *testing.T) {
 			assert.Equal(t, "WaitForSession", invalid.Operation)
 			assert.Equal(t, field, invalid.Field)
 		}
+		var none context.Context
+		_, err := c.WaitForSession(none, "x", nil)
+		var invalid *coder.ValidationError
+		require.ErrorAs(t, err, &invalid)
+		assert.Equal(t, "ctx", invalid.Field)
 		for _, id := range []string{"", ".", ".."} {
 			_, err := c.WaitForSession(anHour(t), id, nil)
 			var invalid *coder.ValidationError
@@ -975,7 +980,7 @@ func TestWaitForSession_BadArguments(t *testing.T) {
 		}
 		assert.Empty(t, hub.Requests())
 
-		_, err := c.WaitForSession(anHour(t), "a/..b c", nil)
+		_, err = c.WaitForSession(anHour(t), "a/..b c", nil)
 		require.ErrorIs(t, err, coder.ErrSessionNotFound)
 		assert.Equal(t, "/api/hub/session/a%2F..b%20c", hub.Requests()[0].Path)
 	})
