@@ -39,7 +39,7 @@ plan:
 	@echo '       the format, and tidy go.mod files. Stops at the first that fails.'
 
 test: ## Run the tests with the race detector, in random order
-	$(GO) test -race -shuffle=on -timeout 8m ./... $(TESTFLAGS)
+	$(GO) test -race -shuffle=on -timeout 15m ./... $(TESTFLAGS)
 
 fmt: ## Format the code and group the imports
 	$(TOOL) golangci-lint fmt
@@ -119,7 +119,8 @@ gateways: ## Test behind GATEWAYS (nginx,haproxy,varnish), by the matrix of docs
 	$(GO) vet -tags gateways ./internal/gateways
 	$(GO) -C internal/gateways test -tags gateways -count=1 -timeout 15m -gateways '$(GATEWAYS)'
 
-nightly: ## Test behind every gateway there is, against every server, and with the real agent
+nightly: ## Test behind every gateway there is, against every server, with the real agent, and ten thousand sessions
+	$(GO) test -timeout 40m -run 'Simulated|Conversation' -runs 10000 .
 	@$(MAKE) gateways GATEWAYS=all
 	@$(MAKE) servers
 	@$(MAKE) lead

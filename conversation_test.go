@@ -114,19 +114,23 @@ func hydrationOf(events []timedEvent) *coder.HubHydrationMessage {
 	return h
 }
 
-// TestConversation_Recordings cuts the connection at every frame of every recording and joins again: what was said is
-// what the agent says it has said, nothing is doubled, and who applies the changes has it too.
+// TestConversation_Recordings cuts the connection at ten frames of every recording, or with -runs 1000 at each, and joins
+// again: what was said is what the agent says it has said, nothing is doubled, and who applies the changes has it too.
 func TestConversation_Recordings(t *testing.T) {
 	for name := range stories(t) {
 		events := recording(t, name)
 		want := strings.Join(saidIn(events), "\n\n")
+		step := 1
+		if *simulatedRuns < 1000 { // the race detector makes it ten times slower
+			step += len(events) / 10
+		}
 		for _, strip := range []bool{false, true} {
 			if strip {
 				for i := range events {
 					events[i] = withoutWholes(events[i])
 				}
 			}
-			for cut := 0; cut <= len(events); cut++ {
+			for cut := 0; cut <= len(events); cut += step {
 				var c coder.Conversation
 				p := page{messages: []coder.ConversationMessage{}}
 				for i, e := range events {
