@@ -166,11 +166,11 @@ func (r *Run) Apply(e *Event) {
 		r.retryUntil = r.announced
 	case "auto_retry_end":
 		r.announced = time.Time{}
-		if e.Success != nil && !*e.Success && !r.open { // the last has failed too, or somebody aborted the wait
+		if e.Success != nil && !*e.Success { // the last has failed too, or somebody aborted the wait
 			r.retryUntil = e.At.Add(abortSettles)
 		}
 	case "session_before_compact", "compaction_start":
-		r.compacting, r.compacted = e.At, time.Time{}
+		r.compacting = e.At
 	case "session_compact", "compaction_end":
 		r.endCompaction(e)
 	case "input", "user_prompt", "before_agent_start", "context":
@@ -194,7 +194,6 @@ func (r *Run) Apply(e *Event) {
 	case "session_shutdown":
 		switch e.Reason {
 		case "", "quit":
-			r.closeTurn()
 			r.left = e.At
 		}
 	case "session_complete", "session_error":
