@@ -196,6 +196,9 @@ func TestRead_Attacks(t *testing.T) {
 		"the lead leaves after a message that cannot be read, and a prompt": {append(answered[:2:2], bare(950, "message_end"), ev(951, "message_end", `{"message":{"role":"user"}}`), ev(952, "session_shutdown", `{}`)), map[int]Kind{1952: Failed}},
 		"the lead leaves after one, and an answer":                          {append(answered[:2:2], bare(950, "message_end"), ev(951, "message_end", assistant("stop", "")), ev(952, "session_shutdown", `{}`)), map[int]Kind{1952: Answered}},
 		"the last message cannot be read":                                   {append(atTools[:6:6], bare(1100, "message_end"), bare(1101, "turn_end"), bare(1102, "agent_end")), map[int]Kind{1103: Working, 16102: Ended}},
+		"no message of the second run":                                      {append(answered[:8:8], bare(5000, "agent_start"), bare(5001, "turn_start"), bare(5011, "turn_end"), bare(5012, "agent_end")), map[int]Kind{5013: Working, 20012: Ended}},
+		"an abort in a wait for a retry, of which only the end is seen":     {append(run(1000, "error", "529"), ev(3000, "agent_end", assistant("aborted", ""))), map[int]Kind{3000: Aborted}},
+		"settled after a compaction":                                        {append(run(1000, "error", "400 too long"), ev(1050, "compaction_start", `{}`), ev(2000, "compaction_end", `{"willRetry":true}`), ev(2010, "agent_settled", `{}`)), map[int]Kind{2010: Failed}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for ms, kind := range test.want {
@@ -203,5 +206,16 @@ func TestRead_Attacks(t *testing.T) {
 				assert.Equal(t, kind, got.Kind, "at %d ms: %s", ms, got.Reason)
 			}
 		})
+	}
+}
+
+// TestRead_Statuses: which errors no retry mends.
+func TestRead_Statuses(t *testing.T) {
+	soon := start.Add(3 * time.Second)
+	for _, text := range []string{"400 No", "401 No", "403 No", "404 No", "413 No", "422 No", "499 No", `400: {"message":"No"}`} {
+		assert.Equal(t, Failed, Read(run(1000, "error", text), false, soon).Kind, text)
+	}
+	for _, text := range []string{"408 No", "409 No", "425 No", "429 No", "500 No", "529 No", "302 No", "40 No", "No 400", "4", "", "４００ No"} {
+		assert.Equal(t, Working, Read(run(1000, "error", text), false, soon).Kind, text)
 	}
 }

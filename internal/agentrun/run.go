@@ -346,7 +346,6 @@ func (r *Run) endMessage(e *Event) {
 func (r *Run) end(e *Event) {
 	r.takeLast(e)
 	r.open, r.messageOpen, r.ended, r.listed = false, false, e.At, e.Listed
-	r.compacted = time.Time{}
 	r.question, r.askers = "", nil
 	r.retryUntil = time.Time{}
 	if !r.last.known && !e.Listed {
