@@ -199,6 +199,9 @@ func TestRead_Attacks(t *testing.T) {
 		"no message of the second run":                                      {append(answered[:8:8], bare(5000, "agent_start"), bare(5001, "turn_start"), bare(5011, "turn_end"), bare(5012, "agent_end")), map[int]Kind{5013: Working, 20012: Ended}},
 		"an abort in a wait for a retry, of which only the end is seen":     {append(run(1000, "error", "529"), ev(3000, "agent_end", assistant("aborted", ""))), map[int]Kind{3000: Aborted}},
 		"settled after a compaction":                                        {append(run(1000, "error", "400 too long"), ev(1050, "compaction_start", `{}`), ev(2000, "compaction_end", `{"willRetry":true}`), ev(2010, "agent_settled", `{}`)), map[int]Kind{2010: Failed}},
+		"settled in the wait for a retry, and the next prompt fails":        {append(run(1000, "error", "529"), ev(1001, "auto_retry_start", `{"delayMs":60000}`), ev(2000, "agent_settled", `{"aborted":true}`), bare(5000, "agent_start"), ev(6000, "agent_end", assistant("error", "400"))), map[int]Kind{7999: Working, 8000: Failed}},
+		"the end of a compaction comes when the run has begun":              {append(run(1000, "error", "400 too long"), bare(1050, "compaction_start"), bare(2000, "compaction_end"), bare(2001, "agent_start"), bare(2050, "session_compact"), ev(10000, "agent_end", assistant("stop", ""))), map[int]Kind{10999: Working, 11000: Answered}},
+		"a compaction that is aborted":                                      {append(run(1000, "error", "529 too long"), bare(1050, "compaction_start"), ev(2000, "compaction_end", `{"aborted":true}`)), map[int]Kind{2000: Failed}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for ms, kind := range test.want {

@@ -403,9 +403,7 @@ func (r *Run) endCompaction(e *Event) {
 	}
 	switch {
 	case e.Failed, e.Aborted, e.WillRetry != nil && !*e.WillRetry:
-		if r.last.StopReason == "error" {
-			r.retryUntil = e.At
-		}
+		r.retryUntil = e.At
 	default:
 		r.compacted = e.At
 	}
