@@ -202,6 +202,8 @@ func TestRead_Attacks(t *testing.T) {
 		"settled in the wait for a retry, and the next prompt fails":        {append(run(1000, "error", "529"), ev(1001, "auto_retry_start", `{"delayMs":60000}`), ev(2000, "agent_settled", `{"aborted":true}`), bare(5000, "agent_start"), ev(6000, "agent_end", assistant("error", "400"))), map[int]Kind{7999: Working, 8000: Failed}},
 		"the end of a compaction comes when the run has begun":              {append(run(1000, "error", "400 too long"), bare(1050, "compaction_start"), bare(2000, "compaction_end"), bare(2001, "agent_start"), bare(2050, "session_compact"), ev(10000, "agent_end", assistant("stop", ""))), map[int]Kind{10999: Working, 11000: Answered}},
 		"a compaction that is aborted":                                      {append(run(1000, "error", "529 too long"), bare(1050, "compaction_start"), ev(2000, "compaction_end", `{"aborted":true}`)), map[int]Kind{2000: Failed}},
+		"a task that failed":                                                {[]Event{ev(0, "task_start", `{"taskId":"1"}`), ev(2, "task_error", `{"taskId":"1"}`)}, map[int]Kind{1e6: Idle}},
+		"the lead leaves with a queued prompt":                              {append(answered[:7:7], ev(1100, "message_end", `{"message":{"role":"user"}}`), ev(1101, "session_shutdown", `{}`)), map[int]Kind{2101: Failed}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for ms, kind := range test.want {
