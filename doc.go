@@ -52,7 +52,7 @@
 //	turn_ended   the agent did what it was asked                  read the answer; prompt again, or archive.
 //	                                                              Truncated: the answer is cut
 //	completed    it, or its loop, did what it was to do           read the answer
-//	needs_input  it has asked something, or waits for a prompt    Attach and RespondUI, or Prompt
+//	needs_input  it has asked something, or waits for a prompt    Attach and RespondUI, or Ask
 //	             and nothing says how the last one ended
 //	failed       it, its loop or its last prompt failed           read ErrorMessage and Evidence; prompt again
 //	aborted      somebody aborted the last prompt                 prompt again, or archive
@@ -66,7 +66,9 @@
 //	                                                              tool that takes longer
 //	working      none of these yet; only from CheckSession        look again later
 //
-// [SessionOutcome].Succeeded is for those who only want to know that.
+// [SessionOutcome].Succeeded is for those who only want to know that. An outcome does not have the answer: it is the
+// last entry of type [EntryMessage] that [Client.ReplayEntries] yields. For a prompt of your own [HubConn.Ask] returns
+// it.
 //
 // This is concluded from what the Hub tells of the session and from the events of its agent, which never say "done":
 // a model that fails is called again, a conversation that is full is compacted first, and one run may answer several

@@ -23,7 +23,9 @@ type WaitForSessionOptions struct {
 	StallTimeout time.Duration
 	// AfterEvent makes events with this id, or a smaller one, count for nothing, so that a wait after a prompt does
 	// not end with the answer to the one before: take the id of the newest event of the history before you send the
-	// prompt. Status, flags and loop count as ever. Default: all events count.
+	// prompt. The agent must be idle then: what it is still at ends after that event, and ends the wait. [HubConn.Ask]
+	// and [Client.Answer] tell one answer from the other. Status, flags and loop count as ever. Default: all events
+	// count.
 	AfterEvent int
 	// OnPoll is called with the session after each poll that returned it, before the next one begins.
 	OnPoll func(*Session)
@@ -82,11 +84,14 @@ const waitOp = "WaitForSession"
 // When a prompt is over, and how it ended, follows from the events of the agent: an [*AgentEnd] alone does not say
 // so, since a model that fails is called again, and a full conversation is compacted first. So the outcome of an
 // answer is known a second after its end, and that of an error when no other attempt can follow: 15 s, and longer if
-// the agent's waits are. The clock is the Hub's, as its answers have it.
+// the agent's waits are. How old an event is that was there before the wait follows from the clock of the Hub and the
+// Date of its answers. What comes later is never taken for older than it is, whatever the clocks of the Hub and of
+// gateways say.
 //
 // Nil options wait as [WaitForSessionOptions] says. A poll is one request each for the session and the newest 3
 // events of its history, more of it where those do not decide and, in loop mode, one for its loop. Polls begin
-// PollInterval apart and become rarer while nothing changes, and while the events are large. Transient failures do
+// PollInterval apart and become rarer while nothing changes, and while the events are large. After a minute without a
+// change a poll reads 50 events, once: a question may be among them. Transient failures do
 // not end the wait: a network that fails, the statuses 408, 425, 429
 // and 5xx but 501, answers that cannot be used. A Retry-After is respected. Time in which the Hub
 // gave no answer is no stall.
@@ -125,7 +130,10 @@ func (c *Client) WaitForSession(ctx context.Context, sessionID string, options *
 
 // CheckSession looks at a session once and says how it is doing, by the rules of [Client.WaitForSession]. What is
 // not certain yet is [OutcomeWorking]: an agent that may try again, a session that was never given a prompt. Nothing
-// is confirmed by another look, and a session that stalls is not told from one at work.
+// is confirmed by another look, and a session that stalls is not told from one at work. A look goes back 1,000 events
+// at most: what ended before more than that is not seen. It has no more than the clocks of the Hub and of gateways to go
+// by: one that is ahead may call an error final that will be tried again, one that is behind makes it late. Of a Hub
+// that does not say when it got an event, one counts 10 minutes after it happened.
 //
 // Errors are those of [Client.GetSession], also for the requests for history and loop: without them there is no
 // telling. A 404 for those alone is no error, since a Hub may not have them.

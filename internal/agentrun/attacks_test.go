@@ -177,6 +177,33 @@ func TestRead_Attacks(t *testing.T) {
 		"and after it":                              {append(answered[:8:8], bare(1001, "input"), bare(1050, "compaction_start"), ev(100000, "compaction_end", `{"willRetry":false}`)), map[int]Kind{150000: Working, 160000: Unheeded}},
 		// Texts.
 		"a number that is no status": {run(1000, "error", "4000 tokens a minute are too many"), map[int]Kind{3000: Working, 16000: Failed}},
+		// What else the rule says, or does not.
+		"agent_end lost, and much ado":                                      {append(answered[:7:7], bare(1001, "session_label_updated"), bare(1002, "presence_update"), bare(1003, "extension_error")), map[int]Kind{1003: Working, 60990: Answered}},
+		"an announced retry, and the other channel's run":                   {append(run(1000, "error", "529"), ev(1001, "auto_retry_start", `{"delayMs":60000}`), bare(1040, "agent_start"), ev(1050, "agent_end", assistant("error", "529"))), map[int]Kind{75000: Working, 76001: Failed}},
+		"an announced retry is aborted, and the next fails":                 {append(run(1000, "error", "529"), ev(1001, "auto_retry_start", `{"delayMs":60000}`), ev(2000, "auto_retry_end", `{"success":false}`), bare(5000, "agent_start"), ev(6000, "agent_end", assistant("error", "400"))), map[int]Kind{7999: Working, 8000: Failed}},
+		"a retry works, its run is not reported yet":                        {append(run(1000, "error", "529"), ev(3000, "auto_retry_end", `{"success":true}`)), map[int]Kind{15999: Working, 16000: Failed}},
+		"a session that has failed":                                         {append(run(1000, "toolUse", "")[:7], bare(2000, "session_error")), map[int]Kind{2000: Idle}},
+		"a lead that is back, in a turn":                                    {append(answered[:8:8], ev(2000, "session_shutdown", `{"reason":"quit"}`), bare(9000, "turn_start")), map[int]Kind{1e6: Working}},
+		"a lead begins anew, twice":                                         {append(answered[:5:5], ev(2000, "session_start", `{}`), ev(2001, "session_start", `{}`)), map[int]Kind{2001: Failed}},
+		"a lead begins anew, a tool is late":                                {append(atTools[:6:6], ev(2000, "session_start", `{}`), tool(2001, "tool_execution_update", "1")), map[int]Kind{2001: Failed}},
+		"a lead begins anew with a question open":                           {append(atTools[:6:6], tool(1000, "tool_execution_start", "1"), asked(1001), ev(2000, "session_start", `{}`)), map[int]Kind{2000: Failed}},
+		"another lead asks by the same id":                                  {append(atTools[:6:6], tool(1000, "tool_execution_start", "1"), asked(1001), ev(2000, "session_start", `{}`), bare(3000, "agent_start"), asked(3001)), map[int]Kind{3001: Question}},
+		"an extension goes on after a while, and fails":                     {append(answered[:8:8], bare(41000, "agent_start"), ev(41100, "agent_end", assistant("error", "529"))), map[int]Kind{56099: Working, 56100: Failed}},
+		"the lead leaves after a run that said nothing":                     {[]Event{bare(0, "agent_start"), bare(1, "message_end"), bare(2, "agent_end"), bare(5000, "agent_start"), ev(5001, "session_shutdown", `{}`)}, map[int]Kind{6001: Failed}},
+		"the end of a turn is the first that is known":                      {[]Event{ev(0, "turn_end", assistant("toolUse", ""))}, map[int]Kind{1e6: Working}},
+		"a queued prompt, and nothing says how it ended":                    {append(answered[:7:7], ev(1100, "message_end", `{"message":{"role":"user"}}`), bare(2000, "turn_end"), bare(2001, "agent_end")), map[int]Kind{2001: Working, 17001: Ended}},
+		"the waits of the prompt before":                                    {slices.Concat(run(1000, "error", "529"), []Event{bare(41000, "agent_start"), ev(41100, "agent_end", assistant("stop", ""))}, run(60000, "error", "529")), map[int]Kind{74999: Working, 75000: Failed}},
+		"the lead leaves after a message that cannot be read, and a prompt": {append(answered[:2:2], bare(950, "message_end"), ev(951, "message_end", `{"message":{"role":"user"}}`), ev(952, "session_shutdown", `{}`)), map[int]Kind{1952: Failed}},
+		"the lead leaves after one, and an answer":                          {append(answered[:2:2], bare(950, "message_end"), ev(951, "message_end", assistant("stop", "")), ev(952, "session_shutdown", `{}`)), map[int]Kind{1952: Answered}},
+		"the last message cannot be read":                                   {append(atTools[:6:6], bare(1100, "message_end"), bare(1101, "turn_end"), bare(1102, "agent_end")), map[int]Kind{1103: Working, 16102: Ended}},
+		"no message of the second run":                                      {append(answered[:8:8], bare(5000, "agent_start"), bare(5001, "turn_start"), bare(5011, "turn_end"), bare(5012, "agent_end")), map[int]Kind{5013: Working, 20012: Ended}},
+		"an abort in a wait for a retry, of which only the end is seen":     {append(run(1000, "error", "529"), ev(3000, "agent_end", assistant("aborted", ""))), map[int]Kind{3000: Aborted}},
+		"settled after a compaction":                                        {append(run(1000, "error", "400 too long"), ev(1050, "compaction_start", `{}`), ev(2000, "compaction_end", `{"willRetry":true}`), ev(2010, "agent_settled", `{}`)), map[int]Kind{2010: Failed}},
+		"settled in the wait for a retry, and the next prompt fails":        {append(run(1000, "error", "529"), ev(1001, "auto_retry_start", `{"delayMs":60000}`), ev(2000, "agent_settled", `{"aborted":true}`), bare(5000, "agent_start"), ev(6000, "agent_end", assistant("error", "400"))), map[int]Kind{7999: Working, 8000: Failed}},
+		"the end of a compaction comes when the run has begun":              {append(run(1000, "error", "400 too long"), bare(1050, "compaction_start"), bare(2000, "compaction_end"), bare(2001, "agent_start"), bare(2050, "session_compact"), ev(10000, "agent_end", assistant("stop", ""))), map[int]Kind{10999: Working, 11000: Answered}},
+		"a compaction that is aborted":                                      {append(run(1000, "error", "529 too long"), bare(1050, "compaction_start"), ev(2000, "compaction_end", `{"aborted":true}`)), map[int]Kind{2000: Failed}},
+		"a task that failed":                                                {[]Event{ev(0, "task_start", `{"taskId":"1"}`), ev(2, "task_error", `{"taskId":"1"}`)}, map[int]Kind{1e6: Idle}},
+		"the lead leaves with a queued prompt":                              {append(answered[:7:7], ev(1100, "message_end", `{"message":{"role":"user"}}`), ev(1101, "session_shutdown", `{}`)), map[int]Kind{2101: Failed}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for ms, kind := range test.want {
@@ -184,5 +211,16 @@ func TestRead_Attacks(t *testing.T) {
 				assert.Equal(t, kind, got.Kind, "at %d ms: %s", ms, got.Reason)
 			}
 		})
+	}
+}
+
+// TestRead_Statuses: which errors no retry mends.
+func TestRead_Statuses(t *testing.T) {
+	soon := start.Add(3 * time.Second)
+	for _, text := range []string{"400 No", "401 No", "403 No", "404 No", "413 No", "422 No", "499 No", `400: {"message":"No"}`} {
+		assert.Equal(t, Failed, Read(run(1000, "error", text), false, soon).Kind, text)
+	}
+	for _, text := range []string{"408 No", "409 No", "425 No", "429 No", "500 No", "529 No", "302 No", "40 No", "No 400", "4", "", "４００ No"} {
+		assert.Equal(t, Working, Read(run(1000, "error", text), false, soon).Kind, text)
 	}
 }

@@ -166,11 +166,11 @@ func (r *Run) Apply(e *Event) {
 		r.retryUntil = r.announced
 	case "auto_retry_end":
 		r.announced = time.Time{}
-		if e.Success != nil && !*e.Success && !r.open { // the last has failed too, or somebody aborted the wait
+		if e.Success != nil && !*e.Success { // the last has failed too, or somebody aborted the wait
 			r.retryUntil = e.At.Add(abortSettles)
 		}
 	case "session_before_compact", "compaction_start":
-		r.compacting, r.compacted = e.At, time.Time{}
+		r.compacting = e.At
 	case "session_compact", "compaction_end":
 		r.endCompaction(e)
 	case "input", "user_prompt", "before_agent_start", "context":
@@ -194,7 +194,6 @@ func (r *Run) Apply(e *Event) {
 	case "session_shutdown":
 		switch e.Reason {
 		case "", "quit":
-			r.closeTurn()
 			r.left = e.At
 		}
 	case "session_complete", "session_error":
@@ -347,7 +346,6 @@ func (r *Run) endMessage(e *Event) {
 func (r *Run) end(e *Event) {
 	r.takeLast(e)
 	r.open, r.messageOpen, r.ended, r.listed = false, false, e.At, e.Listed
-	r.compacted = time.Time{}
 	r.question, r.askers = "", nil
 	r.retryUntil = time.Time{}
 	if !r.last.known && !e.Listed {
@@ -405,9 +403,7 @@ func (r *Run) endCompaction(e *Event) {
 	}
 	switch {
 	case e.Failed, e.Aborted, e.WillRetry != nil && !*e.WillRetry:
-		if r.last.StopReason == "error" {
-			r.retryUntil = e.At
-		}
+		r.retryUntil = e.At
 	default:
 		r.compacted = e.At
 	}
