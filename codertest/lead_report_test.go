@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/agentuity/coder-go/codertest"
 )
 
 // program is a program that leads a session, in a test.
@@ -197,6 +199,25 @@ func TestReportsInTwoWays(t *testing.T) {
 	assert.Equal(t, "message Anew.", next.entries()[5])
 }
 
+// The Hub's own agent takes over from a program, and reports in its own way.
+func TestReportsAfterAProgramHasLed(t *testing.T) {
+	f := start(t)
+	id := f.active()
+	c := f.control(id)
+	lead := program{f.dial("role=lead&sessionId=" + id), f, id}
+	lead.expect("init", "session_hydration")
+	lead.tells("agent_start", "")
+	lead.tells("message_end", says(agentSays, "By the program.", "stop"))
+	require.NoError(t, lead.conn.CloseNow())
+	for range 2 { // the program comes, and then the agent
+		c.until("broadcast session_join")
+	}
+	f.Answer(codertest.AgentTurn{Text: "By the Hub."})
+	c.prompt("Go on")
+	c.until("rpc agent_end")
+	assert.Equal(t, []string{"user_prompt Say hello", "message By the program.", "user_prompt Go on", "message By the Hub."}, lead.entries())
+}
+
 // What a controller has said is in the conversation once.
 func TestPromptsAreEnteredOnce(t *testing.T) {
 	f := start(t)
@@ -218,6 +239,21 @@ func TestPromptsAreEnteredOnce(t *testing.T) {
 	withTask.tells("message_end", `,"message":{"role":"user","content":"As a text"}`)
 	withTask.tells("message_end", `,"message":{"role":"user","content":[{"type":"image"}]}`)
 	assert.Equal(t, []string{"user_prompt Mine", "user_prompt As a text"}, withTask.entries())
+}
+
+// A lead that takes up no prompts does not fill the memory.
+func TestPromptsThatAreNeverTakenUp(t *testing.T) {
+	f := start(t)
+	lead := f.lead()
+	c := f.control(lead.id)
+	for i := range 1001 {
+		c.command("prompt", fmt.Sprint("prompt ", i))
+		lead.expect("rpc_command")
+	}
+	for _, text := range []string{"prompt 0", "prompt 1", "prompt 1000"} {
+		lead.tells("message_end", says(userSays, text))
+	}
+	assert.Equal(t, []string{"user_prompt prompt 1000", "user_prompt prompt 0"}, lead.entries()[1000:], "the oldest is forgotten")
 }
 
 // A lead that writes the conversation itself is believed.
@@ -352,6 +388,8 @@ func TestTasksOfALead(t *testing.T) {
 		lead.tells("task_start", `,"taskId":"a","agent":"scout","prompt":"Look","description":"d"`)
 		lead.tells("task_start", `,"taskId":"b","agent":"builder","prompt":"Build"`)
 		lead.tells("task_start", `,"agent":"nobody"`)
+		lead.tells("task_start", `,"taskId":"a","agent":"scout","prompt":"Again"`)
+		lead.tells("message_update", says(agentDelta, "text", 0, "of no message"))
 		lead.tells("agent_progress", `,"taskId":"a","agentName":"scout","status":"tool_start","currentTool":"read","currentToolArgs":"x","elapsed":45`)
 		lead.tells("agent_progress", `,"taskId":"b","agentName":"builder","status":"thinking_delta","delta":"Hm","elapsed":3`)
 		lead.tells("agent_progress", `,"taskId":"c","agentName":"stranger","status":"text_delta","delta":"?"`)
@@ -379,7 +417,7 @@ func TestTasksOfALead(t *testing.T) {
 		lead.tells("agent_progress", `,"taskId":"b","agentName":"builder","status":"text_delta","delta":"late"`)
 		detail := lead.detail()
 		assert.NotContains(t, detail, "stream")
-		assert.InDelta(t, 3, detail["taskCount"], 0, "as many as have begun")
+		assert.InDelta(t, 4, detail["taskCount"], 0, "as often as one has begun")
 		assert.Equal(t, []any{
 			map[string]any{
 				"taskId": "a", "agent": "scout", "prompt": "Look", "status": "completed", "startedAt": "2000-01-01T00:00:00.000Z",
@@ -393,7 +431,7 @@ func TestTasksOfALead(t *testing.T) {
 		assert.Equal(t, "completed scout 1 <nil> <nil> 86", agent("scout"))
 		assert.Equal(t, "failed builder 0 <nil> <nil> 3", agent("builder"))
 		observer := f.observe(lead.id, "")
-		assert.InDelta(t, 3, observer.next()["taskCount"], 0)
+		assert.InDelta(t, 4, observer.next()["taskCount"], 0)
 		assert.Equal(t, detail["tasks"], observer.next()["tasks"])
 		observer.close()
 		entries := f.get("/hub/session/" + lead.id + "/replay")["entries"]
@@ -408,6 +446,10 @@ func TestTasksOfALead(t *testing.T) {
 				assert.NotContains(t, event, "taskId")
 			}
 		}
+
+		lead.tells("task_start", `,"taskId":"c","agent":"scout","prompt":"Look elsewhere"`)
+		lead.tells("agent_progress", `,"taskId":"c","agentName":"scout","status":"tool_start","currentTool":"grep","elapsed":5`)
+		assert.Equal(t, "tool_start scout 2 grep <nil> 5", agent("scout"), "it counts for all its tasks")
 
 		// A test may say something else.
 		f.Session(lead.id).Set("tasks", []any{})
