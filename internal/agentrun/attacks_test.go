@@ -204,6 +204,7 @@ func TestRead_Attacks(t *testing.T) {
 		"a compaction that is aborted":                                      {append(run(1000, "error", "529 too long"), bare(1050, "compaction_start"), ev(2000, "compaction_end", `{"aborted":true}`)), map[int]Kind{2000: Failed}},
 		"a task that failed":                                                {[]Event{ev(0, "task_start", `{"taskId":"1"}`), ev(2, "task_error", `{"taskId":"1"}`)}, map[int]Kind{1e6: Idle}},
 		"the lead leaves with a queued prompt":                              {append(answered[:7:7], ev(1100, "message_end", `{"message":{"role":"user"}}`), ev(1101, "session_shutdown", `{}`)), map[int]Kind{2101: Failed}},
+		"an older agent's compaction":                                       {append(answered[:8:8], bare(1001, "auto_compaction_start")), map[int]Kind{3000: Working}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for ms, kind := range test.want {

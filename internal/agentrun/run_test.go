@@ -156,6 +156,7 @@ func TestRun_Sure(t *testing.T) {
 		"a question":                    {[]Event{ev(0, "rpc_ui_request", `{"id":"q","method":"confirm"}`)}, 5000, true},
 		"a lead that left":              {[]Event{ev(0, "session_shutdown", `{"reason":"quit"}`)}, 5000, false},
 		"a lead that left its answer":   {append(run(1000, "stop", "")[5:6], ev(1001, "session_shutdown", `{"reason":"quit"}`)), 5000, true},
+		"a lead that left at once":      {[]Event{ev(0, "agent_start", `{}`), ev(1, "session_shutdown", `{"reason":"quit"}`)}, 5000, false},
 		"a task":                        {[]Event{ev(0, "task_complete", `{"taskId":"1"}`)}, 5000, false},
 		"an end that says nothing":      {[]Event{ev(0, "agent_end", `{}`)}, 20000, false},
 		"a compaction":                  {[]Event{ev(0, "compaction_start", `{}`)}, 5000, true},
