@@ -52,10 +52,10 @@ func simulateAsks(t *testing.T, seed uint64, counts map[string]int) {
 		defer neighbour.Close()
 		neighbour.DiscardMessages()
 		one := &simulatedSession{T: t, r: r, hub: hub, client: hubClient(t, hub), id: session.ID(), mu: make(chan struct{}, 1)}
-		done := make(chan struct{})
+		done, disturbance := make(chan struct{}), r.Uint64() // the goroutines share no source
 		go func() {
 			defer close(done)
-			one.disturb(neighbour)
+			one.disturb(neighbour, disturbance)
 		}()
 		for k := range 3 {
 			question := fmt.Sprintf("Question %d of %d", k, seed)
@@ -65,7 +65,7 @@ func simulateAsks(t *testing.T, seed uint64, counts map[string]int) {
 			cancel()
 			what := judgeAsk(t, one, question, answer, err)
 			counts[what]++
-			require.NotErrorIs(t, err, context.DeadlineExceeded, "%s after %v", one.log, time.Since(began))
+			require.NotErrorIs(t, err, context.DeadlineExceeded, "%s after %v", one.acts(), time.Since(began))
 			time.Sleep(time.Duration(r.IntN(3000)) * time.Millisecond)
 		}
 		one.mu <- struct{}{}
@@ -104,10 +104,10 @@ func simulateReceipts(t *testing.T, seed uint64, counts map[string]int) {
 		neighbour.DiscardMessages()
 		conn.DiscardMessages()
 		one := &simulatedSession{T: t, r: r, hub: hub, client: hubClient(t, hub), id: session.ID(), mu: make(chan struct{}, 1)}
-		done := make(chan struct{})
+		done, disturbance := make(chan struct{}), r.Uint64() // the goroutines share no source
 		go func() {
 			defer close(done)
-			one.disturb(neighbour)
+			one.disturb(neighbour, disturbance)
 		}()
 		time.Sleep(time.Duration(r.IntN(5000)) * time.Millisecond)
 		question := fmt.Sprintf("Question of %d", seed)
@@ -129,8 +129,8 @@ func simulateReceipts(t *testing.T, seed uint64, counts map[string]int) {
 			counts[judgeAsk(t, one, question, answer, err)]++
 			again, twice := hubClient(t, hub).Answer(ctx, receipt)
 			cancel()
-			assert.Equal(t, answer, again, "%v", one.log)
-			assert.Equal(t, fmt.Sprint(err), fmt.Sprint(twice), "%v", one.log)
+			assert.Equal(t, answer, again, "%v", one.acts())
+			assert.Equal(t, fmt.Sprint(err), fmt.Sprint(twice), "%v", one.acts())
 		}
 		one.mu <- struct{}{}
 		one.stopped = true
@@ -152,7 +152,7 @@ func judgeAsk(t *testing.T, one *simulatedSession, question string, answer *code
 				mine = mine || strings.Contains(m.Content.Text(), question)
 			}
 		}
-		require.True(t, mine || answer.Shared || answer.Truncated || said == "|", "the answer to %q is %q; %s", question, said, one.log)
+		require.True(t, mine || answer.Shared || answer.Truncated || said == "|", "the answer to %q is %q; %s", question, said, one.acts())
 		require.Contains(t, []string{"stop", "length"}, answer.StopReason)
 		switch {
 		case answer.Shared:
@@ -167,7 +167,7 @@ func judgeAsk(t *testing.T, one *simulatedSession, question string, answer *code
 		return "not sent: the Hub was away for too long"
 	}
 	var failed *coder.AgentError
-	require.ErrorAs(t, err, &failed, "%v; %s", err, one.log)
+	require.ErrorAs(t, err, &failed, "%v; %s", err, one.acts())
 	if errors.Is(err, coder.ErrAgentStalled) && strings.Contains(failed.Reason, "it is queued") {
 		return "queued, and an idle agent does not come to it"
 	}
@@ -189,10 +189,10 @@ func judgeAsk(t *testing.T, one *simulatedSession, question string, answer *code
 					}
 				}
 			}
-			require.Zero(t, heard, "%v, but the agent took %q; %s", err, question, one.log)
+			require.Zero(t, heard, "%v, but the agent took %q; %s", err, question, one.acts())
 		}
 		return name
 	}
-	require.Fail(t, "an error that nothing led to", "%v; %s", err, one.log)
+	require.Fail(t, "an error that nothing led to", "%v; %s", err, one.acts())
 	return ""
 }

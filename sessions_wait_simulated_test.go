@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -98,7 +99,15 @@ type simulatedSession struct {
 	mu      chan struct{} // a lock whose waiters let the fake time go on
 	stopped bool
 	touched time.Time // when somebody last did something
-	log     []string
+	logged  sync.Mutex
+	log     []string // guarded by logged
+}
+
+// acts is what was done so far.
+func (one *simulatedSession) acts() []string {
+	one.logged.Lock()
+	defer one.logged.Unlock()
+	return slices.Clone(one.log)
 }
 
 func (s *simulation) play(t *testing.T, seed uint64) {
@@ -140,15 +149,15 @@ func (s *simulation) play(t *testing.T, seed uint64) {
 				}
 			}
 		}()
-		done := make(chan struct{})
+		done, disturbance := make(chan struct{}), r.Uint64() // the goroutines share no source
 		go func() {
 			defer close(done)
-			one.disturb(conn)
+			one.disturb(conn, disturbance)
 		}()
 		for {
 			requests, bytes, began := len(hub.Requests()), read.Load(), time.Now()
 			outcome, err := client.WaitForSession(anHour(t), one.id, nil)
-			require.NoError(t, err, "%s", one.log)
+			require.NoError(t, err, "%s", one.acts())
 			s.count(outcome, len(hub.Requests())-requests, read.Load()-bytes, time.Since(began))
 			if outcome.Kind == coder.OutcomeNeedsInput {
 				one.answerQuestions(conn, questions)
@@ -186,10 +195,10 @@ func (one *simulatedSession) answerQuestions(conn *coder.HubConn, questions <-ch
 }
 
 // disturb does at random what others do, for up to two minutes.
-func (one *simulatedSession) disturb(conn *coder.HubConn) {
+func (one *simulatedSession) disturb(conn *coder.HubConn, seed uint64) {
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	defer cancel()
-	r := rand.New(rand.NewPCG(one.r.Uint64(), 12))
+	r := rand.New(rand.NewPCG(seed, 12))
 	time.Sleep(time.Second) // a prompt that comes before the first run has begun makes the agent lose one of them
 	for range r.IntN(8) {
 		time.Sleep(time.Duration(r.ExpFloat64() * float64(8*time.Second)))
@@ -199,7 +208,9 @@ func (one *simulatedSession) disturb(conn *coder.HubConn) {
 			return
 		}
 		name, do := one.act(ctx, conn, r)
+		one.logged.Lock()
 		one.log = append(one.log, time.Now().Format("05.000 ")+name)
+		one.logged.Unlock()
 		do()
 		one.touched = time.Now() // it may have waited for a connection
 		<-one.mu
@@ -271,7 +282,7 @@ func (one *simulatedSession) check(s *simulation, outcome *coder.SessionOutcome)
 			continue
 		}
 		at = e.IngestedAt
-		require.False(t, at.After(now), "seed: it was over, and then came #%d %s: %s %q, at %v; %s", e.ID, e.Event, outcome.Kind, outcome.Evidence, now, one.log)
+		require.False(t, at.After(now), "seed: it was over, and then came #%d %s: %s %q, at %v; %s", e.ID, e.Event, outcome.Kind, outcome.Evidence, now, one.acts())
 		if end, ok := e.AgentEvent().(*coder.MessageEnd); ok && end.Message.Role == "assistant" {
 			last = &end.Message
 		}
@@ -284,19 +295,19 @@ func (one *simulatedSession) check(s *simulation, outcome *coder.SessionOutcome)
 	case coder.OutcomeTurnEnded:
 		require.True(t, outcome.Succeeded())
 		require.NotNil(t, last)
-		require.Contains(t, []string{"stop", "length"}, last.StopReason, "%s", one.log)
+		require.Contains(t, []string{"stop", "length"}, last.StopReason, "%s", one.acts())
 		require.Equal(t, last.StopReason == "length", outcome.Truncated)
 	case coder.OutcomeAborted:
-		require.True(t, last == nil || last.StopReason == "aborted" || last.StopReason == "error", "%s; %s", said, one.log)
+		require.True(t, last == nil || last.StopReason == "aborted" || last.StopReason == "error", "%s; %s", said, one.acts())
 	case coder.OutcomeFailed:
 		require.False(t, outcome.Succeeded())
 		require.NotNil(t, last)
-		require.Equal(t, "error", last.StopReason, "%q; %s", outcome.Evidence, one.log)
+		require.Equal(t, "error", last.StopReason, "%q; %s", outcome.Evidence, one.acts())
 		require.Equal(t, last.ErrorMessage, outcome.ErrorMessage)
 	case coder.OutcomeStalled:
-		require.True(t, one.noModel, "%q; %s", outcome.Evidence, one.log)
+		require.True(t, one.noModel, "%q; %s", outcome.Evidence, one.acts())
 	default:
-		require.Fail(t, "an outcome that nothing led to", "%s %q; %s", outcome.Kind, outcome.Evidence, one.log)
+		require.Fail(t, "an outcome that nothing led to", "%s %q; %s", outcome.Kind, outcome.Evidence, one.acts())
 	}
 	return true
 }
