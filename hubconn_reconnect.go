@@ -212,13 +212,13 @@ func (h *HubConn) waitForRoom(l *socket.Link) bool {
 	return true
 }
 
-// accept gives a frame to the call that waits for it, if there is one, and to the inbox.
+// accept gives a frame to the inbox, and to the call that waits for it, if there is one.
 func (h *HubConn) accept(raw []byte) {
 	if h.ctx.Err() != nil || h.pings.answeredBy(raw) {
 		return
 	}
-	h.settle(raw)
 	h.ear.hear(raw, func() { h.inbox.Put(inboxItem{raw: raw}) })
+	h.settle(raw) // last: who waits for it may range over Messages next, and what was discarded is to be gone
 }
 
 // frameHead has the members that settle needs of a frame.
