@@ -31,9 +31,11 @@ type AskOptions struct {
 type asking struct {
 	*HubConn
 	op      string
+	text    string
 	options AskOptions
 	watch   promptWatch
 	sent    *sentPrompt // nil: not yet
+	resent  bool        // in another form
 	receipt *Receipt
 
 	lastSign  time.Time
@@ -60,7 +62,7 @@ type asking struct {
 // GET /hub/session/{sessionId}/events/history, and the WebSocket
 func (h *HubConn) Ask(ctx context.Context, text string, options *AskOptions) (*Answer, error) {
 	const op = "Ask"
-	a := &asking{HubConn: h, op: op, replies: make(chan error, 1)}
+	a := &asking{HubConn: h, op: op, text: text, replies: make(chan error, 1)}
 	if options != nil {
 		a.options = *options
 	}
@@ -77,27 +79,52 @@ func (h *HubConn) Ask(ctx context.Context, text string, options *AskOptions) (*A
 	ctx, cancel := context.WithCancel(ctx)
 	defer a.workers.Wait()
 	defer cancel()
-	return a.run(ctx, text)
+	return a.run(ctx)
 }
 
-func (a *asking) run(ctx context.Context, text string) (*Answer, error) {
+func (a *asking) run(ctx context.Context) (*Answer, error) {
 	if err := a.awaitPause(ctx); err != nil {
 		return nil, err
 	}
 	var err error
-	if a.receipt, a.sent, err = a.submitAsk(ctx, a.op, text); err != nil {
+	if a.receipt, a.sent, err = a.submitAsk(ctx, a.op, a.text); err != nil {
 		if a.receipt == nil || ctx.Err() != nil || a.ctx.Err() != nil {
 			return nil, err
 		}
 		a.collect(ctx) // it may have been sent
 		return a.await(ctx)
 	}
+	a.follow()
+	return a.await(ctx)
+}
+
+// follow follows the prompt that was sent.
+func (a *asking) follow() {
 	a.watch = promptWatch{
 		client: a.client, op: a.op, sessionID: a.receipt.SessionID,
 		prompt: agentrun.NewPrompt(a.sent.digest, a.sent.at, a.sent.run, a.sent.queue, a.sent.before),
 	}
 	a.watch.prompt.Command = a.receipt.Command
-	return a.await(ctx)
+}
+
+// again sends the prompt in another form, once, if it was refused for the first, and reports whether it was.
+func (a *asking) again(ctx context.Context, refusal string) bool {
+	if a.resent {
+		return false
+	}
+	sent, err := a.resubmit(ctx, a.op, a.text, refusal)
+	switch {
+	case errors.Is(err, ErrOutcomeUnknown):
+		a.collect(ctx)
+	case err != nil:
+		a.failure = err
+	case sent == nil:
+		return false
+	default:
+		a.sent, a.resent, a.receipt.Before = sent, true, sent.before
+		a.follow()
+	}
+	return true
 }
 
 // awaitPause waits while the agent is known to wait before another attempt, or to compact the conversation.
@@ -235,11 +262,11 @@ func (a *asking) take(ctx context.Context, m ServerMessage) {
 	case *BroadcastEventMessage:
 		a.watch.event(m.Event, m.Data, now, "")
 	case *RPCResponseMessage:
-		if r := m.Response; r.ID == a.sent.id {
+		if r := m.Response; r.ID == a.sent.id && (r.Success || !a.again(ctx, r.Error)) {
 			a.watch.prompt.Respond(r.Success, string(r.Disposition()), r.Error, now)
 		}
 	case *RPCCommandErrorMessage:
-		if m.ID == a.sent.id || m.ID == "" && !a.watch.prompt.Heard() {
+		if (m.ID == a.sent.id || m.ID == "" && !a.watch.prompt.Heard()) && !a.again(ctx, m.Error) {
 			a.failure = a.commandFailed(a.op, a.receipt.SessionID, m.Error)
 		}
 	case *RPCUIRequestMessage:

@@ -140,6 +140,13 @@ func (e *ear) pauses(now time.Time) bool {
 	return e.run.Pauses(now)
 }
 
+// works reports whether the agent is known to be at work.
+func (e *ear) works(now time.Time) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.run.At(now).Kind == agentrun.Working
+}
+
 // submit sends a prompt when the agent has taken the one before, or has had time to.
 func (h *HubConn) submit(ctx context.Context, op string, command RPCCommand) (*sentPrompt, error) {
 	if strings.TrimSpace(command.Message) == "" {
@@ -229,6 +236,28 @@ func (h *HubConn) Submit(ctx context.Context, text string) (*Receipt, error) {
 	if err != nil {
 		return receipt, err
 	}
+	refusal := h.awaitSign(ctx, p)
+	again, err := h.resubmit(ctx, op, text, refusal)
+	switch {
+	case errors.Is(err, ErrOutcomeUnknown):
+		return receipt, err
+	case err != nil:
+		return nil, err
+	case again != nil:
+		p, refusal = again, h.awaitSign(ctx, again)
+	}
+	h.ear.mu.Lock()
+	defer h.ear.mu.Unlock()
+	receipt.Before, receipt.Disposition = p.before, p.disposition
+	if refusal != "" {
+		watch := promptWatch{client: h.client, op: op, sessionID: receipt.SessionID, prompt: p.prompt}
+		return nil, watch.failed(ErrAgentFailed, "the agent refused it: "+refusal)
+	}
+	return receipt, nil
+}
+
+// awaitSign waits a while for the first sign of a prompt, and returns why it was refused; empty: it was not.
+func (h *HubConn) awaitSign(ctx context.Context, p *sentPrompt) (refusal string) {
 	timer := time.NewTimer(promptResponse)
 	defer timer.Stop()
 	select {
@@ -239,12 +268,21 @@ func (h *HubConn) Submit(ctx context.Context, text string) (*Receipt, error) {
 	}
 	h.ear.mu.Lock()
 	defer h.ear.mu.Unlock()
-	receipt.Disposition = p.disposition
-	if refusal := p.prompt.Refusal; refusal != "" {
-		watch := promptWatch{client: h.client, op: op, sessionID: receipt.SessionID, prompt: p.prompt}
-		return nil, watch.failed(ErrAgentFailed, "the agent refused it: "+refusal)
+	return p.prompt.Refusal
+}
+
+// resubmit sends a prompt that was refused for its streamingBehavior in a form that the other side knows: as a
+// follow_up to an agent at work, else as a plain prompt, since an idle agent keeps a follow_up and does not begin. It returns
+// nil if the refusal has another reason.
+func (h *HubConn) resubmit(ctx context.Context, op, text, refusal string) (*sentPrompt, error) {
+	if !strings.Contains(refusal, "streamingBehavior") {
+		return nil, nil
 	}
-	return receipt, nil
+	command := RPCCommand{Type: CommandPrompt, ID: rand.Text(), Message: text}
+	if strings.Contains(refusal, "already processing") || h.ear.works(time.Now()) {
+		command.Type = CommandFollowUp
+	}
+	return h.submit(ctx, op, command)
 }
 
 // submitAsk sends a prompt in the one form that is right for an agent at work and an idle one. The receipt is nil if it

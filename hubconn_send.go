@@ -309,7 +309,8 @@ const commandTimeout = 30 * time.Second
 
 // Prompt gives the agent a task. Like Steer, FollowUp, Abort and Compact it returns when the command is
 // on the socket. The effects arrive as messages: see [AgentEvent]. A command that could not be carried out arrives
-// as an [*RPCCommandErrorMessage], or as an [*RPCResponseMessage] without Success.
+// as an [*RPCCommandErrorMessage], or as an [*RPCResponseMessage] without Success. Each command has an id of its own,
+// which these repeat; to know which one it was, send an [*RPCCommandMessage] with an ID of yours.
 //
 // An [*AgentEnd] does not end a prompt: after an error the agent asks the model again, up to 3 times and by itself.
 // [HubConn.Ask] knows when it is over, and returns the answer.
@@ -319,7 +320,7 @@ const commandTimeout = 30 * time.Second
 // of the first was heard, the recorded agents lose the second: so a Prompt waits until the agent has taken the one before
 // it on this connection, for 5 s at most. Errors are those of Send.
 func (h *HubConn) Prompt(ctx context.Context, text string) error {
-	_, err := h.submit(ctx, "Prompt", RPCCommand{Type: CommandPrompt, Message: text})
+	_, err := h.submit(ctx, "Prompt", RPCCommand{Type: CommandPrompt, ID: rand.Text(), Message: text})
 	return err
 }
 
@@ -339,20 +340,26 @@ func (h *HubConn) FollowUp(ctx context.Context, text string) error {
 // Abort stops the agent, in a message, in a tool and in the wait before another call of the model. What is queued
 // stays, and runs with the next prompt. Errors are those of Send.
 func (h *HubConn) Abort(ctx context.Context) error {
-	return h.send(ctx, "Abort", &RPCCommandMessage{RPCCommand{Type: CommandAbort}})
+	return h.sendCommand(ctx, "Abort", RPCCommand{Type: CommandAbort})
 }
 
 // Compact makes the agent summarize the conversation, to free its context. An agent in a terminal does not obey it.
 // Errors are those of Send.
 func (h *HubConn) Compact(ctx context.Context) error {
-	return h.send(ctx, "Compact", &RPCCommandMessage{RPCCommand{Type: CommandCompact}})
+	return h.sendCommand(ctx, "Compact", RPCCommand{Type: CommandCompact})
 }
 
 func (h *HubConn) command(ctx context.Context, op string, kind RPCCommandType, text string) error {
 	if strings.TrimSpace(text) == "" {
 		return invalid(op, "text", "must not be empty")
 	}
-	return h.send(ctx, op, &RPCCommandMessage{RPCCommand{Type: kind, Message: text}})
+	return h.sendCommand(ctx, op, RPCCommand{Type: kind, Message: text})
+}
+
+// sendCommand sends a command with an id, so that its failure is not taken for that of another.
+func (h *HubConn) sendCommand(ctx context.Context, op string, command RPCCommand) error {
+	command.ID = rand.Text()
+	return h.send(ctx, op, &RPCCommandMessage{command})
 }
 
 // GetState asks the agent whether it is at work and waits for the answer, for 30 s at most: a lead in a

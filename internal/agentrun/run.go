@@ -552,7 +552,13 @@ func (r *Run) Sure(now time.Time) bool {
 	return true
 }
 
-// Answered reports whether the last run has ended with an answer, although it may not be over yet.
+// Answered reports whether the agent has said the last of an answer, although its run may not be over yet.
 func (r *Run) Answered() bool {
-	return !r.open && r.heard.IsZero() && !r.ended.IsZero() && (r.last.StopReason == "stop" || r.last.StopReason == "length")
+	switch {
+	case !r.heard.IsZero():
+		return false
+	case r.open:
+		return r.last.StopReason == "stop" && !r.messageOpen && !r.stale && !r.unread
+	}
+	return !r.ended.IsZero() && (r.last.StopReason == "stop" || r.last.StopReason == "length")
 }

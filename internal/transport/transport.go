@@ -43,9 +43,21 @@ type Transport struct {
 // New returns a Transport. It starts nothing.
 func New(cfg Config) *Transport {
 	if given := cfg.HTTPClient.Transport; given != nil { // is used as it is
-		return newOver(cfg, roundTrippers{given, given, given})
+		return newOver(cfg, roundTrippers{reads: given, creates: given, streams: unlimited(given)})
 	}
 	return newOver(cfg, ours(NewHTTPTransport()))
+}
+
+// unlimited returns a transport without a limit of connections, for those that stay open: the first of them would keep
+// all calls waiting where the limit is 1.
+func unlimited(given http.RoundTripper) http.RoundTripper {
+	t, ok := given.(*http.Transport)
+	if !ok || t.MaxConnsPerHost == 0 {
+		return given
+	}
+	t = t.Clone()
+	t.MaxConnsPerHost = 0
+	return t
 }
 
 func newOver(cfg Config, base roundTrippers) *Transport {
@@ -70,8 +82,8 @@ func newOver(cfg Config, base roundTrippers) *Transport {
 	return t
 }
 
-// RoundTripper returns what reads go over.
-func (t *Transport) RoundTripper() http.RoundTripper { return t.base.reads }
+// RoundTripper returns what connections that stay open go over.
+func (t *Transport) RoundTripper() http.RoundTripper { return t.base.streams }
 
 func loopOver(client http.Client) *retryablehttp.Client {
 	return &retryablehttp.Client{
