@@ -120,9 +120,18 @@ type rpcOrigin struct {
 	Timestamp UnixMilli `json:"timestamp"`
 }
 
-// decodeServerBroadcast also takes out what broadcasts only wrap.
+// decodeServerBroadcast also takes out what broadcasts only wrap. What it returns refers to the frame: older agents
+// send megabytes for a long answer.
 func decodeServerBroadcast(raw []byte) ServerMessage {
-	m := decodeBroadcast(raw)
+	var body struct {
+		broadcastWire
+		Data wire.Span `json:"data"`
+	}
+	if wire.Unmarshal(raw, &body) != nil {
+		return nil
+	}
+	body.broadcastWire.Data = body.Data.Of(raw)
+	m := body.message()
 	if m == nil {
 		return nil
 	}
@@ -140,7 +149,7 @@ func decodeServerBroadcast(raw []byte) ServerMessage {
 // is a frame is a replay.
 func decodeRPC(kind string, data []byte, at rpcOrigin, frame bool) ServerMessage {
 	var body struct {
-		Event    json.RawMessage `json:"event"`
+		Event    wire.Span       `json:"event"`
 		Response *RPCResponse    `json:"response"`
 		ID       string          `json:"id"`
 		Method   RPCUIMethod     `json:"method"`
@@ -149,11 +158,10 @@ func decodeRPC(kind string, data []byte, at rpcOrigin, frame bool) ServerMessage
 	if wire.Unmarshal(data, &body) != nil {
 		return nil
 	}
+	event := body.Event.Of(data)
 	switch {
-	case kind == typeRPCEvent && len(body.Event) > 0 && body.Event[0] == '{':
-		m := &RPCEventMessage{EventType: frameType(body.Event), Event: body.Event, SessionID: at.SessionID, Timestamp: at.Timestamp}
-		m.Replay = frame
-		return m
+	case kind == typeRPCEvent && len(event) > 0 && event[0] == '{':
+		return &RPCEventMessage{EventType: frameType(event), Event: event, SessionID: at.SessionID, Timestamp: at.Timestamp, Replay: frame}
 	case kind == typeRPCResponse && body.Response != nil:
 		return &RPCResponseMessage{Response: *body.Response, SessionID: at.SessionID, Timestamp: at.Timestamp}
 	case kind == typeRPCUIRequest && body.ID != "" && body.Method != "":
@@ -233,10 +241,15 @@ type broadcastPlain BroadcastEventMessage
 // decodeBroadcast returns nil for what is not a broadcast.
 func decodeBroadcast(data []byte) *BroadcastEventMessage {
 	m := new(broadcastWire)
-	if wire.Unmarshal(data, m) != nil || m.Event == "" || m.Type != "" && m.Type != typeBroadcast {
+	if wire.Unmarshal(data, m) != nil {
 		return nil
 	}
-	if len(m.Data) == 0 || m.Data[0] != '{' {
+	return m.message()
+}
+
+// message returns nil if it is no broadcast.
+func (m *broadcastWire) message() *BroadcastEventMessage {
+	if m.Event == "" || m.Type != "" && m.Type != typeBroadcast || len(m.Data) == 0 || m.Data[0] != '{' {
 		return nil
 	}
 	return (*BroadcastEventMessage)(&m.broadcastPlain)
