@@ -42,6 +42,21 @@
 // If the context ended the call, the error matches [context.Canceled] or
 // [context.DeadlineExceeded] as well.
 //
+// [IsTransient] is for job queues and loops: may the same call be made again, safely, and may it then work?
+//
+//	error                                                        IsTransient
+//	----------------------------------------------------------   -------------------------------------------------
+//	it was never sent; 429; 409 with a rate limit; 408; 425      true
+//	5xx but 501; connection lost; answer cut or silent           true for idempotent calls and EnsureSession, which
+//	                                                             looks first; false where it is ErrOutcomeUnknown
+//	a live connection that ended for one of these reasons,       true: connect again
+//	ErrReconnectsExceeded among them
+//	ErrPromptDropped                                             true
+//	other 4xx; 501; 3xx; a bad certificate; a 2xx that cannot    false
+//	be used; a connection refused or closed for good
+//	ValidationError; other AgentErrors; the end of the context;  false
+//	ErrConnClosed; errors of other packages
+//
 // # When it is done
 //
 // [Client.WaitForSession] waits until a session needs no more patience and says why, [Client.CheckSession] says how it

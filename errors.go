@@ -458,6 +458,37 @@ func failureOf(err error) transport.Failure {
 	}
 }
 
+// IsTransient reports whether the same call may be made again, safely, and may then work: the Hub or a gateway was
+// unavailable, the connection failed, too much was asked at once, or the agent dropped the prompt. For an error of a
+// [HubConn] that is over, the call to make again is the one that connects. Calls have been repeated already, as the
+// retry table says: wait before the next one.
+//
+// It is false for everything that matches [ErrOutcomeUnknown], since the effect may be there, but for [Client.EnsureSession],
+// which looks before it creates; for the end of the call's context; and for errors of other packages. The package
+// documentation has a table.
+func IsTransient(err error) bool {
+	var (
+		api     *APIError
+		request *RequestError
+		conn    *HubConnError
+		looks   bool // before it has an effect
+		failure transport.Failure
+	)
+	switch {
+	case errors.As(err, new(*endedError)):
+		return false
+	case errors.Is(err, ErrPromptDropped):
+		return true
+	case errors.As(err, &conn):
+		failure = conn.failure
+	case errors.As(err, &api):
+		failure, looks = failureOf(err), api.Operation == ensureOp
+	case errors.As(err, &request):
+		failure, looks = failureOf(err), request.Operation == ensureOp
+	}
+	return failure.Transient() && (looks || !errors.Is(err, ErrOutcomeUnknown))
+}
+
 // sessionOf returns the session that a path below /api names.
 func sessionOf(path string) string {
 	rest, ok := strings.CutPrefix(path, "/hub/session/")

@@ -2,18 +2,24 @@ package coder_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/agentuity/coder-go"
+	"github.com/agentuity/coder-go/codertest"
 )
 
 func TestRequestError_HidesURLErrors(t *testing.T) {
@@ -126,4 +132,157 @@ func TestAPIError_LogsWithoutItsBody(t *testing.T) {
 	slog.New(slog.NewJSONHandler(&logged, nil)).Error("failed", "error", err)
 	assert.Contains(t, logged.String(), `"status":502`)
 	assert.NotContains(t, logged.String(), "private")
+}
+
+// TestIsTransient_Calls: for each failure of a call, whether the same call may be made again.
+func TestIsTransient_Calls(t *testing.T) {
+	once := coder.WithRetryPolicy(coder.RetryPolicy{MaxAttempts: 1})
+	for name, c := range map[string]struct {
+		fault        codertest.Fault
+		read, create bool
+	}{
+		"400":                    {codertest.Fault{Status: 400}, false, false},
+		"401":                    {codertest.Fault{Status: 401}, false, false},
+		"402":                    {codertest.Fault{Status: 402}, false, false},
+		"403":                    {codertest.Fault{Status: 403}, false, false},
+		"404":                    {codertest.Fault{Status: 404}, false, false},
+		"408":                    {codertest.Fault{Status: 408}, true, true},
+		"409":                    {codertest.Fault{Status: 409}, false, false},
+		"409, rate limit":        {codertest.Fault{Status: 409, Header: http.Header{"X-Ratelimit-Reset": {"1"}}}, true, true},
+		"410":                    {codertest.Fault{Status: 410}, false, false},
+		"421":                    {codertest.Fault{Status: 421}, false, false},
+		"425":                    {codertest.Fault{Status: 425}, true, true},
+		"426":                    {codertest.Fault{Status: 426}, false, false},
+		"429":                    {codertest.Fault{Status: 429}, true, true},
+		"429, in a week":         {codertest.Fault{Status: 429, Header: http.Header{"Retry-After": {"604800"}}}, true, true},
+		"500":                    {codertest.Fault{Status: 500}, true, false},
+		"501":                    {codertest.Fault{Status: 501}, false, false},
+		"502":                    {codertest.Fault{Status: 502}, true, false},
+		"503":                    {codertest.Fault{Status: 503}, true, false},
+		"504":                    {codertest.Fault{Status: 504}, true, false},
+		"522":                    {codertest.Fault{Status: 522}, true, false},
+		"525":                    {codertest.Fault{Status: 525}, true, false},
+		"302":                    {codertest.Fault{Status: 302}, false, false},
+		"200, a page":            {codertest.Fault{Status: 200, Body: []byte("<html>")}, false, false},
+		"200, empty":             {codertest.Fault{Status: 200, Body: []byte(" ")}, false, false},
+		"cut before the effect":  {codertest.Fault{Cut: codertest.CutBeforeEffect}, true, false},
+		"cut after the effect":   {codertest.Fault{Cut: codertest.CutAfterEffect}, true, false},
+		"cut in the body":        {codertest.Fault{Cut: codertest.CutMidBody}, true, false},
+		"silent for two minutes": {codertest.Fault{Stall: true}, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, hub *codertest.Hub) {
+				client := hubClient(t, hub, once)
+				id := newSession(t, client)
+				c.fault.Count = -1 // net/http repeats a GET by itself
+				hub.Inject(c.fault)
+				_, err := client.GetSession(t.Context(), id)
+				require.Error(t, err)
+				assert.Equal(t, c.read, coder.IsTransient(err), "%v", err)
+				assert.Equal(t, c.read, coder.IsTransient(fmt.Errorf("the job failed: %w", err)))
+				_, err = client.CreateSession(t.Context(), coder.CreateSessionRequest{Task: "x"})
+				require.Error(t, err)
+				assert.Equal(t, c.create, coder.IsTransient(err), "%v", err)
+				if coder.IsTransient(err) {
+					assert.Len(t, hub.SessionIDs(), 1, "no second session")
+				}
+			})
+		})
+	}
+}
+
+// TestIsTransient_EnsureSession: EnsureSession looks before it creates, so that it may always be called again.
+func TestIsTransient_EnsureSession(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		c := hubClient(t, hub, coder.WithRetryPolicy(coder.RetryPolicy{MaxAttempts: 1}))
+		for _, fault := range []codertest.Fault{{Cut: codertest.CutAfterEffect}, {Status: 503, Effect: true}} {
+			fault.Method, fault.Route = http.MethodPost, "/hub/session"
+			hub.Inject(fault)
+			_, err := c.EnsureSession(t.Context(), "key", coder.CreateSessionRequest{Task: "x"}, &coder.EnsureSessionOptions{LookupWindow: -1})
+			require.ErrorIs(t, err, coder.ErrOutcomeUnknown)
+			assert.True(t, coder.IsTransient(err), "%v", err)
+			ensured, err := c.EnsureSession(t.Context(), "key", coder.CreateSessionRequest{Task: "x"}, nil)
+			require.NoError(t, err)
+			assert.Equal(t, hub.SessionIDs(), []string{ensured.SessionID}, "it found the first")
+			require.NoError(t, c.DeleteSession(t.Context(), ensured.SessionID))
+		}
+		hub.Inject(codertest.Fault{Method: http.MethodPost, Status: 400})
+		_, err := c.EnsureSession(t.Context(), "key", coder.CreateSessionRequest{Task: "x"}, nil)
+		assert.False(t, coder.IsTransient(err), "%v", err)
+	})
+}
+
+// TestIsTransient_Ends: the end of the context, mistakes of the program and the agent's own failures do not pass.
+func TestIsTransient_Ends(t *testing.T) {
+	assert.False(t, coder.IsTransient(nil))
+	for _, err := range []error{
+		io.EOF, errors.New("x"), context.Canceled, context.DeadlineExceeded, coder.ErrMessagesInUse, coder.ErrConnClosed,
+		coder.ErrAgentFailed, coder.ErrAgentAborted, coder.ErrAgentStalled, coder.ErrNeedsInput, coder.ErrOutcomeUnknown,
+		&coder.ValidationError{}, &coder.ResponseError{}, &coder.APIError{StatusCode: 404}, &coder.HubConnError{},
+		&coder.AgentError{Err: coder.ErrAgentFailed}, &net.OpError{Op: "dial", Err: io.EOF},
+	} {
+		assert.False(t, coder.IsTransient(err), "%v", err)
+	}
+	assert.True(t, coder.IsTransient(&coder.APIError{StatusCode: 503}), "made by a test of the program")
+	assert.True(t, coder.IsTransient(&coder.AgentError{Err: coder.ErrPromptDropped}))
+
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		c := hubClient(t, hub)
+		id := newSession(t, c)
+		hub.Inject(codertest.Fault{Status: 503, Count: -1})
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		_, err := c.WaitForSession(ctx, id, nil)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.False(t, coder.IsTransient(err), "%v", err)
+		_, err = c.GetSession(ctx, id)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.False(t, coder.IsTransient(err), "%v", err)
+		_, err = c.EnsureSession(ctx, "key", coder.CreateSessionRequest{}, nil)
+		assert.False(t, coder.IsTransient(err), "%v", err)
+	})
+}
+
+// TestIsTransient_Connections: errors of live connections, by what ended them.
+func TestIsTransient_Connections(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		c := hubClient(t, hub)
+		id := newSession(t, c)
+		hub.Session(id).SetStatus("active")
+		for status, want := range map[int]bool{401: false, 403: false, 404: false, 429: true, 500: true, 502: true, 503: true} {
+			fault := hub.Inject(codertest.Fault{Route: "/ws", Status: status, Count: -1})
+			_, err := c.Connect(t.Context(), id, &coder.HubConnectOptions{MaxReconnectAttempts: 1})
+			require.Error(t, err)
+			assert.Equal(t, want, coder.IsTransient(err), "%v", err)
+			_, err = c.ConnectNew(t.Context(), &coder.HubConnectOptions{Role: coder.RoleLead, MaxReconnectAttempts: 1})
+			require.Error(t, err)
+			assert.Equal(t, status == 429, coder.IsTransient(err), "%v", err)
+			fault.Remove()
+			fault = hub.Inject(codertest.Fault{Route: "/hub/session/{id}/events", Status: status, Count: -1})
+			for _, err := range c.StreamEvents(t.Context(), id, &coder.StreamEventsOptions{MaxReconnectAttempts: 1}) {
+				require.Error(t, err)
+				assert.Equal(t, want, coder.IsTransient(err), "%v", err)
+			}
+			fault.Remove()
+		}
+		for code, want := range map[coder.CloseCode]bool{4001: false, coder.CloseUnavailable: true, 1001: true} {
+			conn, err := c.Connect(t.Context(), id, &coder.HubConnectOptions{MaxReconnectAttempts: -1})
+			require.NoError(t, err)
+			hub.Session(id).EndStreams(code, "")
+			_, err = messages(t, conn)
+			require.Error(t, err)
+			assert.Equal(t, want, coder.IsTransient(err), "%v", err)
+			err = conn.Send(t.Context(), &coder.PingMessage{})
+			require.Error(t, err)
+			assert.Equal(t, want, coder.IsTransient(err), "%v", err)
+			require.NoError(t, conn.Close())
+			assert.False(t, coder.IsTransient(conn.Send(t.Context(), &coder.PingMessage{})))
+		}
+		hub.Inject(codertest.Fault{Route: "/hub/session/{id}/replay", Cut: codertest.CutMidBody, Count: -1})
+		for _, err := range c.ReplayEntries(t.Context(), id, nil) {
+			if err != nil {
+				assert.True(t, coder.IsTransient(err), "%v", err)
+			}
+		}
+	})
 }

@@ -70,6 +70,31 @@ func ExampleClient_EnsureSession() {
 	// 1 session
 }
 
+func ExampleIsTransient() {
+	hub, client := exampleHub()
+	defer hub.Close()
+	ctx := context.Background()
+
+	// A worker of a job queue: what may work later goes back into the queue.
+	work := func(sessionID string) string {
+		_, err := client.ArchiveSession(ctx, sessionID)
+		switch {
+		case err == nil:
+			return "done"
+		case coder.IsTransient(err):
+			return "later"
+		default:
+			return "never"
+		}
+	}
+	fmt.Println(work("codesess_unknown"))
+	hub.Inject(codertest.Fault{Status: http.StatusInternalServerError})
+	fmt.Println(work("codesess_unknown"))
+	// Output:
+	// never
+	// later
+}
+
 func ExampleClient_ReplayEntries() {
 	hub, client := exampleHub()
 	defer hub.Close()

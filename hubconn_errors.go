@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/agentuity/coder-go/internal/quote"
+	"github.com/agentuity/coder-go/internal/transport"
 )
 
 // HubConnErrorCode is the kind of a [HubConnError].
@@ -50,6 +51,7 @@ type HubConnError struct {
 	// Err is the cause, if there is one: an [*APIError] if the Hub answered with a status.
 	Err error
 
+	failure        transport.Failure // of the connection; None for the errors of a command
 	outcomeUnknown bool
 }
 

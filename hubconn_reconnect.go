@@ -62,6 +62,7 @@ func (h *HubConn) live() *HubConnError {
 			logger.LogAttrs(h.ctx, slog.LevelDebug, "coder hub connection ended", h.logged(began, failed)...)
 		}
 		err := failed.err
+		err.failure = failed.failure
 		switch {
 		case h.ctx.Err() != nil:
 			if last != nil { // why there was no connection; err only says that the context ended
@@ -76,7 +77,8 @@ func (h *HubConn) live() *HubConnError {
 		wait, more := attempts.Next()
 		if !more {
 			exceeded := h.newError(h.op, ConnReconnectsExceeded, err)
-			exceeded.CloseCode, exceeded.CloseReason, exceeded.outcomeUnknown = err.CloseCode, err.CloseReason, err.outcomeUnknown
+			exceeded.CloseCode, exceeded.CloseReason = err.CloseCode, err.CloseReason
+			exceeded.failure, exceeded.outcomeUnknown = err.failure, err.outcomeUnknown
 			return exceeded
 		}
 		h.setState(StateReconnecting)

@@ -23,9 +23,13 @@ const idempotencyKey = "idempotencyKey"
 // defaultLookupWindow is how long EnsureSession looks for a session it may have created.
 const defaultLookupWindow = 60 * time.Second
 
-// EnsureSessionOptions says what [Client.EnsureSession] does when it cannot tell whether a session
-// was created.
+// EnsureSessionOptions says which session [Client.EnsureSession] takes, and what it does when it cannot tell whether
+// one was created.
 type EnsureSessionOptions struct {
+	// NewIfOver passes over sessions that are over and have not done what they were asked: archived, failed or
+	// cancelled ones, unless their last prompt had ended well before. One that is done is returned, and one that sleeps,
+	// waits, was aborted or is blocked. It reads the history of each session found.
+	NewIfOver bool
 	// RepostAfter is how long the Hub must answer lookups without finding the session before it is created
 	// again. If the first create was only slow, two sessions exist then: the longer, the safer. Default:
 	// never again.
@@ -47,15 +51,15 @@ type EnsuredSession struct {
 	Recovered bool
 }
 
-// EnsureSession returns the session with this key, and creates it if there is none. It is for
-// callers that may run twice for one thing, such as webhooks and job queues: the key names the
-// thing. The key is kept in the session's metadata, as idempotencyKey. A session that is found is
-// returned whatever the request says, archived ones included; of several the oldest.
+// EnsureSession returns the session with this key, and creates it if there is none. What is found is returned
+// whatever has become of it and whatever the request says: also a session that is archived or has failed, unless NewIfOver
+// is set; of several the oldest. It is for callers that may run twice for one thing, such as webhooks and job queues: the
+// key names the thing. The key is kept in the session's metadata, as idempotencyKey.
 //
 // When a create has an unknown outcome it looks again, several times within LookupWindow, and
 // adopts what it finds. If it finds nothing it creates the session again after RepostAfter, where
 // that is set; in the end it returns the error that matches [ErrOutcomeUnknown]. Concurrent calls
-// with one key of one Client share one create, and a call that comes right after one whose context
+// with one key of one Client share one create, with the request and the options of the first, and a call that comes right after one whose context
 // ended during the create looks as if its own create had an unknown outcome. Share the Client: two of
 // them are as two processes.
 //
@@ -67,11 +71,12 @@ type EnsuredSession struct {
 // A key that is blank, and a request whose metadata has another idempotencyKey, are a
 // [*ValidationError].
 //
-// GET /hub/sessions, GET /hub/session/{sessionId}, POST /hub/session
+// GET /hub/sessions, GET /hub/session/{sessionId}, POST /hub/session; with NewIfOver also
+// GET /hub/session/{sessionId}/events/history, GET /hub/session/{sessionId}/loop
 func (c *Client) EnsureSession(ctx context.Context, key string, body CreateSessionRequest, options *EnsureSessionOptions) (*EnsuredSession, error) {
 	e := ensurer{client: c, key: key, window: defaultLookupWindow, body: body}
 	if options != nil {
-		e.repostAfter = options.RepostAfter
+		e.newIfOver, e.repostAfter = options.NewIfOver, options.RepostAfter
 		e.window = cmp.Or(options.LookupWindow, e.window)
 	}
 	if err := e.prepare(); err != nil {
@@ -116,6 +121,8 @@ type ensurer struct {
 	body        CreateSessionRequest
 	window      time.Duration // how long to look after a create of unknown outcome
 	repostAfter time.Duration // 0: never
+	newIfOver   bool
+	past        map[string]bool // sessions that are over
 	answered    time.Time     // the first lookup after such a create that the Hub answered
 }
 
@@ -144,11 +151,12 @@ func (e *ensurer) prepare() error {
 }
 
 func (e *ensurer) run(ctx context.Context) (*sharedSession, error) {
-	found, err := e.find(ctx)
+	found, err := e.first(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if found != nil {
+		e.client.doubts.end(e.key, false)
 		return &sharedSession{EnsuredSession: EnsuredSession{SessionID: found.SessionID, Session: found}}, nil
 	}
 	inDoubt := e.client.doubts.has(e.key, max(e.window, e.repostAfter))
@@ -180,6 +188,33 @@ func (e *ensurer) run(ctx context.Context) (*sharedSession, error) {
 		if !repost {
 			return nil, err
 		}
+	}
+}
+
+// first looks before anything is created. Sessions that are over are remembered: they are not what a create of
+// unknown outcome has made.
+func (e *ensurer) first(ctx context.Context) (*Session, error) {
+	for {
+		found, err := e.find(ctx)
+		if found == nil || err != nil || !e.newIfOver {
+			return found, err
+		}
+		outcome, err := e.client.checkSession(ctx, ensureOp, found)
+		if err != nil {
+			return nil, err
+		}
+		switch outcome.Kind {
+		case OutcomeArchived, OutcomeFailed, OutcomeCancelled:
+		default:
+			return found, nil
+		}
+		if outcome.Succeeded() {
+			return found, nil
+		}
+		if e.past == nil {
+			e.past = make(map[string]bool)
+		}
+		e.past[found.SessionID] = true
 	}
 }
 
@@ -297,6 +332,9 @@ func (e *ensurer) find(ctx context.Context) (*Session, error) {
 		if err != nil {
 			reads.Go(func() error { return err })
 			break
+		}
+		if e.past[candidate.SessionID] {
+			continue
 		}
 		reads.Go(func() error {
 			session, err := e.read(readCtx, candidate.SessionID)

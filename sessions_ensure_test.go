@@ -297,6 +297,74 @@ type ensureBooks struct {
 	calls, created, found, recovered, unknown, notTried int
 	blind, planned                                      int
 }
+// TestEnsureSession_NewIfOver: what is over and has not done its task makes room for another session, once.
+func TestEnsureSession_NewIfOver(t *testing.T) {
+	newIfOver := &coder.EnsureSessionOptions{NewIfOver: true}
+	run := func(t *testing.T, hub *codertest.Hub, c *coder.Client) *codertest.SessionControl {
+		t.Helper()
+		first, err := ensure(t, c, "key", newIfOver)
+		require.NoError(t, err)
+		require.True(t, first.Created)
+		session := hub.Session(first.SessionID)
+		session.SetStatus("active")
+		time.Sleep(time.Minute)
+		return session
+	}
+	for name, test := range map[string]struct {
+		model   []codertest.AgentError
+		becomes func(*codertest.SessionControl)
+		another bool
+	}{
+		"done":                     {},
+		"done, archived":           {becomes: (*codertest.SessionControl).Archive},
+		"done, shut down":          {becomes: (*codertest.SessionControl).Shutdown},
+		"done, asleep":             {becomes: (*codertest.SessionControl).Pause},
+		"failed":                   {model: []codertest.AgentError{codertest.AgentInvalidRequest}, another: true},
+		"failed, archived":         {model: []codertest.AgentError{codertest.AgentInvalidRequest}, becomes: (*codertest.SessionControl).Archive, another: true},
+		"lost its runtime":         {becomes: func(s *codertest.SessionControl) { s.SetStatus("error") }, another: true},
+		"no model, archived":       {model: []codertest.AgentError{codertest.AgentNoModelKey}, becomes: (*codertest.SessionControl).Archive, another: true},
+		"no model":                 {model: []codertest.AgentError{codertest.AgentNoModelKey}},
+		"loop cancelled":           {becomes: func(s *codertest.SessionControl) { s.SetLoop(codertest.Loop{Status: coder.LoopCancelled}) }, another: true},
+		"loop blocked":             {becomes: func(s *codertest.SessionControl) { s.SetLoop(codertest.Loop{Status: coder.LoopBlocked}) }},
+		"loop completed, archived": {becomes: func(s *codertest.SessionControl) { s.SetLoop(codertest.Loop{Status: coder.LoopCompleted}); s.Archive() }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+				c := hubClient(t, hub)
+				session := run(t, hub, c)
+				if test.becomes != nil {
+					test.becomes(session)
+				}
+				for range 2 {
+					again, err := ensure(t, c, "key", newIfOver)
+					require.NoError(t, err)
+					assert.Equal(t, test.another, again.SessionID != session.ID())
+				}
+				assert.Len(t, hub.SessionIDs(), map[bool]int{false: 1, true: 2}[test.another], "one more, not one each time")
+				plain, err := ensure(t, c, "key", nil)
+				require.NoError(t, err)
+				assert.Equal(t, session.ID(), plain.SessionID, "by default the oldest, whatever has become of it")
+			}, codertest.WithAgentErrors(test.model...))
+		})
+	}
+	t.Run("a create of unknown outcome", func(t *testing.T) {
+		bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+			c := hubClient(t, hub)
+			session := run(t, hub, c)
+			session.Archive()
+			hub.Inject(codertest.Fault{Method: http.MethodPost, Route: postSession, Cut: codertest.CutAfterEffect})
+			again, err := ensure(t, c, "key", newIfOver)
+			require.NoError(t, err)
+			assert.True(t, again.Recovered)
+			assert.NotEqual(t, session.ID(), again.SessionID, "not what was over before")
+			hub.Inject(codertest.Fault{Method: http.MethodGet, Route: "/hub/session/{id}/events/history", Status: 500})
+			_, err = ensure(t, c, "key", newIfOver)
+			require.ErrorContains(t, err, "coder: EnsureSession: 500")
+			assert.True(t, coder.IsTransient(err))
+			assert.Len(t, hub.SessionIDs(), 2, "what cannot be told creates nothing")
+		}, codertest.WithAgentErrors(codertest.AgentInvalidRequest))
+	})
+}
 
 // TestEnsureSession_Storm makes 10,000 calls through faults drawn from a seeded plan, and judges
 // them by the Hub's own books.

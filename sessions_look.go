@@ -262,7 +262,8 @@ func (o *observation) enough(least int) bool {
 	case o.inLoop() && o.loop == nil: // the history may know how the loop is doing
 		return len(o.events) >= 50
 	case !o.run.Sure(o.judged()):
-		return len(o.newestIs(EventSessionError)) > 0 || len(o.completed()) > 0
+		// That its loop is completed says enough of a session, but not how the last prompt of one that is over had ended.
+		return !o.isOver() && (len(o.newestIs(EventSessionError)) > 0 || len(o.completed()) > 0)
 	}
 	// The end of a session may hide behind the last events of its agent.
 	return !o.agent.Kind.Over() || len(o.events) >= 12
@@ -270,11 +271,14 @@ func (o *observation) enough(least int) bool {
 
 // judged is the time at which the agent is judged: of a session that is over nothing more is to be waited for.
 func (o *observation) judged() time.Time {
-	if o.gone || len(o.archived()) > 0 || len(o.over()) > 0 {
+	if o.isOver() {
 		return o.now.Add(24 * time.Hour)
 	}
 	return o.now
 }
+
+// isOver reports whether the session is: gone, archived, shut down or history only.
+func (o *observation) isOver() bool { return o.gone || len(o.archived()) > 0 || len(o.over()) > 0 }
 
 // hubTime is when an answer was made, by the clock of the Hub, to the second.
 func hubTime(header http.Header) time.Time {

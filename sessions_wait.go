@@ -146,7 +146,12 @@ func (c *Client) CheckSession(ctx context.Context, sessionID string) (*SessionOu
 	if err != nil {
 		return nil, err
 	}
-	l := looker{client: c, op: op, sessionID: sessionID}
+	return c.checkSession(ctx, op, session)
+}
+
+// checkSession is CheckSession for a session that was read.
+func (c *Client) checkSession(ctx context.Context, op string, session *Session) (*SessionOutcome, error) {
+	l := looker{client: c, op: op, sessionID: session.SessionID}
 	o := l.around(ctx, session, 0)
 	for _, err := range []error{l.history.err, l.loop.err} {
 		if err != nil && !errors.Is(err, ErrNotFound) {
