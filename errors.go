@@ -68,6 +68,10 @@ var (
 	// ErrPromptDropped: the agent lost a prompt, as it does with one that comes milliseconds after another. It had no
 	// effect. See [AgentError].
 	ErrPromptDropped = errors.New("coder: the agent dropped the prompt")
+	// ErrForeignCursor: a [Cursor] is one of another session or Hub.
+	ErrForeignCursor = errors.New("coder: foreign cursor")
+	// ErrHistoryGap: the history of a session no longer has what follows a [Cursor]. See [HistoryGapError].
+	ErrHistoryGap = errors.New("coder: gap in the history")
 	// ErrMessagesInUse: somebody else ranges over the messages of the [HubConn].
 	ErrMessagesInUse = errors.New("coder: messages in use")
 	// ErrConnClosed: the [HubConn] was closed by the program.

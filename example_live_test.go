@@ -104,3 +104,42 @@ func ExampleClient_Attach() {
 	}
 	// Output: Working on it: Please confirm this[asked to confirm] Confirmed. Done.
 }
+
+func ExampleClient_WatchEvents() {
+	hub, client := exampleHub()
+	defer hub.Close()
+	ctx := context.Background()
+	created, err := client.CreateSession(ctx, coder.CreateSessionRequest{Task: "Add a /healthz endpoint"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	session := hub.Session(created.SessionID)
+	for range 3 {
+		session.Emit(codertest.Event{Event: coder.EventTurnEnd})
+	}
+	session.Archive()
+
+	// The program stores the cursor with what it has made of the event, and is killed at event 2.
+	var stored coder.Cursor
+	for range 2 {
+		options := &coder.WatchEventsOptions{After: stored, Settle: -1}
+		for event, err := range client.WatchEvents(ctx, created.SessionID, options) {
+			if err != nil {
+				log.Fatal(err)
+			}
+			if event.ID > 0 { // else it only says that nothing older is missing
+				fmt.Println(event.ID, event.Event)
+			}
+			stored = event.Cursor
+			if event.ID == 2 {
+				break
+			}
+		}
+	}
+	// Output:
+	// 1 session_start
+	// 2 turn_end
+	// 3 turn_end
+	// 4 turn_end
+	// 5 session_shutdown
+}

@@ -123,7 +123,7 @@ type ensurer struct {
 	repostAfter time.Duration // 0: never
 	newIfOver   bool
 	past        map[string]bool // sessions that are over
-	answered    time.Time     // the first lookup after such a create that the Hub answered
+	answered    time.Time       // the first lookup after such a create that the Hub answered
 }
 
 // prepare checks the arguments and puts the key into the request.

@@ -297,6 +297,7 @@ type ensureBooks struct {
 	calls, created, found, recovered, unknown, notTried int
 	blind, planned                                      int
 }
+
 // TestEnsureSession_NewIfOver: what is over and has not done its task makes room for another session, once.
 func TestEnsureSession_NewIfOver(t *testing.T) {
 	newIfOver := &coder.EnsureSessionOptions{NewIfOver: true}

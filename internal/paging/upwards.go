@@ -1,0 +1,161 @@
+package paging
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+)
+
+// Upwards reads a list upwards of which pages can only be had downwards: the newest elements, or the newest below
+// an id. It holds one page at a time.
+type Upwards[T any] struct {
+	// ID is what elements are ordered by. It is above 0.
+	ID func(*T) int
+	// Size is how many bytes an element has.
+	Size func(*T) int
+	// Fetch returns the newest elements below an id, 0 for all, in any order. It may return fewer than limit.
+	Fetch func(limit, before int) ([]T, error)
+	// Limit is the size of a page. It becomes smaller while pages are above LargePage.
+	Limit int
+
+	limit, step int
+	top         int // the newest id when the list was last read from its end, if there is more below it; else 0
+}
+
+// The bounds of the size of a page: one that is larger is followed by one of half the length, one that is much
+// smaller by one of twice the length.
+const (
+	LargePage = 4 << 20
+	smallPage = LargePage / 8
+)
+
+// Errors of a list that cannot be read on.
+var (
+	// ErrGap means that what followed the id that was read last is no longer there.
+	ErrGap = errors.New("paging: nothing up to the id is left")
+	// ErrNoPages means that the server returns the newest elements, whatever is asked for.
+	ErrNoPages = errors.New("paging: the list has no pages")
+)
+
+// After returns the elements with the lowest ids above an id, oldest first, of which none is missing between. before
+// has elements up to the id that came with them. more says that there are others above, which another call returns; the
+// last of them reads the list from its end, so that it has everything that was there at that moment.
+func (u *Upwards[T]) After(id int) (found, before []T, more bool, err error) {
+	if u.limit == 0 {
+		u.limit, u.step = u.Limit, u.Limit
+	}
+	if u.top <= id {
+		u.top = 0
+		page, err := u.fetch(0)
+		switch {
+		case err != nil:
+			return nil, nil, false, err
+		case len(page) == 0 && id > 0, len(page) > 0 && u.newest(page) < id:
+			return nil, nil, false, ErrGap
+		case len(page) == 0:
+			return nil, nil, false, nil
+		case u.reaches(page, id):
+			before, found = u.split(page, id)
+			return found, before, false, nil
+		}
+		u.top = u.newest(page)
+	}
+	found, before, err = u.climb(id)
+	return found, before, err == nil, err
+}
+
+// climb looks at the ids right above one, further up while there are none, and less far while there are too many for a
+// page. It returns nothing if there is nothing up to top.
+func (u *Upwards[T]) climb(id int) (found, before []T, err error) {
+	for from := id; from < u.top; {
+		to, limit := min(from+u.step, u.top), u.limit
+		page, err := u.fetch(to + 1)
+		if err != nil {
+			return nil, nil, err
+		}
+		page = slices.DeleteFunc(page, func(e T) bool { return u.ID(&e) > to })
+		complete := u.reaches(page, from)
+		if !complete && len(page) < limit { // the server may return fewer, or there is nothing below
+			if complete, err = u.nothingBelow(page, id, from); err != nil {
+				return nil, nil, err
+			}
+		}
+		if !complete {
+			u.step = max(u.step/2, 1)
+			continue
+		}
+		if before, found = u.split(page, from); 2*len(found) < limit {
+			u.step = min(2*u.step, u.top)
+		}
+		if len(found) > 0 {
+			return found, before, nil
+		}
+		from = to
+	}
+	u.top = 0
+	return nil, nil, nil
+}
+
+// nothingBelow reports whether there is nothing between from and a page.
+func (u *Upwards[T]) nothingBelow(page []T, id, from int) (bool, error) {
+	if len(page) == 0 {
+		if id > 0 {
+			return false, ErrGap
+		}
+		return true, nil
+	}
+	oldest := u.ID(&page[0])
+	below, err := u.Fetch(1, oldest)
+	switch {
+	case err != nil:
+		return false, err
+	case len(below) == 0 && id > 0:
+		return false, ErrGap
+	case len(below) == 0:
+		return true, nil
+	}
+	newest := u.newest(u.sorted(below))
+	if newest >= oldest {
+		return false, ErrNoPages
+	}
+	return newest <= from, nil
+}
+
+// fetch returns a page, sorted and without an id twice.
+func (u *Upwards[T]) fetch(before int) ([]T, error) {
+	page, err := u.Fetch(u.limit, before)
+	if err != nil {
+		return nil, err
+	}
+	page = u.sorted(page)
+	if before > 0 && len(page) > 0 && u.ID(&page[0]) >= before {
+		return nil, ErrNoPages
+	}
+	size := 0
+	for i := range page {
+		size += u.Size(&page[i])
+	}
+	switch {
+	case size > LargePage:
+		u.limit = max(u.limit/2, 1)
+	case size < smallPage:
+		u.limit = min(2*u.limit, u.Limit)
+	}
+	return page, nil
+}
+
+func (u *Upwards[T]) sorted(page []T) []T {
+	slices.SortFunc(page, func(a, b T) int { return cmp.Compare(u.ID(&a), u.ID(&b)) })
+	return slices.CompactFunc(page, func(a, b T) bool { return u.ID(&a) == u.ID(&b) })
+}
+
+func (u *Upwards[T]) newest(page []T) int { return u.ID(&page[len(page)-1]) }
+
+// reaches reports whether a page goes down to an id, so that nothing is missing above that.
+func (u *Upwards[T]) reaches(page []T, id int) bool { return len(page) > 0 && u.ID(&page[0]) <= id+1 }
+
+// split divides a page into what is up to an id, and what is above.
+func (u *Upwards[T]) split(page []T, id int) (upTo, above []T) {
+	i, _ := slices.BinarySearchFunc(page, id+1, func(e T, id int) int { return cmp.Compare(u.ID(&e), id) })
+	return page[:i], page[i:]
+}

@@ -1,0 +1,421 @@
+package coder
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/agentuity/coder-go/internal/backoff"
+	"github.com/agentuity/coder-go/internal/paging"
+	"github.com/agentuity/coder-go/internal/route"
+	"github.com/agentuity/coder-go/internal/transport"
+)
+
+// WatchEventsOptions says where to begin, and how often to look.
+type WatchEventsOptions struct {
+	// After begins with the event after the one that had this cursor, "" with the first of the history. A cursor of
+	// another session or Hub is refused with an error that matches ErrForeignCursor.
+	After Cursor
+	// Settle is how old an event is when it is yielded: a Hub may show ids out of order, and what shows up within this
+	// time comes in its place. Default: 5 s. Negative: events are yielded when they are seen.
+	Settle time.Duration
+	// PollInterval is how often the history is looked at while the stream of events says nothing. Default: 30 s.
+	PollInterval time.Duration
+	// NoStream watches without a stream of events: only every PollInterval.
+	NoStream bool
+	// MaxReconnectAttempts is the largest number of looks in a row that may fail. Default: 10. For a watch that is to go on
+	// for ever: math.MaxInt. Negative: none, the first that fails ends it.
+	MaxReconnectAttempts int
+	// ReconnectDelay is the wait after the first look that failed, which doubles up to MaxReconnectDelay; up to half of it is
+	// taken off at random. Default: 1 s and 30 s.
+	ReconnectDelay, MaxReconnectDelay time.Duration
+}
+
+func (o *WatchEventsOptions) complete() error {
+	switch {
+	case o.PollInterval < 0:
+		return invalid(watchOp, "PollInterval", "must not be negative")
+	case o.ReconnectDelay < 0:
+		return invalid(watchOp, "ReconnectDelay", "must not be negative")
+	case o.MaxReconnectDelay < 0:
+		return invalid(watchOp, "MaxReconnectDelay", "must not be negative")
+	}
+	o.Settle = cmp.Or(o.Settle, 5*time.Second)
+	o.PollInterval = cmp.Or(o.PollInterval, 30*time.Second)
+	o.MaxReconnectAttempts = max(cmp.Or(o.MaxReconnectAttempts, 10), 0)
+	o.ReconnectDelay = cmp.Or(o.ReconnectDelay, time.Second)
+	o.MaxReconnectDelay = max(cmp.Or(o.MaxReconnectDelay, 30*time.Second), o.ReconnectDelay)
+	return nil
+}
+
+// WatchedEvent is an event of a session that is watched.
+type WatchedEvent struct {
+	SessionEvent
+	// Cursor is where to go on after this event, in this process or another. That of a late event is that of the
+	// event before.
+	Cursor Cursor
+	// Late says that the event showed up after others with higher ids had been yielded.
+	Late bool
+	// Live marks the first event after which nothing older is missing: everything that the history held when it was
+	// looked at has been yielded. If there was nothing to yield at that moment it is an empty event, with ID 0.
+	Live bool
+}
+
+// HistoryGapError says that the history no longer holds what follows a cursor. It matches [ErrHistoryGap].
+type HistoryGapError struct {
+	// SessionID is the session.
+	SessionID string
+	// After is the id of the last event that was read.
+	After int
+}
+
+// Error says where the gap is.
+func (e *HistoryGapError) Error() string {
+	return fmt.Sprintf("coder: %s: the history of session %s no longer has the events after %d", watchOp, e.SessionID, e.After)
+}
+
+// Is matches ErrHistoryGap.
+func (e *HistoryGapError) Is(target error) bool { return target == ErrHistoryGap }
+
+const watchOp = "WatchEvents"
+
+// WatchEvents yields every event in the history of a session, in the order of their ids, each once: those that are
+// there, and those that come, until the session is over. A program that stores the Cursor of the last event it has dealt
+// with goes on there after a restart, in another process too.
+//
+// The history is the truth. The stream of events ([Client.StreamEvents]) only says when to look at it: after events of the
+// groups session, agent, turn, task and loop. Without a stream, and for what the stream does not tell, the history is looked at
+// every PollInterval. An event is yielded when it is Settle old, so that one with a lower id that shows up within that
+// time comes before it. One that shows up later is yielded as Late, if it is among the newest 1,000 of the process; what
+// showed up late while nobody watched is not delivered.
+//
+// It ends without an error when the session is over and its history is read to the end. An error is the last thing it
+// yields: [*ValidationError], which matches [ErrForeignCursor] for a cursor of another session or Hub; [*HistoryGapError]
+// if the history was cut off behind the cursor, or begins anew below it: nothing is left out silently; those of
+// [Client.ListEventHistory], at once if trying again cannot help, else after MaxReconnectAttempts, which begin anew
+// with each page that was read; and that of the context.
+//
+// Leaving the loop ends the requests; ranging again starts over. A loop that is slow delays nobody else: nothing is read
+// ahead but a page of at most 100 events, fewer where they are large. 10,000 events that were there already take some
+// 110 requests.
+//
+// GET /hub/session/{sessionId}/events/history, GET /hub/session/{sessionId}/events, GET /hub/session/{sessionId}
+func (c *Client) WatchEvents(ctx context.Context, sessionID string, options *WatchEventsOptions) iter.Seq2[WatchedEvent, error] {
+	var o WatchEventsOptions
+	if options != nil {
+		o = *options
+	}
+	refused := o.complete()
+	return func(yield func(WatchedEvent, error) bool) {
+		w := &eventWatch{client: c, sessionID: sessionID, options: o, yield: yield}
+		err := refused
+		if err == nil {
+			err = w.run(ctx)
+		}
+		if err != nil && !w.left {
+			yield(WatchedEvent{}, err)
+		}
+	}
+}
+
+// eventWatch is one range over WatchEvents.
+type eventWatch struct {
+	client    *Client
+	sessionID string
+	options   WatchEventsOptions
+	yield     func(WatchedEvent, error) bool
+	left      bool // the caller has left the loop
+
+	hub     string // the Hub as cursors name it
+	cursor  int    // the id of the last event that was yielded in order
+	history paging.Upwards[SessionEvent]
+	yielded recentIDs
+	clock   hubClock
+	now     time.Time         // of the last page, by our clock
+	pending map[int]time.Time // events that are not settled, with when they were first seen
+	live    bool              // the mark was set
+	over    bool              // the session is
+}
+
+// The rhythm of a watch.
+const (
+	watchPage  = 100
+	watchPause = 250 * time.Millisecond // between looks while the bell rings
+	// clockGrain is how much older an event can be than the Date of an answer tells, which has whole seconds.
+	clockGrain = time.Second
+)
+
+func (w *eventWatch) run(ctx context.Context) error {
+	if ctx == nil {
+		return noContext(watchOp)
+	}
+	if err := checkSessionID(watchOp, w.sessionID); err != nil {
+		return err
+	}
+	if err := w.begin(ctx); err != nil {
+		return err
+	}
+	bell, stop := w.client.listen(ctx, w.sessionID, w.options.NoStream)
+	defer stop()
+	attempts := backoff.Attempts{Max: w.options.MaxReconnectAttempts, Least: w.options.ReconnectDelay, Most: w.options.MaxReconnectDelay}
+	var rang time.Time // when the bell first rang for what was not looked at
+	asked := time.Time{}
+	for {
+		began := time.Now()
+		if !rang.IsZero() && began.Sub(rang) >= w.settle() {
+			rang = time.Time{}
+		}
+		due, err := w.look(ctx, &attempts)
+		switch {
+		case w.left:
+			return nil
+		case ctx.Err() != nil:
+			return w.ended(ctx)
+		case err == nil && w.over && due.IsZero():
+			return nil
+		}
+		wait := began.Add(w.options.PollInterval)
+		if err != nil {
+			again, more := attempts.Next()
+			if !w.rides(err) || !more {
+				return err
+			}
+			wait = time.Now().Add(max(again, retryAfter(err)))
+		} else if !due.IsZero() && due.Before(wait) {
+			wait = due
+		}
+		if err == nil && !w.over && (bell.over() || bell.silent() && time.Since(asked) >= w.options.PollInterval) {
+			asked = time.Now()
+			if w.over, err = w.isOver(ctx); err != nil {
+				return err
+			}
+			if w.over { // what came before its end is read to the last
+				continue
+			}
+		}
+		if !w.await(ctx, bell, wait, began.Add(watchPause), &rang, err != nil) {
+			return w.ended(ctx)
+		}
+	}
+}
+
+// settle is how long after the bell an event can be yielded.
+func (w *eventWatch) settle() time.Duration {
+	if w.options.Settle < 0 {
+		return 0
+	}
+	return w.options.Settle + clockGrain
+}
+
+// await waits for the next look: until a time or, if the bell rings, until what it rang for can be yielded. It returns false
+// when the context ends.
+func (w *eventWatch) await(ctx context.Context, bell *doorbell, until, notBefore time.Time, rang *time.Time, failed bool) bool {
+	for {
+		next := until
+		if !rang.IsZero() && !failed {
+			if at := rang.Add(w.settle()); at.Before(next) {
+				next = at
+			}
+		}
+		if next.Before(notBefore) {
+			next = notBefore
+		}
+		timer := time.NewTimer(time.Until(next))
+		select {
+		case <-bell.rings:
+			timer.Stop()
+			if rang.IsZero() {
+				*rang = time.Now()
+			}
+		case <-timer.C:
+			return ctx.Err() == nil
+		case <-ctx.Done():
+			timer.Stop()
+			return false
+		}
+	}
+}
+
+// begin reads the cursor.
+func (w *eventWatch) begin(ctx context.Context) error {
+	base, err := w.client.hubURL(ctx, watchOp)
+	if err != nil {
+		return err
+	}
+	w.hub = hubName(base)
+	if w.cursor, err = w.options.After.of(w.hub, w.sessionID); err != nil {
+		return err
+	}
+	w.yielded.floor = w.cursor
+	w.pending = make(map[int]time.Time)
+	w.history = paging.Upwards[SessionEvent]{
+		ID:    func(e *SessionEvent) int { return e.ID },
+		Size:  func(e *SessionEvent) int { return len(e.Payload) },
+		Fetch: func(limit, before int) ([]SessionEvent, error) { return w.fetch(ctx, limit, before) },
+		Limit: watchPage,
+	}
+	return nil
+}
+
+func (w *eventWatch) fetch(ctx context.Context, limit, before int) ([]SessionEvent, error) {
+	sent := w.client.send(ctx, get(watchOp, "/hub/session/{sessionID}/events/history", w.sessionID).
+		with(new(route.Query).Int("limit", limit).Int("beforeId", before)))
+	history, err := decode[SessionEventHistory](sent)
+	if err != nil {
+		return nil, err
+	}
+	w.now = time.Now()
+	w.clock.atMost(hubTime(sent.outcome.Header).Sub(w.now))
+	return history.Events, nil
+}
+
+// look yields what is new and settled. It returns when the next event will be, zero if none waits.
+func (w *eventWatch) look(ctx context.Context, attempts *backoff.Attempts) (due time.Time, err error) {
+	for {
+		found, before, more, err := w.history.After(w.cursor)
+		switch {
+		case errors.Is(err, paging.ErrGap):
+			return time.Time{}, &HistoryGapError{SessionID: w.client.secret.Text(w.sessionID), After: w.cursor}
+		case errors.Is(err, paging.ErrNoPages):
+			return time.Time{}, (&response{
+				request: get(watchOp, "/hub/session/{sessionID}/events/history", w.sessionID), outcome: &transport.Outcome{Status: 200}, secret: w.client.secret,
+			}).unusable("the Hub does not page its history", nil)
+		case err != nil:
+			return time.Time{}, err
+		}
+		attempts.Reset()
+		if !w.yieldLate(before) {
+			return time.Time{}, nil
+		}
+		settled := 0
+		for ; settled < len(found); settled++ {
+			if due = w.due(&found[settled]); due.After(w.now) {
+				break
+			}
+		}
+		ended := !more || settled < len(found) // of what can be yielded now
+		for i := range found[:settled] {
+			e := &found[i]
+			if !w.give(WatchedEvent{SessionEvent: *e, Live: ended && !w.live && i == settled-1}, e.ID) {
+				return time.Time{}, nil
+			}
+		}
+		if ended && !w.live && !w.give(WatchedEvent{Live: true}, w.cursor) {
+			return time.Time{}, nil
+		}
+		switch {
+		case settled < len(found):
+			w.note(found[settled:])
+			return due, nil
+		case !more:
+			clear(w.pending)
+			return time.Time{}, nil
+		case ctx.Err() != nil:
+			return time.Time{}, ctx.Err()
+		}
+	}
+}
+
+// give yields an event, and reports whether the caller wants more.
+func (w *eventWatch) give(e WatchedEvent, cursor int) bool {
+	if !e.Late && e.ID > 0 {
+		w.yielded.add(e.ID)
+	}
+	w.cursor = cursor
+	w.live = w.live || e.Live
+	e.Cursor = newCursor(w.hub, w.sessionID, cursor)
+	w.left = !w.yield(e, nil)
+	return !w.left
+}
+
+// yieldLate yields what has shown up below the cursor.
+func (w *eventWatch) yieldLate(before []SessionEvent) bool {
+	for i := range before {
+		if e := &before[i]; w.yielded.lacks(e.ID) {
+			w.yielded.add(e.ID)
+			if !w.give(WatchedEvent{SessionEvent: *e, Late: true}, w.cursor) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// due is when an event is settled.
+func (w *eventWatch) due(e *SessionEvent) time.Time {
+	if w.options.Settle < 0 {
+		return time.Time{}
+	}
+	seen := seenEvent{seen: w.now, ingested: e.IngestedAt}
+	if first, ok := w.pending[e.ID]; ok {
+		seen.seen = first
+	}
+	return w.clock.when(&seen).Add(w.options.Settle)
+}
+
+// note keeps when the events that are not settled were first seen.
+func (w *eventWatch) note(events []SessionEvent) {
+	for id := range w.pending {
+		if id <= w.cursor {
+			delete(w.pending, id)
+		}
+	}
+	for i := range events {
+		if _, ok := w.pending[events[i].ID]; !ok {
+			w.pending[events[i].ID] = w.now
+		}
+	}
+}
+
+// rides reports whether another look may succeed. An answer that cannot be used may be a gateway's.
+func (w *eventWatch) rides(err error) bool {
+	return !errors.Is(err, ErrHistoryGap) && !failureOf(err).Permanent() && retryAfter(err) <= maxRetryAfter
+}
+
+// isOver asks the Hub whether the session is over. That it cannot be asked is no error: the next look finds out.
+func (w *eventWatch) isOver(ctx context.Context) (bool, error) {
+	session, err := call[Session](ctx, w.client, get(watchOp, "/hub/session/{sessionID}", w.sessionID))
+	switch {
+	case err == nil:
+		return session.isOver(), nil
+	case errors.Is(err, ErrSessionArchived):
+		return true, nil
+	case failureOf(err).Permanent():
+		return false, err
+	}
+	return false, nil
+}
+
+func (w *eventWatch) ended(ctx context.Context) error {
+	return get(watchOp, "/hub/session/{sessionID}/events/history", w.sessionID).requestError(SentUnknown, contextError(ctx, ctx.Err(), nil))
+}
+
+// recentIDs are the newest ids that were yielded. Those up to floor are not known.
+type recentIDs struct {
+	floor int
+	ids   []int // ascending
+}
+
+const recentMost = 1000
+
+func (r *recentIDs) add(id int) {
+	i, found := slices.BinarySearch(r.ids, id)
+	if found {
+		return
+	}
+	r.ids = slices.Insert(r.ids, i, id)
+	if len(r.ids) >= 2*recentMost {
+		r.floor = r.ids[recentMost-1]
+		r.ids = append(r.ids[:0], r.ids[recentMost:]...)
+	}
+}
+
+// lacks reports whether an id was certainly not yielded.
+func (r *recentIDs) lacks(id int) bool {
+	_, found := slices.BinarySearch(r.ids, id)
+	return !found && id > r.floor
+}
