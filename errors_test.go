@@ -203,7 +203,7 @@ func TestIsTransient_EnsureSession(t *testing.T) {
 			assert.True(t, coder.IsTransient(err), "%v", err)
 			ensured, err := c.EnsureSession(t.Context(), "key", coder.CreateSessionRequest{Task: "x"}, nil)
 			require.NoError(t, err)
-			assert.Equal(t, hub.SessionIDs(), []string{ensured.SessionID}, "it found the first")
+			assert.Equal(t, []string{ensured.SessionID}, hub.SessionIDs(), "it found the first")
 			require.NoError(t, c.DeleteSession(t.Context(), ensured.SessionID))
 		}
 		hub.Inject(codertest.Fault{Method: http.MethodPost, Status: 400})

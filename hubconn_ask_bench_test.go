@@ -106,7 +106,7 @@ func BenchmarkAsk(b *testing.B) {
 			})
 		}
 		b.Run(version.name+"/handwritten", func(b *testing.B) {
-			ws, _, err := websocket.Dial(b.Context(), "http://hub.invalid"+prefix+"/api/ws?role=controller", //nolint:bodyclose // the library does
+			ws, _, err := websocket.Dial(b.Context(), "http://hub.invalid"+prefix+"/api/ws?role=controller",
 				&websocket.DialOptions{HTTPClient: &http.Client{Transport: &http.Transport{DialContext: hub.dial}}})
 			require.NoError(b, err)
 			defer func() { _ = ws.CloseNow() }()
