@@ -3,6 +3,7 @@ package codertest_test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -92,6 +93,35 @@ func ExampleSessionControl() {
 	// connected: Fix the flaky test
 	// turn_end
 	// session_shutdown
+}
+
+// A create that was not sent because the Hub was down is sent again. One that a
+// gateway has answered may have worked.
+func ExampleHub_Restart() {
+	hub := codertest.NewHub()
+	defer hub.Close()
+	client, err := hub.NewClient()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	task := coder.CreateSessionRequest{Task: "Fix the flaky test"}
+
+	down := hub.Restart(100*time.Millisecond, codertest.Outage{})
+	_, err = client.CreateSession(ctx, task)
+	fmt.Println(err, down.Hits() > 0, len(hub.SessionIDs()))
+
+	down = hub.Restart(time.Hour, codertest.Outage{Kind: codertest.OutageBadGateway})
+	_, err = client.CreateSession(ctx, task)
+	fmt.Println(errors.Is(err, coder.ErrOutcomeUnknown), len(hub.SessionIDs()))
+	down.End()
+	_, err = client.CreateSession(ctx, task)
+	fmt.Println(err, len(hub.SessionIDs()))
+	// Output:
+	// <nil> true 1
+	// true 1
+	// <nil> 2
 }
 
 // A program that talks to the agent of a session.

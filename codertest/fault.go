@@ -274,6 +274,8 @@ func (x *exchange) wait(until <-chan time.Time) bool {
 		return false
 	case <-cut:
 		return false
+	case <-x.life.Done():
+		return false
 	case <-x.hub.done:
 		return false
 	}

@@ -70,11 +70,14 @@ func (c *Connection) reject(r *Rejection, sessionID string, now time.Time) {
 
 // Observe lets a stream of events into a session. If all that remains of the
 // session is its history, the stream shows it and ends. If the stream is refused,
-// the error is a [*Problem].
+// the error is a [*Problem], and [ErrDown] if the Hub has gone down.
 func (c *Connection) Observe(sessionID string, query url.Values) error {
 	w := c.world
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if c.dropped {
+		return ErrDown
+	}
 	s, err := w.sessions.find(sessionID)
 	if err != nil {
 		return err
@@ -108,6 +111,9 @@ func (c *Connection) Join(query url.Values) {
 	w := c.world
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if c.dropped {
+		return
+	}
 	now := time.Now()
 	a, no := applicantOf(query)
 	if no != nil {

@@ -59,6 +59,7 @@ type Session struct {
 	agent        ownAgent
 	report       report // of whoever leads
 	lastTick     int64
+	ingested     time.Time // when the Hub hears of what is reported late, or zero
 }
 
 // repository is open: what a client sends comes back.

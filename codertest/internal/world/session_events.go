@@ -72,6 +72,9 @@ func (s *Session) record(e Event, now time.Time) int {
 func (s *Session) keep(e Event, at int64, now time.Time) sessionEvent {
 	event := newEvent(e, now)
 	event.at = at
+	if !s.ingested.IsZero() {
+		event.IngestedAt = iso(s.ingested)
+	}
 	event.ID = len(s.events) + 1
 	s.activeAt = now
 	if e.Event == "task_start" {

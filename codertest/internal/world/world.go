@@ -55,6 +55,7 @@ type World struct {
 
 	mu          sync.Mutex // guards everything below
 	closed      bool
+	restart     restart
 	idle        idleness
 	connections map[*Connection]struct{}
 	refusals    []*refusal
@@ -113,6 +114,7 @@ func (w *World) cutAll() {
 	for s := range w.sessions.oldestFirst() {
 		s.agent.stop()
 	}
+	w.restart.stop()
 }
 
 // unlocked calls a function of a test, which may use the Hub, without the lock.
