@@ -158,12 +158,14 @@ func (c *SessionControl) EndStreams(closeCode coder.CloseCode, reason string) {
 func (c *SessionControl) StopReading() { c.session.StopReading() }
 
 // RefuseStreams turns away clients that connect to the session from now on. Of
-// several refusals the one given first counts.
-func (c *SessionControl) RefuseStreams(r Refusal) { c.session.Refuse(r.world()) }
+// several refusals the one given first counts. [Injection.Remove] takes it back.
+func (c *SessionControl) RefuseStreams(r Refusal) *Injection {
+	return &Injection{c.session.Refuse(r.world())}
+}
 
 // RefuseStreams turns away clients that connect to any session from now on, or
-// want to create one with a socket.
-func (h *Hub) RefuseStreams(r Refusal) { h.world.Refuse(r.world()) }
+// want to create one with a socket. [Injection.Remove] takes it back.
+func (h *Hub) RefuseStreams(r Refusal) *Injection { return &Injection{h.world.Refuse(r.world())} }
 
 // Frames returns the messages that have come over the sockets of the session,
 // in the order in which the Hub has read them. Those that only carry

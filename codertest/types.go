@@ -182,7 +182,8 @@ type LeadRequest struct {
 // stream of events is answered with a status. A socket is opened first, and then
 // closed with a code.
 type Refusal struct {
-	// Count is how many clients to turn away; 0 means one, less than 0 all.
+	// Count is how many clients to turn away; 0 means one, less than 0 all until
+	// [Injection.Remove].
 	Count int
 	// Status is the HTTP status a stream of events is answered with. 0: 503.
 	Status int
