@@ -186,9 +186,16 @@
 // loop, scripts what each of the next requests for it sees, and breaks its live
 // connections. [Hub.Inject] makes requests fail, before or after they had their
 // effect, those that open a live connection included. [Hub.RefuseStreams] turns
-// away clients that want to follow a session. [Hub.Requests] returns the requests
+// away clients that want to follow a session. [Injection.Remove] takes either back. [Hub.Requests] returns the requests
 // the Hub has received. [Hub.Restart] takes the Hub away for a time. [Hub.AddUser] and [Hub.AddGitHubAccount] add what no
 // client can create. [WithAPIKey] makes the Hub refuse clients without the key.
+//
+// [Hub.OnSession] is told of each session that a client creates before the client
+// is, so that a test can say what becomes of it. [Hub.AddSession] adds a session
+// with a past, of any owner and age, for programs that clean up or report. A test
+// reads a session with [SessionControl.Status], Task, Label, Metadata, Archived,
+// Deleted and Detail, and what happened in it with Events, Entries and
+// Participants. Unlike a client it moves nothing on by that.
 //
 // # Limits
 //

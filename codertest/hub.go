@@ -114,8 +114,8 @@ func (h *Hub) NewClient(opts ...coder.Option) (*coder.Client, error) {
 // that are delayed or stalled, cuts all connections, streams of events and
 // sockets included, and closes the idle connections of the clients the Hub made.
 // Later requests fail to connect. Calling Close again is harmless. Functions of a
-// test that the Hub calls, for OnRequest or in a Script, must not call it: Close
-// waits for them.
+// test that the Hub calls, for OnRequest, OnSession or in a Script, must not call
+// it: Close waits for them.
 func (h *Hub) Close() {
 	h.closing.Do(func() {
 		close(h.done)

@@ -24,6 +24,7 @@ type Session struct {
 	task          string
 	status        string
 	mode          string
+	owner         sessionOwner
 	kind          string
 	visibility    string
 	workflowMode  string
