@@ -220,15 +220,19 @@ func wholeAnswer(text string) bool {
 // its answer.
 func (one *simulatedSession) neverHeard(question string, err error) {
 	one.Helper()
-	heard, answered := false, false
+	heard, begun, answered := false, false, false
 	for _, e := range one.hub.Session(one.id).Events() {
 		end, ok := e.AgentEvent().(*coder.MessageEnd)
-		switch {
-		case !ok:
-		case end.Message.Role == "user":
-			heard = heard || strings.Contains(end.Message.Content.Text(), question)
-		case end.Message.Role == "assistant":
-			answered = answered || heard && end.Message.StopReason == "stop"
+		if !ok {
+			continue
+		}
+		said := end.Message.Content.Text()
+		switch end.Message.Role {
+		case "user":
+			heard, begun = heard || strings.Contains(said, question), false
+		case "assistant":
+			begun = begun || strings.Contains(said, question)
+			answered = answered || heard && begun && said == "Done."
 		}
 	}
 	if one.losesReports() {

@@ -113,9 +113,12 @@ type Prompt struct {
 	ran      bool // a run was under way since it was heard
 	queuedBy bool // the agent has said so, or heard it while it was at work
 	kind     PromptKind
-	users    bool   // a message of a user was seen
-	last     Answer // the last message that answers it, as far as it is
-	answer   bool   // there is one
+	users    bool    // a message of a user was seen
+	last     Answer  // the last message that answers it, as far as it is
+	answer   bool    // there is one
+	begins   bool    // the beginnings of messages are reported
+	began    float64 // the stamp of the last message of an assistant that was seen to begin
+	torn     bool    // an answer has ended that was not seen to begin
 
 	// History says that the events come from a history, which has no responses: an agent in RPC mode that is at work
 	// may have heard the prompt, and does not say so.
@@ -186,6 +189,11 @@ func (p *Prompt) Apply(e *Event) bool {
 		}
 	case "agent_start":
 		p.ran = true
+	case "message_start":
+		p.begins = true
+		if e.Role == roleAssistant {
+			p.began = e.Stamp
+		}
 	case "message_end":
 		switch e.Role {
 		case roleUser:
@@ -242,8 +250,14 @@ func (p *Prompt) userSays(e *Event, queue *Queue) {
 	}
 }
 
+// assistantSays takes a message of the assistant. If its beginning is missing, so may be the end of the answer, and the
+// prompt of somebody else.
 func (p *Prompt) assistantSays(e *Event) bool {
 	if !p.answering() {
+		return false
+	}
+	if p.begins && e.Stamp != 0 && e.Stamp != p.began {
+		p.kind, p.torn = PromptUnheard, true
 		return false
 	}
 	p.last, p.answer = e.Last, true
@@ -272,6 +286,9 @@ func (p *Prompt) At(now time.Time) PromptReading {
 	out := PromptReading{Kind: p.kind, Answer: p.last, Reason: "its answer has ended"}
 	run := p.run.At(now)
 	switch {
+	case p.torn:
+		out.Reason = "what the agent reported in the meantime is lost"
+		return out
 	case p.kind.Over():
 		return out
 	case p.answering():
