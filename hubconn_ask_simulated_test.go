@@ -217,11 +217,15 @@ func wholeAnswer(text string) bool {
 }
 
 // neverHeard checks that the history has no sign of the agent taking the question, or where reports were lost, none of
-// its answer.
+// its answer: one that it did not see begin belongs to nobody.
 func (one *simulatedSession) neverHeard(question string, err error) {
 	one.Helper()
 	heard, begun, answered := false, false, false
+	var whole coder.UnixMilli // the last message that was seen to begin
 	for _, e := range one.hub.Session(one.id).Events() {
+		if start, ok := e.AgentEvent().(*coder.MessageStart); ok {
+			whole = start.Message.Timestamp
+		}
 		end, ok := e.AgentEvent().(*coder.MessageEnd)
 		if !ok {
 			continue
@@ -231,8 +235,9 @@ func (one *simulatedSession) neverHeard(question string, err error) {
 		case "user":
 			heard, begun = heard || strings.Contains(said, question), false
 		case "assistant":
-			begun = begun || strings.Contains(said, question)
-			answered = answered || heard && begun && said == "Done."
+			began := end.Message.Timestamp == whole
+			begun = begun || began && strings.Contains(said, question)
+			answered = answered || heard && begun && began && said == "Done."
 		}
 	}
 	if one.losesReports() {
