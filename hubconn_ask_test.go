@@ -81,6 +81,16 @@ func TestHubConn_Ask_WaitsForTheConnection(t *testing.T) {
 	}, codertest.WithAgentPace(200*time.Millisecond))
 }
 
+// While the Hub is away nothing is heard of the agent, which says nothing about it.
+func TestHubConn_Ask_HearsNothingWhileTheHubIsAway(t *testing.T) {
+	asks(t, func(t *testing.T, hub *codertest.Hub, session *codertest.SessionControl, conn *coder.HubConn) {
+		time.AfterFunc(10*time.Millisecond, func() { hub.Restart(2*time.Minute, codertest.Outage{}) })
+		answer, err := conn.Ask(t.Context(), "Which Go is it?", nil)
+		require.NoError(t, err)
+		assert.Equal(t, "Working on it: Which Go is it?", answer.Messages[0].Content.Text())
+	}, codertest.WithAgentPace(200*time.Millisecond))
+}
+
 func agentError(t *testing.T, err, is error) *coder.AgentError {
 	t.Helper()
 	require.ErrorIs(t, err, is)

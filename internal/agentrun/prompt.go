@@ -220,6 +220,9 @@ func (p *Prompt) answering() bool { return p.kind == PromptRuns }
 // Heard reports whether there is any sign that the prompt has arrived.
 func (p *Prompt) Heard() bool { return p.kind != "" || !p.heard.IsZero() }
 
+// Decided reports whether an event has said what became of the prompt, and not the silence after it.
+func (p *Prompt) Decided() bool { return p.kind.Over() }
+
 // Taken reports whether the agent can be told something else without losing this: its own message was seen, or it is in
 // the agent's queue, or nothing will come of it.
 func (p *Prompt) Taken() bool { return p.kind != "" || p.queuedBy }
