@@ -174,12 +174,20 @@ func (a *asking) await(ctx context.Context) (*Answer, error) {
 		if a.collected == nil {
 			reading := a.watch.prompt.At(time.Now())
 			if reading.Kind.Over() {
+				if !a.watch.prompt.Decided() && a.State() != StateConnected {
+					a.collect(ctx) // the silence is that of the connection
+					continue
+				}
 				return a.watch.result(reading)
 			}
 			if err := a.question(ctx, reading.Kind == agentrun.PromptAsks); err != nil {
 				return nil, err
 			}
 			due, stalled := a.due(reading)
+			if stalled && a.State() != StateConnected {
+				a.collect(ctx)
+				continue
+			}
 			if stalled {
 				return nil, a.watch.stalled(time.Since(a.lastSign))
 			}

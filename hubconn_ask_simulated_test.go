@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -24,9 +25,22 @@ import (
 //
 //	go test -run Ask_Simulated -runs 10000 -v .
 func TestHubConn_Ask_Simulated(t *testing.T) {
+	counts := countSimulated(t, func(t *testing.T, seed uint64, counts map[string]int) { simulateAsks(t, seed, false, counts) })
+	assert.Greater(t, counts["answered"], *simulatedRuns, "most are answered")
+}
+
+// TestHubConn_Ask_SimulatedRestarts is the same with a Hub that restarts, in every way there is, at any moment.
+func TestHubConn_Ask_SimulatedRestarts(t *testing.T) {
+	counts := countSimulated(t, func(t *testing.T, seed uint64, counts map[string]int) { simulateAsks(t, seed, true, counts) })
+	assert.Greater(t, counts["answered"], *simulatedRuns, "most are answered")
+}
+
+// countSimulated plays the runs until one fails, and returns what they came to.
+func countSimulated(t *testing.T, play func(t *testing.T, seed uint64, counts map[string]int)) map[string]int {
+	t.Helper()
 	counts := make(map[string]int)
 	for seed := range uint64(*simulatedRuns) {
-		if !t.Run(fmt.Sprint(seed), func(t *testing.T) { simulateAsks(t, seed, counts) }) {
+		if !t.Run(fmt.Sprint(seed), func(t *testing.T) { play(t, seed, counts) }) {
 			break
 		}
 	}
@@ -35,10 +49,10 @@ func TestHubConn_Ask_Simulated(t *testing.T) {
 		lines = append(lines, fmt.Sprintf("%d %s", counts[what], what))
 	}
 	t.Log(strings.Join(lines, ", "))
-	assert.Greater(t, counts["answered"], *simulatedRuns, "most are answered")
+	return counts
 }
 
-func simulateAsks(t *testing.T, seed uint64, counts map[string]int) {
+func simulateAsks(t *testing.T, seed uint64, restarts bool, counts map[string]int) {
 	r := rand.New(rand.NewPCG(seed, 21))
 	var errs []codertest.AgentError
 	for r.IntN(2) == 0 {
@@ -51,7 +65,7 @@ func simulateAsks(t *testing.T, seed uint64, counts map[string]int) {
 		require.NoError(t, err)
 		defer neighbour.Close()
 		neighbour.DiscardMessages()
-		one := &simulatedSession{T: t, r: r, hub: hub, client: hubClient(t, hub), id: session.ID(), mu: make(chan struct{}, 1)}
+		one := &simulatedSession{T: t, r: r, hub: hub, client: hubClient(t, hub), id: session.ID(), restarts: restarts, mu: make(chan struct{}, 1)}
 		done, disturbance := make(chan struct{}), r.Uint64() // the goroutines share no source
 		go func() {
 			defer close(done)
@@ -79,17 +93,17 @@ func simulateAsks(t *testing.T, seed uint64, counts map[string]int) {
 // TestClient_Answer_Simulated submits a question, loses the process at any moment after that, and collects the answer in
 // another one, twice.
 func TestClient_Answer_Simulated(t *testing.T) {
-	counts := make(map[string]int)
-	for seed := range uint64(*simulatedRuns) {
-		if !t.Run(fmt.Sprint(seed), func(t *testing.T) { simulateReceipts(t, seed, counts) }) {
-			break
-		}
-	}
-	t.Log(counts)
+	counts := countSimulated(t, func(t *testing.T, seed uint64, counts map[string]int) { simulateReceipts(t, seed, false, counts) })
 	assert.Greater(t, counts["answered"], *simulatedRuns/2, "most are answered")
 }
 
-func simulateReceipts(t *testing.T, seed uint64, counts map[string]int) {
+// TestClient_Answer_SimulatedRestarts is the same with a Hub that restarts, in every way there is, at any moment.
+func TestClient_Answer_SimulatedRestarts(t *testing.T) {
+	counts := countSimulated(t, func(t *testing.T, seed uint64, counts map[string]int) { simulateReceipts(t, seed, true, counts) })
+	assert.Greater(t, counts["answered"], *simulatedRuns/2, "most are answered")
+}
+
+func simulateReceipts(t *testing.T, seed uint64, restarts bool, counts map[string]int) {
 	r := rand.New(rand.NewPCG(seed, 31))
 	var errs []codertest.AgentError
 	for r.IntN(2) == 0 {
@@ -103,7 +117,7 @@ func simulateReceipts(t *testing.T, seed uint64, counts map[string]int) {
 		defer neighbour.Close()
 		neighbour.DiscardMessages()
 		conn.DiscardMessages()
-		one := &simulatedSession{T: t, r: r, hub: hub, client: hubClient(t, hub), id: session.ID(), mu: make(chan struct{}, 1)}
+		one := &simulatedSession{T: t, r: r, hub: hub, client: hubClient(t, hub), id: session.ID(), restarts: restarts, mu: make(chan struct{}, 1)}
 		done, disturbance := make(chan struct{}), r.Uint64() // the goroutines share no source
 		go func() {
 			defer close(done)
@@ -150,7 +164,11 @@ func judgeAsk(t *testing.T, one *simulatedSession, question string, answer *code
 			if m.Role == "assistant" {
 				said += m.Content.Text() + "|"
 				mine = mine || strings.Contains(m.Content.Text(), question)
+				require.True(t, m.StopReason == "aborted" || wholeAnswer(m.Content.Text()), "half an answer to %q: %q; %s", question, said, one.acts())
 			}
+		}
+		if one.losesReports() { // the message that repeats the question may be lost
+			mine = mine || !strings.Contains(said, "Working on it")
 		}
 		require.True(t, mine || answer.Shared || answer.Truncated || said == "|", "the answer to %q is %q; %s", question, said, one.acts())
 		require.Contains(t, []string{"stop", "length"}, answer.StopReason)
@@ -163,8 +181,15 @@ func judgeAsk(t *testing.T, one *simulatedSession, question string, answer *code
 		return "answered"
 	}
 	require.Nil(t, answer)
-	if errors.Is(err, coder.ErrUnavailable) && !errors.Is(err, coder.ErrOutcomeUnknown) {
+	var request *coder.RequestError // of a look at the history before the prompt was sent
+	if (errors.Is(err, coder.ErrUnavailable) || errors.As(err, &request)) && !errors.Is(err, coder.ErrOutcomeUnknown) {
+		one.neverHeard(question, err)
 		return "not sent: the Hub was away for too long"
+	}
+	var refused *coder.HubConnError
+	if one.restarts && errors.As(err, &refused) && strings.Contains(refused.Error(), "driver is not connected") {
+		one.neverHeard(question, err)
+		return "refused: the agent was not back"
 	}
 	var failed *coder.AgentError
 	require.ErrorAs(t, err, &failed, "%v; %s", err, one.acts())
@@ -177,22 +202,47 @@ func judgeAsk(t *testing.T, one *simulatedSession, question string, answer *code
 		}
 		switch name {
 		case "dropped", "stalled", "unknown": // the history says so too
-			heard, total := 0, 0
-			for e, err := range one.client.AllEventHistory(t.Context(), one.id, nil) {
-				if err != nil {
-					continue
-				}
-				if end, ok := e.AgentEvent().(*coder.MessageEnd); ok && end.Message.Role == "user" {
-					total++
-					if strings.Contains(end.Message.Content.Text(), question) {
-						heard++
-					}
-				}
-			}
-			require.Zero(t, heard, "%v, but the agent took %q; %s", err, question, one.acts())
+			one.neverHeard(question, err)
 		}
 		return name
 	}
 	require.Fail(t, "an error that nothing led to", "%v; %s", err, one.acts())
 	return ""
+}
+
+// wholeAnswer reports whether a text is all that codertest's agent says in one message.
+func wholeAnswer(text string) bool {
+	return slices.Contains([]string{"", "Done.", "Changing course: Rather that", "Working on it: And more", "Working on it: Then this", "Working on it: Rather that"}, text) ||
+		regexp.MustCompile(`^Working on it: Question (\d+ )?of \d+$`).MatchString(text)
+}
+
+// neverHeard checks that the history has no sign of the agent taking the question, or where reports were lost, none of
+// its answer: one that it did not see begin belongs to nobody.
+func (one *simulatedSession) neverHeard(question string, err error) {
+	one.Helper()
+	heard, begun, answered := false, false, false
+	var whole coder.UnixMilli // the last message that was seen to begin
+	for _, e := range one.hub.Session(one.id).Events() {
+		if start, ok := e.AgentEvent().(*coder.MessageStart); ok {
+			whole = start.Message.Timestamp
+		}
+		end, ok := e.AgentEvent().(*coder.MessageEnd)
+		if !ok {
+			continue
+		}
+		said := end.Message.Content.Text()
+		switch end.Message.Role {
+		case "user":
+			heard, begun = heard || strings.Contains(said, question), false
+		case "assistant":
+			began := end.Message.Timestamp == whole
+			begun = begun || began && strings.Contains(said, question)
+			answered = answered || heard && begun && began && said == "Done."
+		}
+	}
+	if one.losesReports() {
+		require.False(one, answered, "%v, but the agent answered %q; %s", err, question, one.acts())
+		return
+	}
+	require.False(one, heard, "%v, but the agent took %q; %s", err, question, one.acts())
 }

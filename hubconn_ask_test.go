@@ -49,6 +49,48 @@ func idleAgent(t *testing.T, hub *codertest.Hub) (*codertest.SessionControl, *co
 	return session, conn
 }
 
+// A prompt that waits for the connection is sent when that is back: only then does the time begin in which the agent is
+// to be heard, and in which no other prompt follows.
+func TestHubConn_Ask_WaitsForTheConnection(t *testing.T) {
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+		session, _ := idleAgent(t, hub)
+		conn, err := hubClient(t, hub).Connect(t.Context(), session.ID(), &coder.HubConnectOptions{
+			Role: coder.RoleController, ReconnectDelay: 2 * time.Minute, MaxReconnectDelay: 2 * time.Minute,
+		})
+		require.NoError(t, err)
+		defer conn.Close()
+		for _, question := range []string{"One", "Two"} {
+			session.CutStreams()
+			time.Sleep(time.Second)
+			began := time.Now()
+			answer, err := conn.Ask(t.Context(), question, nil)
+			require.NoError(t, err)
+			assert.Equal(t, "Working on it: "+question, answer.Messages[0].Content.Text())
+			assert.Greater(t, time.Since(began), 30*time.Second, "it did wait")
+		}
+		session.CutStreams()
+		time.Sleep(time.Second)
+		for _, question := range []string{"Three", "Four"} {
+			_, err := conn.Submit(t.Context(), question)
+			require.NoError(t, err)
+		}
+		time.Sleep(time.Minute)
+		said := fmt.Sprint(session.Entries())
+		assert.Contains(t, said, "Working on it: Three")
+		assert.Contains(t, said, "Working on it: Four")
+	}, codertest.WithAgentPace(200*time.Millisecond))
+}
+
+// While the Hub is away nothing is heard of the agent, which says nothing about it.
+func TestHubConn_Ask_HearsNothingWhileTheHubIsAway(t *testing.T) {
+	asks(t, func(t *testing.T, hub *codertest.Hub, session *codertest.SessionControl, conn *coder.HubConn) {
+		time.AfterFunc(10*time.Millisecond, func() { hub.Restart(2*time.Minute, codertest.Outage{}) })
+		answer, err := conn.Ask(t.Context(), "Which Go is it?", nil)
+		require.NoError(t, err)
+		assert.Equal(t, "Working on it: Which Go is it?", answer.Messages[0].Content.Text())
+	}, codertest.WithAgentPace(200*time.Millisecond))
+}
+
 func agentError(t *testing.T, err, is error) *coder.AgentError {
 	t.Helper()
 	require.ErrorIs(t, err, is)

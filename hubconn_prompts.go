@@ -27,8 +27,9 @@ type ear struct {
 // sentPrompt is a prompt on its way to the agent.
 type sentPrompt struct {
 	digest string
-	id     string // of the command; empty: it has none
-	at     time.Time
+	id     string         // of the command; empty: it has none
+	at     time.Time      // before that, when it began to wait for the connection
+	sent   bool           // it is written; until then no loss of the connection is the end of it
 	run    agentrun.Run   // of the agent when it was sent
 	queue  agentrun.Queue // and what waited then
 	before int            // how many prompts with the same text did
@@ -125,10 +126,15 @@ func (e *ear) deafened(put func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.run, e.queue = agentrun.Run{}, agentrun.Queue{}
-	if p := e.pending; p != nil {
+	switch p := e.pending; {
+	case p == nil:
+	case p.sent:
 		closeOnce(p.heard)
 		closeOnce(p.taken)
 		e.pending = nil
+	default: // it waits for the next connection
+		p.run, p.queue, p.before = agentrun.Run{}, agentrun.Queue{}, 0
+		p.prompt = agentrun.NewPrompt(p.digest, p.at, p.run, p.queue, 0)
 	}
 	put()
 }
@@ -164,6 +170,7 @@ func (h *HubConn) submit(ctx context.Context, op string, command RPCCommand) (*s
 		h.ear.forget(p)
 		return nil, err
 	}
+	h.ear.written(p)
 	return p, nil
 }
 
@@ -208,6 +215,13 @@ func (e *ear) expect(command RPCCommand, waiting func() int) *sentPrompt {
 		e.pending = p
 	}
 	return p
+}
+
+// written notes that a prompt is on its way. It may have waited for a connection.
+func (e *ear) written(p *sentPrompt) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p.at, p.sent = time.Now(), true
 }
 
 func (e *ear) forget(p *sentPrompt) {
@@ -302,8 +316,9 @@ func (h *HubConn) submitAsk(ctx context.Context, op, text string) (*Receipt, *se
 	if err != nil {
 		return nil, nil, err
 	}
+	began := time.Now()
 	p, err := h.submit(ctx, op, RPCCommand{Type: CommandPrompt, ID: rand.Text(), Message: text, StreamingBehavior: QueueFollowUp})
-	receipt := &Receipt{SessionID: sessionID, AfterEvent: newest, Digest: agentrun.Digest(text), Command: agentrun.IsCommand(text), SentAt: at}
+	receipt := &Receipt{SessionID: sessionID, AfterEvent: newest, Digest: agentrun.Digest(text), Command: agentrun.IsCommand(text), SentAt: at.Add(time.Since(began))}
 	if err != nil {
 		if !errors.Is(err, ErrOutcomeUnknown) {
 			receipt = nil

@@ -91,16 +91,18 @@ func (c countingBody) Read(p []byte) (int, error) {
 // simulatedSession is one session of the simulation.
 type simulatedSession struct {
 	*testing.T
-	r       *rand.Rand
-	hub     *codertest.Hub
-	client  *coder.Client
-	id      string
-	noModel bool          // the agent has no key for its model
-	mu      chan struct{} // a lock whose waiters let the fake time go on
-	stopped bool
-	touched time.Time // when somebody last did something
-	logged  sync.Mutex
-	log     []string // guarded by logged
+	r        *rand.Rand
+	hub      *codertest.Hub
+	client   *coder.Client
+	id       string
+	noModel  bool          // the agent has no key for its model
+	restarts bool          // of the Hub
+	mu       chan struct{} // a lock whose waiters let the fake time go on
+	stopped  bool
+	touched  time.Time // when somebody last did something
+	logged   sync.Mutex
+	log      []string // guarded by logged
+	lossy    bool     // a restart has lost what the agent reported; guarded by logged
 }
 
 // acts is what was done so far.
@@ -108,6 +110,13 @@ func (one *simulatedSession) acts() []string {
 	one.logged.Lock()
 	defer one.logged.Unlock()
 	return slices.Clone(one.log)
+}
+
+// losesReports reports whether a restart has lost what the agent reported.
+func (one *simulatedSession) losesReports() bool {
+	one.logged.Lock()
+	defer one.logged.Unlock()
+	return one.lossy
 }
 
 func (s *simulation) play(t *testing.T, seed uint64) {
@@ -224,6 +233,9 @@ func (one *simulatedSession) act(ctx context.Context, conn *coder.HubConn, r *ra
 	presence := func(name, role string) {
 		one.hub.Session(one.id).Emit(codertest.Event{Event: name, Payload: map[string]any{"participant": map[string]any{"role": role}}})
 	}
+	if one.restarts && r.IntN(2) == 0 {
+		return one.restart(r)
+	}
 	switch r.IntN(10) {
 	case 0:
 		return "prompt", send(coder.RPCCommand{Type: coder.CommandPrompt, Message: "And more"})
@@ -255,6 +267,23 @@ func (one *simulatedSession) act(ctx context.Context, conn *coder.HubConn, r *ra
 	return "somebody comes and goes", func() {
 		presence(coder.EventSessionJoin, "observer")
 		presence(coder.EventSessionLeave, "observer")
+	}
+}
+
+// restart makes the Hub go down at random, for 1 to 15 s.
+func (one *simulatedSession) restart(r *rand.Rand) (string, func()) {
+	down := time.Second + time.Duration(r.IntN(14000))*time.Millisecond
+	how := codertest.Outage{
+		Kind: codertest.OutageKind(r.IntN(int(codertest.OutageRetryAfter) + 1)), Crash: r.IntN(2) == 0, LoseReports: r.IntN(4) == 0,
+	}
+	if r.IntN(2) == 0 {
+		how.AgentDelay = time.Duration(r.IntN(3000)) * time.Millisecond
+	}
+	return fmt.Sprintf("restart for %v: %+v", down, how), func() {
+		one.logged.Lock()
+		one.lossy = one.lossy || how.LoseReports
+		one.logged.Unlock()
+		one.hub.Restart(down, how)
 	}
 }
 

@@ -27,6 +27,61 @@ func (h *Hub) Session(id string) *SessionControl {
 	return &SessionControl{hub: h, session: s}
 }
 
+// AddSession adds a session that exists already, with a past, and returns its
+// control. Its id is the next one. No client has created it: OnSession is not
+// called, and the Hub's agent does nothing until it is told something. Lists show
+// it among the others by its time of creation.
+//
+//	old := hub.AddSession(codertest.Session{
+//		Task:         "Fix the flaky test",
+//		Owner:        coder.SessionOwner{UserID: "user_alice"},
+//		Created:      time.Now().AddDate(0, -4, 0),
+//		LastActivity: time.Now().AddDate(0, -3, 0),
+//	})
+func (h *Hub) AddSession(s Session) *SessionControl {
+	past := world.Past{
+		Task: s.Task, Label: s.Label, Status: s.Status, Mode: string(s.Mode), Visibility: string(s.Visibility),
+		WorkflowMode: string(s.WorkflowMode), DefaultAgent: s.DefaultAgent,
+		OwnerID: s.Owner.UserID, OwnerName: s.Owner.Name,
+		Tags: s.Tags, Metadata: s.Metadata, Created: s.Created, LastActivity: s.LastActivity,
+	}
+	if s.Loop != nil {
+		past.Loop = new(s.Loop.world())
+	}
+	if s.Entries != nil {
+		past.Entries = []world.Entry{}
+	}
+	for _, e := range s.Entries {
+		past.Entries = append(past.Entries, e.world())
+	}
+	if s.Events != nil {
+		past.Events = []world.Event{}
+	}
+	for _, e := range s.Events {
+		past.Events = append(past.Events, world.Event(e))
+	}
+	return &SessionControl{hub: h, session: h.world.AddSession(past)}
+}
+
+// OnSession makes created be called for each session that a client creates, over
+// HTTP or with a socket: before the client is told its id, and before the agent
+// begins. So a test says what becomes of a session whose id its program does not
+// show:
+//
+//	hub.OnSession(func(s *codertest.SessionControl) {
+//		s.Answer(codertest.AgentTurn{Text: "There is a race in " + s.Label() + "."})
+//	})
+//
+// The goroutine that serves the client calls it. It may use the Hub, but must not
+// close it: Close waits for it. Nil takes the last one back.
+func (h *Hub) OnSession(created func(*SessionControl)) {
+	if created == nil {
+		h.world.OnSession(nil)
+		return
+	}
+	h.world.OnSession(func(s *world.Session) { created(&SessionControl{hub: h, session: s}) })
+}
+
 // SessionIDs returns the ids of all sessions, archived ones included, in the
 // order in which they were created.
 func (h *Hub) SessionIDs() []string { return h.world.SessionIDs() }
@@ -158,12 +213,14 @@ func (c *SessionControl) EndStreams(closeCode coder.CloseCode, reason string) {
 func (c *SessionControl) StopReading() { c.session.StopReading() }
 
 // RefuseStreams turns away clients that connect to the session from now on. Of
-// several refusals the one given first counts.
-func (c *SessionControl) RefuseStreams(r Refusal) { c.session.Refuse(r.world()) }
+// several refusals the one given first counts. [Injection.Remove] takes it back.
+func (c *SessionControl) RefuseStreams(r Refusal) *Injection {
+	return &Injection{c.session.Refuse(r.world())}
+}
 
 // RefuseStreams turns away clients that connect to any session from now on, or
-// want to create one with a socket.
-func (h *Hub) RefuseStreams(r Refusal) { h.world.Refuse(r.world()) }
+// want to create one with a socket. [Injection.Remove] takes it back.
+func (h *Hub) RefuseStreams(r Refusal) *Injection { return &Injection{h.world.Refuse(r.world())} }
 
 // Frames returns the messages that have come over the sockets of the session,
 // in the order in which the Hub has read them. Those that only carry

@@ -69,6 +69,19 @@
 // slowly delays nobody else: messages wait for it, and its connection is cut when
 // more wait than [WithStreamQueue] allows.
 //
+// # A Hub that restarts
+//
+// [Hub.Restart] makes the Hub go down for some time: its connections end, and
+// clients are refused, closed, or answered by a gateway. Afterwards it remembers
+// what it has stored, and not what only its process knew.
+//
+//	hub.Restart(10*time.Second, codertest.Outage{}) // sockets are closed with 1001, connections refused
+//	hub.Restart(10*time.Second, codertest.Outage{Kind: codertest.OutageBadGateway, Crash: true})
+//
+// The Hub's agent goes on working meanwhile. What it reports then comes late, or
+// with Outage.LoseReports never, so that a test sees what its program makes of an
+// answer whose end nobody has heard.
+//
 // # A program that waits for what does not come
 //
 // A [coder.HubConn] sends pings, and a stream of events comments, so that in a
@@ -173,9 +186,16 @@
 // loop, scripts what each of the next requests for it sees, and breaks its live
 // connections. [Hub.Inject] makes requests fail, before or after they had their
 // effect, those that open a live connection included. [Hub.RefuseStreams] turns
-// away clients that want to follow a session. [Hub.Requests] returns the requests
-// the Hub has received. [Hub.AddUser] and [Hub.AddGitHubAccount] add what no
+// away clients that want to follow a session. [Injection.Remove] takes either back. [Hub.Requests] returns the requests
+// the Hub has received. [Hub.Restart] takes the Hub away for a time. [Hub.AddUser] and [Hub.AddGitHubAccount] add what no
 // client can create. [WithAPIKey] makes the Hub refuse clients without the key.
+//
+// [Hub.OnSession] is told of each session that a client creates before the client
+// is, so that a test can say what becomes of it. [Hub.AddSession] adds a session
+// with a past, of any owner and age, for programs that clean up or report. A test
+// reads a session with [SessionControl.Status], Task, Label, Metadata, Archived,
+// Deleted and Detail, and what happened in it with Events, Entries and
+// Participants. Unlike a client it moves nothing on by that.
 //
 // # Limits
 //

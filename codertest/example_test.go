@@ -3,6 +3,7 @@ package codertest_test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -92,6 +93,103 @@ func ExampleSessionControl() {
 	// connected: Fix the flaky test
 	// turn_end
 	// session_shutdown
+}
+
+// A create that was not sent because the Hub was down is sent again. One that a
+// gateway has answered may have worked.
+func ExampleHub_Restart() {
+	hub := codertest.NewHub()
+	defer hub.Close()
+	client, err := hub.NewClient()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	task := coder.CreateSessionRequest{Task: "Fix the flaky test"}
+
+	down := hub.Restart(100*time.Millisecond, codertest.Outage{})
+	_, err = client.CreateSession(ctx, task)
+	fmt.Println(err, down.Hits() > 0, len(hub.SessionIDs()))
+
+	down = hub.Restart(time.Hour, codertest.Outage{Kind: codertest.OutageBadGateway})
+	_, err = client.CreateSession(ctx, task)
+	fmt.Println(errors.Is(err, coder.ErrOutcomeUnknown), len(hub.SessionIDs()))
+	down.End()
+	_, err = client.CreateSession(ctx, task)
+	fmt.Println(err, len(hub.SessionIDs()))
+	// Output:
+	// <nil> true 1
+	// true 1
+	// <nil> 2
+}
+
+// A program that archives what nobody has used for a month.
+func ExampleHub_AddSession() {
+	hub := codertest.NewHub()
+	defer hub.Close()
+	client, err := hub.NewClient()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	monthAgo := time.Now().AddDate(0, -1, 0)
+	forgotten := hub.AddSession(codertest.Session{
+		Task:    "Fix the flaky test",
+		Owner:   coder.SessionOwner{UserID: "user_alice", Name: "Alice"},
+		Created: monthAgo.AddDate(0, -1, 0), LastActivity: monthAgo.AddDate(0, 0, -1),
+	})
+	inUse := hub.AddSession(codertest.Session{Task: "Review", Created: monthAgo.AddDate(0, -1, 0), LastActivity: time.Now()})
+
+	ctx := context.Background()
+	for session, err := range client.AllSessions(ctx, nil) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		if session.LastActivityAt.Before(monthAgo) {
+			if _, err := client.ArchiveSession(ctx, session.SessionID); err != nil {
+				fmt.Println(err)
+				return
+			}
+			fmt.Println("archived a session of", session.Owner.Name)
+		}
+	}
+	fmt.Println(forgotten.Archived(), inUse.Archived())
+	// Output:
+	// archived a session of Alice
+	// true false
+}
+
+// What the agent answers to the task of each session that a program creates.
+func ExampleHub_OnSession() {
+	hub := codertest.NewHub()
+	defer hub.Close()
+	hub.OnSession(func(s *codertest.SessionControl) {
+		s.Answer(codertest.AgentTurn{Text: fmt.Sprintf("%s: nothing to do for ticket %v.", s.Task(), s.Metadata()["ticket"])})
+		s.SetStatus("active") // nobody has to wait for it
+	})
+	client, err := hub.NewClient()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for ticket := range 2 { // the program under test, which keeps the ids to itself
+		_, err := client.CreateSession(context.Background(), coder.CreateSessionRequest{
+			Task: "Look into it", Metadata: map[string]any{"ticket": ticket},
+		})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	for _, id := range hub.SessionIDs() {
+		conversation := hub.Session(id).Entries()
+		fmt.Println(conversation[len(conversation)-1].Content)
+	}
+	// Output:
+	// Look into it: nothing to do for ticket 0.
+	// Look into it: nothing to do for ticket 1.
 }
 
 // A program that talks to the agent of a session.

@@ -83,8 +83,25 @@ type Fault struct {
 	Stall bool
 }
 
-// Injection is a Fault in force.
-type Injection struct {
+// Injection is a [Fault] or a [Refusal] in force.
+type Injection struct{ force inForce }
+
+// inForce is what an Injection is of.
+type inForce interface {
+	Hits() int
+	Remove()
+}
+
+// Hits returns how many requests the Fault has met so far, or how many clients the
+// Refusal has turned away.
+func (in *Injection) Hits() int { return in.force.Hits() }
+
+// Remove ends the Fault or the Refusal for those that are still to come. If it has
+// ended already, it does nothing.
+func (in *Injection) Remove() { in.force.Remove() }
+
+// injection is a Fault in force.
+type injection struct {
 	list  *faultList
 	fault Fault
 	route []string
@@ -103,28 +120,26 @@ func (h *Hub) Inject(fault Fault) *Injection {
 	}
 	fault.Count = cmp.Or(fault.Count, 1)
 	fault.Header = merge(fault.Header)
-	in := &Injection{list: &h.faults, fault: fault}
+	in := &injection{list: &h.faults, fault: fault}
 	if fault.Route != "" {
 		in.route = split(fault.Route)
 	}
 	h.faults.mu.Lock()
 	defer h.faults.mu.Unlock()
 	h.faults.injections = append(h.faults.injections, in)
-	return in
+	return &Injection{in}
 }
 
-// Hits returns how many requests the Fault has met so far.
-func (in *Injection) Hits() int {
+func (in *injection) Hits() int {
 	in.list.mu.Lock()
 	defer in.list.mu.Unlock()
 	return in.hits
 }
 
-// Remove ends the Fault for requests that are still to come.
-func (in *Injection) Remove() {
+func (in *injection) Remove() {
 	in.list.mu.Lock()
 	defer in.list.mu.Unlock()
-	in.list.injections = slices.DeleteFunc(in.list.injections, func(other *Injection) bool { return other == in })
+	in.list.injections = slices.DeleteFunc(in.list.injections, func(other *injection) bool { return other == in })
 }
 
 func (f Fault) check() {
@@ -144,7 +159,7 @@ func (f Fault) check() {
 
 type faultList struct {
 	mu         sync.Mutex
-	injections []*Injection
+	injections []*injection
 }
 
 // take returns the Fault that meets this request.
@@ -165,9 +180,9 @@ func (l *faultList) take(method string, t target) (Fault, bool) {
 	return Fault{}, false
 }
 
-func (in *Injection) spent() bool { return in.fault.Count > 0 && in.hits >= in.fault.Count }
+func (in *injection) spent() bool { return in.fault.Count > 0 && in.hits >= in.fault.Count }
 
-func (in *Injection) matches(method string, t target) bool {
+func (in *injection) matches(method string, t target) bool {
 	if in.fault.Method != "" && in.fault.Method != method {
 		return false
 	}
@@ -273,6 +288,8 @@ func (x *exchange) wait(until <-chan time.Time) bool {
 	case <-x.r.Context().Done():
 		return false
 	case <-cut:
+		return false
+	case <-x.life.Done():
 		return false
 	case <-x.hub.done:
 		return false

@@ -29,8 +29,9 @@ type Hub struct {
 	done    chan struct{}  // closed by Close; ends delayed and stalled answers
 	closing sync.Once
 
-	log    requestLog
-	faults faultList
+	log      requestLog
+	faults   faultList
+	restarts restarts
 
 	mu      sync.Mutex
 	clients []*http.Client // guarded by mu
@@ -59,11 +60,17 @@ func NewHub(opts ...Option) *Hub {
 	} else {
 		h.network = listenLoopback()
 	}
+	h.restarts.begin(h)
 	h.client = h.newHTTPClient(&http.Transport{MaxIdleConnsPerHost: 64})
-	h.server = &http.Server{Handler: h.Handler(), ConnState: h.countConn}
+	h.server = &http.Server{
+		Handler: h.Handler(), ConnState: h.countConn,
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			return context.WithValue(ctx, connection{}, conn)
+		},
+	}
 	go func() {
 		defer close(h.served)
-		_ = h.server.Serve(h.network.listener)
+		_ = h.server.Serve(door{h.network.listener, &h.restarts})
 	}()
 	return h
 }
@@ -107,11 +114,12 @@ func (h *Hub) NewClient(opts ...coder.Option) (*coder.Client, error) {
 // that are delayed or stalled, cuts all connections, streams of events and
 // sockets included, and closes the idle connections of the clients the Hub made.
 // Later requests fail to connect. Calling Close again is harmless. Functions of a
-// test that the Hub calls, for OnRequest or in a Script, must not call it: Close
-// waits for them.
+// test that the Hub calls, for OnRequest, OnSession or in a Script, must not call
+// it: Close waits for them.
 func (h *Hub) Close() {
 	h.closing.Do(func() {
 		close(h.done)
+		h.restarts.close()
 		_ = h.server.Close()
 		<-h.served
 		// A connection accepted while the server closed was not known to it yet.
@@ -129,7 +137,7 @@ func (h *Hub) Close() {
 // newHTTPClient returns a client whose transport dials the Hub. Close closes its
 // idle connections.
 func (h *Hub) newHTTPClient(transport *http.Transport) *http.Client {
-	transport.DialContext = h.network.dial
+	transport.DialContext = h.dial
 	client := &http.Client{Transport: transport}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -137,7 +145,8 @@ func (h *Hub) newHTTPClient(transport *http.Transport) *http.Client {
 	return client
 }
 
-func (h *Hub) countConn(_ net.Conn, state http.ConnState) {
+func (h *Hub) countConn(conn net.Conn, state http.ConnState) {
+	h.restarts.track(conn, state)
 	switch state {
 	case http.StateNew:
 		h.conns.Add(1)

@@ -46,6 +46,27 @@ func TestRefuseStreams(t *testing.T) {
 	f.observe(id, "").close()
 }
 
+func TestRefusalsAreTakenBack(t *testing.T) {
+	f := start(t)
+	id := f.create(newSession)
+	status := func() int {
+		o := f.request(id, "")
+		defer o.close()
+		return o.resp.StatusCode
+	}
+	all := f.RefuseStreams(codertest.Refusal{Count: -1, Status: 403})
+	once := f.Session(id).RefuseStreams(codertest.Refusal{Status: 429})
+	assert.Equal(t, []int{403, 403}, []int{status(), status()})
+	assert.Equal(t, []int{2, 0}, []int{all.Hits(), once.Hits()})
+	all.Remove()
+	assert.Equal(t, 429, status())
+	once.Remove()
+	all.Remove()
+	assert.Equal(t, 200, status())
+	f.dial("").expect("init")
+	assert.Equal(t, []int{2, 1}, []int{all.Hits(), once.Hits()})
+}
+
 func TestRefusedSockets(t *testing.T) {
 	f := start(t)
 	ended := f.active()

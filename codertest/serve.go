@@ -1,6 +1,7 @@
 package codertest
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -20,6 +21,7 @@ const maxRequestBody = 64 << 20
 // exchange is one request and what becomes of it.
 type exchange struct {
 	hub      *Hub
+	life     context.Context // ends when the Hub goes down
 	w        http.ResponseWriter
 	r        *http.Request
 	target   target
@@ -37,31 +39,44 @@ type answer struct {
 }
 
 func (h *Hub) serve(w http.ResponseWriter, r *http.Request) {
-	x := h.receive(w, r)
-	if fault, ok := h.faults.take(r.Method, x.target); ok {
+	life, down := h.restarts.enter()
+	if down != nil {
+		down.answer(w)
+		return
+	}
+	x := &exchange{hub: h, life: life, w: w, r: r, target: h.locate(r.Method, r.URL.EscapedPath())}
+	if x.target.channel() == nil {
+		x.whileUp(func() { x.receive(); x.answer() })
+		return
+	}
+	x.whileUp(x.receive)
+	x.answer()
+}
+
+// answer answers a request, as a Fault says if there is one for it.
+func (x *exchange) answer() {
+	fault, failing := x.hub.faults.take(x.r.Method, x.target)
+	switch {
+	case failing:
 		x.fail(fault)
-		return
-	}
-	if x.target.channel() != nil {
+	case x.target.channel() != nil:
 		x.open(Fault{})
-		return
+	default:
+		x.send(x.handle())
 	}
-	x.send(x.handle())
 }
 
 // receive reads the request to its end, so that a Fault acts at a known point, and
 // adds it to the log.
-func (h *Hub) receive(w http.ResponseWriter, r *http.Request) *exchange {
-	x := &exchange{hub: h, w: w, r: r, target: h.locate(r.Method, r.URL.EscapedPath())}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBody))
+func (x *exchange) receive() {
+	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, maxRequestBody))
 	var tooLong *http.MaxBytesError
 	x.oversize = errors.As(err, &tooLong)
 	x.body = body
-	x.logged = h.log.add(r, x.target, body)
+	x.logged = x.hub.log.add(x.r, x.target, body)
 	if err != nil && !x.oversize {
 		panic(http.ErrAbortHandler)
 	}
-	return x
 }
 
 // handle lets the request have its effect.
@@ -74,6 +89,7 @@ func (x *exchange) handle() answer {
 		return r.answer(x)
 	}
 	body, err := x.hub.world.Serve(&r.Route, &world.Call{ID: x.target.id(), Query: x.r.URL.Query(), Body: x.body})
+	x.survive(err)
 	if err != nil {
 		return problemAnswer(err)
 	}
@@ -124,6 +140,7 @@ func (x *exchange) send(a answer) {
 // sendHeader writes the header of the whole answer, even if only a part of the
 // answer follows.
 func (x *exchange) sendHeader(a answer) {
+	x.survive(nil)
 	header := x.w.Header()
 	header.Set("x-session-id", x.logged.RequestID)
 	if a.body != nil {

@@ -39,6 +39,7 @@ func (x *exchange) streamEvents(f Fault) {
 	}
 	defer c.Leave()
 	if err := c.Observe(x.target.id(), x.r.URL.Query()); err != nil {
+		x.survive(err)
 		a := problemAnswer(err)
 		a.header = merge(a.header, f.Header)
 		x.send(a)

@@ -26,6 +26,9 @@ type Event struct {
 	// as its members agent and taskId, unless it has such members. If it is no
 	// object, they are sent an object with the member value.
 	Payload any
+	// Time is when it has happened: OccurredAt of the history, and the timestamp of
+	// live connections. Zero: now.
+	Time time.Time
 }
 
 // Participant is somebody connected to a session.
@@ -58,10 +61,49 @@ type ReplayEntry struct {
 	// Members are further members of the entry, such as toolName or turnId.
 	// They replace those the Hub gives the entry by itself.
 	Members map[string]any
+	// Time is when it was said. Zero: now.
+	Time time.Time
 }
 
 func (e ReplayEntry) world() world.Entry {
-	return world.Entry{Type: string(e.Type), Agent: e.Agent, Content: e.Content, Members: e.Members}
+	return world.Entry{Type: string(e.Type), Agent: e.Agent, Content: e.Content, Members: e.Members, Time: e.Time}
+}
+
+// Session is a session that is there already when the test begins, with a past. The
+// zero value of a member is what a session has that was created without it.
+type Session struct {
+	// Task is the first prompt, which the Hub's agent has had already, unless Status
+	// says that it is yet to begin. Label may be empty: the beginning of the task.
+	Task, Label string
+	// Status is one of those of [SessionControl.SetStatus], such as paused, archived
+	// or failed. Empty: active.
+	Status string
+	// Owner is whom it belongs to. Zero: the person behind the key, who owns all that
+	// clients create.
+	Owner coder.SessionOwner
+	// Mode is where it runs. Empty: in a sandbox.
+	Mode coder.SessionMode
+	// Visibility is who may see it. Empty: private.
+	Visibility coder.SessionVisibility
+	// WorkflowMode may be empty: standard. With a Loop, which has the state that
+	// SetLoop would give it, it is loop.
+	WorkflowMode coder.WorkflowMode
+	Loop         *Loop
+	// DefaultAgent is the agent that leads it.
+	DefaultAgent string
+	// Tags and Metadata are what it was created with. The values of Metadata are
+	// taken as they are now.
+	Tags     []string
+	Metadata map[string]any
+	// Created is when it was created. Zero: now. LastActivity is when something last
+	// happened. Zero: the latest time in Entries and Events, or else Created.
+	Created, LastActivity time.Time
+	// Entries are the conversation, oldest first. Nil: the task as the first prompt.
+	Entries []ReplayEntry
+	// Events are the history, oldest first. Nil: a session_start. Each has its Time
+	// as OccurredAt and IngestedAt. Events and Entries without a Time have that of
+	// the one before, the first that of Created.
+	Events []Event
 }
 
 // Loop is the state of a session's loop.
@@ -182,7 +224,8 @@ type LeadRequest struct {
 // stream of events is answered with a status. A socket is opened first, and then
 // closed with a code.
 type Refusal struct {
-	// Count is how many clients to turn away; 0 means one, less than 0 all.
+	// Count is how many clients to turn away; 0 means one, less than 0 all until
+	// [Injection.Remove].
 	Count int
 	// Status is the HTTP status a stream of events is answered with. 0: 503.
 	Status int

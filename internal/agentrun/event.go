@@ -22,10 +22,11 @@ type Event struct {
 	// Name is the type of the event.
 	Name string
 
-	Role        string // of its message
-	Last        Answer // its message, or the last of an agent that stopped, if that is an assistant's
-	Listed      bool   // it has the messages of its run
-	Said        string // by a user: its message, an input, a prompt
+	Role        string  // of its message
+	Last        Answer  // its message, or the last of an agent that stopped, if that is an assistant's
+	Listed      bool    // it has the messages of its run
+	Stamp       float64 // of its message, the same in its beginning and its end; 0: there is none
+	Said        string  // by a user: its message, an input, a prompt
 	Queued      []string
 	Reason      string // of a shutdown or a start
 	Delay       time.Duration
@@ -60,6 +61,7 @@ type message struct {
 	Content      jsontext.Value `json:"content"`
 	StopReason   string         `json:"stopReason"`
 	ErrorMessage string         `json:"errorMessage"`
+	Timestamp    float64        `json:"timestamp"`
 }
 
 func (m *message) answer() Answer {
@@ -134,7 +136,7 @@ func Decode(name string, payload []byte, at time.Time) Event {
 	e.Participant, e.ToolID = p.Participant.Role, p.ToolCallID
 	var m message
 	if p.Message != nil && p.Message.Kind() == jsontext.KindBeginObject && wire.Unmarshal(*p.Message, &m) == nil {
-		e.Role, e.Last = m.Role, m.answer()
+		e.Role, e.Last, e.Stamp = m.Role, m.answer(), m.Timestamp
 		if m.Role == roleUser {
 			e.Said = strings.TrimSpace(text(m.Content))
 		}

@@ -113,9 +113,12 @@ type Prompt struct {
 	ran      bool // a run was under way since it was heard
 	queuedBy bool // the agent has said so, or heard it while it was at work
 	kind     PromptKind
-	users    bool   // a message of a user was seen
-	last     Answer // the last message that answers it, as far as it is
-	answer   bool   // there is one
+	users    bool    // a message of a user was seen
+	last     Answer  // the last message that answers it, as far as it is
+	answer   bool    // there is one
+	begins   bool    // the beginnings of messages are reported
+	began    float64 // the stamp of the last message of an assistant that was seen to begin
+	torn     bool    // an answer has ended that was not seen to begin
 
 	// History says that the events come from a history, which has no responses: an agent in RPC mode that is at work
 	// may have heard the prompt, and does not say so.
@@ -186,6 +189,11 @@ func (p *Prompt) Apply(e *Event) bool {
 		}
 	case "agent_start":
 		p.ran = true
+	case "message_start":
+		p.begins = true
+		if e.Role == roleAssistant {
+			p.began = e.Stamp
+		}
 	case "message_end":
 		switch e.Role {
 		case roleUser:
@@ -211,6 +219,9 @@ func (p *Prompt) answering() bool { return p.kind == PromptRuns }
 
 // Heard reports whether there is any sign that the prompt has arrived.
 func (p *Prompt) Heard() bool { return p.kind != "" || !p.heard.IsZero() }
+
+// Decided reports whether an event has said what became of the prompt, and not the silence after it.
+func (p *Prompt) Decided() bool { return p.kind.Over() }
 
 // Taken reports whether the agent can be told something else without losing this: its own message was seen, or it is in
 // the agent's queue, or nothing will come of it.
@@ -242,8 +253,14 @@ func (p *Prompt) userSays(e *Event, queue *Queue) {
 	}
 }
 
+// assistantSays takes a message of the assistant. If its beginning is missing, so may be the end of the answer, and the
+// prompt of somebody else.
 func (p *Prompt) assistantSays(e *Event) bool {
 	if !p.answering() {
+		return false
+	}
+	if p.begins && e.Stamp != 0 && e.Stamp != p.began {
+		p.kind, p.torn = PromptUnheard, true
 		return false
 	}
 	p.last, p.answer = e.Last, true
@@ -272,6 +289,9 @@ func (p *Prompt) At(now time.Time) PromptReading {
 	out := PromptReading{Kind: p.kind, Answer: p.last, Reason: "its answer has ended"}
 	run := p.run.At(now)
 	switch {
+	case p.torn:
+		out.Reason = "what the agent reported in the meantime is lost"
+		return out
 	case p.kind.Over():
 		return out
 	case p.answering():

@@ -113,6 +113,44 @@ func follow(c *command, events []Event, others []Event) string {
 	}
 }
 
+// TestPrompt_ReportsAreLost: what an agent reported while the Hub restarted may be missing, its answer and the prompt of
+// somebody else among it. An answer whose beginning is missing belongs to nobody.
+func TestPrompt_ReportsAreLost(t *testing.T) {
+	message := func(role, stop, text string, stamp int) string {
+		return fmt.Sprintf(`{"message":{"role":%q,"stopReason":%q,"content":%q,"timestamp":%d}}`, role, stop, text, stamp)
+	}
+	asked := []Event{
+		ev(10, "agent_start", `{}`), ev(20, "message_start", message("user", "", "mine", 20)), ev(30, "message_end", message("user", "", "mine", 20)),
+	}
+	begins := []Event{ev(40, "message_start", message("assistant", "stop", "", 40)), ev(50, "message_update", `{}`)}
+	another := []Event{ev(80, "message_update", `{}`), ev(90, "message_end", message("assistant", "stop", "not mine", 80))}
+	for name, test := range map[string]struct {
+		events []Event
+		want   PromptKind
+		text   string
+	}{
+		"nothing is lost":                  {slices.Concat(asked, begins, []Event{ev(60, "message_end", message("assistant", "stop", "is mine", 40))}), PromptAnswered, "is mine"},
+		"lost before the answer begins":    {slices.Concat(asked, another), PromptUnheard, ""},
+		"lost while the answer is said":    {slices.Concat(asked, begins, another), PromptUnheard, ""},
+		"lost after a tool":                {slices.Concat(asked, begins, []Event{ev(60, "message_end", message("assistant", "toolUse", "is mine", 40))}, another), PromptUnheard, "is mine"},
+		"a history without beginnings":     {slices.Concat(asked[:1], asked[2:], another), PromptAnswered, "not mine"},
+		"an agent that stamps no messages": {slices.Concat(asked, []Event{ev(90, "message_end", message("assistant", "stop", "mine", 0))}), PromptAnswered, "mine"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := NewPrompt(Digest("mine"), start, Run{}, Queue{}, 0)
+			for i := range test.events {
+				p.Apply(&test.events[i])
+			}
+			reading := p.At(start.Add(time.Second))
+			assert.Equal(t, test.want, reading.Kind)
+			assert.Equal(t, test.text, reading.Answer.Text)
+			if test.want == PromptUnheard {
+				assert.Equal(t, "what the agent reported in the meantime is lost", reading.Reason)
+			}
+		})
+	}
+}
+
 // TestPrompt_Recordings follows every prompt, steer and follow_up of the recordings.
 func TestPrompt_Recordings(t *testing.T) {
 	for name, commands := range commandsOf(t) {

@@ -94,7 +94,7 @@ func (all *sessions) createBuilder(c *Call) (any, error) {
 	if state.SourceSession != nil {
 		s.parentID = state.SourceSession.SessionID
 	}
-	return all.begin(s, loopConfig{}), nil
+	return all.begin(s, loopConfig{})
 }
 
 // builder looks up what is built from.

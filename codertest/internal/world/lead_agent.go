@@ -16,9 +16,12 @@ type ownAgent struct {
 	timer   *time.Timer // until the next step
 	asking  *question   // what it waits for
 
-	taskGiven bool          // the session's task has been run, or a lead has it
-	script    [][]AgentTurn // what it answers to the next prompts
-	failures  []AgentError  // how its next model calls end
+	taskGiven bool     // the session's task has been run, or a lead has it
+	away      bool     // it has no connection to the Hub
+	unsent    []unsent // what it could not report meanwhile
+
+	script   [][]AgentTurn // what it answers to the next prompts
+	failures []AgentError  // how its next model calls end
 
 	steering, followUps []prompt // what waits for the end of a turn, and of an answer
 	merged              []prompt // what an old agent was told while it waited for a retry
@@ -178,7 +181,7 @@ func (a *ownAgent) openTurn(prompts []prompt, now time.Time) {
 			a.sayQueue(now)
 		}
 		if !p.isTask {
-			a.session.said(p.text, p.by, now)
+			a.report(now, func(now time.Time) { a.session.said(p.text, p.by, now) })
 		}
 		a.sayMessage(said[i], now)
 	}

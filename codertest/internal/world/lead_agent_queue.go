@@ -141,6 +141,10 @@ func (a *ownAgent) steeringWaits(do func()) {
 // any more.
 func (a *ownAgent) quit(now time.Time) {
 	a.steering, a.followUps, a.merged, a.lost = nil, nil, nil, nil
+	if a.away {
+		a.vanish()
+		return
+	}
 	if a.phase == agentStarting {
 		a.interrupt()
 		a.phase = agentIdle

@@ -21,10 +21,17 @@ func (a *ownAgent) say(event string, members map[string]any, now time.Time) {
 	members["type"] = event
 	if a.extension() {
 		members["agentRole"] = a.session.agentName()
-		a.session.leadEvent(roleLead, event, Encode(members), now)
+		a.sayEvent(event, members, now)
 		return
 	}
-	a.session.leadRPCEvent(roleLead, Encode(members), now)
+	said := Encode(members)
+	a.report(now, func(now time.Time) { a.session.leadRPCEvent(roleLead, said, now) })
+}
+
+// sayEvent reports an event as the extension does.
+func (a *ownAgent) sayEvent(event string, members map[string]any, now time.Time) {
+	said := Encode(members)
+	a.report(now, func(now time.Time) { a.session.leadEvent(roleLead, event, said, now) })
 }
 
 func (a *ownAgent) sayInRPC(event string, members map[string]any, now time.Time) {
@@ -55,7 +62,7 @@ func (a *ownAgent) sayBefore(p prompt, now time.Time) {
 func (a *ownAgent) sayTask(event, id string, members map[string]any, now time.Time) {
 	members["taskId"] = id
 	members["agentRole"] = a.session.agentName()
-	a.session.leadEvent(roleLead, event, Encode(members), now)
+	a.sayEvent(event, members, now)
 }
 
 func (a *ownAgent) saySettled(aborted bool, now time.Time) {

@@ -297,6 +297,8 @@ type question struct {
 	uiRequest
 
 	tool  int         // which of the turn asks
+	heard bool        // the Hub has heard of it
+	lost  bool        // the Hub does not know of it any more, or never will
 	timer *time.Timer // until nobody waits for the answer any more, or nil
 }
 
@@ -304,7 +306,7 @@ type question struct {
 func (a *ownAgent) ask(i int, now time.Time) {
 	ask := a.turn.tools[i].Ask
 	a.asked++
-	q := &question{tool: i}
+	q := &question{tool: i, heard: !a.away, lost: a.away && a.session.world.restart.loses}
 	if ask.Timeout > 0 {
 		q.timer = time.AfterFunc(ask.Timeout, func() {
 			a.session.change(func(now time.Time) {
@@ -316,7 +318,7 @@ func (a *ownAgent) ask(i int, now time.Time) {
 	}
 	q.uiRequest = uiRequest{ID: fmt.Sprintf("ui_%06d", a.asked), Method: ask.Method, Params: ask.Params}
 	a.asking = q
-	a.session.asks(q.uiRequest, now)
+	a.report(now, func(now time.Time) { a.session.asks(q.uiRequest, now) })
 }
 
 // answered takes the answer to the agent's question if that is what it waits for.

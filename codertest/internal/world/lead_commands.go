@@ -178,7 +178,7 @@ func (a *ownAgent) compactNow(cmd rpcCommand, now time.Time) {
 		if r.Success {
 			r.Data = result
 		}
-		a.session.respond(cmd, r, now)
+		a.report(now, func(now time.Time) { a.session.respond(cmd, r, now) })
 	}}, now)
 }
 

@@ -367,7 +367,7 @@ func (s *Session) endTask(t *sessionTask, status string, e *agentEvent, now time
 // working reports whether the agent produces an answer, or waits to try again.
 func (s *Session) working(now time.Time) bool {
 	r := &s.report
-	return s.led() && (r.running || now.Before(r.retryUntil)) || s.agent.working()
+	return s.led() && (r.running || now.Before(r.retryUntil)) || s.agent.working() && !s.agent.away
 }
 
 // shownTasks are the tasks as clients see them.

@@ -31,14 +31,15 @@ type Connection struct {
 	ready       bool     // has been sent the conversation so far
 	follows     bool     // is sent what happens
 	unread      bool     // what it sends is not read any more
+	dropped     bool     // the Hub has gone down since it connected
 }
 
-// Connect returns a new connection, or nil after Close. Whoever connects must
+// Connect returns a new connection, or nil after Close and while the Hub is down. Whoever connects must
 // call Leave in the end.
 func (w *World) Connect() *Connection {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.closed {
+	if w.closed || w.restart.down {
 		return nil
 	}
 	c := &Connection{world: w, Out: outbox.New(w.config.Queue)}

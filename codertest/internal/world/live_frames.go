@@ -157,7 +157,7 @@ func (c *Connection) hydrate(now time.Time) {
 	for _, event := range s.replayed(c.world.config.EventReplay) {
 		c.tell(rpcEvent{Type: "rpc_event", Event: event.inner(), Timestamp: event.at})
 	}
-	if question := s.agent.asking; question != nil {
+	if question := s.agent.known(); question != nil {
 		c.tell(s.wrapped("rpc_ui_request", question.uiRequest, now.UnixMilli()))
 	}
 }

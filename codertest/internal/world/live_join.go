@@ -70,11 +70,14 @@ func (c *Connection) reject(r *Rejection, sessionID string, now time.Time) {
 
 // Observe lets a stream of events into a session. If all that remains of the
 // session is its history, the stream shows it and ends. If the stream is refused,
-// the error is a [*Problem].
+// the error is a [*Problem], and [ErrDown] if the Hub has gone down.
 func (c *Connection) Observe(sessionID string, query url.Values) error {
 	w := c.world
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if c.dropped {
+		return ErrDown
+	}
 	s, err := w.sessions.find(sessionID)
 	if err != nil {
 		return err
@@ -108,6 +111,9 @@ func (c *Connection) Join(query url.Values) {
 	w := c.world
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if c.dropped {
+		return
+	}
 	now := time.Now()
 	a, no := applicantOf(query)
 	if no != nil {
@@ -121,7 +127,13 @@ func (c *Connection) Join(query url.Values) {
 	}
 	created := s == nil
 	if created {
-		s = w.create(a)
+		if s, no = w.create(a); no != nil {
+			c.reject(no, s.id, now)
+			return
+		}
+		if c.dropped { // a test has made the Hub go down
+			return
+		}
 	}
 	c.role = a.role
 	c.follows = a.asked != "lead"
@@ -220,14 +232,17 @@ func (s *Session) leadConflict(instance string) *Rejection {
 	return nil
 }
 
-// create makes the session of a socket that names none.
-func (w *World) create(a applicant) *Session {
+// create makes the session of a socket that names none. A test hears of it first,
+// and may refuse it, or end the session.
+func (w *World) create(a applicant) (*Session, *Rejection) {
 	created := &Session{label: a.query.Get("label"), task: a.query.Get("task"), kind: "interactive"}
-	w.sessions.begin(created, loopConfig{})
 	if a.role == "lead" {
 		created.mode = "tui"
 	}
-	return created
+	_, _ = w.sessions.begin(created, loopConfig{})
+	a.session = created.id
+	_, no := w.placeFor(a)
+	return created, no
 }
 
 // welcome makes the session ready for its new participant: a lead brings the

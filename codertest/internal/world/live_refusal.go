@@ -1,9 +1,6 @@
 package world
 
-import (
-	"slices"
-	"time"
-)
+import "slices"
 
 // Refusal turns away clients that want to follow a session.
 type Refusal struct {
@@ -19,21 +16,43 @@ type Refusal struct {
 type refusal struct {
 	Refusal
 	session *Session // nil: any
+	hits    int
 }
 
 // Refuse turns away those who connect to any session from now on, or want to
 // create one with a socket. Of several refusals the one given first counts.
-func (w *World) Refuse(r Refusal) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.refusals = append(w.refusals, &refusal{Refusal: r})
-}
+func (w *World) Refuse(r Refusal) *Refusing { return w.refuse(&refusal{Refusal: r}) }
 
 // Refuse turns away those who connect to the session from now on.
-func (s *Session) Refuse(r Refusal) {
-	s.change(func(time.Time) {
-		s.world.refusals = append(s.world.refusals, &refusal{Refusal: r, session: s})
-	})
+func (s *Session) Refuse(r Refusal) *Refusing {
+	return s.world.refuse(&refusal{Refusal: r, session: s})
+}
+
+// Refusing is a Refusal in force.
+type Refusing struct {
+	world   *World
+	refusal *refusal
+}
+
+func (w *World) refuse(r *refusal) *Refusing {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.refusals = append(w.refusals, r)
+	return &Refusing{w, r}
+}
+
+// Hits returns how many clients it has turned away.
+func (r *Refusing) Hits() int {
+	r.world.mu.Lock()
+	defer r.world.mu.Unlock()
+	return r.refusal.hits
+}
+
+// Remove ends it.
+func (r *Refusing) Remove() {
+	r.world.mu.Lock()
+	defer r.world.mu.Unlock()
+	r.world.refusals = slices.DeleteFunc(r.world.refusals, func(other *refusal) bool { return other == r.refusal })
 }
 
 // refusal returns the refusal that a client which connects to the session meets,
@@ -44,6 +63,7 @@ func (w *World) refusal(s *Session) *Refusal {
 		return nil
 	}
 	r := w.refusals[i]
+	r.hits++
 	if r.Count--; r.Count == 0 {
 		w.refusals = slices.Delete(w.refusals, i, i+1)
 	}

@@ -58,7 +58,7 @@ func (w *World) Routes() []Route {
 }
 
 // Serve does what a client asks for and returns the JSON of the answer. If the
-// Hub refuses, the error is a [*Problem].
+// Hub refuses, the error is a [*Problem], and [ErrDown] while it is down.
 func (w *World) Serve(r *Route, c *Call) ([]byte, error) {
 	answer, err := w.serve(r, c)
 	if err != nil {
@@ -70,6 +70,9 @@ func (w *World) Serve(r *Route, c *Call) ([]byte, error) {
 func (w *World) serve(r *Route, c *Call) (any, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.restart.down {
+		return nil, ErrDown
+	}
 	w.idle.news(time.Now())
 	return r.serve(c)
 }

@@ -24,6 +24,7 @@ type Session struct {
 	task          string
 	status        string
 	mode          string
+	owner         sessionOwner
 	kind          string
 	visibility    string
 	workflowMode  string
@@ -59,6 +60,7 @@ type Session struct {
 	agent        ownAgent
 	report       report // of whoever leads
 	lastTick     int64
+	ingested     time.Time // when the Hub hears of what is reported late, or zero
 }
 
 // repository is open: what a client sends comes back.

@@ -73,7 +73,7 @@ func (s *Session) item() sessionItem {
 		Status:           s.status,
 		Mode:             s.mode,
 		Visibility:       s.visibility,
-		Owner:            owner,
+		Owner:            s.owner,
 		Origin:           sessionOrigin{Type: "sdk"},
 		Repo:             s.repo,
 		Repos:            s.repos,

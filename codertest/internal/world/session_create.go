@@ -120,7 +120,7 @@ func (all *sessions) create(c *Call) (any, error) {
 	if err := all.attach(s, &req); err != nil {
 		return nil, err
 	}
-	return all.begin(s, req.Loop), nil
+	return all.begin(s, req.Loop)
 }
 
 // attach gives the session the workspace and the skills that the request names.
@@ -139,14 +139,39 @@ func (all *sessions) attach(s *Session, req *createSessionRequest) (err error) {
 	return err
 }
 
-// begin gives a new session its defaults, an id and a first event.
-func (all *sessions) begin(s *Session, loop loopConfig) createSessionResponse {
+// OnSession makes created be called for each session that a client creates, before
+// the client hears of it. It is called without the lock. Nil takes it back.
+func (w *World) OnSession(created func(*Session)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.onSession = created
+}
+
+// begin starts a new session with its task and a first event.
+func (all *sessions) begin(s *Session, loop loopConfig) (createSessionResponse, error) {
 	now := time.Now()
+	all.enroll(s, loop, now)
+	if s.task != "" {
+		s.addEntry(Entry{Type: "user_prompt", Content: s.task}, now)
+	}
+	s.record(Event{Event: "session_start", Payload: map[string]any{"origin": "sdk"}}, now)
+	if created := all.world.onSession; created != nil {
+		all.world.unlocked(func() { created(s) })
+	}
+	if all.world.restart.down {
+		return createSessionResponse{}, ErrDown
+	}
+	return createSessionResponse{SessionID: s.id, Status: s.status, Mode: s.mode, Visibility: s.visibility}, nil
+}
+
+// enroll gives a new session its defaults and an id.
+func (all *sessions) enroll(s *Session, loop loopConfig, now time.Time) {
 	s.world = all.world
 	s.agent.session = s
 	s.agent.failures = slices.Clone(all.world.config.AgentErrors)
-	s.mode = "sandbox"
+	s.mode = cmp.Or(s.mode, "sandbox")
 	s.status = statusCreating
+	s.owner = cmp.Or(s.owner, owner)
 	s.visibility = cmp.Or(s.visibility, "private")
 	s.workflowMode = cmp.Or(s.workflowMode, "standard")
 	s.label = cmp.Or(s.label, shorten(s.task))
@@ -158,11 +183,6 @@ func (all *sessions) begin(s *Session, loop loopConfig) createSessionResponse {
 	if s.workflowMode == "loop" {
 		s.loop = newLoop(s.id, loop, now)
 	}
-	if s.task != "" {
-		s.addEntry(Entry{Type: "user_prompt", Content: s.task}, now)
-	}
-	s.record(Event{Event: "session_start", Payload: map[string]any{"origin": "sdk"}}, now)
-	return createSessionResponse{SessionID: s.id, Status: s.status, Mode: s.mode, Visibility: s.visibility}
 }
 
 func shorten(task string) string {

@@ -14,6 +14,7 @@ import (
 type Event struct {
 	Event, Category, Agent, TaskID string
 	Payload                        any
+	Time                           time.Time // when it has happened; zero: now
 }
 
 type sessionEvent struct {
@@ -63,7 +64,7 @@ func (s *Session) Broadcast(e Event) {
 // record appends an event to the history, tells everybody who follows the
 // session, and returns its id: 1 for the first of a session.
 func (s *Session) record(e Event, now time.Time) int {
-	event := s.keep(e, now.UnixMilli(), now)
+	event := s.keep(e, orNow(e.Time, now).UnixMilli(), now)
 	s.publish(event.broadcast(s.id), everybody)
 	return event.ID
 }
@@ -72,6 +73,9 @@ func (s *Session) record(e Event, now time.Time) int {
 func (s *Session) keep(e Event, at int64, now time.Time) sessionEvent {
 	event := newEvent(e, now)
 	event.at = at
+	if !s.ingested.IsZero() {
+		event.IngestedAt = iso(s.ingested)
+	}
 	event.ID = len(s.events) + 1
 	s.activeAt = now
 	if e.Event == "task_start" {
@@ -91,10 +95,18 @@ func newEvent(e Event, now time.Time) sessionEvent {
 		Agent:      e.Agent,
 		TaskID:     e.TaskID,
 		Payload:    freeze(e.Payload),
-		OccurredAt: iso(now),
+		OccurredAt: iso(orNow(e.Time, now)),
 		IngestedAt: iso(now),
-		at:         now.UnixMilli(),
+		at:         orNow(e.Time, now).UnixMilli(),
 	}
+}
+
+// orNow is a time that a test has given, or now.
+func orNow(given, now time.Time) time.Time {
+	if given.IsZero() {
+		return now
+	}
+	return given
 }
 
 // ofAgents are the categories of the events of agents.

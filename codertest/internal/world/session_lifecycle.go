@@ -105,13 +105,21 @@ func (s *Session) leadItself(now time.Time) {
 		return
 	}
 	s.report.newLead()
-	s.join(Participant{Role: "lead", Transport: "ws", AgentRole: s.agentName()}, now)
+	if s.world.restart.down {
+		s.agent.away = true // until the Hub is back
+	} else {
+		s.joinAsAgent(now)
+	}
 	s.agent.runTask(now)
+}
+
+func (s *Session) joinAsAgent(now time.Time) {
+	s.join(Participant{Role: "lead", Transport: "ws", AgentRole: s.agentName()}, now)
 }
 
 // led reports whether somebody obeys commands: a program, or the Hub's own agent.
 func (s *Session) led() bool {
-	return s.lead != nil || s.mode != "tui" && !s.world.config.NoAgent
+	return s.lead != nil || s.mode != "tui" && !s.world.config.NoAgent && !s.agent.away
 }
 
 // stopRuntime disconnects the lead and sub-agents. Observers stay, and

@@ -2,6 +2,7 @@ package world
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -17,7 +18,7 @@ type sessionList struct {
 	Total int `json:"total"`
 }
 
-// list answers with the newest first. The total counts all pages. Listing moves
+// list answers with those first that were created last. The total counts all pages. Listing moves
 // no session on.
 func (all *sessions) list(c *Call) (any, error) {
 	archived, err := c.queryFlag("includeArchived")
@@ -35,6 +36,7 @@ func (all *sessions) list(c *Call) (any, error) {
 			found = append(found, s)
 		}
 	}
+	slices.SortStableFunc(found, func(a, b *Session) int { return b.createdAt.Compare(a.createdAt) })
 	var list sessionList
 	list.Total = len(found)
 	for _, s := range page(found, limit, offset) {

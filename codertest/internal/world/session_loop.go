@@ -137,10 +137,14 @@ var loopEvents = map[string]string{
 // SetLoop sets the state of the loop, which from then on changes only by SetLoop
 // or when the session ends. A session in standard mode becomes a loop session.
 func (s *Session) SetLoop(to Loop) {
-	s.change(func(now time.Time) { s.setLoop(to, now) })
+	s.change(func(now time.Time) {
+		s.putLoop(to, now)
+		s.loopBecomes(to.Status, cmp.Or(loopEvents[to.Status], "loop_state_updated"), now)
+	})
 }
 
-func (s *Session) setLoop(to Loop, now time.Time) {
+// putLoop sets the state of the loop and tells nobody.
+func (s *Session) putLoop(to Loop, now time.Time) {
 	if s.loop == nil {
 		s.workflowMode = "loop"
 		s.loop = newLoop(s.id, loopConfig{}, now)
@@ -157,5 +161,6 @@ func (s *Session) setLoop(to Loop, now time.Time) {
 	if to.Status == "completed" || to.Status == "cancelled" {
 		s.loop.CompletedAt = now.UnixMilli()
 	}
-	s.loopBecomes(to.Status, cmp.Or(loopEvents[to.Status], "loop_state_updated"), now)
+	s.loop.Status = to.Status
+	s.loop.UpdatedAt = now.UnixMilli()
 }

@@ -10,6 +10,7 @@ import (
 // the Hub gives it, or replace them.
 type Entry struct {
 	Type, Agent, Content string
+	Time                 time.Time // zero: now
 	Members              map[string]any
 }
 
@@ -58,7 +59,7 @@ func (s *Session) addEntry(e Entry, now time.Time) {
 		Agent:     e.Agent,
 		Content:   e.Content,
 		Sequence:  len(s.entries) + 1,
-		Timestamp: now.UnixMilli(),
+		Timestamp: orNow(e.Time, now).UnixMilli(),
 	}
 	if len(e.Members) > 0 {
 		entry.members = make(map[string]jsontext.Value)
@@ -67,7 +68,7 @@ func (s *Session) addEntry(e Entry, now time.Time) {
 		}
 	}
 	if e.Type == "user_prompt" {
-		entry.Author = &entryAuthor{UserID: owner.UserID, DisplayName: owner.Name, ActorType: "user"}
+		entry.Author = &entryAuthor{UserID: s.owner.UserID, DisplayName: s.owner.Name, ActorType: "user"}
 	}
 	s.entries = append(s.entries, entry)
 	s.activeAt = now

@@ -13,8 +13,8 @@
 // of controllers, and the messages of programs that lead a session), agents,
 // skills, workspaces, users and github. routes.go lists what a client can ask
 // for. world.go, collection.go, request.go, problem.go and json.go have what all
-// subjects need. The tests are in codertest, in files with the same names: they
-// see what a client sees.
+// subjects need, restart.go what becomes of them when the Hub goes down. The tests
+// are in codertest, in files with the same names: they see what a client sees.
 //
 // # The lock
 //
@@ -55,12 +55,14 @@ type World struct {
 
 	mu          sync.Mutex // guards everything below
 	closed      bool
+	restart     restart
 	idle        idleness
 	connections map[*Connection]struct{}
 	refusals    []*refusal
 	leadInit    map[string]any
 	script      [][]AgentTurn // what agents answer to the next prompts
 	onRequest   func(LeadRequest) (actions []byte, answered bool)
+	onSession   func(*Session)
 
 	sessions   sessions
 	workspaces workspaces
@@ -113,6 +115,7 @@ func (w *World) cutAll() {
 	for s := range w.sessions.oldestFirst() {
 		s.agent.stop()
 	}
+	w.restart.stop()
 }
 
 // unlocked calls a function of a test, which may use the Hub, without the lock.
