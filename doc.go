@@ -32,9 +32,10 @@
 //   - [*RequestError]: no answer came. Its Sent says whether the request left.
 //   - [*ResponseError]: the answer was 2xx but cannot be used.
 //
-// Four more say how far something longer came, and most wrap one of those: [*WaitError] of
-// [Client.WaitForSession], [*ReplayError] of [Client.ReplayEntries], [*HubConnError] of everything
-// that a [HubConn] does, and [*AgentError] of [HubConn.Ask] and [Client.Answer], with what the agent said.
+// Five more say how far something longer came, and most wrap one of those: [*WaitError] of
+// [Client.WaitForSession], [*ReplayError] of [Client.ReplayEntries], [*HistoryGapError] of [Client.WatchEvents],
+// [*HubConnError] of everything that a [HubConn] does, and [*AgentError] of [HubConn.Ask] and [Client.Answer], with what
+// the agent said.
 //
 // [ErrOutcomeUnknown] is matched by any of them but a ValidationError: a call that is not idempotent,
 // such as CreateSession, may have taken effect. Look before you call again.
