@@ -87,6 +87,30 @@ func TestHubConn_Ask(t *testing.T) {
 	})
 }
 
+// TestHubConn_Ask_BeforeTheTask asks an agent that has not come to the task of its session yet: nobody has told the
+// connection of that, and its answer is not the one to the prompt.
+func TestHubConn_Ask_BeforeTheTask(t *testing.T) {
+	for _, version := range []string{"0.74.2", "1.6.0"} {
+		bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+			c := hubClient(t, hub)
+			id := newSession(t, c)
+			session := hub.Session(id)
+			session.Answer(codertest.AgentTurn{Text: "The task is done."})
+			session.Answer(codertest.AgentTurn{Text: "Hello."})
+			session.SetStatus("active")
+			conn, err := c.Attach(t.Context(), id, nil)
+			require.NoError(t, err)
+			defer func() { _ = conn.Close() }()
+			answer, err := conn.Ask(t.Context(), "Say hello", nil)
+			assert.Nil(t, answer, "%s has lost it", version)
+			agentError(t, err, coder.ErrPromptDropped)
+			answer, err = conn.Ask(t.Context(), "Say hello", nil)
+			require.NoError(t, err)
+			assert.Equal(t, "Hello.", answer.Text, version)
+		}, codertest.WithAgentVersion(version), codertest.WithAgentPace(100*time.Millisecond))
+	}
+}
+
 func TestHubConn_Ask_Failures(t *testing.T) {
 	asks(t, func(t *testing.T, _ *codertest.Hub, session *codertest.SessionControl, conn *coder.HubConn) {
 		session.FailModel(codertest.AgentOverloaded, codertest.AgentServerError)
