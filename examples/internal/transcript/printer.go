@@ -110,7 +110,7 @@ func (p *Printer) endLine() {
 	p.inLine, p.waiting, p.begun = false, false, ""
 }
 
-func (p *Printer) write(text string) { _, _ = io.WriteString(p.out, text) }
+func (p *Printer) write(text string) { _, _ = p.out.Write([]byte(text)) }
 
 func indent(text string) string {
 	text = strings.TrimRightFunc(Clean(text), unicode.IsSpace)
