@@ -125,8 +125,7 @@ func (v *View) add(s *shown, change *coder.ConversationChange) {
 		return
 	}
 	v.thought(s)
-	s.text += change.Delta
-	v.text(change.Delta)
+	v.says(s, s.text+change.Delta)
 }
 
 // message prints what is new in a message.
@@ -187,12 +186,12 @@ func (v *View) thought(s *shown) {
 	}
 }
 
-// says prints the rest of a text.
+// says prints the rest of a text, which begins a line.
 func (v *View) says(s *shown, text string) {
 	switch rest, found := strings.CutPrefix(text, s.text); {
-	case found:
+	case found && s.text != "":
 		v.text(rest)
-	case strings.TrimSpace(text) != strings.TrimSpace(s.text): // the agent says something else instead
+	case strings.TrimSpace(text) != strings.TrimSpace(s.text): // it is new, or another one instead
 		v.endLine()
 		v.text(text)
 	}
