@@ -94,7 +94,8 @@ func (a *asking) run(ctx context.Context, text string) (*Answer, error) {
 	}
 	a.watch = promptWatch{
 		client: a.client, op: a.op, sessionID: a.receipt.SessionID,
-		prompt: agentrun.NewPrompt(a.sent.digest, a.sent.at, a.sent.run, a.sent.queue, a.sent.before),
+		prompt:   agentrun.NewPrompt(a.sent.digest, a.sent.at, a.sent.run, a.sent.queue, a.sent.before),
+		question: a.sent.asked,
 	}
 	a.watch.prompt.Command = a.receipt.Command
 	return a.await(ctx)
@@ -221,6 +222,10 @@ func (a *asking) take(ctx context.Context, m ServerMessage) {
 	}
 	now := time.Now()
 	switch m := m.(type) {
+	case *HubHydrationMessage:
+		if m.streams() {
+			a.watch.prompt.Apply(&agentrun.Event{At: now, Name: EventAgentStart})
+		}
 	case *RPCEventMessage:
 		if m.Replay {
 			return

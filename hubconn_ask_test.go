@@ -236,6 +236,65 @@ func TestHubConn_Ask_Questions(t *testing.T) {
 	}, codertest.WithAgentPace(100*time.Millisecond))
 }
 
+// TestHubConn_Ask_OpenQuestion asks an agent that has asked something before, for somebody else: nobody but the caller may be
+// there to answer. The question is known from before the prompt, or comes with a new connection.
+func TestHubConn_Ask_OpenQuestion(t *testing.T) {
+	for _, version := range []string{"0.74.2", "1.6.0"} {
+		for _, attachLate := range []bool{false, true} {
+			bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+				session, conn := idleAgent(t, hub)
+				session.Answer(codertest.AgentTurn{Tools: []codertest.AgentTool{{Ask: &codertest.AgentQuestion{
+					Method: "confirm", Params: map[string]any{"title": "Go on?"},
+				}}}}, codertest.AgentTurn{Text: "So be it."})
+				session.Answer(codertest.AgentTurn{Text: "Mine."})
+				other := attached(t, hub, session)
+				require.NoError(t, other.Prompt(t.Context(), "Ask me"))
+				time.Sleep(time.Minute)
+				if attachLate {
+					conn = attached(t, hub, session)
+				}
+				_, err := conn.Ask(t.Context(), "Hello", nil)
+				assert.Equal(t, "ui_000001", agentError(t, err, coder.ErrNeedsInput).Question.ID)
+				asked := 0
+				answer, err := conn.Ask(t.Context(), "Hello again", &coder.AskOptions{OnQuestion: func(context.Context, *coder.RPCUIRequestMessage) (any, error) {
+					asked++
+					return true, nil
+				}})
+				require.NoError(t, err)
+				assert.Equal(t, 1, asked)
+				assert.NotEqual(t, "So be it.", answer.Text)
+			}, codertest.WithAgentVersion(version), codertest.WithAgentPace(100*time.Millisecond))
+		}
+	}
+}
+
+func attached(t *testing.T, hub *codertest.Hub, session *codertest.SessionControl) *coder.HubConn {
+	t.Helper()
+	conn, err := hubClient(t, hub).Attach(t.Context(), session.ID(), nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// TestHubConn_Ask_AtWork attaches to an agent that works for somebody else, and says nothing for longer than a prompt takes
+// to begin.
+func TestHubConn_Ask_AtWork(t *testing.T) {
+	for _, version := range []string{"0.74.2", "1.6.0"} {
+		bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+			session, conn := idleAgent(t, hub)
+			time.Sleep(time.Hour)
+			session.Answer(codertest.AgentTurn{Text: "I will look."})
+			session.Answer(codertest.AgentTurn{Text: "Mine."})
+			require.NoError(t, conn.Prompt(t.Context(), "Look"))
+			time.Sleep(6 * time.Minute)
+			late := attached(t, hub, session)
+			answer, err := late.Ask(t.Context(), "Hello", nil)
+			require.NoError(t, err)
+			assert.Equal(t, "Mine.", answer.Text)
+		}, codertest.WithAgentVersion(version), codertest.WithAgentPace(150*time.Second))
+	}
+}
+
 // TestHubConn_Ask_LostConnection: the connection is cut at every moment of the answer, and the Hub is away for a while.
 func TestHubConn_Ask_LostConnection(t *testing.T) {
 	for _, away := range []time.Duration{0, 10 * time.Second} {

@@ -20,7 +20,8 @@ type ear struct {
 	off     bool // the role has no agent to talk to
 	run     agentrun.Run
 	queue   agentrun.Queue
-	pending *sentPrompt // the last prompt, until the agent has taken it
+	asked   *RPCUIRequestMessage // the last question
+	pending *sentPrompt          // the last prompt, until the agent has taken it
 	turn    chan struct{}
 }
 
@@ -29,10 +30,11 @@ type sentPrompt struct {
 	digest string
 	id     string // of the command; empty: it has none
 	at     time.Time
-	run    agentrun.Run   // of the agent when it was sent
-	queue  agentrun.Queue // and what waited then
-	before int            // how many prompts with the same text did
-	skip   int            // messages in the inbox that came before it
+	run    agentrun.Run         // of the agent when it was sent
+	queue  agentrun.Queue       // and what waited then
+	before int                  // how many prompts with the same text did
+	skip   int                  // messages in the inbox that came before it
+	asked  *RPCUIRequestMessage // the last question then, which may be open
 
 	prompt      *agentrun.Prompt
 	disposition RPCDisposition
@@ -71,8 +73,13 @@ func (e *ear) take(m ServerMessage, now time.Time) {
 	case *BroadcastEventMessage:
 		event := agentrun.Decode(m.Event, m.Data, now)
 		e.apply(&event)
+	case *HubHydrationMessage:
+		if m.streams() {
+			e.apply(&agentrun.Event{At: now, Name: EventAgentStart})
+		}
 	case *RPCUIRequestMessage:
 		if m.Method.Answered() {
+			e.asked = m
 			e.apply(&agentrun.Event{At: now, Name: typeRPCUIRequest, QuestionID: m.ID})
 		}
 	case *RPCResponseMessage:
@@ -124,7 +131,7 @@ func closeOnce(c chan struct{}) {
 func (e *ear) deafened(put func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.run, e.queue = agentrun.Run{}, agentrun.Queue{}
+	e.run, e.queue, e.asked = agentrun.Run{}, agentrun.Queue{}, nil
 	if p := e.pending; p != nil {
 		closeOnce(p.heard)
 		closeOnce(p.taken)
@@ -192,7 +199,7 @@ func (e *ear) expect(command RPCCommand, waiting func() int) *sentPrompt {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	p := &sentPrompt{
-		digest: agentrun.Digest(command.Message), id: command.ID, at: time.Now(), run: e.run.Clone(), queue: e.queue.Clone(), skip: waiting(),
+		digest: agentrun.Digest(command.Message), id: command.ID, at: time.Now(), run: e.run.Clone(), queue: e.queue.Clone(), skip: waiting(), asked: e.asked,
 		heard: make(chan struct{}), taken: make(chan struct{}),
 	}
 	p.before, _ = p.queue.Waiting(p.digest)
