@@ -103,7 +103,7 @@ func TestHubConn_Ask_BeforeTheTask(t *testing.T) {
 			defer func() { _ = conn.Close() }()
 			answer, err := conn.Ask(t.Context(), "Say hello", nil)
 			assert.Nil(t, answer, "%s has lost it", version)
-			agentError(t, err, coder.ErrPromptDropped)
+			require.ErrorIs(t, err, coder.ErrPromptDropped)
 			answer, err = conn.Ask(t.Context(), "Say hello", nil)
 			require.NoError(t, err)
 			assert.Equal(t, "Hello.", answer.Text, version)
@@ -374,11 +374,12 @@ func TestHubConn_Ask_BadArguments(t *testing.T) {
 				assert.Equal(t, "text", bad.Field)
 			}
 		}
+		var bad *coder.ValidationError
+		require.ErrorAs(t, conn.Listen(nil, nil), &bad) //nolint:staticcheck // that is the point
 		observer, err := hubClient(t, hub).Connect(t.Context(), session.ID(), nil)
 		require.NoError(t, err)
 		defer observer.Close()
 		_, err = observer.Ask(t.Context(), "Hello", nil)
-		var bad *coder.ValidationError
 		require.ErrorAs(t, err, &bad)
 		assert.Len(t, hub.Requests(), before+1, "the socket of the observer")
 	})
@@ -420,4 +421,83 @@ func TestReceipt_Text(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, r.UnmarshalText(text))
 	assert.Equal(t, want, r)
+}
+
+// TestHubConn_Listen answers what the agent asks while it works for somebody else, until somebody else has answered or a
+// timeout has passed.
+func TestHubConn_Listen(t *testing.T) {
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+		session, conn := idleAgent(t, hub)
+		ask := func(timeout time.Duration) {
+			session.Answer(codertest.AgentTurn{Tools: []codertest.AgentTool{{Ask: &codertest.AgentQuestion{
+				Method: "input", Params: map[string]any{"title": "Who?"}, Timeout: timeout,
+			}}}}, codertest.AgentTurn{Text: "So be it."})
+		}
+		other := attached(t, hub, session)
+		other.DiscardMessages()
+
+		var text strings.Builder
+		var questions, ends []string
+		messages := 0
+		answer := make(chan any)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() {
+			ended <- conn.Listen(ctx, &coder.AskOptions{
+				OnText:    func(delta string) { text.WriteString(delta) },
+				OnMessage: func(coder.ServerMessage) { messages++ },
+				OnQuestion: func(ctx context.Context, q *coder.RPCUIRequestMessage) (any, error) {
+					questions = append(questions, q.ID)
+					select {
+					case value := <-answer:
+						return value, nil
+					case <-ctx.Done():
+						ends = append(ends, ctx.Err().Error())
+						return nil, ctx.Err()
+					}
+				},
+			})
+		}()
+
+		ask(0)
+		require.NoError(t, other.Prompt(t.Context(), "One"))
+		time.Sleep(time.Minute)
+		session.CutStreams() // the Hub asks again
+		time.Sleep(time.Minute)
+		answer <- "me"
+		time.Sleep(time.Minute)
+		assert.Equal(t, "So be it.", text.String())
+
+		ask(0)
+		require.NoError(t, other.Prompt(t.Context(), "Two"))
+		time.Sleep(time.Minute)
+		require.NoError(t, other.RespondUI(t.Context(), "ui_000002", "you"))
+		time.Sleep(time.Minute)
+		ask(time.Minute)
+		require.NoError(t, other.Prompt(t.Context(), "Three"))
+		time.Sleep(5 * time.Minute)
+		assert.Equal(t, []string{"ui_000001", "ui_000002", "ui_000003"}, questions)
+		assert.Len(t, ends, 2)
+		assert.NotZero(t, messages)
+		_, err := conn.Ask(t.Context(), "Four", nil)
+		require.ErrorIs(t, err, coder.ErrMessagesInUse)
+		cancel()
+		require.ErrorIs(t, <-ended, context.Canceled)
+
+		ask(0)
+		require.NoError(t, other.Prompt(t.Context(), "Five")) // it is open before somebody listens
+		time.Sleep(time.Minute)
+		failed := errors.New("nobody is here")
+		require.ErrorIs(t, conn.Listen(t.Context(), &coder.AskOptions{
+			OnQuestion: func(context.Context, *coder.RPCUIRequestMessage) (any, error) { return nil, failed },
+		}), failed)
+		go func() { ended <- conn.Listen(t.Context(), nil) }()
+		time.Sleep(time.Minute)
+		require.NoError(t, conn.Close())
+		require.NoError(t, <-ended)
+
+		session.RefuseStreams(codertest.Refusal{Count: -1})
+		session.CutStreams()
+		require.ErrorIs(t, other.Listen(t.Context(), nil), coder.ErrReconnectsExceeded)
+	}, codertest.WithAgentPace(100*time.Millisecond))
 }
