@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -24,13 +25,13 @@ type chat struct {
 	goroutines sync.WaitGroup
 	lost       time.Time // the connection
 	over       bool      // the session
-	asks       *asking   // a question that came between two prompts; nil: none is open
 }
 
 // prompt is what the user wants to know. The context ends when he does not want it any more.
 type prompt struct {
-	context.Context
-	text string
+	ctx    context.Context
+	cancel context.CancelFunc
+	text   string
 }
 
 func newChat(t terminal) *chat {
@@ -62,17 +63,17 @@ func (c *chat) begin(ctx context.Context) {
 // send a prompt while the agent waits to try again, knows which answer belongs to it, whoever else is in the session, and
 // when there will be none. If the connection is lost, it finds the answer in the history.
 func (c *chat) serveAgent(ctx context.Context) error {
+	// A program that prints nothing but the answer needs OnText instead of OnMessage.
+	options := &coder.AskOptions{OnMessage: c.show, OnQuestion: c.question}
 	for {
-		p, err := c.listen(ctx)
+		p, err := c.listen(ctx, options)
 		if err != nil {
 			return err
 		}
-		// A program that prints nothing but the answer needs OnText instead of OnMessage.
-		options := &coder.AskOptions{OnMessage: c.show, OnQuestion: c.question}
-		answer, err := c.conn.Ask(p, p.text, options)
+		answer, err := c.conn.Ask(p.ctx, p.text, options)
 		if errors.Is(err, coder.ErrPromptDropped) { // it had no effect, so that nothing happens twice
 			c.view.Line("* the agent has lost your line, and is told again")
-			answer, err = c.conn.Ask(p, p.text, options)
+			answer, err = c.conn.Ask(p.ctx, p.text, options)
 		}
 		c.explain(answer, err)
 		select {
@@ -83,64 +84,57 @@ func (c *chat) serveAgent(ctx context.Context) error {
 	}
 }
 
-// listen prints what happens in the session until there is a prompt. Ask reads the messages while it waits for its answer;
-// in between it is Messages that does, since others may talk to the agent as well. One goes on where the other has stopped.
-func (c *chat) listen(ctx context.Context) (prompt, error) {
-	listening, stop := context.WithCancel(ctx)
+// listen waits for a prompt. Until there is one it prints what others make the agent do.
+func (c *chat) listen(ctx context.Context, options *coder.AskOptions) (prompt, error) {
+	ctx, stop := context.WithCancel(ctx)
 	next := make(chan prompt, 1)
 	c.goroutines.Go(func() {
-		defer stop()
 		select {
 		case p := <-c.prompts:
 			next <- p
-		case <-listening.Done():
+			stop()
+		case <-ctx.Done():
 		}
 	})
-	defer stop()
-	for m, err := range c.conn.Messages(listening) {
-		if err != nil {
-			select {
-			case p := <-next:
-				return p, nil
-			default:
-				return prompt{}, err
-			}
-		}
-		c.show(m)
-		if q, ok := m.(*coder.RPCUIRequestMessage); ok && q.Method.Answered() {
-			c.answerAside(ctx, q)
-		}
-		if c.over {
-			return prompt{}, errOver
-		}
+	err := c.conn.Listen(ctx, options)
+	stop()
+	switch {
+	case c.over:
+		return prompt{}, errOver
+	case len(next) > 0:
+		return <-next, nil
 	}
-	return prompt{}, coder.ErrConnClosed
+	return prompt{}, err
 }
 
-// explain says what has become of a prompt, unless the answer, which was printed as it came, says it.
+// explain says what has become of a prompt, if the answer, which was printed as it came, does not say it.
 func (c *chat) explain(answer *coder.Answer, err error) {
+	why := fmt.Sprint(err)
 	var failed *coder.AgentError
-	errors.As(err, &failed)
+	if errors.As(err, &failed) {
+		why = failed.Reason
+	}
 	switch {
-	case err == nil && c.conn.State() == coder.StateClosed && !strings.HasSuffix(c.conversation.Text(), answer.Text):
-		c.view.Line("%s", answer.Text) // it was found in the history
 	case err == nil:
+		if c.conn.State() == coder.StateClosed && !strings.HasSuffix(c.conversation.Text(), answer.Text) {
+			c.view.Line("%s", answer.Text) // it was found in the history
+		}
 	case errors.Is(err, coder.ErrAgentAborted):
 		c.view.Line("! the agent was stopped")
 	case errors.Is(err, coder.ErrAgentFailed):
-		c.view.Line("! the agent has failed, and does not try again (%s)", failed.Reason)
+		c.view.Line("! the agent has failed, and does not try again (%s)", why)
 	case errors.Is(err, coder.ErrAgentStalled):
-		c.view.Line("! nothing comes from the agent any more; it may still be at work (%s)", failed.Reason)
+		c.view.Line("! nothing comes from the agent any more; it may still be at work (%s)", why)
 	case errors.Is(err, coder.ErrNeedsInput):
-		c.view.Line("! the agent asks something that nobody has answered (%s)", failed.Reason)
+		c.view.Line("! the agent asks something that nobody has answered (%s)", why)
 	case errors.Is(err, coder.ErrPromptDropped):
-		c.view.Line("! the agent has lost your line; say it again (%s)", failed.Reason)
+		c.view.Line("! the agent has lost your line; say it again (%s)", why)
 	case errors.Is(err, coder.ErrOutcomeUnknown):
-		c.view.Line("! it is not known what has become of your line; the agent may be at work on it (%v)", err)
+		c.view.Line("! it is not known what has become of your line; the agent may be at work on it (%s)", why)
 	case errors.Is(err, context.Canceled):
 		c.view.Line("! your line was not sent")
 	default:
-		c.view.Line("! %v", err)
+		c.view.Line("! your line was not taken: %s", why)
 	}
 }
 
@@ -160,7 +154,6 @@ func (c *chat) connection(state coder.HubConnState, err error) {
 // show prints a message, whoever has read it.
 func (c *chat) show(m coder.ServerMessage) {
 	c.view.Show(c.conversation.Apply(m))
-	c.stopAside(m)
 	switch m := m.(type) {
 	case *coder.RPCEventMessage:
 		if !m.Replay { // history, which the Conversation has already
@@ -181,7 +174,9 @@ func (c *chat) show(m coder.ServerMessage) {
 	case *coder.PresenceEventMessage:
 		c.view.Presence(m)
 	case *coder.RPCUIRequestMessage:
-		c.notice(m)
+		if !m.Method.Answered() {
+			c.notice(m)
+		}
 	case *coder.RPCCommandErrorMessage:
 		if m.ID == "" { // else Ask says it
 			c.view.Line("! %s", m.Error)

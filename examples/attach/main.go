@@ -13,10 +13,9 @@
 // the program. If the input is no terminal, each line waits until the agent has answered the one
 // before or asks something, and so does the end.
 //
-// How it works: agent.go has the half that faces the agent. There is a prompt, then Ask, then Messages
-// until there is another prompt, and all that comes goes into a Conversation, whose changes are
-// printed. user.go has the half that faces the user. The two share channels, and no state but the
-// Conversation.
+// How it works: agent.go has the half that faces the agent. It listens until there is a prompt, asks it,
+// and listens again. All that comes goes into a Conversation, whose changes are printed. user.go has the
+// half that faces the user. The two share channels, and no state but the Conversation.
 package main
 
 import (

@@ -327,14 +327,14 @@ func TestLead(t *testing.T) {
 		answers := func() string { return strings.Join(u.sent(), "\n") }
 
 		assert.Equal(t, "\n* warning: few tokens\n> ", ask("1", "notify", map[string]any{"message": "few tokens", "notifyType": "warning"}))
-		assert.Equal(t, "\n* info: hello\n> ", ask("2", "notify", map[string]any{"message": "hello"}))
+		assert.Equal(t, "\n* hello\n> ", ask("2", "notify", map[string]any{"message": "hello"}))
 		status := map[string]any{"statusKey": "phase", "statusText": "planning"}
 		assert.Equal(t, "\n* phase: planning\n> ", ask("3", "setStatus", status))
 		assert.Empty(t, ask("4", "setStatus", map[string]any{"statusKey": "phase"}))
 		assert.Equal(t, "\n* New title\n> ", ask("5", "setTitle", map[string]any{"title": "New title"}))
 		widget := map[string]any{"widgetKey": "todo", "widgetLines": []string{"one", "two"}}
-		assert.Equal(t, "\n* todo:\n  one\n  two\n> ", ask("6", "setWidget", widget))
-		assert.Equal(t, "\n* you may want to say: go on\n> ", ask("7", "set_editor_text", map[string]any{"text": "go on"}))
+		assert.Equal(t, "\n* todo: one\n  two\n> ", ask("6", "setWidget", widget))
+		assert.Equal(t, "\n* go on\n> ", ask("7", "set_editor_text", map[string]any{"text": "go on"}))
 		assert.Empty(t, answers(), "none of these wants an answer")
 
 		tell("agent_start", nil)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -20,10 +19,20 @@ type question struct {
 	answer chan any        // has room for one
 }
 
-// question lets the user answer, as Ask wants it: the context ends when nobody waits for the answer any more.
+// markers say what to type, for each kind of question that the user can be asked.
+var markers = map[coder.RPCUIMethod]string{
+	coder.UIConfirm: "y/n> ", coder.UISelect: "number> ", coder.UIInput: "text> ", coder.UIEditor: "text> ",
+}
+
+// question lets the user answer what the agent asks, for Ask and Listen: the context ends when nobody wants the answer any
+// more. Null, nothing, is what the protocol has for those who cannot answer.
 func (c *chat) question(ctx context.Context, m *coder.RPCUIRequestMessage) (any, error) {
 	q := &question{method: m.Method, ctx: ctx, answer: make(chan any, 1)}
 	_ = m.Decode(&q.RPCUIParams) // what cannot be read is not shown
+	if markers[m.Method] == "" {
+		c.view.Line("? the agent asks for %s, which this program does not know", m.Method)
+		return nil, nil
+	}
 	select {
 	case c.questions <- q:
 	case <-ctx.Done():
@@ -34,49 +43,6 @@ func (c *chat) question(ctx context.Context, m *coder.RPCUIRequestMessage) (any,
 		return answer, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	}
-}
-
-// asking is a question that came between two prompts: the agent works for somebody else, or the user has just attached.
-type asking struct {
-	id   string
-	stop context.CancelFunc
-}
-
-// answerAside lets the user answer a question, as Ask does during a prompt.
-func (c *chat) answerAside(ctx context.Context, m *coder.RPCUIRequestMessage) {
-	if c.asks != nil && c.asks.id == m.ID { // it comes again with a new connection
-		return
-	}
-	var params coder.RPCUIParams
-	_ = m.Decode(&params)
-	ctx, cancel := context.WithCancel(ctx)
-	if params.Timeout > 0 {
-		ctx, cancel = context.WithTimeout(ctx, params.Timeout.Duration())
-	}
-	c.asks = &asking{m.ID, cancel}
-	c.goroutines.Go(func() {
-		answer, err := c.question(ctx, m)
-		if err == nil {
-			err = c.conn.RespondUI(ctx, m.ID, answer)
-		}
-		if err != nil && ctx.Err() == nil {
-			c.view.Line("! %v", err)
-		}
-	})
-}
-
-// stopAside ends that when the agent does not ask any more. After a lost connection it is not known before the next event.
-func (c *chat) stopAside(m coder.ServerMessage) {
-	switch m.(type) {
-	case *coder.ReconnectedMessage, *coder.HubHydrationMessage:
-		if c.conversation.State() != coder.ConversationIdle {
-			return
-		}
-	}
-	if c.asks != nil && c.conversation.State() != coder.ConversationQuestion {
-		c.asks.stop()
-		c.asks = nil
 	}
 }
 
@@ -96,52 +62,19 @@ func (q *question) ended() string {
 	return "no answer is needed any more"
 }
 
-// known reports whether the user can be asked.
-func (q *question) known() bool {
-	switch q.method {
-	case coder.UIConfirm, coder.UISelect, coder.UIInput, coder.UIEditor:
-		return true
-	}
-	return false
-}
-
-// marker says what to type.
-func (q *question) marker() string {
-	switch q.method {
-	case coder.UIConfirm:
-		return "y/n> "
-	case coder.UISelect:
-		return "number> "
-	default:
-		return "text> "
-	}
-}
-
 func (q *question) print(v *transcript.View) {
-	if !q.known() {
-		v.Line("? the agent asks for %s, which this program does not know", q.method)
-		return
-	}
-	lines := []string{"? " + q.Title}
-	for _, detail := range []string{q.Message, q.Placeholder, q.Prefill} {
-		if detail != "" {
-			lines = append(lines, detail)
-		}
-	}
+	lines := slices.DeleteFunc([]string{q.Title, q.Message, q.Placeholder, q.Prefill}, func(s string) bool { return s == "" })
 	for i, option := range q.Options {
 		lines = append(lines, strconv.Itoa(i+1)+". "+option)
 	}
-	v.Line("%s", strings.Join(lines, "\n"))
+	v.Line("? %s", strings.Join(lines, "\n"))
 }
 
-// parse turns a line into an answer, or says what is wrong with it. An empty line is null, nothing, if the question is not
-// one of yes or no. So is any line for a question that this program does not know, which is what the protocol has for those
-// who cannot answer.
+// parse turns a line into an answer, or says what is wrong with it. An empty line is nothing, if the question is not one of
+// yes or no.
 func (q *question) parse(line string) (answer any, problem string) {
 	number, _ := strconv.Atoi(line)
 	switch {
-	case !q.known():
-		return nil, ""
 	case q.method == coder.UIConfirm:
 		switch strings.ToLower(line) {
 		case "y", "yes":
@@ -163,17 +96,10 @@ func (q *question) parse(line string) (answer any, problem string) {
 // notice prints what wants no answer.
 func (c *chat) notice(m *coder.RPCUIRequestMessage) {
 	var p coder.RPCUIParams
-	_ = m.Decode(&p) // what cannot be read is not shown
-	switch {
-	case m.Method == coder.UINotify:
-		c.view.Line("* %s: %s", cmp.Or(p.NotifyType, coder.NotifyInfo), p.Message)
-	case m.Method == coder.UISetStatus && p.StatusText != "":
-		c.view.Line("* %s: %s", p.StatusKey, p.StatusText)
-	case m.Method == coder.UISetWidget && len(p.WidgetLines) > 0:
-		c.view.Line("* %s:\n%s", p.WidgetKey, strings.Join(p.WidgetLines, "\n"))
-	case m.Method == coder.UISetTitle:
-		c.view.Line("* %s", p.Title)
-	case m.Method == coder.UISetEditorText:
-		c.view.Line("* you may want to say: %s", p.Text)
+	_ = m.Decode(&p)
+	if p.StatusKey+p.WidgetKey != "" && p.StatusText == "" && len(p.WidgetLines) == 0 {
+		return // it takes back what was shown
 	}
+	parts := []string{string(p.NotifyType), p.Message, p.StatusKey, p.StatusText, p.WidgetKey, strings.Join(p.WidgetLines, "\n"), p.Title, p.Text}
+	c.view.Line("* %s", strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ": "))
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"strings"
@@ -27,11 +28,11 @@ type user struct {
 	interrupts  <-chan os.Signal
 	interactive bool
 
-	lines    <-chan string      // nil after the end of the input
-	waiting  []string           // prompts, while the agent answers another one
-	cancel   context.CancelFunc // takes back the prompt that the agent is at; nil: there is none
-	question *question          // what the agent asks; nil: nothing
-	aborted  bool               // the agent was told to stop
+	lines    <-chan string // nil after the end of the input
+	current  *prompt       // what the agent is at for this user; nil: nothing
+	waiting  []prompt      // what it is to do after that
+	question *question     // what it asks; nil: nothing
+	aborted  bool          // it was told to stop
 }
 
 // serveUser takes what the user types, until he leaves or the other half of the program ends.
@@ -41,11 +42,11 @@ func (c *chat) serveUser(ctx context.Context, t terminal, ended <-chan error) er
 		if u.lines == nil && u.question != nil {
 			u.answer("") // nobody is left who could
 		}
-		if u.lines == nil && (u.interactive || u.cancel == nil && len(u.waiting) == 0) {
+		if u.lines == nil && (u.interactive || u.current == nil && len(u.waiting) == 0) {
 			return nil
 		}
 		u.turn()
-		prompts, next, cancel := u.next()
+		prompts, next := u.next()
 		select {
 		case line, ok := <-u.input():
 			if !ok {
@@ -54,16 +55,14 @@ func (c *chat) serveUser(ctx context.Context, t terminal, ended <-chan error) er
 				return nil
 			}
 		case prompts <- next:
-			u.cancel, u.waiting, u.aborted = cancel, u.waiting[1:], false
+			u.current, u.waiting, u.aborted = &next, u.waiting[1:], false
 		case <-u.done:
-			u.cancel()
-			u.cancel = nil
+			u.current.cancel()
+			u.current = nil
 		case q := <-u.asked():
 			u.view.Turn("")
 			u.question = q
-			if q.print(u.view); !q.known() {
-				u.answer("")
-			}
+			q.print(u.view)
 		case <-u.question.over():
 			u.view.Turn("")
 			u.view.Line("* %s: %s", u.question.ended(), u.question.Title)
@@ -73,7 +72,7 @@ func (c *chat) serveUser(ctx context.Context, t terminal, ended <-chan error) er
 				return errInterrupted
 			}
 		case err := <-ended:
-			if err == errOver {
+			if errors.Is(err, errOver) {
 				u.view.Line("%v", err)
 				return nil
 			}
@@ -108,7 +107,7 @@ func readLines(ctx context.Context, in io.Reader) <-chan string {
 
 // input returns the lines if the next one is wanted. What is no terminal has to wait for its turn.
 func (u *user) input() <-chan string {
-	if !u.interactive && u.question == nil && (u.cancel != nil || len(u.waiting) > 0) {
+	if !u.interactive && u.question == nil && (u.current != nil || len(u.waiting) > 0) {
 		return nil
 	}
 	return u.lines
@@ -127,8 +126,8 @@ func (u *user) turn() {
 	switch {
 	case !u.interactive:
 	case u.question != nil:
-		u.view.Turn(u.question.marker())
-	case u.cancel == nil && len(u.waiting) == 0:
+		u.view.Turn(markers[u.question.method])
+	case u.current == nil && len(u.waiting) == 0:
 		u.view.Turn("> ")
 	default:
 		u.view.Turn("")
@@ -136,12 +135,11 @@ func (u *user) turn() {
 }
 
 // next returns the prompt that is next, and where to send it.
-func (u *user) next() (chan<- prompt, prompt, context.CancelFunc) {
-	if u.cancel != nil || len(u.waiting) == 0 {
-		return nil, prompt{}, nil
+func (u *user) next() (chan<- prompt, prompt) {
+	if u.current != nil || len(u.waiting) == 0 {
+		return nil, prompt{}
 	}
-	ctx, cancel := context.WithCancel(u.ctx)
-	return u.prompts, prompt{ctx, u.waiting[0]}, cancel
+	return u.prompts, u.waiting[0]
 }
 
 // take does what the user has typed, and reports whether it was to quit. A line that begins with a
@@ -182,11 +180,12 @@ func (u *user) ask(line string) {
 		u.view.Line("> %s", line)
 	case u.conn.State() != coder.StateConnected:
 		u.view.Line("* there is no connection now; your line will be sent as soon as there is")
-	case u.cancel != nil:
+	case u.current != nil:
 		u.view.Line("* your line waits until the agent is done; /steer changes its course at once")
 	}
 	u.view.Sent(line)
-	u.waiting = append(u.waiting, line)
+	ctx, cancel := context.WithCancel(u.ctx)
+	u.waiting = append(u.waiting, prompt{ctx, cancel, line})
 }
 
 // tell sends what needs no answer.
@@ -221,7 +220,7 @@ func (u *user) busy() bool {
 	case coder.ConversationWorking, coder.ConversationRetrying, coder.ConversationQuestion:
 		return true
 	}
-	return u.cancel != nil
+	return u.current != nil
 }
 
 // interrupt stops the agent, and reports whether there was something to stop. An agent that has been told is
@@ -230,9 +229,12 @@ func (u *user) interrupt() bool {
 	if u.aborted || !u.busy() {
 		return false
 	}
+	for _, p := range u.waiting {
+		p.cancel()
+	}
 	u.aborted, u.waiting = true, nil
-	if u.cancel != nil && u.conn.State() != coder.StateConnected {
-		u.cancel()
+	if u.current != nil && u.conn.State() != coder.StateConnected {
+		u.current.cancel()
 	} else {
 		u.call(u.conn.Abort)
 	}
