@@ -341,11 +341,13 @@ func (h *HubConn) Listen(ctx context.Context, options *AskOptions) error {
 func (a *asking) listen(ctx context.Context) error {
 	known := true // whether a question is open: after a lost connection not before the agent says something
 	for ended := false; ; {
-		switch item, ok := a.inbox.Take(); {
+		switch { // before a message is taken that nobody would see
 		case a.ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // the program has closed the connection
 		case ctx.Err() != nil:
 			return a.ctxError(ctx, a.op)
+		}
+		switch item, ok := a.inbox.Take(); {
 		case ok:
 			switch m := item.decode().(type) {
 			case *ReconnectedMessage:
@@ -380,10 +382,15 @@ func (a *asking) hear(m ServerMessage) bool {
 	a.tell(m)
 	switch m := m.(type) {
 	case *RPCEventMessage:
-		if update, ok := m.AgentEvent().(*MessageUpdate); ok && !m.Replay && a.options.OnText != nil && update.TextDelta() != "" {
-			a.options.OnText(update.TextDelta())
+		if m.Replay {
+			return false
 		}
-		return !m.Replay
+		if a.options.OnText != nil {
+			if update, ok := m.AgentEvent().(*MessageUpdate); ok && update.TextDelta() != "" {
+				a.options.OnText(update.TextDelta())
+			}
+		}
+		return true
 	case *RPCUIRequestMessage:
 		return true
 	case *HubHydrationMessage:

@@ -501,3 +501,32 @@ func TestHubConn_Listen(t *testing.T) {
 		require.ErrorIs(t, other.Listen(t.Context(), nil), coder.ErrReconnectsExceeded)
 	}, codertest.WithAgentPace(100*time.Millisecond))
 }
+
+// TestHubConn_Listen_LosesNothing ends and begins again: each message comes to one of the calls.
+func TestHubConn_Listen_LosesNothing(t *testing.T) {
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+		session, conn := idleAgent(t, hub)
+		for i := range 5 {
+			session.SendRaw(fmt.Sprintf(`{"type":"number %d"}`, i))
+		}
+		time.Sleep(time.Second)
+		var seen []string
+		for range 20 {
+			ctx, cancel := context.WithCancel(t.Context())
+			if len(seen) == 0 {
+				cancel() // before the first one
+			}
+			time.AfterFunc(time.Second, cancel)
+			require.ErrorIs(t, conn.Listen(ctx, &coder.AskOptions{OnMessage: func(m coder.ServerMessage) {
+				if unknown, ok := m.(*coder.UnknownMessage); ok {
+					seen = append(seen, unknown.Type)
+					cancel()
+				}
+			}}), context.Canceled)
+			if len(seen) == 0 {
+				seen = append(seen, "none yet")
+			}
+		}
+		assert.Equal(t, []string{"none yet", "number 0", "number 1", "number 2", "number 3", "number 4"}, seen)
+	})
+}
