@@ -136,7 +136,7 @@ func (u *user) turn() {
 
 // next returns the prompt that is next, and where to send it.
 func (u *user) next() (chan<- prompt, prompt) {
-	if u.current != nil || len(u.waiting) == 0 {
+	if u.current != nil || u.question != nil || len(u.waiting) == 0 {
 		return nil, prompt{}
 	}
 	return u.prompts, u.waiting[0]

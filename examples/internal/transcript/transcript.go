@@ -148,7 +148,9 @@ func (v *View) message(s *shown, m *coder.ConversationMessage) {
 		v.stopped(m)
 	}
 	for i := range m.ToolCalls {
-		v.call(s, &m.ToolCalls[i])
+		if call := &m.ToolCalls[i]; call.Done || !failed(m) { // else it does not run
+			v.call(s, call)
+		}
 	}
 }
 
@@ -200,12 +202,16 @@ func (v *View) says(s *shown, text string) {
 
 // stopped prints how a message has ended, if not well.
 func (v *View) stopped(m *coder.ConversationMessage) {
-	switch m.StopReason {
-	case coder.StopReasonError, coder.StopReasonAborted:
+	switch {
+	case failed(m):
 		v.line(fmt.Sprintf("! %s: %s", m.StopReason, cmp.Or(m.ErrorMessage, "the agent does not say why")))
-	case coder.StopReasonLength:
+	case m.StopReason == coder.StopReasonLength:
 		v.line("! the answer is cut: the model had no room for more")
 	}
+}
+
+func failed(m *coder.ConversationMessage) bool {
+	return m.StopReason == coder.StopReasonError || m.StopReason == coder.StopReasonAborted
 }
 
 // call prints the call of a tool: its beginning, if nothing else is under way, and what has come of it.

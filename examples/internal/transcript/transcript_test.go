@@ -93,6 +93,7 @@ func TestTools(t *testing.T) {
 	assert.Equal(t, "· frob {\"a\":\""+long[:54]+"…", s.prints(calls(call("4", "frob", `{"a":"`+long+`"}`))))
 	s = newSession(false)
 	assert.Equal(t, "· none", s.prints(calls(call("5", "none", `{}`))))
+	assert.Equal(t, "\n! aborted: by somebody\n", s.prints(end(`{"role":"assistant","stopReason":"aborted","errorMessage":"by somebody","content":[`+call("6", "never", `{}`)+`]}`)))
 	s = newSession(true)
 	assert.Equal(t, "· read a → ok, 2 lines\n  x\n  y\n", s.prints(calls(call("2", "read", `{"path":"a"}`)), result("2", `x\ny`)))
 }
