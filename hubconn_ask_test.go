@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -466,6 +467,7 @@ func TestHubConn_Listen(t *testing.T) {
 		time.Sleep(time.Minute)
 		answer <- "me"
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		assert.Equal(t, "So be it.", text.String())
 
 		ask(0)
@@ -476,6 +478,7 @@ func TestHubConn_Listen(t *testing.T) {
 		ask(time.Minute)
 		require.NoError(t, other.Prompt(t.Context(), "Three"))
 		time.Sleep(5 * time.Minute)
+		synctest.Wait()
 		assert.Equal(t, []string{"ui_000001", "ui_000002", "ui_000003"}, questions)
 		assert.Len(t, ends, 2)
 		assert.NotZero(t, messages)
