@@ -123,8 +123,7 @@ type conversationMessage struct {
 func (c *Conversation) Apply(m ServerMessage) []ConversationChange {
 	switch m := m.(type) {
 	case *HubHydrationMessage:
-		streaming := m.StreamingState != nil && m.StreamingState.IsStreaming != nil && *m.StreamingState.IsStreaming
-		return c.hydrate(m.Entries, m.Stream, streaming)
+		return c.hydrate(m.Entries, m.Stream, m.streams())
 	case *RPCEventMessage:
 		if m.Replay {
 			return nil

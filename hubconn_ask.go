@@ -102,7 +102,8 @@ func (a *asking) run(ctx context.Context) (*Answer, error) {
 func (a *asking) follow() {
 	a.watch = promptWatch{
 		client: a.client, op: a.op, sessionID: a.receipt.SessionID,
-		prompt: agentrun.NewPrompt(a.sent.digest, a.sent.at, a.sent.run, a.sent.queue, a.sent.before),
+		prompt:   agentrun.NewPrompt(a.sent.digest, a.sent.at, a.sent.run, a.sent.queue, a.sent.before),
+		question: a.sent.asked,
 	}
 	a.watch.prompt.Command = a.receipt.Command
 }
@@ -256,6 +257,10 @@ func (a *asking) take(ctx context.Context, m ServerMessage) {
 	}
 	now := time.Now()
 	switch m := m.(type) {
+	case *HubHydrationMessage:
+		if m.streams() {
+			a.watch.prompt.Apply(&agentrun.Event{At: now, Name: EventAgentStart})
+		}
 	case *RPCEventMessage:
 		if m.Replay {
 			return
@@ -335,6 +340,115 @@ func (a *asking) question(ctx context.Context, open bool) error {
 		}
 	})
 	return nil
+}
+
+// Listen does what [HubConn.Ask] does while it waits, without a prompt: it passes on what comes, and lets OnQuestion answer
+// what the agent asks while it works for somebody else. It is for programs that have nothing to ask at the moment, and for
+// those that only answer questions. OnText is called with what the agent says to anybody; StallTimeout means nothing.
+// Without OnQuestion, questions are left to others.
+//
+// It uses [HubConn.Messages], one call at a time, and goes on where the last call of Ask, Listen or Messages has stopped. It
+// ends without an error when the program closes the connection, and with one when the context ends, when the connection
+// has ended for good, and when OnQuestion fails.
+//
+// Errors: [*ValidationError]; [*HubConnError], with [ErrMessagesInUse] if somebody else ranges over the messages; and an
+// [*AgentError] with the error of OnQuestion.
+func (h *HubConn) Listen(ctx context.Context, options *AskOptions) error {
+	const op = "Listen"
+	a := &asking{HubConn: h, op: op, replies: make(chan error, 1)}
+	if options != nil {
+		a.options = *options
+	}
+	if ctx == nil {
+		return noContext(op)
+	}
+	if !h.inbox.Consume() {
+		return h.newError(op, "", ErrMessagesInUse)
+	}
+	defer h.inbox.Leave()
+	ctx, cancel := context.WithCancel(ctx)
+	defer a.workers.Wait()
+	defer cancel()
+	a.watch = promptWatch{client: h.client, op: op, sessionID: h.SessionID()}
+	return a.listen(ctx)
+}
+
+func (a *asking) listen(ctx context.Context) error {
+	known := true // whether a question is open: after a lost connection not before the agent says something
+	for ended := false; ; {
+		switch { // before a message is taken that nobody would see
+		case a.ctx.Err() != nil:
+			return nil //nolint:nilerr // the program has closed the connection
+		case ctx.Err() != nil:
+			return a.ctxError(ctx, a.op)
+		}
+		switch item, ok := a.inbox.Take(); {
+		case ok:
+			switch m := item.decode().(type) {
+			case *ReconnectedMessage:
+				known = false
+				a.tell(m)
+			default:
+				known = a.hear(m) || known
+			}
+			continue
+		case ended:
+			return a.finalError(a.op)
+		}
+		if err := a.answer(ctx, known); err != nil {
+			return err
+		}
+		select {
+		case <-a.inbox.More():
+		case err := <-a.replies:
+			if err != nil {
+				return a.watch.failed(err, "OnQuestion failed")
+			}
+		case <-a.ended:
+			ended = true
+		case <-a.ctx.Done():
+		case <-ctx.Done():
+		}
+	}
+}
+
+// hear passes a message on, and reports whether it tells what the agent is at.
+func (a *asking) hear(m ServerMessage) bool {
+	a.tell(m)
+	switch m := m.(type) {
+	case *RPCEventMessage:
+		if m.Replay {
+			return false
+		}
+		if a.options.OnText != nil {
+			if update, ok := m.AgentEvent().(*MessageUpdate); ok && update.TextDelta() != "" {
+				a.options.OnText(update.TextDelta())
+			}
+		}
+		return true
+	case *RPCUIRequestMessage:
+		return true
+	case *HubHydrationMessage:
+		return !m.streams() // else it may wait for an answer, and the Hub is about to ask again
+	}
+	return false
+}
+
+// answer lets OnQuestion answer the question that is open, if there is one.
+func (a *asking) answer(ctx context.Context, known bool) error {
+	if a.options.OnQuestion == nil {
+		return nil
+	}
+	a.ear.mu.Lock()
+	kind, asked := a.ear.run.At(time.Now()).Kind, a.ear.asked
+	a.ear.mu.Unlock()
+	if kind != agentrun.Question && !known {
+		return nil
+	}
+	if asked != nil {
+		a.watch.question = asked
+	}
+	return a.question(ctx, kind == agentrun.Question)
 }
 
 // collect lets the history say what becomes of the prompt, since some of what was said is lost.

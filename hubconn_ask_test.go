@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -127,6 +128,30 @@ func TestHubConn_Ask(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, "Done.", answer.Text)
 	})
+}
+
+// TestHubConn_Ask_BeforeTheTask asks an agent that has not come to the task of its session yet: nobody has told the
+// connection of that, and its answer is not the one to the prompt.
+func TestHubConn_Ask_BeforeTheTask(t *testing.T) {
+	for _, version := range []string{"0.74.2", "1.6.0"} {
+		bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+			c := hubClient(t, hub)
+			id := newSession(t, c)
+			session := hub.Session(id)
+			session.Answer(codertest.AgentTurn{Text: "The task is done."})
+			session.Answer(codertest.AgentTurn{Text: "Hello."})
+			session.SetStatus("active")
+			conn, err := c.Attach(t.Context(), id, nil)
+			require.NoError(t, err)
+			defer func() { _ = conn.Close() }()
+			answer, err := conn.Ask(t.Context(), "Say hello", nil)
+			assert.Nil(t, answer, "%s has lost it", version)
+			require.ErrorIs(t, err, coder.ErrPromptDropped)
+			answer, err = conn.Ask(t.Context(), "Say hello", nil)
+			require.NoError(t, err)
+			assert.Equal(t, "Hello.", answer.Text, version)
+		}, codertest.WithAgentVersion(version), codertest.WithAgentPace(100*time.Millisecond))
+	}
 }
 
 func TestHubConn_Ask_Failures(t *testing.T) {
@@ -254,6 +279,65 @@ func TestHubConn_Ask_Questions(t *testing.T) {
 	}, codertest.WithAgentPace(100*time.Millisecond))
 }
 
+// TestHubConn_Ask_OpenQuestion asks an agent that has asked something before, for somebody else: nobody but the caller may be
+// there to answer. The question is known from before the prompt, or comes with a new connection.
+func TestHubConn_Ask_OpenQuestion(t *testing.T) {
+	for _, version := range []string{"0.74.2", "1.6.0"} {
+		for _, attachLate := range []bool{false, true} {
+			bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+				session, conn := idleAgent(t, hub)
+				session.Answer(codertest.AgentTurn{Tools: []codertest.AgentTool{{Ask: &codertest.AgentQuestion{
+					Method: "confirm", Params: map[string]any{"title": "Go on?"},
+				}}}}, codertest.AgentTurn{Text: "So be it."})
+				session.Answer(codertest.AgentTurn{Text: "Mine."})
+				other := attached(t, hub, session)
+				require.NoError(t, other.Prompt(t.Context(), "Ask me"))
+				time.Sleep(time.Minute)
+				if attachLate {
+					conn = attached(t, hub, session)
+				}
+				_, err := conn.Ask(t.Context(), "Hello", nil)
+				assert.Equal(t, "ui_000001", agentError(t, err, coder.ErrNeedsInput).Question.ID)
+				asked := 0
+				answer, err := conn.Ask(t.Context(), "Hello again", &coder.AskOptions{OnQuestion: func(context.Context, *coder.RPCUIRequestMessage) (any, error) {
+					asked++
+					return true, nil
+				}})
+				require.NoError(t, err)
+				assert.Equal(t, 1, asked)
+				assert.NotEqual(t, "So be it.", answer.Text)
+			}, codertest.WithAgentVersion(version), codertest.WithAgentPace(100*time.Millisecond))
+		}
+	}
+}
+
+func attached(t *testing.T, hub *codertest.Hub, session *codertest.SessionControl) *coder.HubConn {
+	t.Helper()
+	conn, err := hubClient(t, hub).Attach(t.Context(), session.ID(), nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// TestHubConn_Ask_AtWork attaches to an agent that works for somebody else, and says nothing for longer than a prompt takes
+// to begin.
+func TestHubConn_Ask_AtWork(t *testing.T) {
+	for _, version := range []string{"0.74.2", "1.6.0"} {
+		bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+			session, conn := idleAgent(t, hub)
+			time.Sleep(time.Hour)
+			session.Answer(codertest.AgentTurn{Text: "I will look."})
+			session.Answer(codertest.AgentTurn{Text: "Mine."})
+			require.NoError(t, conn.Prompt(t.Context(), "Look"))
+			time.Sleep(6 * time.Minute)
+			late := attached(t, hub, session)
+			answer, err := late.Ask(t.Context(), "Hello", nil)
+			require.NoError(t, err)
+			assert.Equal(t, "Mine.", answer.Text)
+		}, codertest.WithAgentVersion(version), codertest.WithAgentPace(150*time.Second))
+	}
+}
+
 // TestHubConn_Ask_LostConnection: the connection is cut at every moment of the answer, and the Hub is away for a while.
 func TestHubConn_Ask_LostConnection(t *testing.T) {
 	for _, away := range []time.Duration{0, 10 * time.Second} {
@@ -333,11 +417,12 @@ func TestHubConn_Ask_BadArguments(t *testing.T) {
 				assert.Equal(t, "text", bad.Field)
 			}
 		}
+		var bad *coder.ValidationError
+		require.ErrorAs(t, conn.Listen(nil, nil), &bad) //nolint:staticcheck // that is the point
 		observer, err := hubClient(t, hub).Connect(t.Context(), session.ID(), nil)
 		require.NoError(t, err)
 		defer observer.Close()
 		_, err = observer.Ask(t.Context(), "Hello", nil)
-		var bad *coder.ValidationError
 		require.ErrorAs(t, err, &bad)
 		assert.Len(t, hub.Requests(), before+1, "the socket of the observer")
 	})
@@ -379,4 +464,114 @@ func TestReceipt_Text(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, r.UnmarshalText(text))
 	assert.Equal(t, want, r)
+}
+
+// TestHubConn_Listen answers what the agent asks while it works for somebody else, until somebody else has answered or a
+// timeout has passed.
+func TestHubConn_Listen(t *testing.T) {
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+		session, conn := idleAgent(t, hub)
+		ask := func(timeout time.Duration) {
+			session.Answer(codertest.AgentTurn{Tools: []codertest.AgentTool{{Ask: &codertest.AgentQuestion{
+				Method: "input", Params: map[string]any{"title": "Who?"}, Timeout: timeout,
+			}}}}, codertest.AgentTurn{Text: "So be it."})
+		}
+		other := attached(t, hub, session)
+		other.DiscardMessages()
+
+		var text strings.Builder
+		var questions, ends []string
+		messages := 0
+		answer := make(chan any)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() {
+			ended <- conn.Listen(ctx, &coder.AskOptions{
+				OnText:    func(delta string) { text.WriteString(delta) },
+				OnMessage: func(coder.ServerMessage) { messages++ },
+				OnQuestion: func(ctx context.Context, q *coder.RPCUIRequestMessage) (any, error) {
+					questions = append(questions, q.ID)
+					select {
+					case value := <-answer:
+						return value, nil
+					case <-ctx.Done():
+						ends = append(ends, ctx.Err().Error())
+						return nil, ctx.Err()
+					}
+				},
+			})
+		}()
+
+		ask(0)
+		require.NoError(t, other.Prompt(t.Context(), "One"))
+		time.Sleep(time.Minute)
+		session.CutStreams() // the Hub asks again
+		time.Sleep(time.Minute)
+		answer <- "me"
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		assert.Equal(t, "So be it.", text.String())
+
+		ask(0)
+		require.NoError(t, other.Prompt(t.Context(), "Two"))
+		time.Sleep(time.Minute)
+		require.NoError(t, other.RespondUI(t.Context(), "ui_000002", "you"))
+		time.Sleep(time.Minute)
+		ask(time.Minute)
+		require.NoError(t, other.Prompt(t.Context(), "Three"))
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		assert.Equal(t, []string{"ui_000001", "ui_000002", "ui_000003"}, questions)
+		assert.Len(t, ends, 2)
+		assert.NotZero(t, messages)
+		_, err := conn.Ask(t.Context(), "Four", nil)
+		require.ErrorIs(t, err, coder.ErrMessagesInUse)
+		cancel()
+		require.ErrorIs(t, <-ended, context.Canceled)
+
+		ask(0)
+		require.NoError(t, other.Prompt(t.Context(), "Five")) // it is open before somebody listens
+		time.Sleep(time.Minute)
+		failed := errors.New("nobody is here")
+		require.ErrorIs(t, conn.Listen(t.Context(), &coder.AskOptions{
+			OnQuestion: func(context.Context, *coder.RPCUIRequestMessage) (any, error) { return nil, failed },
+		}), failed)
+		go func() { ended <- conn.Listen(t.Context(), nil) }()
+		time.Sleep(time.Minute)
+		require.NoError(t, conn.Close())
+		require.NoError(t, <-ended)
+
+		session.RefuseStreams(codertest.Refusal{Count: -1})
+		session.CutStreams()
+		require.ErrorIs(t, other.Listen(t.Context(), nil), coder.ErrReconnectsExceeded)
+	}, codertest.WithAgentPace(100*time.Millisecond))
+}
+
+// TestHubConn_Listen_LosesNothing ends and begins again: each message comes to one of the calls.
+func TestHubConn_Listen_LosesNothing(t *testing.T) {
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+		session, conn := idleAgent(t, hub)
+		for i := range 5 {
+			session.SendRaw(fmt.Sprintf(`{"type":"number %d"}`, i))
+		}
+		time.Sleep(time.Second)
+		var seen []string
+		for range 20 {
+			ctx, cancel := context.WithCancel(t.Context())
+			if len(seen) == 0 {
+				cancel() // before the first one
+			}
+			time.AfterFunc(time.Second, cancel)
+			require.ErrorIs(t, conn.Listen(ctx, &coder.AskOptions{OnMessage: func(m coder.ServerMessage) {
+				if unknown, ok := m.(*coder.UnknownMessage); ok {
+					seen = append(seen, unknown.Type)
+					cancel()
+				}
+			}}), context.Canceled)
+			if len(seen) == 0 {
+				seen = append(seen, "none yet")
+			}
+		}
+		assert.Equal(t, []string{"none yet", "number 0", "number 1", "number 2", "number 3", "number 4"}, seen)
+	})
 }

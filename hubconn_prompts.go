@@ -20,20 +20,22 @@ type ear struct {
 	off     bool // the role has no agent to talk to
 	run     agentrun.Run
 	queue   agentrun.Queue
-	pending *sentPrompt // the last prompt, until the agent has taken it
+	asked   *RPCUIRequestMessage // the last question
+	pending *sentPrompt          // the last prompt, until the agent has taken it
 	turn    chan struct{}
 }
 
 // sentPrompt is a prompt on its way to the agent.
 type sentPrompt struct {
 	digest string
-	id     string         // of the command; empty: it has none
-	at     time.Time      // before that, when it began to wait for the connection
-	sent   bool           // it is written; until then no loss of the connection is the end of it
-	run    agentrun.Run   // of the agent when it was sent
-	queue  agentrun.Queue // and what waited then
-	before int            // how many prompts with the same text did
-	skip   int            // messages in the inbox that came before it
+	id     string               // of the command; empty: it has none
+	at     time.Time            // before that, when it began to wait for the connection
+	sent   bool                 // it is written; until then no loss of the connection is the end of it
+	run    agentrun.Run         // of the agent when it was sent
+	queue  agentrun.Queue       // and what waited then
+	before int                  // how many prompts with the same text did
+	skip   int                  // messages in the inbox that came before it
+	asked  *RPCUIRequestMessage // the last question then, which may be open
 
 	prompt      *agentrun.Prompt
 	disposition RPCDisposition
@@ -72,8 +74,13 @@ func (e *ear) take(m ServerMessage, now time.Time) {
 	case *BroadcastEventMessage:
 		event := agentrun.Decode(m.Event, m.Data, now)
 		e.apply(&event)
+	case *HubHydrationMessage:
+		if m.streams() {
+			e.apply(&agentrun.Event{At: now, Name: EventAgentStart})
+		}
 	case *RPCUIRequestMessage:
 		if m.Method.Answered() {
+			e.asked = m
 			e.apply(&agentrun.Event{At: now, Name: typeRPCUIRequest, QuestionID: m.ID})
 		}
 	case *RPCResponseMessage:
@@ -125,7 +132,7 @@ func closeOnce(c chan struct{}) {
 func (e *ear) deafened(put func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.run, e.queue = agentrun.Run{}, agentrun.Queue{}
+	e.run, e.queue, e.asked = agentrun.Run{}, agentrun.Queue{}, nil
 	switch p := e.pending; {
 	case p == nil:
 	case p.sent:
@@ -133,7 +140,7 @@ func (e *ear) deafened(put func()) {
 		closeOnce(p.taken)
 		e.pending = nil
 	default: // it waits for the next connection
-		p.run, p.queue, p.before = agentrun.Run{}, agentrun.Queue{}, 0
+		p.run, p.queue, p.before, p.asked = agentrun.Run{}, agentrun.Queue{}, 0, nil
 		p.prompt = agentrun.NewPrompt(p.digest, p.at, p.run, p.queue, 0)
 	}
 	put()
@@ -206,7 +213,7 @@ func (e *ear) expect(command RPCCommand, waiting func() int) *sentPrompt {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	p := &sentPrompt{
-		digest: agentrun.Digest(command.Message), id: command.ID, at: time.Now(), run: e.run.Clone(), queue: e.queue.Clone(), skip: waiting(),
+		digest: agentrun.Digest(command.Message), id: command.ID, at: time.Now(), run: e.run.Clone(), queue: e.queue.Clone(), skip: waiting(), asked: e.asked,
 		heard: make(chan struct{}), taken: make(chan struct{}),
 	}
 	p.before, _ = p.queue.Waiting(p.digest)

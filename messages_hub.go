@@ -156,6 +156,11 @@ type HubActiveTask struct {
 	Agent  string `json:"agent"`
 }
 
+// streams reports whether the Hub says that an agent is at work.
+func (m *HubHydrationMessage) streams() bool {
+	return m.StreamingState != nil && m.StreamingState.IsStreaming != nil && *m.StreamingState.IsStreaming
+}
+
 // HubStreamReadyMessage tells where the durable stream of the session is.
 type HubStreamReadyMessage struct {
 	// StreamURL is where StreamID can be read.

@@ -6,11 +6,16 @@
 //
 // It talks to the Hub that AGENTUITY_SDK_KEY or AGENTUITY_CODER_URL names. Without either it starts
 // a Hub of its own in memory, with an agent that repeats what it is told and asks if the prompt has
-// the word confirm, select or input.
+// the word confirm, select, input or editor. Thoughts and calls of tools take a line each; -v prints
+// them whole.
 //
-// Ctrl-C aborts what the agent does, and ends the program if it does nothing. Ctrl-D ends the
-// program. If the input is no terminal, each line waits until the agent is done with the one before
-// or asks something, and so does the end.
+// Ctrl-C aborts what the agent does; twice, or if it does nothing, it ends the program. Ctrl-D ends
+// the program. If the input is no terminal, each line waits until the agent has answered the one
+// before or asks something, and so does the end.
+//
+// How it works: agent.go has the half that faces the agent. It listens until there is a prompt, asks it,
+// and listens again. All that comes goes into a Conversation, whose changes are printed. user.go has the
+// half that faces the user. The two share channels, and no state but the Conversation.
 package main
 
 import (
@@ -25,6 +30,7 @@ import (
 
 	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
+	"github.com/agentuity/coder-go/examples/internal/transcript"
 )
 
 // errInterrupted is how it ends with Ctrl-C.
@@ -36,6 +42,7 @@ type terminal struct {
 	out         io.Writer
 	interrupts  <-chan os.Signal
 	interactive bool // somebody types; otherwise the input is a file or a pipe
+	unfold      bool // thoughts and results of tools are printed whole
 }
 
 func main() {
@@ -43,14 +50,14 @@ func main() {
 	signal.Notify(interrupts, os.Interrupt)
 	stdin, err := os.Stdin.Stat()
 	interactive := err == nil && stdin.Mode()&os.ModeCharDevice != 0
-	err = run(context.Background(), os.Args[1:], terminal{os.Stdin, os.Stdout, interrupts, interactive})
+	err = run(context.Background(), os.Args[1:], terminal{in: os.Stdin, out: os.Stdout, interrupts: interrupts, interactive: interactive})
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 	case errors.Is(err, errInterrupted):
 		fmt.Fprintln(os.Stderr, "attach: interrupted")
 		os.Exit(130)
 	case err != nil:
-		fmt.Fprintln(os.Stderr, "attach:", clean(err.Error())) // it may quote the Hub
+		fmt.Fprintln(os.Stderr, "attach:", transcript.Clean(err.Error())) // it may quote the Hub
 		os.Exit(1)
 	}
 }
@@ -59,6 +66,7 @@ func run(ctx context.Context, args []string, t terminal) error {
 	flags := flag.NewFlagSet("attach", flag.ContinueOnError)
 	flags.SetOutput(t.out)
 	id := flags.String("session", "", "the `id` of the session to attach to")
+	flags.BoolVar(&t.unfold, "v", false, "print thoughts and results of tools whole")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -83,7 +91,7 @@ func run(ctx context.Context, args []string, t terminal) error {
 // demonstrate attaches to a session on an embedded Hub.
 func demonstrate(ctx context.Context, t terminal) error {
 	fmt.Fprintln(t.out, "no AGENTUITY_SDK_KEY and no AGENTUITY_CODER_URL: attaching to a session on an embedded Hub")
-	hub := codertest.NewHub(codertest.WithAgentPace(60 * time.Millisecond)) // slow enough to see it work
+	hub := codertest.NewHub(codertest.WithAgentVersion("1.6.0"), codertest.WithAgentPace(60*time.Millisecond)) // slow enough to see it work
 	defer hub.Close()
 	client, err := hub.NewClient()
 	if err != nil {
@@ -93,22 +101,27 @@ func demonstrate(ctx context.Context, t terminal) error {
 	if err != nil {
 		return err
 	}
-	hub.Session(created.SessionID).SetStatus("active") // nobody has to wait for it
+	if _, err := client.WaitForSession(ctx, created.SessionID, &coder.WaitForSessionOptions{PollInterval: 50 * time.Millisecond}); err != nil {
+		return err
+	}
 	return attach(ctx, client, created.SessionID, t)
 }
 
 // attach connects to a session and lets the user talk to its agent.
 func attach(ctx context.Context, client *coder.Client, id string, t terminal) error {
-	conn, err := connect(ctx, client, id, t.interrupts)
-	if err != nil {
+	c := newChat(t)
+	var err error
+	if c.conn, err = connect(ctx, client, id, c.connection, t.interrupts); err != nil {
 		return err
 	}
-	defer conn.Close()
-	return converse(ctx, conn, t)
+	defer c.conn.Close()
+	return c.converse(ctx, t)
 }
 
 // connect can take a while: the session may have to wake up. Ctrl-C ends that, and the error says so.
-func connect(ctx context.Context, client *coder.Client, id string, interrupts <-chan os.Signal) (*coder.HubConn, error) {
+func connect(
+	ctx context.Context, client *coder.Client, id string, onState func(coder.HubConnState, error), interrupts <-chan os.Signal,
+) (*coder.HubConn, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() {
@@ -118,5 +131,18 @@ func connect(ctx context.Context, client *coder.Client, id string, interrupts <-
 		case <-ctx.Done():
 		}
 	}()
-	return client.Attach(ctx, id, nil)
+	return client.Attach(ctx, id, &coder.AttachOptions{Connection: coder.HubConnectOptions{OnState: onState}})
+}
+
+// converse connects the user with the agent until one of them leaves.
+func (c *chat) converse(ctx context.Context, t terminal) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer c.goroutines.Wait()
+	defer cancel()
+	defer c.view.End()
+	c.view.Line("* attached to %s; /help says what you can type", c.conn.SessionID())
+	c.begin(ctx)
+	ended := make(chan error, 1)
+	c.goroutines.Go(func() { ended <- c.serveAgent(ctx) })
+	return c.serveUser(ctx, t, ended)
 }

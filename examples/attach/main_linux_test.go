@@ -131,20 +131,20 @@ func (p *pty) ends(code int) string {
 func TestTerminal(t *testing.T) {
 	t.Parallel()
 	p := start(t, nil)
-	assert.Contains(t, p.sees("\n> "), "* attached to codesess_000000000001; /help says what you can type\n")
+	assert.Contains(t, p.sees("Done.\n> "), "* attached to codesess_000000000001; /help says what you can type\n")
 
 	p.types("Say hello\n")
-	assert.Equal(t, "Say hello\n"+hello+"> ", p.sees("- turn_end\n> "))
+	assert.Equal(t, "Say hello\n"+hello+"> ", p.sees("Done.\n> "))
 
 	p.types("Please confirm\n")
 	p.sees("? Go on?\n  The agent wants to read a file.\ny/n> ")
 	p.types("y\n")
-	assert.Equal(t, "y\n- turn_end\n- tool_execution_start read\n- turn_end\nConfirmed. Done.\n- turn_end\n> ", p.sees("- turn_end\n> "))
+	assert.Contains(t, p.sees("Confirmed. Done.\n> "), "y\n· ask_user Go on? → ok, 1 line\n· read README.md → ok, 1 line\n")
 
 	p.types("Please confirm\n")
 	p.sees("y/n> ") // the turn goes on until it is answered
 	p.types(ctrlC)
-	assert.Contains(t, p.sees("\n* no answer is needed any more: Go on?\n> "), "\n- turn_end\n", "Ctrl-C ends the turn")
+	assert.Contains(t, p.sees("! the agent was stopped\n> "), "\n* no answer is needed any more: Go on?\n", "Ctrl-C ends the turn")
 
 	p.types(ctrlD)
 	assert.Equal(t, "\n", p.ends(0))
@@ -173,39 +173,45 @@ func TestTerminalStreams(t *testing.T) {
 		t.Helper()
 		require.NoError(t, lead.Send(ctx, &coder.EventRequest{Event: event, Data: data}))
 	}
+	end := func(role, text, stopReason string) {
+		t.Helper()
+		tell("message_end", map[string]any{"message": map[string]any{"role": role, "content": text, "stopReason": stopReason}})
+	}
 	say := func(text string) {
 		t.Helper()
 		tell("message_update", map[string]any{"assistantMessageEvent": map[string]any{"type": "text_delta", "delta": text}})
 	}
-	hears := func(want coder.RPCCommand) {
+	hears := func(kind coder.RPCCommandType, text string) {
 		t.Helper()
 		for m, err := range lead.Messages(ctx) {
 			require.NoError(t, err)
 			if command, ok := m.(*coder.RPCCommandMessage); ok {
-				require.Equal(t, want, command.Command)
+				require.Equal(t, kind, command.Command.Type)
+				require.Equal(t, text, command.Command.Message)
 				return
 			}
 		}
 	}
 
 	p := start(t, []string{"AGENTUITY_CODER_URL=" + hub.URL()}, "-session", created.SessionID)
-	p.sees("\n> ")
+	p.sees("> x\n> ")
 	p.types("Count\n")
-	hears(coder.RPCCommand{Type: coder.CommandPrompt, Message: "Count"})
+	hears(coder.CommandPrompt, "Count")
 	tell("agent_start", nil)
+	end("user", "Count", "")
 	say("one, ")
 	assert.Equal(t, "Count\none, ", p.sees("one, "), "what was said appears, although nothing else is said")
 	say("two,\n")
 	p.sees("two,\n")
 	p.types("/steer backwards\n")
-	hears(coder.RPCCommand{Type: coder.CommandSteer, Message: "backwards"})
+	hears(coder.CommandSteer, "backwards")
 	say("one, ")
 	p.sees("one, ")
 	p.types(ctrlC)
-	hears(coder.RPCCommand{Type: coder.CommandAbort})
-	tell("message_end", map[string]any{"message": map[string]any{"stopReason": "aborted"}})
+	hears(coder.CommandAbort, "")
+	end("assistant", "one, two,\none, ", "aborted")
 	tell("agent_end", nil)
-	p.sees("\n! aborted\n> ")
+	p.sees("\n! the agent was stopped\n> ")
 	p.types(ctrlC)
 	assert.Contains(t, p.ends(130), "\nattach: interrupted\n")
 }

@@ -1,135 +1,105 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/agentuity/coder-go"
+	"github.com/agentuity/coder-go/examples/internal/transcript"
 )
 
-// question is a UI request that wants an answer. The first one that waits is open.
+// question is what the agent asks.
 type question struct {
-	*coder.RPCUIRequestMessage
 	coder.RPCUIParams
-	shown    bool
-	answered bool // the answer is on its way
+	method coder.RPCUIMethod
+	ctx    context.Context // until the answer is not wanted any more
+	answer chan any        // has room for one
 }
 
-// request takes a UI request: it shows what is only to be shown, and keeps what is to be answered.
-func (c *conversation) request(m *coder.RPCUIRequestMessage) {
-	q := &question{RPCUIRequestMessage: m}
+// markers say what to type, for each kind of question that the user can be asked.
+var markers = map[coder.RPCUIMethod]string{
+	coder.UIConfirm: "y/n> ", coder.UISelect: "number> ", coder.UIInput: "text> ", coder.UIEditor: "text> ",
+}
+
+// question lets the user answer what the agent asks, for Ask and Listen: the context ends when nobody wants the answer any
+// more. Null, nothing, is what the protocol has for those who cannot answer.
+func (c *chat) question(ctx context.Context, m *coder.RPCUIRequestMessage) (any, error) {
+	q := &question{method: m.Method, ctx: ctx, answer: make(chan any, 1)}
 	_ = m.Decode(&q.RPCUIParams) // what cannot be read is not shown
-	switch {
-	case m.Method.Answered():
-		same := func(other *question) bool { return other.ID == m.ID }
-		if !slices.ContainsFunc(c.questions, same) { // it comes again with a new connection
-			c.questions = append(c.questions, q)
-		}
-	case m.Method == coder.UINotify:
-		c.line("* %s: %s", cmp.Or(q.NotifyType, coder.NotifyInfo), q.Message)
-	case m.Method == coder.UISetStatus && q.StatusText != "":
-		c.line("* %s: %s", q.StatusKey, q.StatusText)
-	case m.Method == coder.UISetWidget && len(q.WidgetLines) > 0:
-		c.line("* %s:\n%s", q.WidgetKey, strings.Join(q.WidgetLines, "\n"))
-	case m.Method == coder.UISetTitle:
-		c.line("* %s", q.Title)
-	case m.Method == coder.UISetEditorText:
-		c.line("* you may want to say: %s", q.Text)
+	if markers[m.Method] == "" {
+		c.view.Line("? the agent asks for %s, which this program does not know", m.Method)
+		return nil, nil
+	}
+	select {
+	case c.questions <- q:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	select {
+	case answer := <-q.answer:
+		return answer, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }
 
-// known reports whether the user can be asked.
-func (q *question) known() bool {
-	switch q.Method {
-	case coder.UIConfirm, coder.UISelect, coder.UIInput, coder.UIEditor:
-		return true
+// over is closed when the answer is not wanted any more. Without a question there is nothing to wait for.
+func (q *question) over() <-chan struct{} {
+	if q == nil {
+		return nil
 	}
-	return false
+	return q.ctx.Done()
 }
 
-// marker says what to type.
-func (q *question) marker() string {
-	switch q.Method {
-	case coder.UIConfirm:
-		return "y/n> "
-	case coder.UISelect:
-		return "number> "
-	default:
-		return "text> "
+// ended says why.
+func (q *question) ended() string {
+	if deadline, ok := q.ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		return "too late to answer, the agent goes on without"
 	}
+	return "no answer is needed any more"
 }
 
-// show shows a question once.
-func (c *conversation) show(q *question) {
-	if q.shown {
-		return
-	}
-	q.shown = true
-	if !q.known() {
-		c.line("? the agent asks for %s, which this program does not know", q.Method)
-		return
-	}
-	c.line("? %s", q.Title)
-	for _, detail := range []string{q.Message, q.Placeholder, q.Prefill} {
-		if detail != "" {
-			c.line("  %s", detail)
-		}
-	}
+func (q *question) print(v *transcript.View) {
+	lines := slices.DeleteFunc([]string{q.Title, q.Message, q.Placeholder, q.Prefill}, func(s string) bool { return s == "" })
 	for i, option := range q.Options {
-		c.line("  %d. %s", i+1, option)
+		lines = append(lines, strconv.Itoa(i+1)+". "+option)
 	}
+	v.Line("? %s", strings.Join(lines, "\n"))
 }
 
-// answer answers a question with what was typed. An empty line answers null, nothing, if the
-// question is not one of yes or no. What makes no sense is asked again.
-func (c *conversation) answer(q *question, line string) {
-	switch number, _ := strconv.Atoi(line); {
-	case q.Method == coder.UIConfirm:
+// parse turns a line into an answer, or says what is wrong with it. An empty line is nothing, if the question is not one of
+// yes or no.
+func (q *question) parse(line string) (answer any, problem string) {
+	number, _ := strconv.Atoi(line)
+	switch {
+	case q.method == coder.UIConfirm:
 		switch strings.ToLower(line) {
 		case "y", "yes":
-			c.respond(q, true)
+			return true, ""
 		case "n", "no":
-			c.respond(q, false)
-		default:
-			c.line("! answer y or n")
+			return false, ""
 		}
+		return nil, "answer y or n"
 	case line == "":
-		c.respond(q, nil)
-	case q.Method != coder.UISelect || slices.Contains(q.Options, line):
-		c.respond(q, line)
+		return nil, ""
+	case q.method != coder.UISelect || slices.Contains(q.Options, line):
+		return line, ""
 	case number >= 1 && number <= len(q.Options):
-		c.respond(q, q.Options[number-1])
-	default:
-		c.line("! answer with the number or the text of an option, or with an empty line")
+		return q.Options[number-1], ""
 	}
+	return nil, "answer with the number or the text of an option, or with an empty line"
 }
 
-// respond sends an answer. If that fails, the question is still open.
-func (c *conversation) respond(q *question, result any) {
-	q.answered = true
-	c.call(func(ctx context.Context) func() {
-		err := c.conn.RespondUI(ctx, q.ID, result)
-		return func() {
-			if err != nil {
-				q.answered, q.shown = false, false
-				c.line("! %v", err)
-				return
-			}
-			c.questions = slices.DeleteFunc(c.questions, func(other *question) bool { return other == q })
-		}
-	})
-}
-
-// forget drops the questions when the agent does nothing any more: it was aborted, or somebody else
-// has answered, of which the Hub says nothing.
-func (c *conversation) forget() {
-	for _, q := range c.questions {
-		if q.shown && !q.answered {
-			c.line("* no answer is needed any more: %s", q.Title)
-		}
+// notice prints what wants no answer.
+func (c *chat) notice(m *coder.RPCUIRequestMessage) {
+	var p coder.RPCUIParams
+	_ = m.Decode(&p)
+	if p.StatusKey+p.WidgetKey != "" && p.StatusText == "" && len(p.WidgetLines) == 0 {
+		return // it takes back what was shown
 	}
-	c.questions = nil
+	parts := []string{string(p.NotifyType), p.Message, p.StatusKey, p.StatusText, p.WidgetKey, strings.Join(p.WidgetLines, "\n"), p.Title, p.Text}
+	c.view.Line("* %s", strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ": "))
 }

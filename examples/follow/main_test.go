@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,35 +13,91 @@ import (
 
 	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
+	"github.com/agentuity/coder-go/examples/internal/transcript"
 )
 
 func TestDemonstration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub := codertest.NewHub(codertest.WithInMemoryNetwork())
+		hub := codertest.NewHub(codertest.WithInMemoryNetwork(), codertest.WithAgentVersion("1.6.0"), codertest.WithAgentPace(pace))
 		defer hub.Close()
 		var out bytes.Buffer
-		require.NoError(t, demonstrate(t.Context(), hub, nil, &printer{out: &out}))
+		require.NoError(t, demonstrate(t.Context(), hub, nil, transcript.New(&out, false)))
 		text := out.String()
 		for _, want := range []string{
-			"* Demonstration: creating", "user_prompt: Sort the list", "* join: observer", `- grep {"pattern":"customers"}`,
-			"\nThe customers are in customers.go. I will sort them by name.\n", "* the connection was lost (", "message: Sorted, and the tests pass.",
-			"- tester is done: customers.go is sorted", "the session is over\n",
+			"* Demonstration: creating, 0 tasks\n", "\n> Sort the list of customers\n", "\n· thinking: 3 lines\nI will look for the customers.\n",
+			"\n· grep customers → ok, 2 lines\n", "\n! error: 529", "\n* it tries again in 2s\n", "\n* the connection was lost (", "\n· edit customers.go → ok, 1 line\n",
+			"\n· task for tester: Test customers.go\n", "\n· task of tester: done, 1 line\n", "\nSorted, and the tests pass.\n", "\n* it summarizes the conversation\n",
+			"\n* join: controller\n", "\n> What have you changed?\n· thinking: 1 line\nOnly customers.go.\n", "\n* leave: controller\n", "\nthe session is over\n",
 		} {
-			assert.Contains(t, text, want)
+			assert.Equal(t, 1, strings.Count(text, want), "%q in\n%s", want, text)
 		}
+		assert.Contains(t, said(text), "I will look for the customers. They are in customers.go, in the order in which they came. I sort them by name, "+
+			"and somebody else tests that. Sorted, and the tests pass. Only customers.go.")
 	})
+}
+
+// said returns what the agent has said, in one line.
+func said(text string) string {
+	var words []string
+	for line := range strings.Lines(text) {
+		if !strings.ContainsAny(line[:1], "*>!?") && !strings.HasPrefix(line, "·") {
+			words = append(words, strings.Fields(line)...)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// TestReconnects loses the connection at each piece of an answer, with and without an outage that is longer than the answer.
+// What was said is there, and once.
+func TestReconnects(t *testing.T) {
+	for _, refused := range []int{0, 4} {
+		for after := 50 * time.Millisecond; after < 1500*time.Millisecond; after += 100 * time.Millisecond {
+			for _, version := range []string{"0.74.2", "1.6.0"} {
+				for _, dialect := range []codertest.AgentDialect{codertest.DialectRPC, codertest.DialectExtension} {
+					synctest.Test(t, func(t *testing.T) {
+						hub := codertest.NewHub(codertest.WithInMemoryNetwork(), codertest.WithAgentPace(100*time.Millisecond),
+							codertest.WithAgentVersion(version), codertest.WithAgentDialect(dialect))
+						defer hub.Close()
+						client, err := hub.NewClient()
+						require.NoError(t, err)
+						created, err := client.CreateSession(t.Context(), coder.CreateSessionRequest{Task: "Count"})
+						require.NoError(t, err)
+						session := hub.Session(created.SessionID)
+						session.Answer(
+							codertest.AgentTurn{Thinking: "Let me see", Text: "one two three four ", Tools: []codertest.AgentTool{{Name: "bash", Args: map[string]any{"command": "ls"}, Result: "a\nb"}}},
+							codertest.AgentTurn{Thinking: "Ah", Text: "five six seven eight"},
+						)
+						var out bytes.Buffer
+						ended := make(chan error)
+						go func() {
+							ended <- follow(t.Context(), client, session.ID(), nil, transcript.New(&out, false))
+						}()
+						synctest.Wait()
+						session.SetStatus("active")
+						time.Sleep(after)
+						session.RefuseStreams(codertest.Refusal{Count: refused + 1})
+						session.CutStreams()
+						time.Sleep(time.Minute)
+						session.Shutdown()
+						require.NoError(t, <-ended)
+						text := out.String()
+						assert.Equal(t, "one two three four five six seven eight the session is over", said(text), text)
+						for _, once := range []string{"> Count\n", "* the connection was lost (", "· bash ls → ok, 2 lines\n"} {
+							assert.Equal(t, 1, strings.Count(text, once), "%q in\n%s", once, text)
+						}
+					})
+				}
+			}
+		}
+	}
 }
 
 // TestTextOfOthers does nothing to the terminal.
 func TestTextOfOthers(t *testing.T) {
 	var out bytes.Buffer
-	p := &printer{out: &out}
-	p.line("%s", "a\x1b[2Jb\rc\td\u202ee\u00e9")
-	p.print(&coder.BroadcastEventMessage{Event: coder.EventMessageUpdate, Data: []byte(`{"assistantMessageEvent":{"type":"text_delta","delta":"x\u001b]0;y\u0007z"}}`)})
-	for _, kind := range []string{"thinking_delta", "toolcall_delta"} {
-		p.print(&coder.BroadcastEventMessage{Event: coder.EventMessageUpdate, Data: []byte(`{"assistantMessageEvent":{"type":"` + kind + `","delta":"hidden"}}`)})
-	}
-	assert.Equal(t, "a[2Jbc\tde\u00e9\nx]0;yz", out.String())
+	view := transcript.New(&out, false)
+	show(&coder.PresenceEventMessage{Event: "a\x1b[2Jb\rc\td\u202ee\u00e9", Participant: new(coder.SessionParticipant)}, view)
+	assert.Equal(t, "* a[2Jbc\tde\u00e9:\n", out.String())
 }
 
 func TestInterrupted(t *testing.T) {
@@ -49,7 +106,7 @@ func TestInterrupted(t *testing.T) {
 		defer hub.Close()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		err := demonstrate(ctx, hub, nil, &printer{out: new(bytes.Buffer)})
+		err := demonstrate(ctx, hub, nil, transcript.New(new(bytes.Buffer), false))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 	})
 }
@@ -73,7 +130,6 @@ func TestASessionOfOnesOwn(t *testing.T) {
 	control := hub.Session(created.SessionID)
 	out := &shutsDown{control: control}
 	require.NoError(t, run(t.Context(), []string{"-session", created.SessionID, "-subscribe", "turn, task_*"}, out))
-	assert.Contains(t, out.String(), "- session_shutdown")
 	assert.Contains(t, out.String(), "the session is over")
 }
 

@@ -228,7 +228,8 @@ func (p *Prompt) Decided() bool { return p.kind.Over() }
 func (p *Prompt) Taken() bool { return p.kind != "" || p.queuedBy }
 
 // userSays takes the message of a user. Those with the same text that were heard before come first; a text that
-// nobody is known to have said is the expanded form of the only one that waits.
+// nobody is known to have said is the expanded form of the only one that waits, if that is a command. Else it may be the
+// task of the session, or what somebody said before this program listened.
 func (p *Prompt) userSays(e *Event, queue *Queue) {
 	if p.answering() {
 		switch {
@@ -247,7 +248,7 @@ func (p *Prompt) userSays(e *Event, queue *Queue) {
 	switch {
 	case said == p.digest && p.before > 0:
 		p.before--
-	case said == p.digest, known == 0 && others == 0 && !p.heard.IsZero():
+	case said == p.digest, p.Command && known == 0 && others == 0 && !p.heard.IsZero():
 		p.hear(e.At)
 		p.kind = PromptRuns
 	}
