@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -130,11 +131,14 @@ func (u *person) sent() (bodies []string) {
 	synctest.Wait()
 	for _, frame := range u.session.Frames() {
 		if frame.Role == "controller" && frame.Type != "bootstrap_ready" && frame.Type != "ping" {
-			bodies = append(bodies, string(frame.Body))
+			bodies = append(bodies, commandID.ReplaceAllString(string(frame.Body), ""))
 		}
 	}
 	return bodies
 }
+
+// commandID is the id that each command has, another one each time.
+var commandID = regexp.MustCompile(`,"id":"[A-Z2-7]{26}"`)
 
 // lead takes the place of the Hub's agent, and returns how it tells of an event.
 func (u *person) lead() (tell func(event string, data map[string]any)) {
