@@ -27,6 +27,10 @@ type WaitForSessionOptions struct {
 	// and [Client.Answer] tell one answer from the other. Status, flags and loop count as ever. Default: all events
 	// count.
 	AfterEvent int
+	// Follow also opens the stream of the session's events, which says when to poll: the outcome is then known within
+	// moments of the event that decides it, or when the rules are certain of it, and polls are MaxPollInterval apart while
+	// nothing happens. Where there is no stream it polls as without.
+	Follow bool
 	// OnPoll is called with the session after each poll that returned it, before the next one begins.
 	OnPoll func(*Session)
 }
@@ -103,7 +107,7 @@ const waitOp = "WaitForSession"
 // answer for StallTimeout, or asks for a longer time than is left of that.
 //
 // GET /hub/session/{sessionId}, GET /hub/session/{sessionId}/events/history,
-// GET /hub/session/{sessionId}/loop
+// GET /hub/session/{sessionId}/loop; with Follow also GET /hub/session/{sessionId}/events
 func (c *Client) WaitForSession(ctx context.Context, sessionID string, options *WaitForSessionOptions) (*SessionOutcome, error) {
 	if ctx == nil {
 		return nil, noContext(waitOp)
@@ -203,6 +207,11 @@ type vitals struct {
 
 func (w *waiter) run(ctx context.Context) (*SessionOutcome, error) {
 	every := poll.Poll{Interval: w.options.PollInterval, MaxInterval: w.options.MaxPollInterval, AtOnce: true}
+	if w.options.Follow {
+		bell, stop := w.client.listen(ctx, w.sessionID, false)
+		defer stop()
+		every.Bell = &poll.Bell{Rings: bell.rings, Listens: func() bool { return !bell.silent() }, Pause: followPause}
+	}
 	err := every.Run(ctx, w.look)
 	switch {
 	case err == nil:
@@ -214,6 +223,9 @@ func (w *waiter) run(ctx context.Context) (*SessionOutcome, error) {
 	}
 	return nil, &WaitError{Session: w.session, Loop: w.state, Err: err, secret: w.client.secret}
 }
+
+// followPause is the least time between two polls that the stream asks for, or that confirm an outcome.
+const followPause = 200 * time.Millisecond
 
 // look asks the Hub once how things are.
 func (w *waiter) look(ctx context.Context) (poll.Sight, error) {
@@ -304,6 +316,9 @@ func (w *waiter) judge(o *observation) poll.Sight {
 	sight := poll.Sight{Done: w.outcome != nil, Changed: changed}
 	if !o.agent.Until.IsZero() {
 		sight.Due = o.agent.Until.Sub(o.now)
+	}
+	if w.options.Follow && w.pending != "" {
+		sight.Due = followPause
 	}
 	sight.Wait = min(w.options.MaxPollInterval, time.Duration(o.read)*time.Second/bytesPerSecond)
 	return sight
