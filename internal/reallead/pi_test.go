@@ -4,6 +4,7 @@ package reallead
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -59,6 +61,7 @@ type agent struct {
 	command *exec.Cmd
 	exited  chan struct{}
 	handle  func(line []byte) // called with each line that it prints
+	ended   atomic.Int64      // how many runs have, by what it prints
 
 	stdin io.WriteCloser // guarded by mu
 	mu    sync.Mutex
@@ -131,6 +134,9 @@ func (a *agent) read(stdout io.Reader) {
 		}
 		if json.Valid(line) {
 			a.handle(line)
+			if bytes.HasPrefix(line, []byte(`{"type":"agent_end"`)) {
+				a.ended.Add(1)
+			}
 		} else {
 			_, _ = a.Write(line)
 		}

@@ -39,12 +39,15 @@ type rig struct {
 	version string
 	channel string
 
-	hub    *codertest.Hub
-	client *coder.Client
-	model  *model
-	agent  *agent
-	id     string // of the session
-	conn   *coder.HubConn
+	hub      *codertest.Hub
+	url      string // of the Hub, for everybody
+	relay    *relay // to it; nil: there is none
+	restarts bool   // there is to be one
+	client   *coder.Client
+	model    *model
+	agent    *agent
+	id       string // of the session
+	conn     *coder.HubConn
 
 	mu    sync.Mutex
 	heard []coder.ServerMessage // by the controller
@@ -55,6 +58,7 @@ type rig struct {
 	observing chan struct{}
 	leave     context.CancelFunc // of the observer
 
+	asking  sync.WaitGroup // what is asked beside
 	waiting []chan waited
 	stall   time.Duration // after which WaitForSession gives up; 0: not in the time of a test
 }
@@ -110,7 +114,7 @@ var scout = map[string]any{
 // newRig returns a rig without anything in it.
 func newRig(t *testing.T, version, channel string) *rig {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
 	t.Cleanup(cancel)
 	return &rig{
 		t: t, ctx: ctx, version: version, channel: channel, model: newModel(t),
@@ -123,9 +127,20 @@ func (r *rig) open(options ...codertest.Option) {
 	r.t.Helper()
 	r.hub = codertest.NewHub(options...)
 	r.t.Cleanup(r.hub.Close)
-	client, err := r.hub.NewClient()
+	r.url = r.hub.URL()
+	if r.restarts {
+		r.relay = newRelay(r.t, strings.TrimPrefix(r.url, "http://"))
+		r.url = "http://" + r.relay.address
+	}
+	r.client = r.newClient()
+}
+
+// newClient returns another client of the Hub.
+func (r *rig) newClient(options ...coder.Option) *coder.Client {
+	r.t.Helper()
+	client, err := r.hub.NewClient(append(options, coder.WithURL(r.url))...)
 	require.NoError(r.t, err)
-	r.client = client
+	return client
 }
 
 // join starts an agent that leads a session. A task is the session's.
@@ -155,7 +170,7 @@ const key = "agc_key"
 // environment is what the published extension has to know.
 func (r *rig) environment(more ...string) []string {
 	return append(more,
-		"AGENTUITY_CODER_HUB_URL=ws"+strings.TrimPrefix(r.hub.URL(), "http")+"/api/ws",
+		"AGENTUITY_CODER_HUB_URL=ws"+strings.TrimPrefix(r.url, "http")+"/api/ws",
 		// With a key the extension asks a gateway for models, and ends the agent if there is none.
 		"NODE_OPTIONS=--unhandled-rejections=warn",
 	)
@@ -291,8 +306,7 @@ func (r *rig) wait() {
 	after, done := r.newest(), make(chan waited, 1)
 	r.waiting = append(r.waiting, done)
 	count := &traffic{next: coder.NewTransport()}
-	watcher, err := r.hub.NewClient(coder.WithHTTPClient(&http.Client{Transport: count}))
-	require.NoError(r.t, err)
+	watcher := r.newClient(coder.WithHTTPClient(&http.Client{Transport: count}))
 	go func() {
 		outcome, err := watcher.WaitForSession(r.ctx, r.id, &coder.WaitForSessionOptions{
 			PollInterval: 250 * time.Millisecond, MaxPollInterval: time.Second, AfterEvent: after, StallTimeout: r.stall,
