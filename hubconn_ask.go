@@ -41,6 +41,7 @@ type asking struct {
 	asked     string                       // the id of the question that OnQuestion has
 	stopAsk   context.CancelFunc           // ends that
 	replies   chan error                   // how OnQuestion has ended
+	open      chan *RPCUIRequestMessage    // a question that the history has, once the connection was lost
 	collected chan func() (*Answer, error) // what the history says, once the connection was lost
 	workers   sync.WaitGroup
 }
@@ -60,7 +61,7 @@ type asking struct {
 // GET /hub/session/{sessionId}/events/history, and the WebSocket
 func (h *HubConn) Ask(ctx context.Context, text string, options *AskOptions) (*Answer, error) {
 	const op = "Ask"
-	a := &asking{HubConn: h, op: op, replies: make(chan error, 1)}
+	a := &asking{HubConn: h, op: op, replies: make(chan error, 1), open: make(chan *RPCUIRequestMessage, 1)}
 	if options != nil {
 		a.options = *options
 	}
@@ -172,6 +173,11 @@ func (a *asking) await(ctx context.Context) (*Answer, error) {
 		case err := <-a.replies:
 			if err != nil {
 				return nil, a.watch.failed(err, "OnQuestion failed")
+			}
+		case q := <-a.open:
+			a.watch.question = q
+			if err := a.question(ctx, true); err != nil {
+				return nil, err
 			}
 		case <-ended:
 			ended = nil
@@ -288,7 +294,7 @@ func (a *asking) question(ctx context.Context, open bool) error {
 		if err == nil {
 			err = a.RespondUI(ask, q.ID, value)
 			var bad *ValidationError
-			if !errors.As(err, &bad) { // a lost connection is not the end of it: the Hub asks again
+			if !errors.As(err, &bad) { // a lost connection is not the end of it: what was not sent is sent on the next
 				err = nil
 			}
 		}
@@ -316,7 +322,15 @@ func (a *asking) collect(ctx context.Context) {
 		a.receipt.Disposition = a.sent.disposition
 		a.ear.mu.Unlock()
 	}
-	options := collectOptions{stall: a.options.StallTimeout, asks: a.options.OnQuestion != nil}
+	options := collectOptions{stall: a.options.StallTimeout}
+	if a.options.OnQuestion != nil { // whether the Hub asks again is not known: the history has what is asked
+		options.asked = func(q *RPCUIRequestMessage) {
+			select {
+			case a.open <- q:
+			default:
+			}
+		}
+	}
 	receipt := *a.receipt
 	a.workers.Go(func() {
 		answer, err := a.client.collect(ctx, a.op, &receipt, options)

@@ -1,6 +1,8 @@
 package coder_test
 
 import (
+	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 
@@ -111,5 +113,75 @@ func TestHubConn_Ask_QueueThatWasNotHeard(t *testing.T) {
 				}, codertest.WithoutAgent())
 			})
 		}
+	}
+}
+
+// A question that is asked while the connection is lost, or that is answered then, is answered in the end, once: the Hub
+// need not ask again.
+func TestHubConn_Ask_QuestionWhileAway(t *testing.T) {
+	for _, heard := range []bool{false, true} {
+		t.Run(fmt.Sprintf("heard %v", heard), func(t *testing.T) {
+			bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+				client := hubClient(t, hub)
+				lead, err := client.ConnectNew(t.Context(), &coder.HubConnectOptions{Role: coder.RoleLead})
+				require.NoError(t, err)
+				defer lead.Close()
+				session, agent := hub.Session(lead.SessionID()), reported{t, lead}
+				agent.tell("session_start", map[string]any{"reason": "startup"})
+				conn, err := client.Connect(t.Context(), lead.SessionID(), &coder.HubConnectOptions{Role: coder.RoleController})
+				require.NoError(t, err)
+				defer conn.Close()
+				cut := func() {
+					list, err := client.ListParticipants(t.Context(), session.ID(), nil)
+					require.NoError(t, err)
+					for _, p := range list.Participants {
+						if p.Role == coder.RoleController {
+							session.DisconnectParticipant(p.ID)
+						}
+					}
+				}
+				questions, free := 0, make(chan struct{})
+				var answer *coder.Answer
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					answer, err = conn.Ask(t.Context(), "Ask me", &coder.AskOptions{
+						OnQuestion: func(context.Context, *coder.RPCUIRequestMessage) (any, error) {
+							questions++
+							<-free
+							return true, nil
+						},
+					})
+				}()
+				synctest.Wait()
+				agent.hears("Ask me")
+				agent.tell("agent_start", map[string]any{})
+				agent.says("user", "Ask me")
+				ask := func() {
+					agent.tell("rpc_ui_request", map[string]any{"id": "ui_1", "method": "confirm", "params": map[string]any{"title": "Go on?"}})
+				}
+				if heard {
+					ask()
+				}
+				cut()
+				synctest.Wait()
+				close(free) // the answer is sent on the next connection
+				if !heard {
+					ask()
+				}
+				for message, err := range lead.Messages(t.Context()) {
+					require.NoError(t, err)
+					if unknown, ok := message.(*coder.UnknownMessage); ok && unknown.Type == "rpc_ui_response" {
+						break
+					}
+				}
+				agent.says("assistant", "Done.")
+				agent.tell("agent_end", map[string]any{})
+				<-done
+				require.NoError(t, err)
+				assert.Equal(t, "Done.", answer.Text)
+				assert.Equal(t, 1, questions)
+			}, codertest.WithoutAgent())
+		})
 	}
 }
