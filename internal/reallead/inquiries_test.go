@@ -75,7 +75,7 @@ func talking(r *rig, number string) {
 	r.awaitEvent("message_update", "slow 1 ")
 }
 
-// allButSubmit are for agents that do not say that they have ended: Client.Answer waits 10 min for that.
+// unended are for agents that do not say that they have ended: Client.Answer waits 10 min for that.
 var unended = []string{whole, cutAtStart, cutInMiddle}
 
 var inquiries = map[string]inquiry{
@@ -242,7 +242,9 @@ func (r *rig) ask(q *inquiry, manner, number string) string {
 		answer, err = r.collect(ctx, receipt, c)
 	}()
 	if q.during != nil {
+		r.over = done
 		q.during(r, number)
+		r.over = nil
 	}
 	<-done
 	if !strings.HasPrefix(manner, submit) {
@@ -256,6 +258,10 @@ func (r *rig) ask(q *inquiry, manner, number string) string {
 		}
 	}
 	outcome := r.outcome(q, number, answer, err)
+	if r.t.Failed() {
+		r.dump(0)
+		r.t.FailNow()
+	}
 	if q.after != nil {
 		q.after(r, number)
 	}

@@ -58,7 +58,8 @@ type rig struct {
 	observing chan struct{}
 	leave     context.CancelFunc // of the observer
 
-	asking  sync.WaitGroup // what is asked beside
+	over    <-chan struct{} // closed when nothing more will come that is awaited; nil: not known
+	asking  sync.WaitGroup  // what is asked beside
 	waiting []chan waited
 	stall   time.Duration // after which WaitForSession gives up; 0: not in the time of a test
 }
@@ -265,6 +266,8 @@ func (r *rig) await(what string, wanted func(coder.ServerMessage) bool) coder.Se
 		r.mu.Unlock()
 		select {
 		case <-more:
+		case <-r.over:
+			require.Fail(r.t, "the prompt was over before "+what)
 		case <-r.ctx.Done():
 			require.Fail(r.t, "waited in vain for "+what)
 		}
