@@ -75,6 +75,10 @@ func talking(r *rig, number string) {
 	r.awaitEvent("message_update", "slow 1 ")
 }
 
+// awaitEnd waits for the end of the run, after what was awaited before. What an agent is told between its last message and
+// that, once it was aborted, stays in its queue until somebody prompts it again.
+func (r *rig) awaitEnd(string) { r.awaitEvent("agent_end") }
+
 // unended are for agents that do not say that they have ended: Client.Answer waits 10 min for that.
 var unended = []string{whole, cutAtStart, cutInMiddle}
 
@@ -98,6 +102,7 @@ var inquiries = map[string]inquiry{
 			talking(r, number)
 			require.NoError(r.t, r.conn.Abort(r.ctx))
 		},
+		after: (*rig).awaitEnd,
 	},
 	"abort in a tool": {
 		text: "Sleep [[slowtool]]", middle: parts{`"tool_execution_update"`, "begun"},
@@ -106,6 +111,7 @@ var inquiries = map[string]inquiry{
 			r.awaitEvent("tool_execution_update", "begun")
 			require.NoError(r.t, r.conn.Abort(r.ctx))
 		},
+		after: (*rig).awaitEnd,
 	},
 	"steer": {
 		text: "Talk [[slow]]", want: "slow 0 slow 1 slow 2",
@@ -258,10 +264,6 @@ func (r *rig) ask(q *inquiry, manner, number string) string {
 		}
 	}
 	outcome := r.outcome(q, number, answer, err)
-	if r.t.Failed() {
-		r.dump(0)
-		r.t.FailNow()
-	}
 	if q.after != nil {
 		q.after(r, number)
 	}

@@ -4,7 +4,6 @@ package reallead
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -61,7 +59,6 @@ type agent struct {
 	command *exec.Cmd
 	exited  chan struct{}
 	handle  func(line []byte) // called with each line that it prints
-	ended   atomic.Int64      // how many runs have, by what it prints
 
 	stdin io.WriteCloser // guarded by mu
 	mu    sync.Mutex
@@ -134,9 +131,6 @@ func (a *agent) read(stdout io.Reader) {
 		}
 		if json.Valid(line) {
 			a.handle(line)
-			if bytes.HasPrefix(line, []byte(`{"type":"agent_end"`)) {
-				a.ended.Add(1)
-			}
 		} else {
 			_, _ = a.Write(line)
 		}

@@ -59,6 +59,7 @@ type rig struct {
 	leave     context.CancelFunc // of the observer
 
 	over    <-chan struct{} // closed when nothing more will come that is awaited; nil: not known
+	free    chan struct{}   // closed when a question is answered
 	asking  sync.WaitGroup  // what is asked beside
 	waiting []chan waited
 	stall   time.Duration // after which WaitForSession gives up; 0: not in the time of a test
@@ -225,6 +226,7 @@ func (r *rig) follow() {
 	ctx, leave := context.WithCancel(r.ctx)
 	r.leave = leave
 	ready := make(chan struct{})
+	var hydrated sync.Once // it comes again when the connection was lost
 	go func() {
 		defer close(r.observing)
 		for event, err := range r.client.StreamEvents(ctx, r.id, nil) {
@@ -236,7 +238,7 @@ func (r *rig) follow() {
 			}
 			switch data := event.Data.(type) {
 			case *coder.SSEHydrationMessage:
-				close(ready)
+				hydrated.Do(func() { close(ready) })
 			case *coder.BroadcastEventMessage:
 				r.observed = append(r.observed, data.Event)
 			}

@@ -35,7 +35,7 @@ var inquiryNames = []string{
 }
 
 // The rows of the table of what is asked while the Hub restarts.
-var restartNames = []string{"answer ends meanwhile", "answer goes on after", "tool ends meanwhile", "prompt waits", "question"}
+var restartNames = []string{"answer goes on meanwhile", "answer goes on after", "tool goes on meanwhile", "prompt waits", "question", "asked afterwards"}
 
 const notPossible = "–"
 
