@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -161,14 +162,15 @@ func outlast(t *testing.T, name, version, channel string, s *restart) {
 	r := start()
 	cell = r.across(s, "#01", func(ctx context.Context, conn *coder.HubConn, text string) (*coder.Answer, error) {
 		return conn.Ask(ctx, text, &coder.AskOptions{
-			StallTimeout: patience,
+			StallTimeout: patience / 2,
 			OnQuestion: func(context.Context, *coder.RPCUIRequestMessage) (any, error) {
 				<-r.free
 				return true, nil
 			},
 		})
 	})
-	if s.prompt.middle == nil { // else it asks a question, which nobody answers then
+	// The extension may fall silent, and Client.Answer waits 10 min then; nobody answers a question of the agent's then.
+	if channel == byDriver && s.prompt.middle == nil {
 		r = start()
 		collected := r.across(s, "#02", func(ctx context.Context, conn *coder.HubConn, text string) (*coder.Answer, error) {
 			receipt, err := conn.Submit(ctx, text)
@@ -183,5 +185,6 @@ func outlast(t *testing.T, name, version, channel string, s *restart) {
 		cell = "FAILED"
 		return
 	}
-	assert.Equal(t, documentedTable(t, "restart")[name][column(version, channel)], cell, "docs/real-agent.md")
+	documented := documentedTable(t, "restart")[name][column(version, channel)]
+	assert.Contains(t, strings.Split(documented, " or "), cell, "docs/real-agent.md")
 }
