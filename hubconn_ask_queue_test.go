@@ -105,7 +105,7 @@ func TestHubConn_Ask_QueueThatWasNotHeard(t *testing.T) {
 					agent.tell("agent_end", ended)
 					<-done
 					if test.unknown {
-						agentError(t, err, coder.ErrOutcomeUnknown)
+						require.ErrorIs(t, err, coder.ErrOutcomeUnknown)
 						return
 					}
 					require.NoError(t, err)

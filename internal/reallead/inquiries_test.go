@@ -224,7 +224,10 @@ func (r *rig) ask(q *inquiry, manner, number string) string {
 		q.before(r, number)
 	}
 	hear := func() {
-		for range conn.Messages(ctx) { //nolint:revive // so that what comes after is read
+		for _, err := range conn.Messages(ctx) { // so that what comes after is read
+			if err != nil {
+				return
+			}
 		}
 	}
 	var (

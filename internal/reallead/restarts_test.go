@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -69,7 +70,6 @@ var restarts = map[string]restart{
 			r.awaitEvent("message_end", `"role":"user"`, number)
 			r.await("a question", func(m coder.ServerMessage) bool { _, ok := m.(*coder.RPCUIRequestMessage); return ok })
 		},
-		gone: func(r *rig, _ string) { close(r.free) },
 	},
 }
 
@@ -103,7 +103,12 @@ func (r *rig) across(s *restart, number string, ask func(ctx context.Context, co
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.ctx, 2*patience)
 	defer cancel()
-	conn, err := r.client.Connect(ctx, r.id, &coder.HubConnectOptions{Role: coder.RoleController})
+	var away sync.Once
+	conn, err := r.client.Connect(ctx, r.id, &coder.HubConnectOptions{Role: coder.RoleController, OnState: func(state coder.HubConnState, _ error) {
+		if state == coder.StateReconnecting {
+			away.Do(func() { close(r.free) })
+		}
+	}})
 	require.NoError(r.t, err)
 	defer conn.Close()
 	if s.prompt.before != nil {
@@ -162,7 +167,7 @@ func outlast(t *testing.T, name, version, channel string, s *restart) {
 	r := start()
 	cell = r.across(s, "#01", func(ctx context.Context, conn *coder.HubConn, text string) (*coder.Answer, error) {
 		return conn.Ask(ctx, text, &coder.AskOptions{
-			StallTimeout: patience / 2,
+			StallTimeout: patience / 4,
 			OnQuestion: func(context.Context, *coder.RPCUIRequestMessage) (any, error) {
 				<-r.free
 				return true, nil

@@ -59,7 +59,7 @@ type rig struct {
 	leave     context.CancelFunc // of the observer
 
 	over    <-chan struct{} // closed when nothing more will come that is awaited; nil: not known
-	free    chan struct{}   // closed when a question is answered
+	free    chan struct{}   // closed when who asks has noticed that the Hub is gone: a question is answered then
 	asking  sync.WaitGroup  // what is asked beside
 	waiting []chan waited
 	stall   time.Duration // after which WaitForSession gives up; 0: not in the time of a test
