@@ -44,6 +44,10 @@ type asking struct {
 	open      chan *RPCUIRequestMessage    // a question that the history has, once the connection was lost
 	collected chan func() (*Answer, error) // what the history says, once the connection was lost
 	workers   sync.WaitGroup
+
+	mu     sync.Mutex
+	reply  *RPCUIResponseMessage // the last answer to a question
+	repeat bool                  // it is being sent again
 }
 
 // Ask gives the agent a task and returns the answer to it: not that to the prompt of somebody else, and not before it is
@@ -175,6 +179,9 @@ func (a *asking) await(ctx context.Context) (*Answer, error) {
 				return nil, a.watch.failed(err, "OnQuestion failed")
 			}
 		case q := <-a.open:
+			if a.sendAgain(ctx, q.ID) {
+				continue
+			}
 			a.watch.question = q
 			if err := a.question(ctx, true); err != nil {
 				return nil, err
@@ -188,6 +195,27 @@ func (a *asking) await(ctx context.Context) (*Answer, error) {
 			return nil, a.unknown(a.ctxError(ctx, a.op))
 		}
 	}
+}
+
+// sendAgain sends the answer to a question again that the history shows open, since it may have been lost with the connection,
+// or have come when there was no lead. It reports whether there is one. A second answer has no effect.
+func (a *asking) sendAgain(ctx context.Context, id string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.reply == nil || a.reply.ID != id {
+		return false
+	}
+	if !a.repeat {
+		a.repeat = true
+		reply := a.reply
+		a.workers.Go(func() {
+			_ = a.RespondUI(ctx, reply.ID, reply.Result) // what is not sent is sent with the next look
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			a.repeat = false
+		})
+	}
+	return true
 }
 
 // unknown says that the prompt has arrived, or may have.
@@ -292,9 +320,12 @@ func (a *asking) question(ctx context.Context, open bool) error {
 			return
 		}
 		if err == nil {
+			a.mu.Lock()
+			a.reply = &RPCUIResponseMessage{ID: q.ID, Result: value}
+			a.mu.Unlock()
 			err = a.RespondUI(ask, q.ID, value)
 			var bad *ValidationError
-			if !errors.As(err, &bad) { // a lost connection is not the end of it: what was not sent is sent on the next
+			if !errors.As(err, &bad) { // a lost connection is not the end of it: see sendAgain
 				err = nil
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -184,4 +185,54 @@ func TestHubConn_Ask_QuestionWhileAway(t *testing.T) {
 			}, codertest.WithoutAgent())
 		})
 	}
+}
+
+// The answer to a question that comes when there is no lead is sent again.
+func TestHubConn_Ask_QuestionWithoutALead(t *testing.T) {
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+		client := hubClient(t, hub)
+		lead, err := client.ConnectNew(t.Context(), &coder.HubConnectOptions{Role: coder.RoleLead})
+		require.NoError(t, err)
+		id, agent := lead.SessionID(), reported{t, lead}
+		agent.tell("session_start", map[string]any{"reason": "startup"})
+		conn, err := client.Connect(t.Context(), id, &coder.HubConnectOptions{Role: coder.RoleController})
+		require.NoError(t, err)
+		defer conn.Close()
+		free := make(chan struct{})
+		var answer *coder.Answer
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			answer, err = conn.Ask(t.Context(), "Ask me", &coder.AskOptions{
+				OnQuestion: func(context.Context, *coder.RPCUIRequestMessage) (any, error) {
+					<-free
+					return true, nil
+				},
+			})
+		}()
+		synctest.Wait()
+		agent.hears("Ask me")
+		agent.tell("agent_start", map[string]any{})
+		agent.says("user", "Ask me")
+		agent.tell("rpc_ui_request", map[string]any{"id": "ui_1", "method": "confirm", "params": map[string]any{"title": "Go on?"}})
+		hub.Session(id).CutStreams() // as when the Hub restarts
+		require.NoError(t, lead.Close())
+		close(free)
+		time.Sleep(5 * time.Second) // the controller is back before the lead
+		back, err := client.Connect(t.Context(), id, &coder.HubConnectOptions{Role: coder.RoleLead})
+		require.NoError(t, err)
+		defer back.Close()
+		for message, err := range back.Messages(t.Context()) {
+			require.NoError(t, err)
+			if unknown, ok := message.(*coder.UnknownMessage); ok && unknown.Type == "rpc_ui_response" {
+				break
+			}
+		}
+		agent.lead = back
+		agent.says("assistant", "Done.")
+		agent.tell("agent_end", map[string]any{})
+		<-done
+		require.NoError(t, err)
+		assert.Equal(t, "Done.", answer.Text)
+	}, codertest.WithoutAgent())
 }
