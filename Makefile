@@ -133,7 +133,7 @@ servers: $(SERVERS)/node_modules/.package-lock.json ## Test against Bun, Node an
 # Needs Node, npm and curl, on Linux. npm installs 600 MB the first time. Some scenarios wait up to 20 s.
 lead: $(foreach part,node pi-0.74.2 pi-1.6.0,$(LEAD)/$(part)/node_modules/.package-lock.json) ## Let the real agent lead, by the table of docs/real-agent.md; SCENARIOS=regexp selects
 	$(GO) vet -tags lead ./internal/reallead
-	$(GO) -C internal/reallead test -tags lead -count=1 -parallel 4 -timeout 10m -run '(TestLead|TestAsk)/$(SCENARIOS)'
+	$(GO) -C internal/reallead test -tags lead -count=1 -parallel 6 -timeout 20m -run '(TestLead|TestAsk)/$(SCENARIOS)'
 
 $(LEAD)/%/node_modules/.package-lock.json: $(LEAD)/%/package.json $(LEAD)/%/package-lock.json $(LEAD)/%/.npmrc
 	cd $(LEAD)/$* && npm ci --no-audit --no-fund

@@ -488,7 +488,7 @@ func (c *Conversation) hydrate(entries []ConversationEntry, stream *SessionStrea
 		m.Text, m.Thinking, m.joined = stream.Output, stream.Thinking, true
 	}
 	if streaming {
-		c.run.Apply(&agentrun.Event{At: time.Now(), Name: EventAgentStart})
+		c.run.Apply(&agentrun.Event{At: time.Now(), Name: EventAgentStart, Inferred: true})
 	}
 	changes := make([]ConversationChange, 0, len(c.messages)+1)
 	for i := range c.messages {

@@ -43,8 +43,13 @@ type asking struct {
 	asked     string                       // the id of the question that OnQuestion has
 	stopAsk   context.CancelFunc           // ends that
 	replies   chan error                   // how OnQuestion has ended
+	open      chan *RPCUIRequestMessage    // a question that the history has, once the connection was lost
 	collected chan func() (*Answer, error) // what the history says, once the connection was lost
 	workers   sync.WaitGroup
+
+	mu     sync.Mutex
+	reply  *RPCUIResponseMessage // the last answer to a question
+	repeat bool                  // it is being sent again
 }
 
 // Ask gives the agent a task and returns the answer to it: not that to the prompt of somebody else, and not before it is
@@ -62,7 +67,7 @@ type asking struct {
 // GET /hub/session/{sessionId}/events/history, and the WebSocket
 func (h *HubConn) Ask(ctx context.Context, text string, options *AskOptions) (*Answer, error) {
 	const op = "Ask"
-	a := &asking{HubConn: h, op: op, text: text, replies: make(chan error, 1)}
+	a := &asking{HubConn: h, op: op, text: text, replies: make(chan error, 1), open: make(chan *RPCUIRequestMessage, 1)}
 	if options != nil {
 		a.options = *options
 	}
@@ -209,6 +214,14 @@ func (a *asking) await(ctx context.Context) (*Answer, error) {
 			if err != nil {
 				return nil, a.watch.failed(err, "OnQuestion failed")
 			}
+		case q := <-a.open:
+			if a.sendAgain(ctx, q.ID) {
+				continue
+			}
+			a.watch.question = q
+			if err := a.question(ctx, true); err != nil {
+				return nil, err
+			}
 		case <-ended:
 			ended = nil
 			a.collect(ctx)
@@ -218,6 +231,27 @@ func (a *asking) await(ctx context.Context) (*Answer, error) {
 			return nil, a.unknown(a.ctxError(ctx, a.op))
 		}
 	}
+}
+
+// sendAgain sends the answer to a question again that the history shows open, since it may have been lost with the connection,
+// or have come when there was no lead. It reports whether there is one. A second answer has no effect.
+func (a *asking) sendAgain(ctx context.Context, id string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.reply == nil || a.reply.ID != id {
+		return false
+	}
+	if !a.repeat {
+		a.repeat = true
+		reply := a.reply
+		a.workers.Go(func() {
+			_ = a.RespondUI(ctx, reply.ID, reply.Result) // what is not sent is sent with the next look
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			a.repeat = false
+		})
+	}
+	return true
 }
 
 // unknown says that the prompt has arrived, or may have.
@@ -259,7 +293,7 @@ func (a *asking) take(ctx context.Context, m ServerMessage) {
 	switch m := m.(type) {
 	case *HubHydrationMessage:
 		if m.streams() {
-			a.watch.prompt.Apply(&agentrun.Event{At: now, Name: EventAgentStart})
+			a.watch.prompt.Apply(&agentrun.Event{At: now, Name: EventAgentStart, Inferred: true})
 		}
 	case *RPCEventMessage:
 		if m.Replay {
@@ -326,9 +360,12 @@ func (a *asking) question(ctx context.Context, open bool) error {
 			return
 		}
 		if err == nil {
+			a.mu.Lock()
+			a.reply = &RPCUIResponseMessage{ID: q.ID, Result: value}
+			a.mu.Unlock()
 			err = a.RespondUI(ask, q.ID, value)
 			var bad *ValidationError
-			if !errors.As(err, &bad) { // a lost connection is not the end of it: the Hub asks again
+			if !errors.As(err, &bad) { // a lost connection is not the end of it: see sendAgain
 				err = nil
 			}
 		}
@@ -465,7 +502,15 @@ func (a *asking) collect(ctx context.Context) {
 		a.receipt.Disposition = a.sent.disposition
 		a.ear.mu.Unlock()
 	}
-	options := collectOptions{stall: a.options.StallTimeout, asks: a.options.OnQuestion != nil}
+	options := collectOptions{stall: a.options.StallTimeout}
+	if a.options.OnQuestion != nil { // whether the Hub asks again is not known: the history has what is asked
+		options.asked = func(q *RPCUIRequestMessage) {
+			select {
+			case a.open <- q:
+			default:
+			}
+		}
+	}
 	receipt := *a.receipt
 	a.workers.Go(func() {
 		answer, err := a.client.collect(ctx, a.op, &receipt, options)

@@ -76,7 +76,7 @@ func (e *ear) take(m ServerMessage, now time.Time) {
 		e.apply(&event)
 	case *HubHydrationMessage:
 		if m.streams() {
-			e.apply(&agentrun.Event{At: now, Name: EventAgentStart})
+			e.apply(&agentrun.Event{At: now, Name: EventAgentStart, Inferred: true})
 		}
 	case *RPCUIRequestMessage:
 		if m.Method.Answered() {

@@ -105,8 +105,8 @@ func (c *Client) Answer(ctx context.Context, receipt *Receipt) (*Answer, error) 
 
 // collectOptions say how an answer is collected from a history.
 type collectOptions struct {
-	stall time.Duration // without an event; not above 0: for ever
-	asks  bool          // a question is answered by somebody, and is no end
+	stall time.Duration              // without an event; not above 0: for ever
+	asked func(*RPCUIRequestMessage) // called with an open question, again and again; nil: a question is an end
 }
 
 // collector is one search for an answer in a history.
@@ -165,6 +165,9 @@ func (k *collector) look(ctx context.Context) (poll.Sight, error) {
 	}
 	now := (&observation{session: session, now: k.now}).judged()
 	reading := k.prompt.At(now)
+	if reading.Kind == agentrun.PromptAsks && k.options.asked != nil && k.question != nil {
+		k.options.asked(k.question)
+	}
 	switch quiet := time.Since(k.changed); {
 	case reading.Kind.Over():
 		k.answer, k.err = k.result(reading)
@@ -172,7 +175,7 @@ func (k *collector) look(ctx context.Context) (poll.Sight, error) {
 	case now.After(k.now): // the session is over, and nothing more will come
 		k.err = k.failed(ErrAgentFailed, "the session is over: "+reading.Reason)
 		return poll.Sight{Done: true}, nil
-	case reading.Kind == agentrun.PromptAsks && !k.options.asks:
+	case reading.Kind == agentrun.PromptAsks && k.options.asked == nil:
 		k.err = k.failed(ErrNeedsInput, reading.Reason)
 		return poll.Sight{Done: true}, nil
 	case k.options.stall > 0 && quiet >= k.options.stall:

@@ -21,6 +21,8 @@ type Event struct {
 	At time.Time
 	// Name is the type of the event.
 	Name string
+	// Inferred says that it was not reported: a snapshot says that the agent is at work, and nothing of how it began.
+	Inferred bool
 
 	Role        string  // of its message
 	Last        Answer  // its message, or the last of an agent that stopped, if that is an assistant's

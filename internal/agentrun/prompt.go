@@ -50,11 +50,17 @@ const (
 
 // Queue has what was said to the agent and has not become a message of the conversation yet. An agent may tell of it
 // as it hears it, the Hub as it passes it on, and the agent again as what it has queued: each is a list of its own.
-type Queue struct{ inputs, prompts, queued []string }
+type Queue struct {
+	inputs, prompts, queued []string
+	// whole says that nothing else can wait: the start of a run was seen, which begins with what was said first.
+	whole bool
+	// cut says that the last run ended without its answer: what waited then still does, and the next run takes it.
+	cut bool
+}
 
 // Clone returns a copy that shares nothing.
 func (q *Queue) Clone() Queue {
-	return Queue{slices.Clone(q.inputs), slices.Clone(q.prompts), slices.Clone(q.queued)}
+	return Queue{slices.Clone(q.inputs), slices.Clone(q.prompts), slices.Clone(q.queued), q.whole, q.cut}
 }
 
 // Apply adds an event.
@@ -70,8 +76,11 @@ func (q *Queue) Apply(e *Event) {
 		if e.Role == roleUser {
 			q.inputs, q.prompts, q.queued = without(q.inputs, e.Said), without(q.prompts, e.Said), without(q.queued, e.Said)
 		}
+	case "agent_start":
+		q.whole = q.whole || !q.cut && !e.Inferred
 	case "agent_end":
-		if e.Last.StopReason == "stop" { // what has not had its turn now has been lost
+		q.cut = e.Last.StopReason != "stop"
+		if !q.cut { // what has not had its turn now has been lost
 			q.inputs, q.prompts = nil, nil
 		}
 	case "session_start":
@@ -114,6 +123,7 @@ type Prompt struct {
 	queuedBy bool // the agent has said so, or heard it while it was at work
 	kind     PromptKind
 	users    bool    // a message of a user was seen
+	passed   bool    // one that nobody is known to have said, which may have been its own
 	last     Answer  // the last message that answers it, as far as it is
 	answer   bool    // there is one
 	begins   bool    // the beginnings of messages are reported
@@ -228,8 +238,8 @@ func (p *Prompt) Decided() bool { return p.kind.Over() }
 func (p *Prompt) Taken() bool { return p.kind != "" || p.queuedBy }
 
 // userSays takes the message of a user. Those with the same text that were heard before come first; a text that
-// nobody is known to have said is the expanded form of the only one that waits, if that is a command. Else it may be the
-// task of the session, or what somebody said before this program listened.
+// nobody is known to have said is the expanded form of the only one that waits, if that is a command and everything that
+// waits is known. Else it may be the task of the session, or what somebody said before this program listened.
 func (p *Prompt) userSays(e *Event, queue *Queue) {
 	if p.answering() {
 		switch {
@@ -248,9 +258,11 @@ func (p *Prompt) userSays(e *Event, queue *Queue) {
 	switch {
 	case said == p.digest && p.before > 0:
 		p.before--
-	case said == p.digest, p.Command && known == 0 && others == 0 && !p.heard.IsZero():
+	case said == p.digest, p.Command && known == 0 && others == 0 && !p.heard.IsZero() && queue.whole:
 		p.hear(e.At)
 		p.kind = PromptRuns
+	case p.Command && known == 0 && !p.heard.IsZero():
+		p.passed = true
 	}
 }
 
@@ -306,6 +318,9 @@ func (p *Prompt) At(now time.Time) PromptReading {
 	case p.ran && (run.Kind == Answered || run.Kind == Ended) && !p.users:
 		return PromptReading{Kind: PromptUnheard, Reason: "messages of users are not reported"}
 	case p.ran && (run.Kind == Answered || run.Kind == Ended):
+		if p.passed {
+			return PromptReading{Kind: PromptUnheard, Reason: run.Reason + ", and took something that may have been it"}
+		}
 		return PromptReading{Kind: PromptDropped, Reason: run.Reason + ", and did not take it"}
 	case p.ran && run.Kind == Aborted:
 		return PromptReading{Kind: PromptAborted, Answer: run.Answer, Reason: run.Reason}
@@ -315,7 +330,7 @@ func (p *Prompt) At(now time.Time) PromptReading {
 		return PromptReading{Kind: PromptUnheeded, Reason: run.Reason}
 	case !p.ran && run.Kind != Working && p.isQueued():
 		return due(now, p.heard.Add(promptBegins), PromptWaits, PromptUnheeded, "it is queued, and no run began")
-	case !p.ran && run.Kind != Working && p.Command:
+	case !p.ran && run.Kind != Working && p.Command && !p.passed:
 		return due(now, p.heard.Add(promptBegins), PromptWaits, PromptHandled, "it was taken, and no run began")
 	case !p.ran && run.Kind != Working:
 		return due(now, p.heard.Add(promptBegins), PromptWaits, PromptUnheard, "it was taken, and no run began")

@@ -105,6 +105,6 @@ func (r *rig) askAcrossALoss(conn *coder.HubConn) {
 			r.hub.Session(r.id).DisconnectParticipant(p.ID)
 		}
 	}
-	time.AfterFunc(100*time.Millisecond, r.model.release)
+	time.AfterFunc(100*time.Millisecond, func() { r.model.release("") })
 	<-done
 }

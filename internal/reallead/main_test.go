@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 		}
 	}
 	status := m.Run()
-	fmt.Print(results.table(), installed())
+	fmt.Print(results.table(), asked.table(), restarted.table(), installed())
 	os.Exit(status)
 }
 
@@ -60,7 +60,7 @@ func play(t *testing.T, name, version, channel string, s scenario) {
 	if len(v.story) > 0 {
 		cell = fmt.Sprintf("%s, %g s", v.story[len(v.story)-1], v.delay.Round(100*time.Millisecond).Seconds())
 	}
-	assert.Equal(t, documentedTable(t)[name][column(version, channel)], cell, "docs/real-agent.md")
+	assert.Equal(t, documentedTable(t, "scenario")[name][column(version, channel)], cell, "docs/real-agent.md")
 }
 
 // installed says what was tested.
@@ -86,10 +86,21 @@ func versionIn(manifest string) string {
 	return m.Version
 }
 
-var results = table{cells: make(map[string]string), took: make(map[string]time.Duration)}
+var (
+	results   = newTable("scenario", scenarioNames)
+	asked     = newTable("prompt", inquiryNames)
+	restarted = newTable("restart", restartNames)
+)
 
-// table is that of docs/real-agent.md.
+func newTable(name string, rows []string) *table {
+	return &table{name: name, rows: rows, cells: make(map[string]string), took: make(map[string]time.Duration)}
+}
+
+// table is one of docs/real-agent.md.
 type table struct {
+	name string
+	rows []string
+
 	mu    sync.Mutex
 	cells map[string]string
 	took  map[string]time.Duration
@@ -102,14 +113,17 @@ func (m *table) set(name, version, channel, cell string, took time.Duration) {
 	m.took[name+"/"+column(version, channel)] = took
 }
 
-// table returns the table, and how long each scenario took.
+// table returns the table, and how long each row took; nothing if nothing was played.
 func (m *table) table() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var text bytes.Buffer
 	w := tabwriter.NewWriter(&text, 0, 0, 1, ' ', tabwriter.Debug)
 	row := func(cells []string) { _, _ = fmt.Fprintln(w, "\t "+strings.Join(cells, "\t ")+"\t") }
-	head, rule := []string{"scenario"}, []string{"---"}
+	if len(m.cells) == 0 {
+		return ""
+	}
+	head, rule := []string{m.name}, []string{"---"}
 	for _, version := range versions {
 		for _, channel := range channels {
 			head, rule = append(head, column(version, channel)), append(rule, "---")
@@ -117,7 +131,7 @@ func (m *table) table() string {
 	}
 	row(head)
 	row(rule)
-	for _, name := range scenarioNames {
+	for _, name := range m.rows {
 		cells := []string{name}
 		for _, c := range head[1:] {
 			cells = append(cells, m.cells[name+"/"+c])
@@ -126,7 +140,7 @@ func (m *table) table() string {
 	}
 	_ = w.Flush()
 	_, _ = fmt.Fprintln(&text, "\nTime of each, in seconds:")
-	for _, name := range scenarioNames {
+	for _, name := range m.rows {
 		_, _ = fmt.Fprintf(&text, "%-20s", name)
 		for _, c := range head[1:] {
 			_, _ = fmt.Fprintf(&text, " %5.1f", m.took[name+"/"+c].Seconds())

@@ -13,17 +13,18 @@ import (
 	"testing"
 )
 
-// model is a stub of a language model. The word in the last prompt tells it what to answer.
+// model is a stub of a language model. The word in the last prompt tells it what to answer. If the prompt has a number,
+// as in "[[text]] #3", each text of the answer ends with it: no two answers are the same.
 type model struct {
 	server *httptest.Server
 
 	mu    sync.Mutex
 	calls map[string]int
-	held  chan struct{}
+	held  map[string]chan struct{} // by the number of the prompt
 }
 
 func newModel(t *testing.T) *model {
-	m := &model{calls: make(map[string]int), held: make(chan struct{})}
+	m := &model{calls: make(map[string]int), held: make(map[string]chan struct{})}
 	m.server = httptest.NewServer(m)
 	t.Cleanup(func() {
 		m.server.CloseClientConnections()
@@ -32,15 +33,25 @@ func newModel(t *testing.T) *model {
 	return m
 }
 
-// release lets answers go on that are held.
-func (m *model) release() { close(m.held) }
-
-// call counts the calls with a word.
-func (m *model) call(word string) int {
+// hold is closed when the answers to a prompt go on that are held. Prompts without a number have "".
+func (m *model) hold(number string) chan struct{} {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.calls[word]++
-	return m.calls[word]
+	if m.held[number] == nil {
+		m.held[number] = make(chan struct{})
+	}
+	return m.held[number]
+}
+
+// release lets the answers to a prompt go on.
+func (m *model) release(number string) { close(m.hold(number)) }
+
+// call counts the calls with a word and number.
+func (m *model) call(prompt string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.calls[prompt]++
+	return m.calls[prompt]
 }
 
 // said is one answer: thoughts, text and calls of tools. A piece that is empty is held until it is released.
@@ -57,6 +68,9 @@ const (
 	storm = "This piece of the answer has 40 bytes.. "
 )
 
+// goOn is the name of a file that lets a tool go on, which removes it.
+const goOn = "go-on"
+
 // answers are what the model says: after the prompt, after the first tools, and so on.
 var answers = map[string][]said{
 	"text":    {{text: []string{"Hello, ", "this is ", "the answer."}}},
@@ -70,6 +84,10 @@ var answers = map[string][]said{
 	},
 	"slow":     {{text: []string{"slow 0 ", "slow 1 ", "", "slow 2"}}},
 	"slowtool": {{tools: []tool{{"call_1", "bash", `{"command":"echo begun; sleep 60"}`}}}, {text: []string{"All done."}}},
+	"heldtool": {
+		{tools: []tool{{"call_1", "bash", `{"command":"echo begun; until rm ` + goOn + `; do sleep 0.1; done 2>&-"}`}}},
+		{text: []string{"All done."}},
+	},
 	"task": {
 		{text: []string{"I delegate."}, tools: []tool{{"call_1", "task", `{"description":"look around","prompt":"Look","subagent_type":"scout"}`}}},
 		{text: []string{"All done."}},
@@ -79,7 +97,7 @@ var answers = map[string][]said{
 	"storm": {{text: strings.SplitAfter(strings.Repeat(storm, stormPieces), storm)[:stormPieces]}},
 }
 
-var word = regexp.MustCompile(`\[\[(\w+)\]\]`)
+var word = regexp.MustCompile(`\[\[(\w+)\]\](?: (#\w+))?`)
 
 func (m *model) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasSuffix(r.URL.Path, "/responses") {
@@ -96,19 +114,19 @@ func (m *model) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	asked, step := "", 0
+	asked, number, step := "", "", 0
 	for _, message := range request.Messages {
 		switch message.Role {
 		case "user":
 			step = 0
 			if found := word.FindSubmatch(message.Content); found != nil {
-				asked = string(found[1])
+				asked, number = string(found[1]), string(found[2])
 			}
 		case "assistant":
 			step++
 		}
 	}
-	switch n := m.call(asked); {
+	switch n := m.call(asked + number); {
 	case asked == "err400":
 		fail(w, http.StatusBadRequest, "invalid_request_error", "Invalid request: the stub refuses it")
 	case asked == "err500":
@@ -116,7 +134,7 @@ func (m *model) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case asked == "over1" && n == 1:
 		fail(w, 529, "overloaded_error", "overloaded")
 	case step < len(answers[asked]):
-		m.serve(w, r, answers[asked][step])
+		m.serve(w, r, answers[asked][step], number)
 	default:
 		fail(w, http.StatusBadRequest, "invalid_request_error", fmt.Sprintf("the stub has no answer %d to %q", step, asked))
 	}
@@ -129,7 +147,7 @@ func fail(w http.ResponseWriter, status int, kind, message string) {
 }
 
 // serve streams an answer in the form of OpenAI's chat completions.
-func (m *model) serve(w http.ResponseWriter, r *http.Request, s said) {
+func (m *model) serve(w http.ResponseWriter, r *http.Request, s said, number string) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	send := func(chunk map[string]any) {
 		chunk["id"], chunk["object"], chunk["created"], chunk["model"] = "chatcmpl-1", "chat.completion.chunk", 1700000000, "stub-1"
@@ -147,13 +165,16 @@ func (m *model) serve(w http.ResponseWriter, r *http.Request, s said) {
 	for _, piece := range s.text {
 		if piece == "" {
 			select {
-			case <-m.held:
+			case <-m.hold(number):
 			case <-r.Context().Done():
 				return
 			}
 			continue
 		}
 		choice(map[string]any{"content": piece}, nil)
+	}
+	if number != "" && len(s.text) > 0 {
+		choice(map[string]any{"content": " " + number}, nil)
 	}
 	for i, t := range s.tools {
 		choice(map[string]any{"tool_calls": []any{map[string]any{

@@ -39,12 +39,15 @@ type rig struct {
 	version string
 	channel string
 
-	hub    *codertest.Hub
-	client *coder.Client
-	model  *model
-	agent  *agent
-	id     string // of the session
-	conn   *coder.HubConn
+	hub      *codertest.Hub
+	url      string // of the Hub, for everybody
+	relay    *relay // to it; nil: there is none
+	restarts bool   // there is to be one
+	client   *coder.Client
+	model    *model
+	agent    *agent
+	id       string // of the session
+	conn     *coder.HubConn
 
 	mu    sync.Mutex
 	heard []coder.ServerMessage // by the controller
@@ -55,6 +58,9 @@ type rig struct {
 	observing chan struct{}
 	leave     context.CancelFunc // of the observer
 
+	over    <-chan struct{} // closed when nothing more will come that is awaited; nil: not known
+	free    chan struct{}   // closed when who asks has noticed that the Hub is gone: a question is answered then
+	asking  sync.WaitGroup  // what is asked beside
 	waiting []chan waited
 	stall   time.Duration // after which WaitForSession gives up; 0: not in the time of a test
 }
@@ -110,7 +116,7 @@ var scout = map[string]any{
 // newRig returns a rig without anything in it.
 func newRig(t *testing.T, version, channel string) *rig {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
 	t.Cleanup(cancel)
 	return &rig{
 		t: t, ctx: ctx, version: version, channel: channel, model: newModel(t),
@@ -123,9 +129,20 @@ func (r *rig) open(options ...codertest.Option) {
 	r.t.Helper()
 	r.hub = codertest.NewHub(options...)
 	r.t.Cleanup(r.hub.Close)
-	client, err := r.hub.NewClient()
+	r.url = r.hub.URL()
+	if r.restarts {
+		r.relay = newRelay(r.t, strings.TrimPrefix(r.url, "http://"))
+		r.url = "http://" + r.relay.address
+	}
+	r.client = r.newClient()
+}
+
+// newClient returns another client of the Hub.
+func (r *rig) newClient(options ...coder.Option) *coder.Client {
+	r.t.Helper()
+	client, err := r.hub.NewClient(append(options, coder.WithURL(r.url))...)
 	require.NoError(r.t, err)
-	r.client = client
+	return client
 }
 
 // join starts an agent that leads a session. A task is the session's.
@@ -155,7 +172,7 @@ const key = "agc_key"
 // environment is what the published extension has to know.
 func (r *rig) environment(more ...string) []string {
 	return append(more,
-		"AGENTUITY_CODER_HUB_URL=ws"+strings.TrimPrefix(r.hub.URL(), "http")+"/api/ws",
+		"AGENTUITY_CODER_HUB_URL=ws"+strings.TrimPrefix(r.url, "http")+"/api/ws",
 		// With a key the extension asks a gateway for models, and ends the agent if there is none.
 		"NODE_OPTIONS=--unhandled-rejections=warn",
 	)
@@ -209,6 +226,7 @@ func (r *rig) follow() {
 	ctx, leave := context.WithCancel(r.ctx)
 	r.leave = leave
 	ready := make(chan struct{})
+	var hydrated sync.Once // it comes again when the connection was lost
 	go func() {
 		defer close(r.observing)
 		for event, err := range r.client.StreamEvents(ctx, r.id, nil) {
@@ -220,7 +238,7 @@ func (r *rig) follow() {
 			}
 			switch data := event.Data.(type) {
 			case *coder.SSEHydrationMessage:
-				close(ready)
+				hydrated.Do(func() { close(ready) })
 			case *coder.BroadcastEventMessage:
 				r.observed = append(r.observed, data.Event)
 			}
@@ -250,6 +268,8 @@ func (r *rig) await(what string, wanted func(coder.ServerMessage) bool) coder.Se
 		r.mu.Unlock()
 		select {
 		case <-more:
+		case <-r.over:
+			require.Fail(r.t, "the prompt was over before "+what)
 		case <-r.ctx.Done():
 			require.Fail(r.t, "waited in vain for "+what)
 		}
@@ -291,8 +311,7 @@ func (r *rig) wait() {
 	after, done := r.newest(), make(chan waited, 1)
 	r.waiting = append(r.waiting, done)
 	count := &traffic{next: coder.NewTransport()}
-	watcher, err := r.hub.NewClient(coder.WithHTTPClient(&http.Client{Transport: count}))
-	require.NoError(r.t, err)
+	watcher := r.newClient(coder.WithHTTPClient(&http.Client{Transport: count}))
 	go func() {
 		outcome, err := watcher.WaitForSession(r.ctx, r.id, &coder.WaitForSessionOptions{
 			PollInterval: 250 * time.Millisecond, MaxPollInterval: time.Second, AfterEvent: after, StallTimeout: r.stall,

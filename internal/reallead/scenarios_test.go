@@ -115,7 +115,7 @@ var scenarios = map[string]scenario{
 			talk(r)
 			require.NoError(r.t, r.conn.Steer(r.ctx, "Change course [[steered]]"))
 			r.awaitQueued("Change course")
-			r.model.release()
+			r.model.release("")
 		},
 		story: answered, outcomes: ended,
 		entries: []string{
@@ -127,7 +127,7 @@ var scenarios = map[string]scenario{
 			talk(r)
 			require.NoError(r.t, r.conn.FollowUp(r.ctx, "And then [[second]]"))
 			r.awaitQueued("And then")
-			r.model.release()
+			r.model.release("")
 		},
 		story: answered, outcomes: ended,
 		entries: []string{
@@ -143,7 +143,7 @@ var scenarios = map[string]scenario{
 			} else {
 				r.awaitQueued("And then")
 			}
-			r.model.release()
+			r.model.release("")
 		},
 		story: answered, outcomes: ended,
 		entries: []string{
@@ -190,7 +190,7 @@ var scenarios = map[string]scenario{
 				return ok && presence.Event == coder.EventSessionJoin && presence.Participant.Role == coder.RoleLead
 			})
 			assert.NotEqual(r.t, lead, r.lead())
-			r.model.release()
+			r.model.release("")
 		},
 		story: answered, outcomes: ended,
 		entries: []string{"user_prompt Talk [[slow]]", "message slow 0 slow 1 slow 2"},

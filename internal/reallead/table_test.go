@@ -27,12 +27,23 @@ var scenarioNames = []string{
 	"lead reconnects", "new session", "quit in the middle", "remote controller",
 }
 
+// The rows of the table of what is asked.
+var inquiryNames = []string{
+	"answer", "tools", "thinking", "long answer", "error, retried", "error, in vain", "error, final",
+	"abort in text", "abort in a tool", "steer", "follow-up", "prompt while busy", "sub-agent", "question", "question to nobody",
+	"new session", "quit in the middle",
+}
+
+// The rows of the table of what is asked while the Hub restarts.
+var restartNames = []string{"answer goes on meanwhile", "answer goes on after", "tool goes on meanwhile", "prompt waits", "question", "asked afterwards"}
+
 const notPossible = "–"
 
 func column(version, channel string) string { return "Pi " + version + ", " + channel }
 
-// documentedTable returns the cells of docs/real-agent.md by row and column.
-func documentedTable(t testing.TB) map[string]map[string]string {
+// documentedTable returns the cells of a table of docs/real-agent.md by row and column. The table is that whose first
+// column has this name.
+func documentedTable(t testing.TB, name string) map[string]map[string]string {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/real-agent.md")
 	require.NoError(t, err)
@@ -48,7 +59,7 @@ func documentedTable(t testing.TB) map[string]map[string]string {
 			if len(rows) > 0 {
 				return rows
 			}
-		case cells[0] == "---":
+		case columns == nil && cells[0] != name, cells[0] == "---":
 		case columns == nil:
 			columns = cells
 		default:
@@ -67,9 +78,16 @@ func documentedTable(t testing.TB) map[string]map[string]string {
 // TestDocumentationNamesWhatIsTested: the table has a row for each scenario and a column for each version and channel.
 // That the cells are true is asserted by `make lead`.
 func TestDocumentationNamesWhatIsTested(t *testing.T) {
-	rows := documentedTable(t)
-	assert.Len(t, rows, len(scenarioNames))
-	for _, name := range scenarioNames {
+	assertDocumented(t, "scenario", scenarioNames)
+	assertDocumented(t, "prompt", inquiryNames)
+	assertDocumented(t, "restart", restartNames)
+}
+
+func assertDocumented(t *testing.T, table string, names []string) {
+	t.Helper()
+	rows := documentedTable(t, table)
+	assert.Len(t, rows, len(names))
+	for _, name := range names {
 		row, found := rows[name]
 		assert.True(t, found, "docs/real-agent.md has a row for %s", name)
 		assert.Len(t, row, len(versions)*len(channels), name)
