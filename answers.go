@@ -33,10 +33,12 @@ type Answer struct {
 	// answer: the agent may take several at once.
 	Steered bool
 	Shared  bool
+	// NotEnforced names the limits of [Limits] that could not be enforced, "CostUSD" or "Tokens": the agent does not tell.
+	NotEnforced []string
 }
 
 // AgentError says why a prompt has no answer. It matches [ErrAgentFailed], [ErrAgentAborted], [ErrAgentStalled],
-// [ErrNeedsInput], [ErrPromptDropped] or, where it is not known what became of the prompt, [ErrOutcomeUnknown].
+// [ErrNeedsInput], [ErrLimitExceeded], [ErrPromptDropped] or, where it is not known what became of the prompt, [ErrOutcomeUnknown].
 type AgentError struct {
 	// Operation is a method of [HubConn] or [Client], such as "Ask".
 	Operation string
@@ -75,7 +77,11 @@ type promptWatch struct {
 	prompt    *agentrun.Prompt
 	messages  []AgentMessage
 	question  *RPCUIRequestMessage // the last one that was asked
+	tally     *tally               // nil: there are no limits
 }
+
+// exceeded reports whether a limit is crossed.
+func (w *promptWatch) exceeded() bool { return w.tally != nil && w.tally.beyond != "" }
 
 // event takes an event of the agent, and reports whether it belongs to the answer.
 func (w *promptWatch) event(name string, payload []byte, at time.Time, taskID string) bool {
@@ -84,6 +90,12 @@ func (w *promptWatch) event(name string, payload []byte, at time.Time, taskID st
 		e.TaskID = taskID
 	}
 	mine := w.prompt.Apply(&e)
+	if mine && w.tally != nil {
+		switch e.Name {
+		case EventMessageStart, EventMessageEnd, EventToolExecutionStart:
+			w.tally.add(decodeAgentEvent(name, payload), "")
+		}
+	}
 	if mine && e.Name == EventMessageEnd && e.Role != "user" && e.Role != "system" {
 		if end, ok := decodeAgentEvent(name, payload).(*MessageEnd); ok {
 			w.messages = append(w.messages, end.Message)
@@ -109,6 +121,9 @@ func (w *promptWatch) answer() *Answer {
 		a.Usage = a.Usage.plus(m.Usage)
 	}
 	a.Truncated = a.StopReason == StopReasonLength
+	if w.tally != nil {
+		a.NotEnforced = w.tally.notEnforced()
+	}
 	return a
 }
 
@@ -166,7 +181,18 @@ func (w *promptWatch) result(r agentrun.PromptReading) (*Answer, error) {
 	case agentrun.PromptRefused:
 		return nil, w.failed(ErrAgentFailed, "the agent refused it: "+w.prompt.Refusal)
 	}
+	if r.Kind == agentrun.PromptAborted && w.exceeded() {
+		return nil, w.failed(ErrLimitExceeded, w.tally.beyond)
+	}
 	return nil, w.failed(promptErrors[r.Kind], r.Reason)
+}
+
+// abortObeyed is how long an agent has to stop that went beyond a limit.
+const abortObeyed = 30 * time.Second
+
+// notObeyed is the error of an agent that goes on after that.
+func (w *promptWatch) notObeyed() error {
+	return w.failed(ErrLimitExceeded, fmt.Sprintf("%s, and it has not obeyed the abort for %v", w.tally.beyond, abortObeyed))
 }
 
 func (w *promptWatch) failed(err error, reason string) error {

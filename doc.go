@@ -32,9 +32,9 @@
 //   - [*RequestError]: no answer came. Its Sent says whether the request left.
 //   - [*ResponseError]: the answer was 2xx but cannot be used.
 //
-// Five more say how far something longer came, and most wrap one of those: [*WaitError] of
-// [Client.WaitForSession], [*ReplayError] of [Client.ReplayEntries], [*HistoryGapError] of [Client.WatchEvents],
-// [*HubConnError] of everything that a [HubConn] does, and [*AgentError] of [HubConn.Ask] and [Client.Answer], with what
+// Six more say how far something longer came, and most wrap one of those: [*WaitError] of
+// [Client.WaitForSession], [*RunError] of [Client.RunSession], [*ReplayError] of [Client.ReplayEntries], [*HistoryGapError] of
+// [Client.WatchEvents], [*HubConnError] of everything that a [HubConn] does, and [*AgentError] of [HubConn.Ask] and [Client.Answer], with what
 // the agent said.
 //
 // [ErrOutcomeUnknown] is matched by any of them but a ValidationError: a call that is not idempotent,
@@ -72,6 +72,8 @@
 //	             and nothing says how the last one ended
 //	failed       it, its loop or its last prompt failed           read ErrorMessage and Evidence; prompt again
 //	aborted      somebody aborted the last prompt                 prompt again, or archive
+//	limited      it went beyond one of its Limits, and was        read the answer, or prompt it with other
+//	             aborted; only from RunSession                    limits
 //	blocked      its loop cannot go on by itself                  read Loop; help, or archive
 //	cancelled    somebody cancelled its loop                      nothing
 //	archived     it is over; Finished says how its last prompt    read the answer

@@ -101,6 +101,29 @@ func ExampleClient_CheckSession() {
 	// active turn_ended
 }
 
+func ExampleClient_RunSession() {
+	hub, client := exampleHub()
+	defer hub.Close()
+	ctx := context.Background()
+	hub.Answer(codertest.AgentTurn{Text: "It is a race in the parser."})
+
+	// A worker of a job queue, which is restarted in the middle: the second call finds what the first has begun.
+	for range 2 {
+		result, err := client.RunSession(ctx, "job-42", coder.CreateSessionRequest{Task: "Why is the build red?"}, &coder.RunSessionOptions{
+			Limits: coder.Limits{Turns: 50, SameCall: 5},
+		})
+		if err != nil {
+			log.Fatal(err) // coder.IsTransient(err): back into the queue
+		}
+		fmt.Println(result.Outcome.Kind, result.Answer)
+	}
+	fmt.Println(len(hub.SessionIDs()), "session")
+	// Output:
+	// turn_ended It is a race in the parser.
+	// turn_ended It is a race in the parser.
+	// 1 session
+}
+
 func ExampleWaitError() {
 	hub, client := exampleHub()
 	defer hub.Close()

@@ -25,6 +25,9 @@ type AskOptions struct {
 	// StallTimeout ends Ask with an error that matches ErrAgentStalled when nothing has come from the agent for so long.
 	// Default: 10 min. Negative: never.
 	StallTimeout time.Duration
+	// Limits abort the agent when it goes beyond one of them while it works on the prompt. Ask then ends with an error that
+	// matches ErrLimitExceeded, and holds what was said. An answer that is whole when a limit is crossed is returned. Default: none.
+	Limits Limits
 }
 
 // asking is one call of Ask.
@@ -39,6 +42,7 @@ type asking struct {
 	receipt *Receipt
 
 	lastSign  time.Time
+	limited   time.Time                    // when the agent was aborted since it went beyond a limit; zero: it was not
 	failure   error                        // what ends it
 	asked     string                       // the id of the question that OnQuestion has
 	stopAsk   context.CancelFunc           // ends that
@@ -77,6 +81,9 @@ func (h *HubConn) Ask(ctx context.Context, text string, options *AskOptions) (*A
 	if ctx == nil {
 		return nil, noContext(op)
 	}
+	if err := a.options.Limits.check(op); err != nil {
+		return nil, err
+	}
 	if !h.inbox.Consume() {
 		return nil, h.newError(op, "", ErrMessagesInUse)
 	}
@@ -109,6 +116,9 @@ func (a *asking) follow() {
 		client: a.client, op: a.op, sessionID: a.receipt.SessionID,
 		prompt:   agentrun.NewPrompt(a.sent.digest, a.sent.at, a.sent.run, a.sent.queue, a.sent.before),
 		question: a.sent.asked,
+	}
+	if a.options.Limits.any() {
+		a.watch.tally = newTally(a.options.Limits)
 	}
 	a.watch.prompt.Command = a.receipt.Command
 }
@@ -189,7 +199,13 @@ func (a *asking) await(ctx context.Context) (*Answer, error) {
 			if err := a.question(ctx, reading.Kind == agentrun.PromptAsks); err != nil {
 				return nil, err
 			}
+			if a.watch.exceeded() && a.limited.IsZero() {
+				a.abort(ctx)
+			}
 			due, stalled := a.due(reading)
+			if !a.limited.IsZero() && !time.Now().Before(a.limited.Add(abortObeyed)) {
+				return nil, a.watch.notObeyed()
+			}
 			if stalled && a.State() != StateConnected {
 				a.collect(ctx)
 				continue
@@ -233,6 +249,12 @@ func (a *asking) await(ctx context.Context) (*Answer, error) {
 	}
 }
 
+// abort stops an agent that has gone beyond a limit. That may have to wait for a connection.
+func (a *asking) abort(ctx context.Context) {
+	a.limited = time.Now()
+	a.workers.Go(func() { _ = a.Abort(ctx) }) // what becomes of it is seen in the events
+}
+
 // sendAgain sends the answer to a question again that the history shows open, since it may have been lost with the connection,
 // or have come when there was no lead. It reports whether there is one. A second answer has no effect.
 func (a *asking) sendAgain(ctx context.Context, id string) bool {
@@ -270,6 +292,11 @@ func (a *asking) due(reading agentrun.PromptReading) (time.Time, bool) {
 		}
 		if until.IsZero() || stalls.Before(until) {
 			until = stalls
+		}
+	}
+	if !a.limited.IsZero() {
+		if obeys := a.limited.Add(abortObeyed); until.IsZero() || obeys.Before(until) {
+			until = obeys
 		}
 	}
 	return until, false
@@ -381,7 +408,8 @@ func (a *asking) question(ctx context.Context, open bool) error {
 
 // Listen does what [HubConn.Ask] does while it waits, without a prompt: it passes on what comes, and lets OnQuestion answer
 // what the agent asks while it works for somebody else. It is for programs that have nothing to ask at the moment, and for
-// those that only answer questions. OnText is called with what the agent says to anybody; StallTimeout means nothing.
+// those that only answer questions. OnText is called with what the agent says to anybody; StallTimeout and Limits mean
+// nothing.
 // Without OnQuestion, questions are left to others.
 //
 // It uses [HubConn.Messages], one call at a time, and goes on where the last call of Ask, Listen or Messages has stopped. It
@@ -502,7 +530,7 @@ func (a *asking) collect(ctx context.Context) {
 		a.receipt.Disposition = a.sent.disposition
 		a.ear.mu.Unlock()
 	}
-	options := collectOptions{stall: a.options.StallTimeout}
+	options := collectOptions{stall: a.options.StallTimeout, limits: a.options.Limits, exceeded: func(ctx context.Context) { _ = a.Abort(ctx) }}
 	if a.options.OnQuestion != nil { // whether the Hub asks again is not known: the history has what is asked
 		options.asked = func(q *RPCUIRequestMessage) {
 			select {

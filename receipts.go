@@ -7,6 +7,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/agentuity/coder-go/internal/agentrun"
@@ -107,6 +108,9 @@ func (c *Client) Answer(ctx context.Context, receipt *Receipt) (*Answer, error) 
 type collectOptions struct {
 	stall time.Duration              // without an event; not above 0: for ever
 	asked func(*RPCUIRequestMessage) // called with an open question, again and again; nil: a question is an end
+
+	limits   Limits
+	exceeded func(context.Context) // called when one is crossed, to abort the agent; it may wait for a connection
 }
 
 // collector is one search for an answer in a history.
@@ -116,8 +120,11 @@ type collector struct {
 	newest  int // the event up to which the history was read
 	now     time.Time
 
-	answered time.Time // when the Hub last was
-	changed  time.Time // when an event last came
+	workers  sync.WaitGroup
+	life     context.Context // of the search; for the workers
+	limited  time.Time       // when the agent was to be aborted since it went beyond a limit
+	answered time.Time       // when the Hub last was
+	changed  time.Time       // when an event last came
 	answer   *Answer
 	err      error
 }
@@ -130,6 +137,13 @@ func (c *Client) collect(ctx context.Context, op string, receipt *Receipt, optio
 	}
 	k.prompt = agentrun.NewPrompt(receipt.Digest, sent, agentrun.Run{}, agentrun.Queue{}, receipt.Before)
 	k.prompt.History, k.prompt.Command = true, receipt.Command
+	if options.limits.any() {
+		k.tally = newTally(options.limits)
+	}
+	life, cancel := context.WithCancel(ctx)
+	defer k.workers.Wait()
+	defer cancel()
+	k.life = life
 	if receipt.Disposition != "" {
 		k.prompt.Respond(true, string(receipt.Disposition), "", sent)
 	}
@@ -165,12 +179,19 @@ func (k *collector) look(ctx context.Context) (poll.Sight, error) {
 	}
 	now := (&observation{session: session, now: k.now}).judged()
 	reading := k.prompt.At(now)
+	if k.exceeded() && !reading.Kind.Over() && k.limited.IsZero() {
+		k.limited = time.Now()
+		k.workers.Go(func() { k.options.exceeded(k.life) })
+	}
 	if reading.Kind == agentrun.PromptAsks && k.options.asked != nil && k.question != nil {
 		k.options.asked(k.question)
 	}
 	switch quiet := time.Since(k.changed); {
 	case reading.Kind.Over():
 		k.answer, k.err = k.result(reading)
+		return poll.Sight{Done: true}, nil
+	case !k.limited.IsZero() && time.Since(k.limited) >= abortObeyed:
+		k.err = k.notObeyed()
 		return poll.Sight{Done: true}, nil
 	case now.After(k.now): // the session is over, and nothing more will come
 		k.err = k.failed(ErrAgentFailed, "the session is over: "+reading.Reason)

@@ -102,12 +102,16 @@ func (c *Client) AllEventHistory(ctx context.Context, sessionID string, params *
 	if params != nil {
 		p = *params
 	}
+	return c.allEventHistory(ctx, "AllEventHistory", sessionID, p)
+}
+
+func (c *Client) allEventHistory(ctx context.Context, op, sessionID string, p ListEventHistoryParams) iter.Seq2[SessionEvent, error] {
 	id := func(e *SessionEvent) int { return e.ID }
 	return paging.Before(p.BeforeID, id, func(before int) ([]SessionEvent, error) {
 		var q route.Query
 		q.Int("limit", cmp.Or(p.Limit, pageSize)).Int("beforeId", before)
 		history, err := call[SessionEventHistory](ctx, c,
-			get("AllEventHistory", "/hub/session/{sessionID}/events/history", sessionID).with(&q))
+			get(op, "/hub/session/{sessionID}/events/history", sessionID).with(&q))
 		if err != nil {
 			return nil, err
 		}

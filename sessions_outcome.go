@@ -21,6 +21,7 @@ const (
 	OutcomeCompleted  OutcomeKind = "completed"   // it, or its loop, did what it was to do
 	OutcomeCancelled  OutcomeKind = "cancelled"   // somebody cancelled its loop
 	OutcomeBlocked    OutcomeKind = "blocked"     // its loop cannot go on by itself
+	OutcomeLimited    OutcomeKind = "limited"     // it was aborted since it went beyond a limit; only from RunSession
 	OutcomeNeedsInput OutcomeKind = "needs_input" // it has asked something; or it waits, and nothing says how the last prompt ended
 	OutcomeTurnEnded  OutcomeKind = "turn_ended"  // the agent did what it was asked, and waits for the next prompt
 	OutcomeAborted    OutcomeKind = "aborted"     // somebody aborted the last prompt

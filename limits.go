@@ -1,0 +1,189 @@
+package coder
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Limits bound what an agent may spend on a run, in [Client.RunSession] on the session and in [HubConn.Ask] on the prompt.
+// Each is the most that is allowed: with the first event that goes beyond one, the agent is aborted. The zero value of a
+// member is no limit.
+type Limits struct {
+	// CostUSD is the price of all model calls, in US dollars, as the agent reckons it.
+	CostUSD float64
+	// Tokens counts those that the model has read, cached ones included, and written.
+	Tokens int
+	// Turns counts the calls of the model, also those that failed.
+	Turns int
+	// ToolCalls counts the calls of tools, SameCall those of one tool with the same arguments.
+	ToolCalls int
+	SameCall  int
+}
+
+func (l *Limits) check(op string) error {
+	for field, negative := range map[string]bool{
+		"Limits.CostUSD": !(l.CostUSD >= 0), "Limits.Tokens": l.Tokens < 0, "Limits.Turns": l.Turns < 0,
+		"Limits.ToolCalls": l.ToolCalls < 0, "Limits.SameCall": l.SameCall < 0,
+	} {
+		if negative {
+			return invalid(op, field, "must not be negative")
+		}
+	}
+	return nil
+}
+
+func (l Limits) any() bool { return l != Limits{} }
+
+// tally counts what a run has spent. A history may have everything twice, from the driver of a sandbox and from the agent's
+// extension: a message is known by its time, a call of a tool by its id.
+type tally struct {
+	limits Limits
+	begun  map[messageKey]bool
+	ended  map[messageKey]bool
+	open   bool // a message without a time has begun
+	turns  int
+	tokens int64
+	cost   float64
+	calls  map[string]bool // the ids of the calls of tools
+	same   map[string]int  // by the tool and its arguments
+	silent map[string]bool // the limits of which a message of the agent says nothing
+	beyond string          // the first limit that was crossed, in words
+}
+
+// messageKey tells the messages of agents apart.
+type messageKey struct {
+	taskID string
+	at     int64
+}
+
+func newTally(limits Limits) *tally {
+	return &tally{
+		limits: limits, begun: make(map[messageKey]bool), ended: make(map[messageKey]bool),
+		calls: make(map[string]bool), same: make(map[string]int), silent: make(map[string]bool),
+	}
+}
+
+// add counts an event, and reports whether a limit is crossed.
+func (t *tally) add(event AgentEvent, taskID string) bool {
+	switch e := event.(type) {
+	case *MessageStart:
+		if e.Message.Role == "assistant" {
+			t.begin(keyOf(&e.Message, taskID))
+		}
+	case *MessageEnd:
+		if e.Message.Role == "assistant" {
+			t.end(&e.Message, keyOf(&e.Message, taskID))
+		}
+	case *ToolExecutionStart:
+		t.call(e.ToolCallID, e.ToolName, jsontext.Value(e.Args))
+	}
+	return t.beyond != ""
+}
+
+func keyOf(m *AgentMessage, taskID string) messageKey {
+	if m.Timestamp.IsZero() {
+		return messageKey{taskID: taskID}
+	}
+	return messageKey{taskID, m.Timestamp.UnixMilli()}
+}
+
+// begin counts a turn.
+func (t *tally) begin(key messageKey) {
+	switch {
+	case key.at == 0:
+		t.open = true
+	case t.begun[key]:
+		return
+	}
+	t.begun[key] = true
+	if t.turns++; t.limits.Turns > 0 && t.turns > t.limits.Turns {
+		t.cross("more than %d turns", t.limits.Turns)
+	}
+}
+
+// end counts what a message has cost, and what it calls.
+func (t *tally) end(m *AgentMessage, key messageKey) {
+	switch {
+	case key.at == 0:
+		if !t.open { // its start was not reported
+			t.begin(key)
+		}
+		t.open = false
+	case t.ended[key]:
+		return
+	default:
+		t.begin(key)
+		t.ended[key] = true
+	}
+	for _, call := range m.Content.ToolCalls() {
+		t.call(call.ID, call.Name, jsontext.Value(call.Arguments))
+	}
+	tokens, cost := m.Usage.total(), 0.0
+	if m.Usage != nil && m.Usage.Cost != nil {
+		cost = m.Usage.Cost.Total
+	}
+	if m.StopReason != StopReasonError && m.StopReason != StopReasonAborted { // these need not have cost anything
+		t.silent["Tokens"] = t.silent["Tokens"] || tokens == 0
+		t.silent["CostUSD"] = t.silent["CostUSD"] || cost == 0
+	}
+	t.tokens += tokens
+	t.cost += cost
+	if most := t.limits.Tokens; most > 0 && t.tokens > int64(most) {
+		t.cross("more than %d tokens", most)
+	}
+	if most := t.limits.CostUSD; most > 0 && t.cost > most {
+		t.cross("more than %g US dollars", most)
+	}
+}
+
+// total is the number of all tokens.
+func (u *AgentUsage) total() int64 {
+	switch {
+	case u == nil:
+		return 0
+	case u.TotalTokens > 0:
+		return u.TotalTokens
+	}
+	return u.Input + u.Output + u.CacheRead + u.CacheWrite
+}
+
+// call counts a call of a tool: a message makes it, and then the tool begins.
+func (t *tally) call(id, name string, args jsontext.Value) {
+	if id != "" && t.calls[id] {
+		return
+	}
+	if id == "" {
+		id = fmt.Sprint(len(t.calls))
+	}
+	t.calls[id] = true
+	if most := t.limits.ToolCalls; most > 0 && len(t.calls) > most {
+		t.cross("more than %d calls of tools", most)
+	}
+	if most := t.limits.SameCall; most > 0 {
+		args = args.Clone()
+		_ = args.Canonicalize() // what is no JSON is compared as it is
+		key := name + " " + string(args)
+		if t.same[key]++; t.same[key] > most {
+			t.cross("more than %d times the same call of "+fmt.Sprintf("%q", name), most)
+		}
+	}
+}
+
+func (t *tally) cross(format string, most any) {
+	if t.beyond == "" {
+		t.beyond = fmt.Sprintf(format, most)
+	}
+}
+
+// notEnforced names the limits that were given and of which the other side did not tell.
+func (t *tally) notEnforced() (names []string) {
+	for name, given := range map[string]bool{"CostUSD": t.limits.CostUSD > 0, "Tokens": t.limits.Tokens > 0} {
+		if given && t.silent[name] {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

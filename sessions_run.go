@@ -1,0 +1,353 @@
+package coder
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/agentuity/coder-go/internal/backoff"
+	"github.com/agentuity/coder-go/internal/quote"
+)
+
+// RunSessionOptions says what [Client.RunSession] does when something goes otherwise than planned.
+type RunSessionOptions struct {
+	// RepostAfter and LookupWindow are those of [EnsureSessionOptions], but RepostAfter is 10 s by default: a create of
+	// unknown outcome is made again when the Hub has answered lookups for so long and shown no session. If the first create
+	// was only slow, two sessions exist then. Negative: never.
+	RepostAfter  time.Duration
+	LookupWindow time.Duration
+	// StallTimeout is that of [WaitForSessionOptions]. Default: 10 min. Negative: never.
+	StallTimeout time.Duration
+	// ArchiveOnCancel archives the session when the context ends, for programs that end with Ctrl-C and are to leave nothing
+	// running. It takes up to 30 s more. Default: the session goes on, and a call with the same key finds it again.
+	ArchiveOnCancel bool
+	// ArchiveOnStall archives a session that has stalled.
+	ArchiveOnStall bool
+	// Limits abort the agent when it goes beyond one of them, in all of the session; the outcome is then OutcomeLimited. What
+	// was spent before, also by another process, counts. Default: none.
+	Limits Limits
+	// OnPoll is called with the session after each poll that returned it, before the next one begins.
+	OnPoll func(*Session)
+}
+
+// SessionResult is what a session came to.
+type SessionResult struct {
+	// SessionID is the session.
+	SessionID string
+	// Created says that this call has created it.
+	Created bool
+	// Outcome says how it ended. It is never nil.
+	Outcome *SessionOutcome
+	// Answer is the last that the agent has said, without thoughts. After an outcome that is no success it need not be an
+	// answer.
+	Answer string
+	// Usage is what the session has used, nil if the Hub does not say.
+	Usage *SessionUsage
+	// NotEnforced names the limits that could not be enforced, "CostUSD" or "Tokens": the agent does not tell.
+	NotEnforced []string
+}
+
+// RunError is the end of [Client.RunSession] without a result. The session may be at work: call again with the key.
+type RunError struct {
+	// Key is the one of the call.
+	Key string
+	// SessionID is the session, empty if it is not known.
+	SessionID string
+	// Archived says that the session was archived, as ArchiveOnCancel wants it.
+	Archived bool
+	// Err is the cause: what EnsureSession or WaitForSession returned, or why the agent could not be aborted.
+	Err error
+
+	secret quote.Redactor
+}
+
+// Error says what ended the run.
+func (e *RunError) Error() string {
+	text := "coder: " + runOp + ": " + strings.TrimPrefix(innerText(e.Err), "coder: ")
+	if e.SessionID != "" {
+		text += "; session " + e.secret.Line(e.SessionID)
+		if e.Archived {
+			text += " was archived"
+		}
+	}
+	return text + "; key " + e.secret.Line(e.Key)
+}
+
+// Unwrap returns the cause.
+func (e *RunError) Unwrap() error { return e.Err }
+
+const runOp = "RunSession"
+
+// RunSession gives an agent a task and returns what it came to: it finds the session with this key or creates one, as
+// [Client.EnsureSession] does, waits for it as [Client.WaitForSession] does with Follow, and reads what the agent said. It is
+// for callers that may run twice for one thing, such as workers of a job queue: the key names the thing.
+//
+// The end of the context leaves the session at work, so that a deployment kills no hour of work: the same key finds it
+// again, in this process or another. A session that is found archived, failed or cancelled, and has not done its task, is
+// passed over, and another one is created. One that is done is never run again: its result is returned.
+//
+// An outcome that is no success is no error: look at Outcome.Succeeded. Errors: [*ValidationError]; otherwise a [*RunError]
+// with the key: one that matches [ErrOutcomeUnknown] if it is not known whether the session was created, and those of
+// WaitForSession. See [IsTransient]: the same call may be made again after all that pass.
+//
+// The routes are those of EnsureSession and WaitForSession; POST /hub/session/{sessionId}/archive; with Limits those of
+// [Client.WatchEvents] and [Client.Attach]
+func (c *Client) RunSession(ctx context.Context, key string, body CreateSessionRequest, options *RunSessionOptions) (*SessionResult, error) {
+	var o RunSessionOptions
+	if options != nil {
+		o = *options
+	}
+	if err := o.Limits.check(runOp); err != nil {
+		return nil, err
+	}
+	switch o.RepostAfter = cmp.Or(o.RepostAfter, 10*time.Second); {
+	case o.RepostAfter < 0:
+		o.RepostAfter = 0
+	}
+	r := &sessionRun{client: c, key: key, options: o}
+	ensured, err := r.ensure(ctx, body)
+	var bad *ValidationError
+	switch {
+	case errors.As(err, &bad):
+		own := *bad
+		own.Operation = runOp
+		return nil, &own
+	case err != nil:
+		return nil, r.left(ctx, err)
+	}
+	r.sessionID = ensured.SessionID
+	result, err := r.wait(ctx)
+	if err != nil {
+		return nil, r.left(ctx, err)
+	}
+	result.Created = ensured.Created
+	return result, nil
+}
+
+// sessionRun is one call of RunSession.
+type sessionRun struct {
+	client         *Client
+	key, sessionID string
+	options        RunSessionOptions
+}
+
+// ensure finds or creates the session. A Hub that restarts may close connections for longer than a call tries.
+func (r *sessionRun) ensure(ctx context.Context, body CreateSessionRequest) (*EnsuredSession, error) {
+	options := &EnsureSessionOptions{NewIfOver: true, RepostAfter: r.options.RepostAfter, LookupWindow: r.options.LookupWindow}
+	attempts := backoff.Attempts{Max: 6, Least: time.Second, Most: 10 * time.Second}
+	for {
+		ensured, err := r.client.EnsureSession(ctx, r.key, body, options)
+		if err == nil || !IsTransient(err) || errors.Is(err, ErrOutcomeUnknown) || retryAfter(err) > maxRetryAfter {
+			return ensured, err
+		}
+		wait, more := attempts.Next()
+		if !more || !backoff.Sleep(ctx, max(wait, retryAfter(err))) {
+			return nil, err
+		}
+	}
+}
+
+// wait waits for the session, and reads what it came to.
+func (r *sessionRun) wait(ctx context.Context) (*SessionResult, error) {
+	waiting, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	spent := r.watch(waiting, cancel)
+	defer spent.stop()
+	outcome, err := r.client.WaitForSession(waiting, r.sessionID, &WaitForSessionOptions{
+		StallTimeout: r.options.StallTimeout, Follow: true, OnPoll: r.options.OnPoll,
+	})
+	if err != nil {
+		if failed := context.Cause(waiting); failed != nil && ctx.Err() == nil {
+			return nil, failed
+		}
+		return nil, err
+	}
+	if outcome.Kind == OutcomeAborted { // perhaps by an earlier call, for the limits: what it knew is to be read first
+		spent.catchUp(ctx)
+	}
+	spent.stop()
+	result := &SessionResult{SessionID: r.sessionID, Outcome: outcome, NotEnforced: spent.tally.notEnforced()}
+	if beyond := spent.tally.beyond; beyond != "" && outcome.Kind == OutcomeAborted {
+		outcome.Kind, outcome.Evidence = OutcomeLimited, append([]string{beyond}, outcome.Evidence...)
+	}
+	if r.options.ArchiveOnStall && outcome.Kind == OutcomeStalled {
+		if _, err := r.client.ArchiveSession(ctx, r.sessionID); err != nil && !sessionIsGone(err) {
+			return nil, err
+		}
+	}
+	if outcome.Session != nil {
+		result.Usage, _ = outcome.Session.Usage() // what has an unknown form is as good as nothing
+	}
+	if result.Answer, err = r.client.lastAnswer(ctx, runOp, r.sessionID); err != nil && !sessionIsGone(err) {
+		return nil, err
+	}
+	return result, nil
+}
+
+// left is the error of a run that ends before its session does.
+func (r *sessionRun) left(ctx context.Context, err error) error {
+	e := &RunError{Key: r.key, SessionID: r.sessionID, Err: err, secret: r.client.secret}
+	if !r.options.ArchiveOnCancel || ctx.Err() == nil {
+		return e
+	}
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), asideLimit)
+	defer cancel()
+	if e.SessionID == "" {
+		e.SessionID = r.lookUp(after, errors.Is(err, ErrOutcomeUnknown))
+	}
+	if e.SessionID != "" {
+		failed := persist(after, func() error {
+			_, err := r.client.ArchiveSession(after, e.SessionID)
+			return err
+		})
+		e.Archived = failed == nil || sessionIsGone(failed)
+	}
+	return e
+}
+
+// lookUp returns the session with the key that may be at work, "" if there is none to be seen: one that this call may have
+// created, or an earlier one.
+func (r *sessionRun) lookUp(ctx context.Context, created bool) string {
+	search := ensurer{client: r.client, key: r.key, window: asideLimit}
+	var found *Session
+	if created {
+		found, _ = search.search(ctx)
+	} else {
+		_ = persist(ctx, func() (err error) {
+			found, err = search.find(ctx)
+			return err
+		})
+	}
+	if found == nil || found.isOver() {
+		return ""
+	}
+	return found.SessionID
+}
+
+// persist makes a call again as long as its failures pass and the context lasts.
+func persist(ctx context.Context, call func() error) error {
+	for n := 0; ; n++ {
+		err := call()
+		if err == nil || !IsTransient(err) || !backoff.Sleep(ctx, max(backoff.Delay(n, time.Second, 10*time.Second), retryAfter(err))) {
+			return err
+		}
+	}
+}
+
+// spending counts what a session spends while it is waited for.
+type spending struct {
+	tally  *tally
+	caught chan struct{} // closed when what was there is counted, or nothing more will be
+	cancel context.CancelFunc
+	group  sync.WaitGroup
+}
+
+func (s *spending) catchUp(ctx context.Context) {
+	select {
+	case <-s.caught:
+	case <-ctx.Done():
+	}
+}
+
+func (s *spending) stop() {
+	s.cancel()
+	s.group.Wait()
+}
+
+// watch aborts the agent when it goes beyond a limit. If it cannot, the wait ends with the reason.
+func (r *sessionRun) watch(ctx context.Context, fail context.CancelCauseFunc) *spending {
+	s := &spending{tally: newTally(r.options.Limits), cancel: func() {}, caught: make(chan struct{})}
+	if !r.options.Limits.any() {
+		close(s.caught)
+		return s
+	}
+	ctx, s.cancel = context.WithCancel(ctx)
+	s.group.Go(func() {
+		defer closeOnce(s.caught)
+		rings := []string{EventMessageStart, EventMessageEnd, EventToolExecutionStart}
+		live := false
+		for e, err := range r.client.watchEvents(ctx, r.sessionID, &WatchEventsOptions{Settle: -1}, rings) {
+			switch {
+			case ctx.Err() != nil:
+				return
+			case err != nil:
+				fail(fmt.Errorf("the limits cannot be enforced: %w", err))
+				return
+			}
+			if e.ID > 0 && s.tally.add(e.AgentEvent(), e.TaskID) {
+				if err := r.abort(ctx, live); err != nil && ctx.Err() == nil {
+					fail(fmt.Errorf("%s, and the agent could not be aborted: %w", s.tally.beyond, err))
+				}
+				return
+			}
+			if live = live || e.Live; live {
+				closeOnce(s.caught)
+			}
+		}
+	})
+	return s
+}
+
+// abort stops the agent. What it was at before this call, live false, may be over.
+func (r *sessionRun) abort(ctx context.Context, live bool) error {
+	if !live {
+		outcome, err := r.client.CheckSession(ctx, r.sessionID)
+		if err != nil || outcome.Kind != OutcomeWorking {
+			return err
+		}
+	}
+	conn, err := r.client.Attach(ctx, r.sessionID, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	conn.DiscardMessages()
+	return conn.Abort(ctx)
+}
+
+// says reports whether a message of the agent's is what it has said last. One that was aborted, or failed, before there was
+// any text is not.
+func (m *AgentMessage) says() bool {
+	return m.Content.Text() != "" || m.StopReason != StopReasonAborted && m.StopReason != StopReasonError
+}
+
+// lastAnswer returns the last that the agent of a session has said: from the end of its history, else from its replay.
+func (c *Client) lastAnswer(ctx context.Context, op, sessionID string) (string, error) {
+	seen := 0
+	for e, err := range c.allEventHistory(ctx, op, sessionID, ListEventHistoryParams{Limit: 10}) {
+		if err != nil {
+			return "", err
+		}
+		if e.TaskID == "" {
+			var said *AgentMessage
+			switch event := e.AgentEvent().(type) {
+			case *AgentEnd:
+				said = event.Answer()
+			case *MessageEnd:
+				said = &event.Message
+			}
+			if said != nil && said.Role == "assistant" && said.says() {
+				return said.Content.Text(), nil
+			}
+		}
+		if seen++; seen == tailEvents {
+			break
+		}
+	}
+	text := ""
+	for e, err := range c.ReplayEntries(ctx, sessionID, nil) {
+		switch {
+		case errors.Is(err, ErrNotFound):
+			return "", nil
+		case err != nil:
+			return "", err
+		case e.Type == EntryMessage && e.TaskID == "":
+			text = e.Content
+		}
+	}
+	return text, nil
+}

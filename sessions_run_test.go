@@ -1,0 +1,299 @@
+package coder_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/agentuity/coder-go"
+	"github.com/agentuity/coder-go/codertest"
+)
+
+var runTask = coder.CreateSessionRequest{Task: "Review pull request 7"}
+
+func runError(t *testing.T, err error) *coder.RunError {
+	t.Helper()
+	var e *coder.RunError
+	require.ErrorAs(t, err, &e)
+	return e
+}
+
+// TestRunSession: one call from a task to its result, and the same result each time after that.
+func TestRunSession(t *testing.T) {
+	for _, version := range []string{"0.74.2", "1.6.0"} {
+		for _, dialect := range []codertest.AgentDialect{codertest.DialectRPC, codertest.DialectExtension} {
+			bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+				hub.Answer(
+					codertest.AgentTurn{Text: "I will look.", Tools: []codertest.AgentTool{{Name: "read", Result: "ok"}}},
+					codertest.AgentTurn{Text: "It is a race in the parser."},
+				)
+				for k := range 3 {
+					result, err := hubClient(t, hub).RunSession(t.Context(), "job-7", runTask, nil)
+					require.NoError(t, err)
+					assert.Equal(t, map[bool]coder.OutcomeKind{false: coder.OutcomeTurnEnded, true: coder.OutcomeArchived}[k == 2], result.Outcome.Kind)
+					assert.True(t, result.Outcome.Succeeded())
+					assert.Equal(t, "It is a race in the parser.", result.Answer)
+					assert.Equal(t, k == 0, result.Created)
+					assert.Equal(t, []string{result.SessionID}, hub.SessionIDs())
+					if k == 1 {
+						hub.Session(result.SessionID).Archive() // done is done
+					}
+					if k == 0 {
+						time.Sleep(time.Hour)
+					}
+				}
+			}, codertest.WithAgentVersion(version), codertest.WithAgentDialect(dialect), codertest.WithAgentPace(50*time.Millisecond))
+		}
+	}
+}
+
+// TestRunSession_RunsAnew: what has failed is run again in another session, and what has not is left alone.
+func TestRunSession_RunsAnew(t *testing.T) {
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+		c := hubClient(t, hub)
+		result, err := c.RunSession(t.Context(), "key", runTask, nil)
+		require.NoError(t, err)
+		assert.Equal(t, coder.OutcomeFailed, result.Outcome.Kind)
+		assert.Contains(t, result.Outcome.ErrorMessage, "400")
+		again, err := c.RunSession(t.Context(), "key", runTask, nil)
+		require.NoError(t, err)
+		assert.NotEqual(t, result.SessionID, again.SessionID)
+		assert.True(t, again.Created)
+		hub.Session(again.SessionID).FailModel()
+	}, codertest.WithAgentErrors(codertest.AgentInvalidRequest))
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) { // it asks something, and nobody answers
+		c := hubClient(t, hub)
+		hub.Answer(codertest.AgentTurn{Text: "I ask.", Tools: []codertest.AgentTool{{Ask: &codertest.AgentQuestion{Method: "confirm"}}}}, codertest.AgentTurn{Text: "Good."})
+		for range 2 {
+			result, err := c.RunSession(t.Context(), "key", runTask, nil)
+			require.NoError(t, err)
+			assert.Equal(t, coder.OutcomeNeedsInput, result.Outcome.Kind)
+			assert.Equal(t, "I ask.", result.Answer)
+		}
+		assert.Len(t, hub.SessionIDs(), 1)
+	})
+}
+
+// TestRunSession_Cancelled: the end of the context leaves the session at work, unless it is to be archived.
+func TestRunSession_Cancelled(t *testing.T) {
+	for _, archive := range []bool{false, true} {
+		bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+			c := hubClient(t, hub)
+			hub.OnSession(func(s *codertest.SessionControl) {
+				s.Answer(codertest.AgentTurn{Tools: []codertest.AgentTool{{}}}, codertest.AgentTurn{Tools: []codertest.AgentTool{{}}}, codertest.AgentTurn{Text: "Done in the end."})
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			result, err := c.RunSession(ctx, "key", runTask, &coder.RunSessionOptions{ArchiveOnCancel: archive})
+			assert.Nil(t, result)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.NotErrorIs(t, err, coder.ErrOutcomeUnknown)
+			assert.False(t, coder.IsTransient(err))
+			e := runError(t, err)
+			require.Equal(t, []string{e.SessionID}, hub.SessionIDs())
+			assert.Equal(t, "key", e.Key)
+			assert.Equal(t, archive, e.Archived)
+			assert.Equal(t, archive, hub.Session(e.SessionID).Archived())
+			assert.Contains(t, err.Error(), "coder: RunSession: ")
+			assert.Contains(t, err.Error(), "; key key")
+			result, err = c.RunSession(t.Context(), "key", runTask, nil)
+			require.NoError(t, err)
+			assert.Equal(t, archive, result.SessionID != e.SessionID, "one that was archived in the middle is run anew")
+			assert.Equal(t, "Done in the end.", result.Answer)
+		}, codertest.WithAgentPace(time.Second))
+	}
+}
+
+func TestRunSession_Stalled(t *testing.T) {
+	for _, archive := range []bool{false, true} {
+		bubble(t, func(t *testing.T, hub *codertest.Hub) {
+			c := hubClient(t, hub)
+			result, err := c.RunSession(t.Context(), "key", runTask, &coder.RunSessionOptions{StallTimeout: time.Minute, ArchiveOnStall: archive})
+			require.NoError(t, err)
+			assert.Equal(t, coder.OutcomeStalled, result.Outcome.Kind)
+			assert.Equal(t, archive, hub.Session(result.SessionID).Archived())
+		})
+	}
+}
+
+func TestRunSession_Limits(t *testing.T) {
+	for name, test := range map[string]struct {
+		limits coder.Limits
+		same   bool
+		reason string
+	}{
+		"turns":     {coder.Limits{Turns: 4}, false, "more than 4 turns"},
+		"calls":     {coder.Limits{ToolCalls: 6}, false, "more than 6 calls of tools"},
+		"same call": {coder.Limits{SameCall: 3}, true, "more than 3 times the same call"},
+		"tokens":    {coder.Limits{Tokens: 100}, false, "more than 100 tokens"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+				c := hubClient(t, hub)
+				hub.Answer(goesOn(test.same)...)
+				for k := range 2 {
+					result, err := c.RunSession(t.Context(), "key", runTask, &coder.RunSessionOptions{Limits: test.limits})
+					require.NoError(t, err)
+					assert.Equal(t, coder.OutcomeLimited, result.Outcome.Kind, "call %d: %v", k, result.Outcome.Evidence)
+					assert.False(t, result.Outcome.Succeeded())
+					assert.Contains(t, strings.Join(result.Outcome.Evidence, "; "), test.reason)
+					assert.NotEmpty(t, result.Answer)
+					turns, calls := spent(hub.Session(result.SessionID), 0)
+					assert.LessOrEqual(t, turns, 8, "of 41")
+					assert.LessOrEqual(t, calls, 8)
+				}
+				assert.Len(t, hub.SessionIDs(), 1)
+				aborts := 0
+				for _, f := range hub.Session(hub.SessionIDs()[0]).Frames() {
+					if strings.Contains(string(f.Body), `"abort"`) {
+						aborts++
+					}
+				}
+				assert.Equal(t, 1, aborts, "the second call has found it aborted")
+			}, codertest.WithAgentPace(100*time.Millisecond))
+		})
+	}
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) { // within the limits
+		result, err := hubClient(t, hub).RunSession(t.Context(), "key", runTask, &coder.RunSessionOptions{Limits: coder.Limits{Turns: 10, ToolCalls: 10}})
+		require.NoError(t, err)
+		assert.Equal(t, coder.OutcomeTurnEnded, result.Outcome.Kind)
+	}, codertest.WithAgentPace(100*time.Millisecond))
+}
+
+func TestRunSession_BadArguments(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		c := hubClient(t, hub)
+		for field, call := range map[string]func() error{
+			"key": func() error { _, err := c.RunSession(t.Context(), " ", runTask, nil); return err },
+			"Limits.Turns": func() error {
+				_, err := c.RunSession(t.Context(), "k", runTask, &coder.RunSessionOptions{Limits: coder.Limits{Turns: -1}})
+				return err
+			},
+			"metadata.idempotencyKey": func() error {
+				_, err := c.RunSession(t.Context(), "k", coder.CreateSessionRequest{Metadata: map[string]any{"idempotencyKey": "other"}}, nil)
+				return err
+			},
+			"ctx": func() error { _, err := c.RunSession(nil, "k", runTask, nil); return err }, //nolint:staticcheck // the point
+		} {
+			var bad *coder.ValidationError
+			require.ErrorAs(t, call(), &bad, field)
+			assert.Equal(t, field, bad.Field)
+			assert.Equal(t, "RunSession", bad.Operation)
+		}
+		assert.Empty(t, hub.Requests())
+		hub.Inject(codertest.Fault{Status: 401, Count: -1})
+		_, err := c.RunSession(t.Context(), "key", runTask, nil)
+		require.ErrorIs(t, err, coder.ErrUnauthorized)
+		assert.Empty(t, runError(t, err).SessionID)
+	})
+}
+
+// TestRunSession_Simulated: the caller is cancelled, panics or times out at any moment, the Hub restarts, and the same key is
+// run again until there is a result: one session a key, and the right answer. With ArchiveOnCancel none is left at work, save
+// those of which it was said that nobody knows.
+//
+//	go test -run RunSession_Simulated -runs 1000 -v .
+func TestRunSession_Simulated(t *testing.T) {
+	counts := make(map[string]int)
+	for seed := range uint64(max(20, *simulatedRuns/2)) {
+		if !t.Run(fmt.Sprint(seed), func(t *testing.T) { simulateRuns(t, seed, counts) }) {
+			break
+		}
+	}
+	t.Log(counts)
+}
+
+func simulateRuns(t *testing.T, seed uint64, counts map[string]int) {
+	r := rand.New(rand.NewPCG(seed, 61))
+	archive := r.IntN(3) == 0
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+		hub.OnSession(func(s *codertest.SessionControl) {
+			s.Answer(codertest.AgentTurn{Tools: []codertest.AgentTool{{}}}, codertest.AgentTurn{Tools: []codertest.AgentTool{{}}}, codertest.AgentTurn{Text: "The answer."})
+		})
+		options := coder.RunSessionOptions{ArchiveOnCancel: archive, RepostAfter: -1}
+		unknown := false
+		for attempt := range 50 {
+			c := hubClient(t, hub) // another process
+			ctx, cancel := context.WithCancel(t.Context())
+			left := time.Duration(r.ExpFloat64() * float64(8*time.Second))
+			ending := r.IntN(3)
+			if attempt > 10 {
+				ending, left = 0, time.Hour
+			}
+			if r.IntN(3) == 0 {
+				kind := []codertest.Outage{{}, {Kind: codertest.OutageClosed}, {Kind: codertest.OutageBadGateway}, {Kind: codertest.OutageUnavailable}, {Kind: codertest.OutageRetryAfter}}[r.IntN(5)]
+				time.AfterFunc(time.Duration(r.IntN(6000))*time.Millisecond, func() { hub.Restart(time.Duration(3+r.IntN(12))*time.Second, kind) })
+			}
+			if r.IntN(5) == 0 {
+				hub.Inject(codertest.Fault{Method: http.MethodPost, Route: postSession, Cut: codertest.CutAfterEffect})
+			}
+			switch ending {
+			case 0:
+				ctx, cancel = context.WithTimeout(t.Context(), left)
+			case 1:
+				time.AfterFunc(left, cancel)
+			case 2:
+				began := time.Now()
+				options.OnPoll = func(*coder.Session) {
+					if time.Since(began) > left {
+						panic("of the program")
+					}
+				}
+			}
+			var result *coder.SessionResult
+			var err error
+			panicked := func() (p any) {
+				defer func() { p = recover() }()
+				result, err = c.RunSession(ctx, "key", runTask, &options)
+				return nil
+			}()
+			ended := ctx.Err()
+			cancel()
+			options.OnPoll = nil
+			switch {
+			case panicked != nil:
+				counts["panicked"]++
+				unknown = unknown || archive // nobody archives it then
+				continue
+			case err == nil:
+				assert.Equal(t, "The answer.", result.Answer, "%v %v", result.Outcome.Kind, result.Outcome.Evidence)
+				assert.True(t, result.Outcome.Succeeded(), "%v %v", result.Outcome.Kind, result.Outcome.Evidence)
+				counts["done"]++
+				if !archive && !unknown {
+					assert.Len(t, hub.SessionIDs(), 1)
+				}
+				return
+			}
+			e := runError(t, err)
+			if ended == nil {
+				counts["failed"]++
+				unknown = true // only the end of the context archives
+			}
+			if errors.Is(err, coder.ErrOutcomeUnknown) {
+				unknown = true
+				counts["unknown"]++
+			}
+			if archive && !e.Archived && e.SessionID == "" {
+				for _, id := range hub.SessionIDs() {
+					if !hub.Session(id).Archived() {
+						assert.True(t, unknown, "%s is at work: %v", id, err)
+					}
+				}
+			}
+			if e.Archived {
+				counts["archived"]++
+			} else {
+				counts["left"]++
+			}
+		}
+		require.Fail(t, "it came to nothing")
+	}, codertest.WithAgentPace(time.Duration(100+r.IntN(400))*time.Millisecond))
+}
