@@ -1,7 +1,6 @@
 package coder_test
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -111,7 +110,7 @@ func TestWaitForSession_FollowRequests(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, coder.OutcomeArchived, outcome.Kind)
 			n := <-looks
-			t.Log(fmt.Sprintf("refused %t: %d looks in an hour", refused, n))
+			t.Logf("refused %t: %d looks in an hour", refused, n)
 			assert.LessOrEqual(t, n, map[bool]int{false: 63, true: 75}[refused])
 			assert.GreaterOrEqual(t, n, 58)
 		})
