@@ -57,12 +57,12 @@ type WatchedEvent struct {
 	SessionEvent
 	// Cursor is where to go on after this event, in this process or another. That of a late event is that of the
 	// event before.
-	Cursor Cursor
+	Cursor Cursor `json:"cursor"`
 	// Late says that the event showed up after others with higher ids had been yielded.
-	Late bool
+	Late bool `json:"late,omitzero"`
 	// Live marks the first event after which nothing older is missing: everything that the history held when it was
 	// looked at has been yielded. If there was nothing to yield at that moment it is an empty event, with ID 0.
-	Live bool
+	Live bool `json:"live,omitzero"`
 }
 
 // HistoryGapError says that the history no longer holds what follows a cursor. It matches [ErrHistoryGap].

@@ -267,6 +267,12 @@ func (v UpdateSessionResponse) MarshalJSON() ([]byte, error) { return wire.Marsh
 func (v *UpdateSessionResponse) UnmarshalJSON(data []byte) error { return wire.UnmarshalOpen(data, v) }
 
 // MarshalJSON writes all members, Extra included.
+func (v WatchedEvent) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *WatchedEvent) UnmarshalJSON(data []byte) error { return wire.UnmarshalOpen(data, v) }
+
+// MarshalJSON writes all members, Extra included.
 func (v WorkspaceDependencyValidationResponse) MarshalJSON() ([]byte, error) {
 	return wire.MarshalOpen(&v)
 }
