@@ -3,6 +3,7 @@ package coder
 import (
 	"bytes"
 	"encoding/json"
+	"unicode/utf8"
 
 	"github.com/agentuity/coder-go/internal/sse"
 	"github.com/agentuity/coder-go/internal/wire"
@@ -27,7 +28,12 @@ func frameType(raw []byte) string {
 	var head struct {
 		Type string `json:"type"`
 	}
-	_ = wire.Unmarshal(raw, &head)
+	if rest, ok := bytes.CutPrefix(raw, []byte(`{"type":"`)); ok { // as a rule it comes first, and what follows may be long
+		if kind, _, ok := bytes.Cut(rest[:min(len(rest), 100)], []byte(`"`)); ok && !bytes.ContainsRune(kind, '\\') && utf8.Valid(kind) {
+			return string(kind)
+		}
+	}
+	_ = wire.UnmarshalFlat(raw, &head)
 	return head.Type
 }
 
@@ -127,7 +133,7 @@ func decodeServerBroadcast(raw []byte) ServerMessage {
 		broadcastWire
 		Data wire.Span `json:"data"`
 	}
-	if wire.Unmarshal(raw, &body) != nil {
+	if wire.UnmarshalFlat(raw, &body) != nil {
 		return nil
 	}
 	body.broadcastWire.Data = body.Data.Of(raw)
@@ -155,7 +161,7 @@ func decodeRPC(kind string, data []byte, at rpcOrigin, frame bool) ServerMessage
 		Method   RPCUIMethod     `json:"method"`
 		Params   json.RawMessage `json:"params"`
 	}
-	if wire.Unmarshal(data, &body) != nil {
+	if wire.UnmarshalFlat(data, &body) != nil {
 		return nil
 	}
 	event := body.Event.Of(data)
@@ -241,7 +247,7 @@ type broadcastPlain BroadcastEventMessage
 // decodeBroadcast returns nil for what is not a broadcast.
 func decodeBroadcast(data []byte) *BroadcastEventMessage {
 	m := new(broadcastWire)
-	if wire.Unmarshal(data, m) != nil {
+	if wire.UnmarshalFlat(data, m) != nil {
 		return nil
 	}
 	return m.message()

@@ -89,7 +89,7 @@ func decodeUpdate(payload []byte) (*MessageUpdate, error) {
 			ToolName     string        `json:"toolName"`
 		} `json:"assistantMessageEvent"`
 	}
-	if err := wire.Unmarshal(payload, &p); err != nil {
+	if err := wire.UnmarshalFlat(payload, &p); err != nil {
 		return nil, err
 	}
 	e := p.Event

@@ -48,6 +48,18 @@ func Unmarshal(data []byte, out any) error {
 	return json.Unmarshal(data, out, tolerant)
 }
 
+// UnmarshalFlat is Unmarshal for a struct without lists and free JSON, of which there is no need to look at the text first:
+// that costs more than to decode a large frame of which little is wanted.
+func UnmarshalFlat(data []byte, out any) error {
+	out = methodless(out)
+	err := json.Unmarshal(data, out, strict)
+	if !meaning(err) {
+		return err
+	}
+	reset(out)
+	return json.Unmarshal(data, out, tolerant)
+}
+
 // UnmarshalExact decodes one JSON value of which every member has the right kind.
 func UnmarshalExact(data []byte, out any) error {
 	out = methodless(out)
