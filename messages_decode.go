@@ -28,13 +28,18 @@ func frameType(raw []byte) string {
 	var head struct {
 		Type string `json:"type"`
 	}
-	if rest, ok := bytes.CutPrefix(raw, []byte(`{"type":"`)); ok { // as a rule it comes first, and what follows may be long
+	_ = wire.UnmarshalFlat(raw, &head)
+	return head.Type
+}
+
+// eventType is frameType for a value that was decoded before. As a rule the type comes first, and what follows may be long.
+func eventType(event []byte) string {
+	if rest, ok := bytes.CutPrefix(event, []byte(`{"type":"`)); ok {
 		if kind, _, ok := bytes.Cut(rest[:min(len(rest), 100)], []byte(`"`)); ok && !bytes.ContainsRune(kind, '\\') && utf8.Valid(kind) {
 			return string(kind)
 		}
 	}
-	_ = wire.UnmarshalFlat(raw, &head)
-	return head.Type
+	return frameType(event)
 }
 
 // decodeServerMessage turns a frame into a message. What has no type of this package, lacks what
@@ -167,7 +172,7 @@ func decodeRPC(kind string, data []byte, at rpcOrigin, frame bool) ServerMessage
 	event := body.Event.Of(data)
 	switch {
 	case kind == typeRPCEvent && len(event) > 0 && event[0] == '{':
-		return &RPCEventMessage{EventType: frameType(event), Event: event, SessionID: at.SessionID, Timestamp: at.Timestamp, Replay: frame}
+		return &RPCEventMessage{EventType: eventType(event), Event: event, SessionID: at.SessionID, Timestamp: at.Timestamp, Replay: frame}
 	case kind == typeRPCResponse && body.Response != nil:
 		return &RPCResponseMessage{Response: *body.Response, SessionID: at.SessionID, Timestamp: at.Timestamp}
 	case kind == typeRPCUIRequest && body.ID != "" && body.Method != "":
