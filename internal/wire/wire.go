@@ -153,6 +153,7 @@ func reset(out any) { reflect.ValueOf(out).Elem().SetZero() }
 var (
 	rawType       = reflect.TypeFor[jsontext.Value]()
 	rawV1Type     = reflect.TypeFor[v1.RawMessage]() // the same as rawType where v2 is in the standard library
+	spanType      = reflect.TypeFor[Span]()          // it is about the whole text
 	timeType      = reflect.TypeFor[time.Time]()
 	byteType      = reflect.TypeFor[byte]()
 	decodesItself = []reflect.Type{reflect.TypeFor[json.UnmarshalerFrom](), reflect.TypeFor[json.Unmarshaler]()}
@@ -163,7 +164,7 @@ var (
 // itself, so that its failure stays with it.
 func skipMismatch(dec *jsontext.Decoder, v any) error {
 	t := reflect.TypeOf(v).Elem()
-	if t == rawType || t == rawV1Type || t.Kind() == reflect.Interface {
+	if t == rawType || t == rawV1Type || t == spanType || t.Kind() == reflect.Interface {
 		return errors.ErrUnsupported
 	}
 	if t.Kind() == reflect.Pointer {

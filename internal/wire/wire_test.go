@@ -98,3 +98,22 @@ func TestDecodeError(t *testing.T) {
 		assert.Equal(t, want, DecodeError([]byte(in)), in)
 	}
 }
+
+// TestSpan: where a value stands, also in a text that is read twice because another member has the wrong kind.
+func TestSpan(t *testing.T) {
+	for _, text := range []string{
+		`{"n":1,"value":{"a":[1]}}`, ` {"value" : {"a":[1]} , "n":1}`, `{"n":"no number","value":{"a":[1]}}`,
+		`{"value":{"a":[1]},"n":[]}`, `{"deep":{"value":7},"n":1e99,"value":{"a":[1]}}`,
+	} {
+		for _, unmarshal := range []func([]byte, any) error{Unmarshal, UnmarshalFlat} {
+			var out struct {
+				N     int  `json:"n"`
+				Value Span `json:"value"`
+				None  Span `json:"none"`
+			}
+			require.NoError(t, unmarshal([]byte(text), &out))
+			assert.Equal(t, `{"a":[1]}`, string(out.Value.Of([]byte(text))), text)
+			assert.Empty(t, out.None.Of([]byte(text)))
+		}
+	}
+}
