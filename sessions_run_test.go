@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
@@ -296,4 +297,42 @@ func simulateRuns(t *testing.T, seed uint64, counts map[string]int) {
 		}
 		require.Fail(t, "it came to nothing")
 	}, codertest.WithAgentPace(time.Duration(100+r.IntN(400))*time.Millisecond))
+}
+
+// TestRunSession_Restarts: a fleet of jobs goes through restarts of the Hub, of 3 to 15 s, behind a gateway that answers with
+// pages meanwhile. Every job ends with its session, and there is no other.
+func TestRunSession_Restarts(t *testing.T) {
+	for seed := range uint64(max(2, *simulatedRuns/20)) {
+		r := rand.New(rand.NewPCG(seed, 71))
+		bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+			c := hubClient(t, hub)
+			hub.OnSession(func(s *codertest.SessionControl) {
+				s.Answer(codertest.AgentTurn{Tools: []codertest.AgentTool{{}}}, codertest.AgentTurn{Text: "The answer to " + s.Task()})
+			})
+			const jobs = 40
+			var group errgroup.Group
+			for k := range jobs {
+				after := time.Duration(r.IntN(60_000)) * time.Millisecond
+				group.Go(func() error {
+					time.Sleep(after)
+					task := fmt.Sprint("job ", k)
+					result, err := c.RunSession(t.Context(), task, coder.CreateSessionRequest{Task: task}, nil)
+					if err != nil {
+						return err
+					}
+					if !result.Outcome.Succeeded() || result.Answer != "The answer to "+task {
+						return fmt.Errorf("%s came to %v, %q", task, result.Outcome.Kind, result.Answer)
+					}
+					return nil
+				})
+			}
+			for range 4 {
+				kind := []codertest.OutageKind{codertest.OutageUnavailable, codertest.OutageRetryAfter, codertest.OutageBadGateway}[r.IntN(3)]
+				time.Sleep(time.Duration(5+r.IntN(15)) * time.Second)
+				<-hub.Restart(time.Duration(3+r.IntN(13))*time.Second, codertest.Outage{Kind: kind}).Over()
+			}
+			require.NoError(t, group.Wait(), "seed %d", seed)
+			assert.Len(t, hub.SessionIDs(), jobs)
+		}, codertest.WithAgentPace(time.Duration(100+r.IntN(900))*time.Millisecond))
+	}
 }
