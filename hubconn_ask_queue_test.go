@@ -117,6 +117,61 @@ func TestHubConn_Ask_QueueThatWasNotHeard(t *testing.T) {
 	}
 }
 
+// TestHubConn_Ask_AfterAnAbort: what an agent is told between its last message that was aborted and the end of the run waits
+// for the prompt of somebody else. So the next prompt waits for the end, if that comes.
+func TestHubConn_Ask_AfterAnAbort(t *testing.T) {
+	for _, ends := range []bool{true, false} {
+		bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+			client := hubClient(t, hub)
+			lead, err := client.ConnectNew(t.Context(), &coder.HubConnectOptions{Role: coder.RoleLead})
+			require.NoError(t, err)
+			defer lead.Close()
+			agent := reported{t, lead}
+			agent.tell("session_start", map[string]any{"reason": "startup"})
+			conn, err := client.Connect(t.Context(), lead.SessionID(), &coder.HubConnectOptions{Role: coder.RoleController})
+			require.NoError(t, err)
+			defer conn.Close()
+			prompts := func() (n int) {
+				synctest.Wait()
+				for _, f := range hub.Session(lead.SessionID()).Frames() {
+					if f.Type == "rpc_command" {
+						n++
+					}
+				}
+				return n
+			}
+			done := make(chan error, 2)
+			go func() {
+				for _, text := range []string{"One", "Two"} {
+					_, err := conn.Ask(t.Context(), text, nil)
+					done <- err
+				}
+			}()
+			require.Equal(t, 1, prompts())
+			agent.hears("One")
+			agent.tell("agent_start", map[string]any{})
+			agent.says("user", "One")
+			aborted := map[string]any{"role": "assistant", "content": []any{}, "stopReason": "aborted"}
+			agent.tell("message_start", map[string]any{"message": aborted})
+			agent.tell("message_end", map[string]any{"message": aborted})
+			require.ErrorIs(t, <-done, coder.ErrAgentAborted)
+			require.Equal(t, 1, prompts(), "it would be lost")
+			if ends {
+				agent.tell("agent_end", map[string]any{"messages": []any{aborted}})
+				time.Sleep(time.Second)
+			} else {
+				time.Sleep(4 * time.Second)
+			}
+			require.Equal(t, 2, prompts())
+			agent.hears("Two")
+			agent.tell("agent_start", map[string]any{})
+			agent.says("user", "Two")
+			agent.says("assistant", "Two it is.")
+			require.NoError(t, <-done)
+		}, codertest.WithoutAgent())
+	}
+}
+
 // A question that is asked while the connection is lost, or that is answered then, is answered in the end, once: the Hub
 // need not ask again.
 func TestHubConn_Ask_QuestionWhileAway(t *testing.T) {

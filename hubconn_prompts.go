@@ -146,11 +146,11 @@ func (e *ear) deafened(put func()) {
 	put()
 }
 
-// pauses reports whether the agent waits before another attempt, or compacts the conversation.
+// pauses reports whether the agent waits before another attempt, compacts the conversation, or is about to stop.
 func (e *ear) pauses(now time.Time) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.run.Pauses(now)
+	return e.run.Pauses(now) || e.run.Stops(now)
 }
 
 // works reports whether the agent is known to be at work.

@@ -56,6 +56,7 @@ const (
 	retryIsSure       = 10 * time.Minute // the agent has said that there will be one, but not when
 	compactionEnds    = 10 * time.Minute // on one channel a compaction that failed never ends
 	promptIsTaken     = time.Minute      // after an input
+	abortEnds         = 2 * time.Second  // from a message that was aborted to the end of the run: some milliseconds
 	abortSettles      = time.Second      // after a wait for a retry was given up: newer agents say whether by an abort
 	questionIsOpen    = time.Minute      // after the end of a tool that may have asked it
 	endIsLost         = time.Minute      // after the last turn: the event that ends the run is lost if the connection was
@@ -75,6 +76,7 @@ type Run struct {
 	stale       bool   // it is of the run before
 	unread      bool   // a message ended after it whose payload could not be read
 
+	said       time.Time // when the last message of an assistant ended
 	turnEnded  time.Time // turn_end, while the run is open and has not gone on
 	ended      time.Time // agent_end
 	settled    bool      // agent_settled was believed
@@ -113,6 +115,12 @@ func (r *Run) Clone() Run {
 // then is not answered as at other times.
 func (r *Run) Pauses(now time.Time) bool {
 	return !r.open && r.left.IsZero() && (!r.compacting.IsZero() && now.Before(r.compacting.Add(compactionEnds)) || r.last.StopReason == "error" && r.waitsForRetry(now))
+}
+
+// Stops reports whether the agent was aborted and is about to end its run: what it is told then waits for somebody's next
+// prompt.
+func (r *Run) Stops(now time.Time) bool {
+	return r.open && !r.messageOpen && r.last.StopReason == "aborted" && now.Before(r.said.Add(abortEnds))
 }
 
 // Read reads events in their order, as they stand at a time. Whole says that they begin with the first of the
@@ -336,7 +344,7 @@ func (r *Run) endMessage(e *Event) {
 		}
 		r.last, r.gap, r.prompted, r.unread = Answer{}, 0, true, false
 	case roleAssistant:
-		r.last, r.stale, r.unread, r.messageOpen = e.Last, false, false, false
+		r.last, r.stale, r.unread, r.messageOpen, r.said = e.Last, false, false, false, e.At
 	case "": // whose it was cannot be read
 		r.last, r.unread, r.messageOpen = Answer{}, true, false
 	}
