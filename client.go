@@ -33,6 +33,7 @@ type Client struct {
 	doubts    *doubts
 	// maxResponseSize bounds what is held of an answer at a time.
 	maxResponseSize int64
+	retry           RetryPolicy  // without zero fields
 	sockets         *http.Client // opens live connections
 	logger          *slog.Logger
 	// The key is in closures, so that printing a Client, with any verb, cannot reach it.
@@ -92,6 +93,7 @@ func NewClient(opts ...Option) (*Client, error) {
 		ensures:         new(flight.Group[*sharedSession]),
 		doubts:          new(doubts),
 		maxResponseSize: cfg.maxResponseSize,
+		retry:           RetryPolicy(transport.Policy(cfg.retry).WithDefaults()),
 		header:          headers(&cfg),
 		secret:          secret,
 		hello:           hello(cfg.apiKey, cfg.orgID),
