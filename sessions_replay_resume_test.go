@@ -142,7 +142,9 @@ func TestReplayEntries_CutAnywhere(t *testing.T) {
 // TestReplayEntries_GoesOn says what is resumed, and what has to be the same for it.
 func TestReplayEntries_GoesOn(t *testing.T) {
 	text := func(s string) string { return `{"type":"message","timestamp":3,"content":"` + s + `"}` }
-	tool := func(args string) string { return `{"type":"tool_call","timestamp":4,"content":"T","toolArgs":` + args + `}` }
+	tool := func(args string) string {
+		return `{"type":"tool_call","timestamp":4,"content":"T","toolArgs":` + args + `}`
+	}
 	whole := replayOf(numbered(1), numbered(2), numbered(3))
 	lost := cutBefore(whole, "3}")
 	words := replayOf(text("a"), text("b"), text("c"))
