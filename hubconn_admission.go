@@ -96,9 +96,13 @@ func (h *HubConn) withoutKey(err error) *failedAttempt {
 	return &failedAttempt{err: h.newError(h.op, ConnFailed, err), failure: failureOf(err)}
 }
 
-// unauthorized reports whether the Hub has refused the key, and has done nothing else.
+// unauthorized reports whether the Hub may have refused the key, and has done nothing else. The codes of the
+// messages that refuse a connection are not known: each may be about the key that comes without a close code which
+// says something else.
 func (f *failedAttempt) unauthorized() bool {
-	return !f.err.outcomeUnknown && errors.Is(f.err, ErrUnauthorized)
+	e := f.err
+	rejected := e.Code == ConnRefused && e.ServerMessageType == typeRejected && e.CloseCode == 0
+	return !e.outcomeUnknown && (rejected || errors.Is(e, ErrUnauthorized))
 }
 
 // admission opens a socket and waits to be admitted.
