@@ -378,8 +378,8 @@ func TestWithCredential_RotationInTheMiddle(t *testing.T) {
 		var listening sync.WaitGroup
 		heard := make([][]string, sessions+controllers)
 		note := func(at int, m any) {
-			if b, ok := m.(*coder.BroadcastEventMessage); ok && strings.HasPrefix(string(b.Event), "task_") {
-				heard[at] = append(heard[at], string(b.Event))
+			if b, ok := m.(*coder.BroadcastEventMessage); ok && strings.HasPrefix(b.Event, "task_") {
+				heard[at] = append(heard[at], b.Event)
 			}
 		}
 		for i, id := range ids {

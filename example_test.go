@@ -246,7 +246,7 @@ func ExampleWithCredential() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	file := filepath.Join(dir, "key")
 	rotate := func(key string) {
 		if err := os.WriteFile(file, []byte(key+"\n"), 0o600); err != nil {
@@ -277,7 +277,7 @@ func ExampleWithCredential() {
 	}
 
 	// Without the file nothing is sent.
-	os.Remove(file)
+	_ = os.Remove(file)
 	_, err = client.ListSessions(context.Background(), nil)
 	fmt.Println(errors.Is(err, fs.ErrNotExist), coder.IsTransient(err))
 	// Output:

@@ -313,7 +313,7 @@ func (r *replayReader) readAll(ctx context.Context, open *request) error {
 }
 
 // readOnce makes one request. It reports whether the answer was lost on the way.
-func (r *replayReader) readOnce(ctx context.Context, open *request) (err error, lost bool) { //nolint:revive // a verdict on the error
+func (r *replayReader) readOnce(ctx context.Context, open *request) (err error, lost bool) {
 	first := r.requests == 0
 	a := r.client.send(ctx, open)
 	before := r.requests

@@ -289,7 +289,7 @@ func TestReplayEntries_TheContextEndsAWait(t *testing.T) {
 		defer cancel()
 		c := hub.client(t, coder.WithRetryPolicy(coder.RetryPolicy{MinBackoff: time.Hour, MaxBackoff: time.Hour}))
 		var last error
-		for _, last = range c.ReplayEntries(ctx, "x", nil) { //nolint:revive // the last one is the error
+		for _, last = range c.ReplayEntries(ctx, "x", nil) {
 		}
 		require.ErrorIs(t, last, context.DeadlineExceeded)
 		require.ErrorIs(t, last, io.ErrUnexpectedEOF)
