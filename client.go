@@ -33,20 +33,22 @@ type Client struct {
 	doubts    *doubts
 	// maxResponseSize bounds what is held of an answer at a time.
 	maxResponseSize int64
+	retry           RetryPolicy  // without zero fields
 	sockets         *http.Client // opens live connections
 	logger          *slog.Logger
 	// The key is in closures, so that printing a Client, with any verb, cannot reach it.
-	header func(body bool) http.Header
-	secret quote.Redactor // takes the key out of what comes from outside
-	hello  func() []byte  // the first message of a live connection; nil: none
-	orgID  func() string
+	header     func(body bool) http.Header // without a key that rotates
+	secret     quote.Redactor              // takes the key out of what comes from outside
+	hello      func() []byte               // the first message of a live connection; nil: none
+	orgID      func() string
+	credential *credential // of a key that rotates; nil: it does not
 }
 
 // NewClient returns a client. It reads the environment, makes no request and starts no goroutine.
 //
 // The Hub's URL is [WithURL], else AGENTUITY_CODER_URL, else discovered by the first call. The key
-// is [WithAPIKey], else AGENTUITY_SDK_KEY, else AGENTUITY_CLI_KEY; with an explicit URL there may
-// be none, as for a Hub on this machine.
+// is [WithAPIKey] or what [WithCredential] returns, else AGENTUITY_SDK_KEY, else AGENTUITY_CLI_KEY; with an
+// explicit URL there may be none, as for a Hub on this machine.
 //
 // Errors: a [*ValidationError] for an option or variable that cannot be used, one that matches
 // [ErrMissingAPIKey] if the Hub must be discovered and there is no key.
@@ -57,7 +59,9 @@ func NewClient(opts ...Option) (*Client, error) {
 			opt(&cfg)
 		}
 	}
-	cfg.apiKey = firstOf(cfg.apiKey, os.Getenv("AGENTUITY_SDK_KEY"), os.Getenv("AGENTUITY_CLI_KEY"))
+	if !cfg.hasCredential {
+		cfg.apiKey = firstOf(cfg.apiKey, os.Getenv("AGENTUITY_SDK_KEY"), os.Getenv("AGENTUITY_CLI_KEY"))
+	}
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
@@ -79,6 +83,10 @@ func NewClient(opts ...Option) (*Client, error) {
 		httpClient = *cfg.httpClient
 	}
 	secret := quote.NewRedactor(strings.TrimSpace(cfg.apiKey))
+	var rotating *credential
+	if cfg.hasCredential {
+		rotating, secret = newCredential(cfg.credential)
+	}
 	calls := transport.New(transport.Config{
 		HTTPClient: httpClient,
 		Policy:     transport.Policy(cfg.retry),
@@ -92,10 +100,12 @@ func NewClient(opts ...Option) (*Client, error) {
 		ensures:         new(flight.Group[*sharedSession]),
 		doubts:          new(doubts),
 		maxResponseSize: cfg.maxResponseSize,
+		retry:           RetryPolicy(transport.Policy(cfg.retry).WithDefaults()),
 		header:          headers(&cfg),
 		secret:          secret,
 		hello:           hello(cfg.apiKey, cfg.orgID),
 		orgID:           func() string { return cfg.orgID },
+		credential:      rotating,
 		logger:          cfg.logger,
 		sockets: &http.Client{
 			Transport: calls.RoundTripper(), Jar: httpClient.Jar,
@@ -116,11 +126,9 @@ func headers(cfg *config) func(body bool) http.Header {
 		value []string
 	}
 	fixed := []header{{"Accept", []string{"application/json"}}, {"User-Agent", []string{agent}}}
-	switch key := cfg.apiKey; {
-	case strings.HasPrefix(key, "agc_"):
-		fixed = append(fixed, header{"X-Agentuity-Auth-Api-Key", []string{key}})
-	case key != "":
-		fixed = append(fixed, header{"Authorization", []string{"Bearer " + key}})
+	if cfg.apiKey != "" {
+		name, value := keyHeader(cfg.apiKey)
+		fixed = append(fixed, header{name, []string{value}})
 	}
 	if cfg.orgID != "" {
 		fixed = append(fixed, header{"X-Agentuity-Orgid", []string{cfg.orgID}})
@@ -137,6 +145,19 @@ func headers(cfg *config) func(body bool) http.Header {
 		return h
 	}
 }
+
+// keyHeader is where a key is sent.
+func keyHeader(key string) (name, value string) {
+	if strings.HasPrefix(key, "agc_") {
+		return hubKeyHeader, key
+	}
+	return authorizationHeader, "Bearer " + key
+}
+
+const (
+	authorizationHeader = "Authorization"
+	hubKeyHeader        = "X-Agentuity-Auth-Api-Key"
+)
 
 // hello returns the function that makes the message in which a live connection names its key.
 func hello(key, orgID string) func() []byte {
@@ -193,7 +214,7 @@ func (c *Client) send(ctx context.Context, r *request) *response {
 		return &response{request: r, err: err}
 	}
 	a := c.exchangeBody(ctx, r, base+"/api"+r.path+r.query, body)
-	if a.outcome.Err != nil && a.outcome.Sent == transport.SentNo && a.outcome.Ended == nil {
+	if o := a.outcome; o.Err != nil && o.Sent == transport.SentNo && o.Ended == nil && o.Failure != transport.NoCredential {
 		c.hub.forget(base)
 	}
 	return a
@@ -210,7 +231,7 @@ func (c *Client) exchangeBody(ctx context.Context, r *request, url string, body 
 		// net/http would ask for gzip, and gateways that compress hold events back.
 		header["Accept-Encoding"] = []string{"identity"}
 	}
-	outcome := c.transport.Do(ctx, &transport.Request{
+	request := &transport.Request{
 		Method:     r.method,
 		URL:        url,
 		Path:       r.path,
@@ -219,7 +240,11 @@ func (c *Client) exchangeBody(ctx context.Context, r *request, url string, body 
 		Idempotent: r.idempotent,
 		Stream:     r.stream,
 		Attempts:   r.attempts,
-	})
+	}
+	if c.credential != nil {
+		request.Authorize = c.credential.authorize
+	}
+	outcome := c.transport.Do(ctx, request)
 	a := &response{request: r, ctx: ctx, outcome: outcome, secret: c.secret}
 	a.err = a.failure(ctx)
 	return a

@@ -39,7 +39,7 @@ func newHubResolver(cfg *config) (*hubResolver, error) {
 		}
 		return &hubResolver{fixed: base}, nil
 	}
-	if cfg.apiKey == "" {
+	if cfg.apiKey == "" && !cfg.hasCredential {
 		missing := invalid("NewClient", "the API key",
 			"is missing: set AGENTUITY_SDK_KEY or use WithAPIKey, or name a Hub with AGENTUITY_CODER_URL or WithURL")
 		missing.Err = ErrMissingAPIKey

@@ -110,6 +110,7 @@
 //	500 and other 5xx                                       an error                ErrOutcomeUnknown
 //	2xx that cannot be used                                 an error                ErrOutcomeUnknown
 //	501, 4xx, 3xx                                           an error                an error
+//	401, where [WithCredential] then gives another key      repeated once           repeated once
 //
 // "Window" means for [RetryPolicy].UnavailableWindow, 30 s: a Hub that restarts is away for 5 to 15
 // seconds. Everything else, and a host name that does not exist, is tried MaxAttempts times, 4. A

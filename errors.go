@@ -216,7 +216,7 @@ func (e *APIError) inner() string {
 func (e *APIError) advice() string {
 	switch {
 	case e.StatusCode == http.StatusUnauthorized:
-		return "check the key in AGENTUITY_SDK_KEY or WithAPIKey"
+		return "check the key in AGENTUITY_SDK_KEY, WithAPIKey or WithCredential"
 	case e.StatusCode == http.StatusProxyAuthRequired:
 		return "check the user and the password in HTTP_PROXY, or of the transport's Proxy"
 	case e.StatusCode == http.StatusConflict && strings.HasPrefix(e.Path, "/hub/github/"):
@@ -453,6 +453,8 @@ func failureOf(err error) transport.Failure {
 		return api.failure
 	case errors.As(err, new(*ResponseError)):
 		return transport.Unusable
+	case errors.As(err, new(*credentialError)):
+		return transport.NoCredential
 	case errors.As(err, new(*ValidationError)):
 		return transport.Rejected
 	case errors.As(err, &request):

@@ -52,7 +52,7 @@ func TestErrors_Texts(t *testing.T) {
 			"coder: GetSession: 400 Bad Request: Client too old (GET /hub/session/x; UPGRADE_REQUIRED)",
 			[]error{coder.ErrUpgradeRequired, coder.ErrInvalidRequest},
 		},
-		"401": {401, nil, `{"error":"Invalid API key"}`, "coder: GetSession: 401 Unauthorized: Invalid API key (GET /hub/session/x); check the key in AGENTUITY_SDK_KEY or WithAPIKey", []error{coder.ErrUnauthorized}},
+		"401": {401, nil, `{"error":"Invalid API key"}`, "coder: GetSession: 401 Unauthorized: Invalid API key (GET /hub/session/x); check the key in AGENTUITY_SDK_KEY, WithAPIKey or WithCredential", []error{coder.ErrUnauthorized}},
 		"410": {410, nil, `{}`, "coder: GetSession: 410 Gone: the status is unexpected (GET /hub/session/x)", []error{coder.ErrSessionArchived}},
 		"409": {409, nil, `{"code":"CODER_SESSION_CONFLICT"}`, "coder: GetSession: 409 Conflict: it exists already or is in use (GET /hub/session/x; CODER_SESSION_CONFLICT)", []error{coder.ErrConflict, coder.ErrSessionConflict}},
 		"407": {407, nil, ``, "coder: GetSession: 407 Proxy Authentication Required: a proxy wants credentials (GET /hub/session/x); check the user and the password in HTTP_PROXY, or of the transport's Proxy", nil},

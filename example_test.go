@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
@@ -232,4 +236,80 @@ func ExampleClient_AllEventHistory() {
 	// tool_result
 	// tool_call
 	// turn_start
+}
+
+// The key is in a file that something else writes anew when it rotates.
+func ExampleWithCredential() {
+	hub := codertest.NewHub(codertest.WithAPIKey("agc_monday"))
+	defer hub.Close()
+	dir, err := os.MkdirTemp("", "key")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	file := filepath.Join(dir, "key")
+	rotate := func(key string) {
+		if err := os.WriteFile(file, []byte(key+"\n"), 0o600); err != nil {
+			log.Fatal(err)
+		}
+		hub.SetAPIKey(key)
+	}
+	rotate("agc_monday")
+
+	client, err := coder.NewClient(
+		coder.WithURL(hub.URL()),
+		coder.WithCredential(func(context.Context) (string, error) {
+			key, err := os.ReadFile(file)
+			return strings.TrimSpace(string(key)), err
+		}),
+	)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.CloseIdleConnections()
+	for _, key := range []string{"agc_monday", "agc_tuesday"} {
+		rotate(key)
+		list, err := client.ListSessions(context.Background(), nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println("sessions:", list.Total)
+	}
+
+	// Without the file nothing is sent.
+	_ = os.Remove(file)
+	_, err = client.ListSessions(context.Background(), nil)
+	fmt.Println(errors.Is(err, fs.ErrNotExist), coder.IsTransient(err))
+	// Output:
+	// sessions: 0
+	// sessions: 0
+	// true false
+}
+
+func ExampleClient_ReplayEntries_resumed() {
+	hub, client := exampleHub()
+	defer hub.Close()
+	ctx := context.Background()
+	created, err := client.CreateSession(ctx, coder.CreateSessionRequest{Task: "Count to three"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, text := range []string{"one", "two", "three"} {
+		hub.Session(created.SessionID).AddReplayEntries(codertest.ReplayEntry{Type: coder.EntryMessage, Agent: "lead", Content: text})
+	}
+
+	// The connection is lost in the middle of the transcript, twice.
+	hub.Inject(codertest.Fault{Route: "/hub/session/{id}/replay", Cut: codertest.CutMidBody, Count: 2})
+	for entry, err := range client.ReplayEntries(ctx, created.SessionID, nil) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		if entry.Type == coder.EntryMessage && entry.Agent == "lead" {
+			fmt.Println(entry.Content)
+		}
+	}
+	// Output:
+	// one
+	// two
+	// three
 }

@@ -59,7 +59,8 @@ type HubConn struct {
 	sessionID  string
 	init       *HubInitMessage
 	subscribe  []string
-	link       *socket.Link // the current one, or the last
+	link       *socket.Link  // the current one, or the last
+	greeting   func() []byte // its first message; nil: none. In a closure, since it has the key
 	calls      map[callID]*hubCall
 	lastCall   *hubCall      // that of the newest frame a sender has written; nil: nobody waits for its answer
 	failedSend *outgoing     // its write has failed; the reader tells its sender why

@@ -31,10 +31,12 @@ type failedAttempt struct {
 }
 
 // isTransient reports whether there is another attempt. Exceptions: an attempt that creates a session is
-// repeated only if it certainly had no effect, and never once its socket was open; an attempt that is final
-// is the last until the Hub has admitted the connection once.
+// repeated only if it certainly had no effect, and never once its socket was open; an attempt that is final,
+// or for which the program had no key, is the last until the Hub has admitted the connection once.
 func (h *HubConn) isTransient(f *failedAttempt) bool {
 	switch {
+	case f.failure == transport.NoCredential: // may be had later, but nothing is known to have worked
+		return h.wasAdmitted()
 	case !f.failure.Transient(), f.retryAfter > maxRetryAfter, f.final && !h.wasAdmitted():
 		return false
 	case h.SessionID() == "":
@@ -70,7 +72,42 @@ func (h *HubConn) establishAt(bound context.Context, base string) (*socket.Link,
 	if err != nil {
 		return nil, nil, &failedAttempt{err: h.newError(h.op, ConnFailed, err), failure: transport.Rejected}
 	}
-	l, failed := h.dial(bound, address)
+	header, key := h.client.header(false), ""
+	if rotating := h.client.credential; rotating != nil {
+		if key, err = rotating.put(bound, header, ""); err != nil {
+			return nil, nil, h.withoutKey(err)
+		}
+	}
+	l, first, failed := h.admission(bound, base, address, header, key)
+	if rotating := h.client.credential; failed != nil && rotating != nil && failed.unauthorized() && bound.Err() == nil {
+		header = header.Clone() // the dial before may still be reading its own
+		switch next, err := rotating.put(bound, header, key); {
+		case err != nil:
+			return nil, nil, h.withoutKey(err)
+		case next != key:
+			return h.admission(bound, base, address, header, next)
+		}
+	}
+	return l, first, failed
+}
+
+// withoutKey is an attempt for which the program had no key.
+func (h *HubConn) withoutKey(err error) *failedAttempt {
+	return &failedAttempt{err: h.newError(h.op, ConnFailed, err), failure: failureOf(err)}
+}
+
+// unauthorized reports whether the Hub may have refused the key, and has done nothing else. The codes of the
+// messages that refuse a connection are not known: each may be about the key that comes without a close code which
+// says something else.
+func (f *failedAttempt) unauthorized() bool {
+	e := f.err
+	rejected := e.Code == ConnRefused && e.ServerMessageType == typeRejected && e.CloseCode == 0
+	return !e.outcomeUnknown && (rejected || errors.Is(e, ErrUnauthorized))
+}
+
+// admission opens a socket and waits to be admitted.
+func (h *HubConn) admission(bound context.Context, base, address string, header http.Header, key string) (*socket.Link, []byte, *failedAttempt) {
+	l, failed := h.dial(bound, address, header)
 	if failed != nil {
 		if failed.failure.NeverSent() && h.ctx.Err() == nil {
 			h.client.hub.forget(base)
@@ -79,7 +116,7 @@ func (h *HubConn) establishAt(bound context.Context, base string) (*socket.Link,
 	}
 	stop := context.AfterFunc(bound, l.Cut)
 	defer stop()
-	h.adopt(l)
+	h.adopt(l, key)
 	first, failed := h.handshake(l)
 	if failed == nil && !stop() { // the time was up in the last moment: the link is being cut
 		failed = h.lost(ConnFailed, l.EndReading(bound.Err()))
@@ -113,19 +150,22 @@ func (h *HubConn) address(base string) (string, error) {
 }
 
 // adopt makes an open link known to Close and to the writer.
-func (h *HubConn) adopt(l *socket.Link) {
+func (h *HubConn) adopt(l *socket.Link, key string) {
 	h.setState(StateAuthenticating)
 	h.mu.Lock()
-	h.link = l
+	h.link, h.greeting = l, h.client.hello
+	if h.client.credential != nil {
+		h.greeting = hello(key, h.client.orgID())
+	}
 	h.mu.Unlock()
 	h.links <- l
 }
 
 // dial opens a socket.
-func (h *HubConn) dial(ctx context.Context, address string) (*socket.Link, *failedAttempt) {
+func (h *HubConn) dial(ctx context.Context, address string, header http.Header) (*socket.Link, *failedAttempt) {
 	creating := h.SessionID() == ""
 	l, dial := socket.Dial(ctx, address, socket.Options{
-		Client: h.client.sockets, Header: h.client.header(false), Once: creating, ReadLimit: h.client.maxResponseSize,
+		Client: h.client.sockets, Header: header, Once: creating, ReadLimit: h.client.maxResponseSize,
 	})
 	if dial == nil {
 		return l, nil
@@ -256,7 +296,8 @@ func (h *HubConn) lost(code HubConnErrorCode, cause error) *failedAttempt {
 		e.Err, e.Code = nil, ConnLost
 		e.CloseCode, e.CloseReason = CloseCode(code), h.client.secret.Text(reason)
 		e.outcomeUnknown = e.outcomeUnknown && !e.CloseCode.refuses()
-		if e.CloseCode.Terminal() {
+		expired := e.CloseCode == CloseAuthRequired && h.client.credential != nil && h.wasAdmitted()
+		if e.CloseCode.Terminal() && !expired { // else the next connection has another key
 			failed.failure = transport.Rejected
 		}
 	}

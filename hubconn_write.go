@@ -21,7 +21,10 @@ func (h *HubConn) write() {
 
 // serve writes to a link until it closes, and returns the frame that it had to leave unwritten.
 func (h *HubConn) serve(l *socket.Link, held *outgoing) *outgoing {
-	if hello := h.client.hello(); hello != nil {
+	h.mu.Lock()
+	greeting := h.greeting
+	h.mu.Unlock()
+	if hello := greeting(); hello != nil {
 		_, _ = l.Write(hello) // if it fails, the link is closing
 	}
 	if !l.AwaitOpen() {

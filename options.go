@@ -1,6 +1,7 @@
 package coder
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -15,6 +16,8 @@ type Option func(*config)
 
 type config struct {
 	apiKey, url, region, orgID string
+	credential                 func(context.Context) (string, error)
+	hasCredential              bool
 	userAgent                  string
 	logger                     *slog.Logger
 	httpClient                 *http.Client
@@ -26,6 +29,28 @@ type config struct {
 // AGENTUITY_CLI_KEY. A key issued by a Hub (it starts with "agc_") is sent in the header
 // x-agentuity-auth-api-key, any other as a bearer token.
 func WithAPIKey(key string) Option { return func(c *config) { c.apiKey = key } }
+
+// WithCredential sets a function that returns the API key, for keys that rotate. It is asked before every request: the
+// first of a call, each repetition, each time a stream or a [HubConn] connects, and for discovery. Nothing is remembered
+// in between, so a function whose key takes time to get keeps it itself. Concurrent callers share one call of it. What
+// it returns is used and kept secret as the key of [WithAPIKey] is.
+//
+// After a 401 it is asked once more, and if it then returns another key, the request is sent again, creates included,
+// since what is answered 401 has no effect. That counts against no MaxAttempts, but a [RetryPolicy] with MaxAttempts 1
+// forbids it. A [HubConn] is refused in other ways too, and connects again in the same manner, also when it is closed
+// with [CloseAuthRequired] later on.
+//
+// Its context is that of the call, with the values of the first of the callers that share it; it ends when all
+// of them have left. If the function fails, or returns an empty key or one that cannot stand in a header, nothing is
+// sent, and the call ends with an error, a [*RequestError] or [*HubConnError], that matches the function's own, and
+// [ErrUnauthorized] after a 401. [IsTransient] is false for it: only the program knows. Streams and connections that
+// had been established treat it as one more failed attempt to reconnect.
+//
+// Default: the key of [WithAPIKey], with which it must not be combined, or of the environment, which is not read then. nil
+// is an error.
+func WithCredential(key func(context.Context) (string, error)) Option {
+	return func(c *config) { c.credential, c.hasCredential = key, true }
+}
 
 // WithURL sets the URL of the Hub, so that it need not be discovered. Default: the environment
 // variable AGENTUITY_CODER_URL, else discovery. The forms that people copy from elsewhere are
@@ -91,12 +116,17 @@ type RetryPolicy struct {
 }
 
 func (c *config) validate() error {
+	switch {
+	case c.hasCredential && c.credential == nil:
+		return invalid("NewClient", "WithCredential", "must not be nil")
+	case c.hasCredential && c.apiKey != "":
+		return invalid("NewClient", "WithCredential", "must not be combined with WithAPIKey")
+	}
 	for _, text := range []struct{ field, value string }{
 		{"the API key", c.apiKey}, {"WithOrgID", c.orgID}, {"WithUserAgent", c.userAgent},
 	} {
-		if strings.ContainsFunc(text.value, func(r rune) bool { return r < ' ' || r > '~' }) {
-			return invalid("NewClient", text.field,
-				"contains a character that cannot stand in a header (often a line break at the end)")
+		if !standsInHeader(text.value) {
+			return invalid("NewClient", text.field, noHeaderText)
 		}
 	}
 	switch p := c.retry; {
@@ -106,6 +136,12 @@ func (c *config) validate() error {
 		return invalid("NewClient", "WithRetryPolicy: MaxBackoff", "must not be negative")
 	}
 	return nil
+}
+
+const noHeaderText = "contains a character that cannot stand in a header (often a line break at the end)"
+
+func standsInHeader(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
 // NewTransport returns the HTTP transport that a client uses when it is given none, to be adapted

@@ -5,8 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
+	"io"
 	"iter"
+	"maps"
+	"slices"
 
+	"github.com/agentuity/coder-go/internal/backoff"
 	"github.com/agentuity/coder-go/internal/route"
 	"github.com/agentuity/coder-go/internal/wire"
 )
@@ -185,12 +190,16 @@ type ConversationAuthor struct {
 	Extra map[string]json.RawMessage `json:",embed"`
 }
 
-// GetSessionReplayParams selects entries of a replay. The zero value of a member means that it is
-// not sent. A Hub may ignore both.
+// GetSessionReplayParams selects entries of a replay.
 type GetSessionReplayParams struct {
-	// Limit is the largest number of entries to return, Offset the number of entries to pass over.
+	// Limit is the largest number of entries to return, Offset the number of entries to pass over. 0: not
+	// sent. A Hub may ignore both.
 	Limit  int
 	Offset int
+	// NoResume makes [Client.ReplayEntries] end with a [*ReplayError] when the connection is lost in the
+	// middle. It is not sent, and has no meaning for [Client.GetReplay], which yields nothing before it has
+	// everything. Default: ReplayEntries asks again and goes on.
+	NoResume bool
 }
 
 // GetReplay returns the transcript of a session, whole. An unknown id is an error that matches
@@ -207,10 +216,11 @@ func (c *Client) GetReplay(ctx context.Context, sessionID string, params *GetSes
 
 // ReplayError is a replay that broke off.
 type ReplayError struct {
-	// Delivered is the number of entries that came before.
+	// Delivered is the number of entries that came before, each counted once.
 	Delivered int
 	// Err is the cause: a [*RequestError] if the connection was lost or the context ended, a
-	// [*ResponseError] if what came cannot be used.
+	// [*ResponseError] if what came cannot be used, or is not the same transcript as before, an [*APIError] if
+	// the Hub refused to send the transcript once more.
 	Err error
 }
 
@@ -223,46 +233,137 @@ func (e *ReplayError) Error() string {
 func (e *ReplayError) Unwrap() error { return e.Err }
 
 // ReplayEntries returns the entries of a replay, oldest first, each as soon as it has arrived.
-// Memory does not depend on the size of the replay, only on that of an entry, which may not be
-// larger than [WithMaxResponseSize]. Leaving the loop closes the connection; ranging again starts
-// over. A slow loop slows the Hub down and loses nothing.
+// Memory does not depend on the size of the replay, nor on the number of entries, only on the size of
+// an entry, which may not be larger than [WithMaxResponseSize]. Leaving the loop closes the connection;
+// ranging again starts over. A slow loop slows the Hub down and loses nothing.
+//
+// If the connection is lost in the middle, falls silent for 60 s, or ends before the JSON does, it asks
+// for the transcript again and passes over what it has yielded, so that no entry comes twice. What it
+// passes over must be the same, in the same order: by sequence where an entry has one, else by time, agent,
+// text, tool and arguments, ids of task, turn and reply. If it is not, or if there is less of it, the replay ends with
+// a [*ReplayError]. Entries that were added at the end meanwhile are yielded. The waits are those of the
+// [RetryPolicy], and so is the number of times: each further entry begins the count of MaxAttempts anew. Each
+// of these requests is repeated by itself as that of any idempotent call, and waits as long as the Hub asks. [GetSessionReplayParams].NoResume, and MaxAttempts of 1, forbid to go on.
 //
 // An error is the last thing it yields: as of [Client.GetReplay] if there is no replay to read,
-// and a [*ReplayError] if it ends in the middle. Only the request is repeated, not what was read.
+// and a [*ReplayError] if it ends in the middle. [IsTransient] is true for one whose connection was lost.
 //
 // GET /hub/session/{sessionId}/replay
 func (c *Client) ReplayEntries(ctx context.Context, sessionID string, params *GetSessionReplayParams) iter.Seq2[ConversationEntry, error] {
 	var q route.Query
+	resumes := true
 	if params != nil {
 		q.Int("limit", params.Limit).Int("offset", params.Offset)
+		resumes = !params.NoResume
 	}
 	r := get("ReplayEntries", "/hub/session/{sessionID}/replay", sessionID).with(&q)
 	r.stream = true
 	return func(yield func(ConversationEntry, error) bool) {
-		a := c.send(ctx, r)
-		if a.err != nil {
-			yield(ConversationEntry{}, a.err)
-			return
-		}
-		defer func() { _ = a.outcome.Stream.Close() }()
-		reader := replayReader{response: a, stream: wire.NewStream(a.outcome.Stream, c.maxResponseSize)}
-		if err := reader.read(yield); err != nil {
-			yield(ConversationEntry{}, &ReplayError{Delivered: reader.delivered, Err: a.streamFailure(ctx, reader.stream, err)})
+		reader := replayReader{client: c, resumes: resumes, yield: yield}
+		if err := reader.readAll(ctx, r); err != nil {
+			yield(ConversationEntry{}, err)
 		}
 	}
 }
 
-// replayReader takes the entries out of a replay.
+// replayReader takes the entries out of a replay, in as many requests as it takes.
 type replayReader struct {
+	client  *Client
+	resumes bool
+	yield   func(ConversationEntry, error) bool
+
+	delivered int          // over all requests
+	requests  int          // before the current one
+	passed    uint64       // digest of what was delivered by the requests before
+	digest    maphash.Hash // of the entries that the current request has brought
+
 	response  *response
 	stream    *wire.Stream
-	delivered int
+	seen      int // entries that the current request has brought
 	sessionID string
 	refused   bool
 }
 
-// read yields every entry. It returns nil also if the loop was left.
-func (r *replayReader) read(yield func(ConversationEntry, error) bool) error {
+// readAll reads until the transcript is whole, the loop was left, or another request would not help.
+func (r *replayReader) readAll(ctx context.Context, open *request) error {
+	policy := r.client.retry
+	attempts := backoff.Attempts{Max: policy.MaxAttempts - 1, Least: policy.MinBackoff, Most: policy.MaxBackoff}
+	for {
+		before := r.delivered
+		err, lost := r.readOnce(ctx, open)
+		switch {
+		case err == nil:
+			return nil
+		case r.delivered > before:
+			attempts.Succeeded() // the waits go on growing: a Hub that cuts each time is not asked at full speed
+		}
+		if !lost || !r.resumes {
+			return err
+		}
+		wait, more := attempts.Next()
+		if !more {
+			return err
+		}
+		if !backoff.Sleep(ctx, wait) {
+			e := r.response.requestError(SentYes, contextError(ctx, ctx.Err(), err))
+			e.Attempts = r.requests
+			return &ReplayError{Delivered: r.delivered, Err: e}
+		}
+	}
+}
+
+// readOnce makes one request. It reports whether the answer was lost on the way.
+func (r *replayReader) readOnce(ctx context.Context, open *request) (err error, lost bool) {
+	first := r.requests == 0
+	a := r.client.send(ctx, open)
+	before := r.requests
+	if a.outcome != nil {
+		r.requests += a.outcome.Attempts
+	}
+	if a.err != nil {
+		if first {
+			return a.err, false
+		}
+		return r.failed(a.err, before), false // the request has been repeated as often as the policy allows
+	}
+	defer func() { _ = a.outcome.Stream.Close() }()
+	r.response, r.stream = a, wire.NewStream(a.outcome.Stream, r.client.maxResponseSize)
+	r.begin()
+	if err = r.read(); err == nil {
+		return nil, false
+	}
+	failure := a.streamFailure(ctx, r.stream, err)
+	// Some gateways end an answer that they have lost as if it were whole.
+	cut := errors.Is(err, io.ErrUnexpectedEOF) && r.seen > 0
+	return r.failed(failure, before), ctx.Err() == nil && (cut || failureOf(failure).Transient())
+}
+
+// begin prepares for another answer.
+func (r *replayReader) begin() {
+	if r.seen >= r.delivered { // else the answer before has not come so far as the one before it
+		r.passed = r.digest.Sum64()
+	}
+	r.digest.Reset()
+	r.seen, r.sessionID, r.refused = 0, "", false
+}
+
+// failed is the error of a replay that ends with err, whose own request was not the first.
+func (r *replayReader) failed(err error, before int) error {
+	var (
+		api     *APIError
+		request *RequestError
+	)
+	switch {
+	case errors.As(err, &api):
+		api.Attempts += before
+	case errors.As(err, &request):
+		request.Attempts += before
+	}
+	return &ReplayError{Delivered: r.delivered, Err: err}
+}
+
+// read yields every entry of an answer that was not yielded before. It returns nil also if the loop was left.
+func (r *replayReader) read() error {
 	left := false
 	var bad error
 	var entry ConversationEntry // one for all: the loop gets copies
@@ -272,7 +373,7 @@ func (r *replayReader) read(yield func(ConversationEntry, error) bool) error {
 			return false
 		}
 		if raw[0] != '{' {
-			bad = r.response.unusable(fmt.Sprintf(`"entries[%d]" is not an object`, r.delivered), wire.ErrNotAnObject)
+			bad = r.response.unusable(fmt.Sprintf(`"entries[%d]" is not an object`, r.seen), wire.ErrNotAnObject)
 			return false
 		}
 		if bad = wire.CheckCost(raw); bad != nil {
@@ -282,8 +383,17 @@ func (r *replayReader) read(yield func(ConversationEntry, error) bool) error {
 		if bad = wire.Unmarshal(raw, &entry); bad != nil {
 			return false
 		}
+		if r.resumes {
+			entry.identify(&r.digest)
+		}
+		if r.seen++; r.seen <= r.delivered {
+			if r.seen == r.delivered && r.digest.Sum64() != r.passed {
+				bad = &reason{text: "the transcript has changed since the connection was lost"}
+			}
+			return bad == nil
+		}
 		r.delivered++
-		left = !yield(entry, nil)
+		left = !r.yield(entry, nil)
 		return !left
 	}, r.member)
 	switch {
@@ -297,11 +407,56 @@ func (r *replayReader) read(yield func(ConversationEntry, error) bool) error {
 		return &reason{"it says that the request failed", errRefused}
 	case !found:
 		return &reason{text: `the list "entries" is missing`}
+	case r.seen < r.delivered:
+		return &reason{text: fmt.Sprintf("the transcript has changed since the connection was lost: it has %d entries", r.seen)}
 	}
 	if err := r.otherSession(); err != nil {
 		return err
 	}
 	return missingText("sessionId", r.sessionID)
+}
+
+// identify adds to a digest what tells the entry from others: its sequence, else its content. What a Hub may
+// word anew each time, the address of an attachment for example, is left out.
+func (e *ConversationEntry) identify(h *maphash.Hash) {
+	if e.Sequence != nil {
+		maphash.WriteComparable(h, *e.Sequence)
+		return
+	}
+	maphash.WriteComparable(h, e.Timestamp.UnixMicro())
+	for _, text := range [...]string{
+		string(e.Type), e.Agent, e.Content, e.Thinking, e.ToolName, e.ToolCallID, e.TaskID, e.TurnID, e.ReplyID,
+	} {
+		writeText(h, text)
+	}
+	writeJSON(h, e.ToolArgs)
+}
+
+// writeText adds a text so that it does not run into the next one.
+func writeText(h *maphash.Hash, text string) {
+	maphash.WriteComparable(h, len(text))
+	_, _ = h.WriteString(text)
+}
+
+// writeJSON adds what was decoded from JSON, whatever the order of the members was.
+func writeJSON(h *maphash.Hash, v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		maphash.WriteComparable(h, len(v))
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			writeText(h, name)
+			writeJSON(h, v[name])
+		}
+	case []any:
+		maphash.WriteComparable(h, len(v))
+		for _, element := range v {
+			writeJSON(h, element)
+		}
+	case string:
+		writeText(h, v)
+	default: // a number, a flag, null
+		maphash.WriteComparable(h, v)
+	}
 }
 
 // otherSession returns an error if the replay has named another session so far.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/agentuity/coder-go/internal/poll"
 	"github.com/agentuity/coder-go/internal/quote"
+	"github.com/agentuity/coder-go/internal/transport"
 )
 
 // WaitForSessionOptions says how often [Client.WaitForSession] polls, and when it gives up.
@@ -285,7 +286,8 @@ func (w *waiter) missed(err error) (poll.Sight, error) {
 	asked := retryAfter(err)
 	left := w.options.StallTimeout - time.Since(w.answered)
 	// An answer that cannot be used may be a gateway's, in the time of a restart.
-	hopeless := failureOf(err).Permanent()
+	failure := failureOf(err)
+	hopeless := failure.Permanent() || failure == transport.NoCredential && w.session == nil
 	if hopeless || w.options.StallTimeout > 0 && asked >= left {
 		return poll.Sight{}, err
 	}

@@ -289,11 +289,11 @@ func sessionIsGone(err error) bool {
 }
 
 // fatal reports whether the next attempt would fail in the same way. Exception: an answer that is not a
-// stream of events is fatal on the first connection, since the URL may be wrong. Later it is transient: a
-// gateway may answer with a page while the Hub restarts.
+// stream of events is fatal on the first connection, since the URL may be wrong, and so is a key that is not to be
+// had. Later it is transient: a gateway may answer with a page while the Hub restarts.
 func (o *eventObserver) fatal(err error) bool {
 	failure := failureOf(err)
-	if failure == transport.Unusable {
+	if failure == transport.Unusable || failure == transport.NoCredential {
 		return !o.connected || errors.Is(err, ErrResponseTooLarge)
 	}
 	return failure.Permanent()

@@ -35,6 +35,7 @@ type Hub struct {
 
 	mu      sync.Mutex
 	clients []*http.Client // guarded by mu
+	apiKey  string         // guarded by mu; empty: anybody may use the Hub
 }
 
 // NewHub starts a Hub on a loopback port, or in memory if an option says so. It
@@ -49,6 +50,7 @@ func NewHub(opts ...Option) *Hub {
 	for _, opt := range opts {
 		opt(&h.config)
 	}
+	h.apiKey = h.config.apiKey
 	h.world = world.New(world.Config{
 		Queue: h.config.queue, Pace: h.config.pace, EventReplay: h.config.replay,
 		NoAgent: h.config.noAgent, AgentVersion: h.config.version,
@@ -99,15 +101,31 @@ const placeholderKey = "codertest"
 // NewClient returns a client of the Hub. It has the Hub's URL, its API key, and an
 // HTTP client that reaches the Hub on either network, with the transport of
 // coder.NewTransport. If the Hub has no key, the client has a made-up one, so that
-// it sends none from the environment. The options come after that, and win. Close
+// it sends none from the environment. The options come after that, and win; with
+// coder.WithCredential, which cannot be combined with a key, goes coder.WithAPIKey(""). Close
 // closes the client's idle connections.
 func (h *Hub) NewClient(opts ...coder.Option) (*coder.Client, error) {
 	own := []coder.Option{
 		coder.WithURL(h.URL()),
-		coder.WithAPIKey(cmp.Or(h.config.apiKey, placeholderKey)),
+		coder.WithAPIKey(cmp.Or(h.key(), placeholderKey)),
 		coder.WithHTTPClient(h.newHTTPClient(coder.NewTransport())),
 	}
 	return coder.NewClient(slices.Concat(own, opts)...)
+}
+
+// SetAPIKey changes the key that the Hub checks, as when a key is rotated: see
+// [WithAPIKey]. Requests that have been admitted, streams of events and sockets go
+// on. An empty key lets everybody in.
+func (h *Hub) SetAPIKey(key string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.apiKey = key
+}
+
+func (h *Hub) key() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.apiKey
 }
 
 // Close stops the Hub and returns when its goroutines have ended. It ends answers

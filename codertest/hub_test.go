@@ -167,6 +167,33 @@ func TestNewClientOptionsWin(t *testing.T) {
 	require.ErrorIs(t, err, coder.ErrUnauthorized)
 }
 
+func TestSetAPIKey(t *testing.T) {
+	hub := codertest.NewHub(codertest.WithInMemoryNetwork(), codertest.WithAPIKey("old"))
+	defer hub.Close()
+	before, err := hub.NewClient()
+	require.NoError(t, err)
+	created, err := before.CreateSession(t.Context(), coder.CreateSessionRequest{Task: "x"})
+	require.NoError(t, err)
+	conn, err := before.Connect(t.Context(), created.SessionID, nil)
+	require.NoError(t, err)
+	defer conn.Close()
+
+	hub.SetAPIKey("new")
+	_, err = before.GetSession(t.Context(), created.SessionID)
+	require.ErrorIs(t, err, coder.ErrUnauthorized)
+	_, err = before.Connect(t.Context(), created.SessionID, &coder.HubConnectOptions{MaxReconnectAttempts: -1})
+	require.Error(t, err)
+	assert.Equal(t, coder.StateConnected, conn.State(), "what is open goes on")
+	after, err := hub.NewClient()
+	require.NoError(t, err)
+	_, err = after.GetSession(t.Context(), created.SessionID)
+	require.NoError(t, err, "a client made now has the new key")
+
+	hub.SetAPIKey("")
+	_, err = before.GetSession(t.Context(), created.SessionID)
+	require.NoError(t, err, "everybody is let in")
+}
+
 // Close also ends what another server has accepted for the Hub, and lets
 // nobody in any more.
 func TestCloseOfAHandler(t *testing.T) {

@@ -164,12 +164,13 @@ func (x *exchange) admitted() bool {
 
 // admits reports whether the header has the Hub's key, in one of its two forms.
 func (h *Hub) admits(header http.Header) bool {
-	if h.config.apiKey == "" {
+	key := h.key()
+	if key == "" {
 		return true
 	}
 	scheme, token, _ := strings.Cut(header.Get("Authorization"), " ")
-	bearer := strings.EqualFold(scheme, "Bearer") && sameSecret(token, h.config.apiKey)
-	return bearer || sameSecret(header.Get("x-agentuity-auth-api-key"), h.config.apiKey)
+	bearer := strings.EqualFold(scheme, "Bearer") && sameSecret(token, key)
+	return bearer || sameSecret(header.Get("x-agentuity-auth-api-key"), key)
 }
 
 // sameSecret compares in a time that does not depend on where the two differ.

@@ -18,7 +18,7 @@ type channel struct {
 }
 
 var eventStream = channel{
-	admits: func(x *exchange) bool { return sameSecret(x.r.URL.Query().Get("api_key"), x.hub.config.apiKey) },
+	admits: func(x *exchange) bool { return sameSecret(x.r.URL.Query().Get("api_key"), x.hub.key()) },
 	serve:  (*exchange).streamEvents,
 }
 

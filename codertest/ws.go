@@ -187,7 +187,7 @@ func (s *socket) greet() {
 // receive takes a frame. If it has not been decided whether the client may join,
 // the frame has to have the credentials.
 func (s *socket) receive(data []byte) {
-	decides := s.decide(func() bool { return sameSecret(world.Credentials(data), s.hub.config.apiKey) })
+	decides := s.decide(func() bool { return sameSecret(world.Credentials(data), s.hub.key()) })
 	if !decides {
 		s.live.Receive(data)
 	}
@@ -219,7 +219,7 @@ func (s *socket) hasKey() bool {
 	}
 	query := s.r.URL.Query()
 	return slices.ContainsFunc(keyParameters, func(name string) bool {
-		return sameSecret(query.Get(name), s.hub.config.apiKey)
+		return sameSecret(query.Get(name), s.hub.key())
 	})
 }
 

@@ -6,8 +6,11 @@ import (
 	"errors"
 	"html"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"unicode"
 )
 
@@ -47,11 +50,64 @@ func NewRedactor(key string) Redactor {
 	if len(key) < shortestKey {
 		return Redactor{}
 	}
+	forms := formsOf(key)
+	return Redactor{func(s string) string { return replace(s, forms) }}
+}
+
+// formsOf returns a key as it is, and as package strconv quotes it where that is another text.
+func formsOf(key string) []string {
 	forms := []string{key}
 	if quoted := strconv.Quote(key); quoted[1:len(quoted)-1] != key {
 		forms = append(forms, quoted[1:len(quoted)-1])
 	}
-	return Redactor{func(s string) string { return replace(s, forms) }}
+	return forms
+}
+
+// mostKeys is how many keys a Keys knows. Looking for each takes time.
+const mostKeys = 64
+
+// Keys is a set of keys that rotate. It knows the newest 64 that were added. The zero Keys is ready for use.
+type Keys struct {
+	mu    sync.Mutex // for those who add
+	known atomic.Pointer[knownKeys]
+}
+
+type knownKeys struct {
+	newest string
+	keys   []string // without those that are too short to be looked for
+	forms  []string // of the keys
+}
+
+// Add makes a key known.
+func (k *Keys) Add(key string) {
+	if now := k.known.Load(); now != nil && now.newest == key {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	next := &knownKeys{newest: key}
+	if now := k.known.Load(); now != nil {
+		next.keys = slices.DeleteFunc(slices.Clone(now.keys), func(known string) bool { return known == key })
+	}
+	if len(key) >= shortestKey {
+		next.keys = append(next.keys, key)
+	}
+	next.keys = next.keys[max(0, len(next.keys)-mostKeys):]
+	for _, key := range next.keys {
+		next.forms = append(next.forms, formsOf(key)...)
+	}
+	k.known.Store(next)
+}
+
+// Redactor returns a Redactor for the keys that are known when it is used.
+func (k *Keys) Redactor() Redactor {
+	return Redactor{func(s string) string {
+		known := k.known.Load()
+		if known == nil || len(known.forms) == 0 {
+			return s
+		}
+		return replace(s, known.forms)
+	}}
 }
 
 // Text returns a text without the key, as it is or escaped: for JSON, for a JSON pointer, for a URL, for

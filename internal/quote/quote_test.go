@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -126,4 +127,42 @@ func TestLine(t *testing.T) {
 	assert.Equal(t, strings.Repeat("ä", 300)+"…", quote.Line(strings.Repeat("ä", 301)))
 	r := quote.NewRedactor("agc_made-up")
 	assert.Equal(t, strings.Repeat("a", 297)+"[AP…", r.Line(strings.Repeat("a", 297)+"agc_made-up"), "cut after it was found")
+}
+
+// TestKeys: those of late are taken out of texts, by Redactors made before too; their number is bounded.
+func TestKeys(t *testing.T) {
+	var keys quote.Keys
+	r := keys.Redactor()
+	assert.Equal(t, "agc_number-000", r.Text("agc_number-000"), "nothing is known yet")
+	name := func(i int) string { return fmt.Sprintf("%03d-the-number-of-a-key", i) }
+	for i := range 100 {
+		keys.Add(name(i))
+		keys.Add(name(i))
+		keys.Add(name(99)) // is used again and again
+		keys.Add("abc")    // too short to be looked for
+	}
+	for i := range 100 {
+		want := quote.Mask
+		if i < 36 { // 99 and the 63 before it are known
+			want = name(i)
+		}
+		assert.Equal(t, want, r.Text(name(i)))
+	}
+	assert.Equal(t, "abc", r.Text("abc"))
+	assert.Error(t, r.Error(errors.New(name(99))))
+	assert.NotContains(t, r.Error(errors.New(name(99))).Error(), name(99))
+	for _, verb := range []string{"%v", "%+v", "%#v"} {
+		assert.NotContains(t, fmt.Sprintf(verb, r), name(99))
+	}
+
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for n := range 100 {
+				keys.Add(name(100*i + n))
+				assert.Equal(t, "x", r.Text("x"))
+			}
+		})
+	}
+	wg.Wait()
 }

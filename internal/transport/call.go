@@ -59,6 +59,7 @@ type call struct {
 	attempts int
 	began    time.Time // of the attempt
 	handled  bool      // the attempt was answered, and read has run
+	renewed  bool      // the credential, after a 401
 
 	counted   int       // failures that count against MaxAttempts
 	backoffs  int       // waits so far
@@ -155,20 +156,57 @@ func (c *call) next(resp *http.Response, err error) bool {
 		c.outcome.Ended = c.Err()
 		return false
 	}
-	wait, again := c.wait(failure)
-	if !again {
-		return false
-	}
-	c.outcome.Doubtful = c.outcome.Doubtful || failure.doubtful()
-	if !backoff.Sleep(c, wait) {
-		c.outcome.Ended = c.Err()
-		return false
+	header := c.loopRequest.Header
+	if c.refused() {
+		c.renewed = true
+		var again bool
+		if header, again = c.authorize(true); !again {
+			return false
+		}
+	} else {
+		wait, again := c.wait(failure)
+		if !again {
+			return false
+		}
+		c.outcome.Doubtful = c.outcome.Doubtful || failure.doubtful()
+		if !backoff.Sleep(c, wait) {
+			c.outcome.Ended = c.Err()
+			return false
+		}
+		if c.request.Authorize != nil {
+			if header, again = c.authorize(false); !again {
+				return false
+			}
+		}
 	}
 	c.watch.forget()
 	c.traced = true
 	c.cancel()
 	c.loopRequest.Request = c.loopRequest.WithContext(c.attempt()).Request
+	c.loopRequest.Header = header
 	return true
+}
+
+// refused reports whether the credential is to be asked for once more.
+func (c *call) refused() bool {
+	return c.request.Authorize != nil && !c.renewed && c.handled && c.outcome.Status == http.StatusUnauthorized &&
+		c.transport.policy.MaxAttempts > 1
+}
+
+// authorize returns the header of the next attempt, and whether there is one. After a 401 there is none with the
+// same credential.
+func (c *call) authorize(refused bool) (http.Header, bool) {
+	header := c.loopRequest.Header.Clone() // the attempt before may still be reading its own
+	changed, err := c.request.Authorize(c, header, refused)
+	switch {
+	case err == nil:
+		return header, changed || !refused
+	case c.Err() != nil:
+		c.outcome.Ended = c.Err()
+	default:
+		c.outcome.Err, c.outcome.Failure = c.transport.secret.Error(err), NoCredential
+	}
+	return nil, false
 }
 
 // attempt returns the context of the next attempt.

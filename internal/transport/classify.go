@@ -15,23 +15,25 @@ type Failure int
 
 // The failures there are, in the terms of the retry table.
 const (
-	None        Failure = iota
-	NeverSent           // no connection came about
-	UnknownHost         // never sent, because the host name does not exist
-	Untrusted           // never sent, for a reason that stays: the certificate, the protocol on the port, a proxy
-	Unprocessed         // sent in part, or refused by the peer: it had no effect
-	Lost                // the connection failed, or fell silent, when the request may have been sent
-	Limited             // 429, or 409 with a rate-limit header
-	Unavailable         // 502, 503, 504, 520 to 524, 530: a gateway may say that it did not reach the Hub
-	TooLate             // 408, 425: the request did not arrive in time, or too early
-	Broken              // any other 5xx but 501
-	Unusable            // a 2xx that is of no use, a redirect that the caller forbade
-	Rejected            // everything else: 3xx, other 4xx, 501
-	Ended               // the context ended before anything else was known
+	None         Failure = iota
+	NeverSent            // no connection came about
+	UnknownHost          // never sent, because the host name does not exist
+	Untrusted            // never sent, for a reason that stays: the certificate, the protocol on the port, a proxy
+	Unprocessed          // sent in part, or refused by the peer: it had no effect
+	Lost                 // the connection failed, or fell silent, when the request may have been sent
+	Limited              // 429, or 409 with a rate-limit header
+	Unavailable          // 502, 503, 504, 520 to 524, 530: a gateway may say that it did not reach the Hub
+	TooLate              // 408, 425: the request did not arrive in time, or too early
+	Broken               // any other 5xx but 501
+	Unusable             // a 2xx that is of no use, a redirect that the caller forbade
+	Rejected             // everything else: 3xx, other 4xx, 501
+	Ended                // the context ended before anything else was known
+	NoCredential         // never sent, because what gives the key has failed
 )
 
 // Transient reports whether the same request may succeed later. A failure that is neither transient nor
-// permanent is Unusable: something that is not the Hub may have answered for it.
+// permanent is Unusable: something that is not the Hub may have answered for it; or NoCredential: only the program
+// knows.
 func (f Failure) Transient() bool {
 	switch f {
 	case NeverSent, UnknownHost, Unprocessed, Lost, Limited, Unavailable, TooLate, Broken:
@@ -44,7 +46,9 @@ func (f Failure) Transient() bool {
 func (f Failure) Permanent() bool { return f == Untrusted || f == Rejected }
 
 // NeverSent reports whether the request certainly did not reach the Hub.
-func (f Failure) NeverSent() bool { return f == NeverSent || f == UnknownHost || f == Untrusted }
+func (f Failure) NeverSent() bool {
+	return f == NeverSent || f == UnknownHost || f == Untrusted || f == NoCredential
+}
 
 // doubtful reports whether a later attempt may meet the effect of this one.
 func (f Failure) doubtful() bool { return f == Unavailable || f == Lost }

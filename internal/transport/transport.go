@@ -140,6 +140,11 @@ type Request struct {
 	Stream bool
 	// Attempts replaces the policy's MaxAttempts. 0: the policy's.
 	Attempts int
+	// Authorize sets the credential in the header of each attempt, before it. nil: the header has what it
+	// needs. An error ends the call. It is asked once more after a 401, and told so; if it then sets another
+	// credential, there is another attempt: what was answered 401 had no effect. That one counts against nothing,
+	// but the policy must allow a second request at all.
+	Authorize func(ctx context.Context, header http.Header, refused bool) (changed bool, err error)
 }
 
 // Do makes the call. The context bounds all of it, waits included. The caller releases the
@@ -147,6 +152,11 @@ type Request struct {
 func (t *Transport) Do(ctx context.Context, r *Request) *Outcome {
 	if err := ctx.Err(); err != nil {
 		return &Outcome{Err: err, Ended: err, Sent: SentNo, Failure: Ended}
+	}
+	if r.Authorize != nil {
+		if _, err := r.Authorize(ctx, r.Header, false); err != nil {
+			return &Outcome{Err: t.secret.Error(err), Ended: ctx.Err(), Sent: SentNo, Failure: NoCredential}
+		}
 	}
 	c := &call{Context: ctx, transport: t, request: *r}
 	// A plain read does without the trace, which costs more than it tells, until it has failed.
