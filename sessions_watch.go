@@ -253,10 +253,11 @@ func (w *eventWatch) begin(ctx context.Context) error {
 	w.yielded.floor = w.cursor
 	w.pending = make(map[int]time.Time)
 	w.history = paging.Upwards[SessionEvent]{
-		ID:    func(e *SessionEvent) int { return e.ID },
-		Size:  func(e *SessionEvent) int { return len(e.Payload) },
-		Fetch: func(limit, before int) ([]SessionEvent, error) { return w.fetch(ctx, limit, before) },
-		Limit: watchPage,
+		ID:       func(e *SessionEvent) int { return e.ID },
+		Size:     func(e *SessionEvent) int { return len(e.Payload) },
+		Fetch:    func(limit, before int) ([]SessionEvent, error) { return w.fetch(ctx, limit, before) },
+		Limit:    watchPage,
+		TooLarge: func(err error) bool { return errors.Is(err, ErrResponseTooLarge) },
 	}
 	return nil
 }
