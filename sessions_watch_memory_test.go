@@ -99,7 +99,7 @@ func TestWatchEvents_LargeEvents(t *testing.T) {
 			}
 			return 1 << 20
 		}
-		h := &longHistory{events: 560, size: size}
+		h := &longHistory{events: 530, size: size}
 		var most, settled int64
 		h.watchAll(t, 10, func(id int, held int64) {
 			most = max(most, held)
@@ -107,7 +107,7 @@ func TestWatchEvents_LargeEvents(t *testing.T) {
 				settled = max(settled, held)
 			}
 		}, coder.WithMaxResponseSize(20<<20))
-		t.Logf("560 events, 70 of 1 MiB: at most %d kB held, %d kB when it has learned, %d requests", most>>10, settled>>10, h.requests)
+		t.Logf("530 events, 40 of 1 MiB: at most %d kB held, %d kB when it has learned, %d requests", most>>10, settled>>10, h.requests)
 		assert.LessOrEqual(t, most, int64(3*20<<20))
 		assert.LessOrEqual(t, settled, int64(32<<20))
 		assert.Less(t, h.requests, 100)
