@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"time"
 
 	"github.com/agentuity/coder-go/internal/backoff"
@@ -28,7 +27,8 @@ type WatchEventsOptions struct {
 	// NoStream watches without a stream of events: only every PollInterval.
 	NoStream bool
 	// MaxReconnectAttempts is the largest number of looks in a row that may fail. Default: 10. For a watch that is to go on
-	// for ever: math.MaxInt. Negative: none, the first that fails ends it.
+	// for ever: math.MaxInt. Negative: none, the first that fails ends it. A Hub that asks to wait for more than a minute
+	// ends it too.
 	MaxReconnectAttempts int
 	// ReconnectDelay is the wait after the first look that failed, which doubles up to MaxReconnectDelay; up to half of it is
 	// taken off at random. Default: 1 s and 30 s.
@@ -61,7 +61,8 @@ type WatchedEvent struct {
 	// Late says that the event showed up after others with higher ids had been yielded.
 	Late bool `json:"late,omitzero"`
 	// Live marks the first event after which nothing older is missing: everything that the history held when it was
-	// looked at has been yielded. If there was nothing to yield at that moment it is an empty event, with ID 0.
+	// looked at, and that was Settle old, has been yielded. If there was nothing to yield at that moment it is an empty
+	// event, with ID 0.
 	Live bool `json:"live,omitzero"`
 }
 
@@ -90,14 +91,15 @@ const watchOp = "WatchEvents"
 // The history is the truth. The stream of events ([Client.StreamEvents]) only says when to look at it: after events of the
 // groups session, agent, turn, task and loop. Without a stream, and for what the stream does not tell, the history is looked at
 // every PollInterval. An event is yielded when it is Settle old, so that one with a lower id that shows up within that
-// time comes before it. One that shows up later is yielded as Late, if it is among the newest 1,000 of the process; what
-// showed up late while nobody watched is not delivered.
+// time comes before it. One that shows up later is yielded as Late, if it does so within 5 minutes, and lies above the
+// cursor that the range began with, among the newest 1,000 events and 16 MiB. What showed up late while nobody watched is not
+// delivered.
 //
-// It ends without an error when the session is over and its history is read to the end. An error is the last thing it
-// yields: [*ValidationError], which matches [ErrForeignCursor] for a cursor of another session or Hub; [*HistoryGapError]
-// if the history was cut off behind the cursor, or begins anew below it: nothing is left out silently; those of
-// [Client.ListEventHistory], at once if trying again cannot help, else after MaxReconnectAttempts, which begin anew
-// with each page that was read; and that of the context.
+// It ends without an error when the session is over, has been so for Settle, and its history is read to the end. An error
+// is the last thing it yields: [*ValidationError], which matches [ErrForeignCursor] for a cursor of another session or
+// Hub; [*HistoryGapError] if the history was cut off behind the cursor, or begins anew below it: nothing is left out
+// silently; those of [Client.ListEventHistory], at once if trying again cannot help, else after MaxReconnectAttempts, which
+// begin anew with each page that was read; and that of the context.
 //
 // Leaving the loop ends the requests; ranging again starts over. A loop that is slow delays nobody else: nothing is read
 // ahead but a page of at most 100 events, fewer where they are large. 10,000 events that were there already take some
@@ -141,10 +143,14 @@ type eventWatch struct {
 	history paging.Upwards[SessionEvent]
 	yielded recentIDs
 	clock   hubClock
-	now     time.Time         // of the last page, by our clock
+	asked   time.Time         // when what was read last was asked for, by our clock
+	now     time.Time         // when it came, which may be much later
 	pending map[int]time.Time // events that are not settled, with when they were first seen
 	live    bool              // the mark was set
 	over    bool              // the session is
+	read    time.Time         // when the end of the history was asked for that was read last
+	settles time.Time         // when nothing of a session that is over can show up any more
+	back    time.Time         // when it was last looked for late events
 }
 
 // The rhythm of a watch.
@@ -182,7 +188,10 @@ func (w *eventWatch) run(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return w.ended(ctx)
 		case err == nil && w.over && due.IsZero():
-			return nil
+			if !w.read.Before(w.settles) {
+				return nil
+			}
+			due = w.settles
 		}
 		wait := began.Add(w.options.PollInterval)
 		if err != nil {
@@ -237,6 +246,9 @@ func (w *eventWatch) await(ctx context.Context, bell *doorbell, until, notBefore
 			if rang.IsZero() {
 				*rang = time.Now()
 			}
+			if bell.over() && !failed { // nothing will come that is to be waited for
+				until = notBefore
+			}
 		case <-timer.C:
 			return ctx.Err() == nil
 		case <-ctx.Done():
@@ -259,10 +271,11 @@ func (w *eventWatch) begin(ctx context.Context) error {
 	w.yielded.floor = w.cursor
 	w.pending = make(map[int]time.Time)
 	w.history = paging.Upwards[SessionEvent]{
-		ID:    func(e *SessionEvent) int { return e.ID },
-		Size:  func(e *SessionEvent) int { return len(e.Payload) },
-		Fetch: func(limit, before int) ([]SessionEvent, error) { return w.fetch(ctx, limit, before) },
-		Limit: watchPage,
+		ID:       func(e *SessionEvent) int { return e.ID },
+		Size:     func(e *SessionEvent) int { return len(e.Payload) },
+		Fetch:    func(limit, before int) ([]SessionEvent, error) { return w.fetch(ctx, limit, before) },
+		Limit:    watchPage,
+		TooLarge: func(err error) bool { return errors.Is(err, ErrResponseTooLarge) },
 	}
 	return nil
 }
@@ -275,6 +288,9 @@ func (w *eventWatch) fetch(ctx context.Context, limit, before int) ([]SessionEve
 		return nil, err
 	}
 	w.now = time.Now()
+	if w.asked.IsZero() {
+		w.asked = sent.outcome.Began
+	}
 	w.clock.atMost(hubTime(sent.outcome.Header).Sub(w.now))
 	return history.Events, nil
 }
@@ -282,6 +298,7 @@ func (w *eventWatch) fetch(ctx context.Context, limit, before int) ([]SessionEve
 // look yields what is new and settled. It returns when the next event will be, zero if none waits.
 func (w *eventWatch) look(ctx context.Context, attempts *backoff.Attempts) (due time.Time, err error) {
 	for {
+		w.asked = time.Time{}
 		found, before, more, err := w.history.After(w.cursor)
 		switch {
 		case errors.Is(err, paging.ErrGap):
@@ -299,7 +316,8 @@ func (w *eventWatch) look(ctx context.Context, attempts *backoff.Attempts) (due 
 		}
 		settled := 0
 		for ; settled < len(found); settled++ {
-			if due = w.due(&found[settled]); due.After(w.now) {
+			// Of what is younger than the page, the page cannot show what has shown up meanwhile.
+			if due = w.due(&found[settled]); due.After(w.asked) {
 				break
 			}
 		}
@@ -316,20 +334,23 @@ func (w *eventWatch) look(ctx context.Context, attempts *backoff.Attempts) (due 
 		switch {
 		case settled < len(found):
 			w.note(found[settled:])
-			return due, nil
 		case !more:
 			clear(w.pending)
-			return time.Time{}, nil
+			w.read, due = w.asked, time.Time{}
 		case ctx.Err() != nil:
 			return time.Time{}, ctx.Err()
+		default:
+			continue
 		}
+		w.lookBack(append(before, found...))
+		return due, nil
 	}
 }
 
 // give yields an event, and reports whether the caller wants more.
 func (w *eventWatch) give(e WatchedEvent, cursor int) bool {
-	if !e.Late && e.ID > 0 {
-		w.yielded.add(e.ID)
+	if e.ID > 0 {
+		w.yielded.add(e.ID, w.stored(&e.SessionEvent))
 	}
 	w.cursor = cursor
 	w.live = w.live || e.Live
@@ -338,29 +359,21 @@ func (w *eventWatch) give(e WatchedEvent, cursor int) bool {
 	return !w.left
 }
 
-// yieldLate yields what has shown up below the cursor.
-func (w *eventWatch) yieldLate(before []SessionEvent) bool {
-	for i := range before {
-		if e := &before[i]; w.yielded.lacks(e.ID) {
-			w.yielded.add(e.ID)
-			if !w.give(WatchedEvent{SessionEvent: *e, Late: true}, w.cursor) {
-				return false
-			}
-		}
-	}
-	return true
-}
-
 // due is when an event is settled.
 func (w *eventWatch) due(e *SessionEvent) time.Time {
 	if w.options.Settle < 0 {
 		return time.Time{}
 	}
+	return w.stored(e).Add(w.options.Settle)
+}
+
+// stored is when an event was stored, by our clock.
+func (w *eventWatch) stored(e *SessionEvent) time.Time {
 	seen := seenEvent{seen: w.now, ingested: e.IngestedAt}
 	if first, ok := w.pending[e.ID]; ok {
 		seen.seen = first
 	}
-	return w.clock.when(&seen).Add(w.options.Settle)
+	return w.clock.when(&seen)
 }
 
 // note keeps when the events that are not settled were first seen.
@@ -382,11 +395,15 @@ func (w *eventWatch) rides(err error) bool {
 	return !errors.Is(err, ErrHistoryGap) && !failureOf(err).Permanent() && retryAfter(err) <= maxRetryAfter
 }
 
-// isOver asks the Hub whether the session is over. That it cannot be asked is no error: the next look finds out.
+// isOver asks the Hub whether the session is over, and notes until when something of it may show up. That it cannot be
+// asked is no error: the next look finds out.
 func (w *eventWatch) isOver(ctx context.Context) (bool, error) {
 	session, err := call[Session](ctx, w.client, get(watchOp, "/hub/session/{sessionID}", w.sessionID))
+	w.settles = time.Now().Add(w.settle())
 	switch {
 	case err == nil:
+		ended := seenEvent{seen: time.Now(), ingested: session.UpdatedAt} // or earlier
+		w.settles = w.clock.when(&ended).Add(w.settle())
 		return session.isOver(), nil
 	case errors.Is(err, ErrSessionArchived):
 		return true, nil
@@ -398,30 +415,4 @@ func (w *eventWatch) isOver(ctx context.Context) (bool, error) {
 
 func (w *eventWatch) ended(ctx context.Context) error {
 	return get(watchOp, "/hub/session/{sessionID}/events/history", w.sessionID).requestError(SentUnknown, contextError(ctx, ctx.Err(), nil))
-}
-
-// recentIDs are the newest ids that were yielded. Those up to floor are not known.
-type recentIDs struct {
-	floor int
-	ids   []int // ascending
-}
-
-const recentMost = 1000
-
-func (r *recentIDs) add(id int) {
-	i, found := slices.BinarySearch(r.ids, id)
-	if found {
-		return
-	}
-	r.ids = slices.Insert(r.ids, i, id)
-	if len(r.ids) >= 2*recentMost {
-		r.floor = r.ids[recentMost-1]
-		r.ids = append(r.ids[:0], r.ids[recentMost:]...)
-	}
-}
-
-// lacks reports whether an id was certainly not yielded.
-func (r *recentIDs) lacks(id int) bool {
-	_, found := slices.BinarySearch(r.ids, id)
-	return !found && id > r.floor
 }

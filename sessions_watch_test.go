@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -234,11 +235,11 @@ func TestWatchEvents_Resumes(t *testing.T) {
 		id := newSession(t, c)
 		last := emitTurns(hub.Session(id), 1000)
 		time.Sleep(time.Minute)
-		var all []int
+		var all []int // without streams, which would add their joins to the history
 		var cursor coder.Cursor
 		for len(all) < last { // a process that dies after each 70 events
 			n := 0
-			for e, err := range c.WatchEvents(t.Context(), id, &coder.WatchEventsOptions{After: cursor}) {
+			for e, err := range c.WatchEvents(t.Context(), id, &coder.WatchEventsOptions{After: cursor, NoStream: true}) {
 				require.NoError(t, err)
 				if e.ID > 0 {
 					all = append(all, e.ID)
@@ -251,7 +252,7 @@ func TestWatchEvents_Resumes(t *testing.T) {
 		}
 		assertIDs(t, upTo(1, last), all)
 		v.requests = 0
-		for e, err := range c.WatchEvents(t.Context(), id, &coder.WatchEventsOptions{After: cursor}) {
+		for e, err := range c.WatchEvents(t.Context(), id, &coder.WatchEventsOptions{After: cursor, NoStream: true}) {
 			require.NoError(t, err)
 			assert.True(t, e.Live, "nothing is missing")
 			assert.Zero(t, e.ID)
@@ -465,5 +466,108 @@ func TestWatchEvents_Requests(t *testing.T) {
 				<-w.done
 			})
 		}
+	}
+}
+
+// slowHistory delays the answers of a history on their way.
+type slowHistory struct {
+	http.RoundTripper
+	lag atomic.Int64
+}
+
+func (s *slowHistory) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := s.RoundTripper.RoundTrip(r)
+	if strings.HasSuffix(r.URL.Path, "/events/history") {
+		time.Sleep(time.Duration(s.lag.Load()))
+	}
+	return resp, err
+}
+
+// TestWatchEvents_SlowAnswers: a page is as old as its request. What showed up while the answer was on its way comes in
+// its place.
+func TestWatchEvents_SlowAnswers(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		v := &historyView{}
+		viewed(t, hub, v)
+		slow := &slowHistory{RoundTripper: v}
+		c := hubClient(t, hub, coder.WithHTTPClient(&http.Client{Transport: slow}))
+		id := newSession(t, c)
+		last := emitTurns(hub.Session(id), 3)
+		w := watch(t.Context(), c, id, &coder.WatchEventsOptions{NoStream: true, PollInterval: time.Second})
+		time.Sleep(37500 * time.Millisecond)
+		assertIDs(t, upTo(1, last), w.ids())
+		v.hide(last+1, 4*time.Second)
+		emitTurns(hub.Session(id), 3)
+		time.Sleep(1100 * time.Millisecond) // they were seen
+		slow.lag.Store(int64(8 * time.Second))
+		time.Sleep(time.Minute)
+		assertIDs(t, upTo(1, last+3), w.ids())
+		hub.Session(id).Archive()
+		<-w.done
+	})
+}
+
+// TestWatchEvents_LateBehindOthers: a late event is found below the newest page, for as long as it may show up, and only ids
+// that are missing are looked for.
+func TestWatchEvents_LateBehindOthers(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		v := &historyView{}
+		c := viewed(t, hub, v)
+		id := newSession(t, c)
+		session := hub.Session(id)
+		last := emitTurns(session, 10)
+		w := watch(t.Context(), c, id, &coder.WatchEventsOptions{NoStream: true})
+		time.Sleep(time.Minute)
+		emitTurns(session, 700)
+		time.Sleep(time.Minute)
+		v.requests = 0
+		time.Sleep(10 * time.Minute)
+		assert.Equal(t, 20, v.requests, "no id is missing: a look has one page")
+
+		v.hide(last+701, 4*time.Minute)
+		v.hide(last+702, 6*time.Minute+10*time.Second)
+		v.hide(last+703, time.Hour)
+		emitTurns(session, 503)
+		time.Sleep(8 * time.Minute)
+		want := append(upTo(1, last+700), upTo(last+704, last+1203)...)
+		assertIDs(t, append(want, -(last+701)), w.ids())
+		v.requests = 0
+		time.Sleep(10 * time.Minute)
+		assert.Equal(t, 20, v.requests, "what is missing for long is not looked for")
+		session.Archive()
+		<-w.done
+		require.NoError(t, w.err)
+	})
+}
+
+// TestWatchEvents_EndsSettled: what shows up right after the end of the session is not left out, and one that is long over is
+// read without a wait.
+func TestWatchEvents_EndsSettled(t *testing.T) {
+	for _, noStream := range []bool{false, true} {
+		bubble(t, func(t *testing.T, hub *codertest.Hub) {
+			v := &historyView{}
+			c := viewed(t, hub, v)
+			id := newSession(t, c)
+			session := hub.Session(id)
+			w := watch(t.Context(), c, id, &coder.WatchEventsOptions{NoStream: noStream, PollInterval: time.Second})
+			time.Sleep(time.Minute)
+			ids := w.ids()
+			last := ids[len(ids)-1]
+			for hidden := range 5 { // the end of the session among them
+				v.hide(last+1+hidden, 4500*time.Millisecond)
+			}
+			emitTurns(session, 1)
+			session.Archive()
+			<-w.done
+			require.NoError(t, w.err)
+			assertIDs(t, historyIDs(t, c, id), w.ids())
+			time.Sleep(time.Minute)
+			began := time.Now()
+			w = watch(t.Context(), c, id, &coder.WatchEventsOptions{NoStream: noStream})
+			<-w.done
+			require.NoError(t, w.err)
+			assertIDs(t, historyIDs(t, c, id), w.ids())
+			assert.Less(t, time.Since(began), time.Second)
+		})
 	}
 }

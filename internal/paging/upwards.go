@@ -15,8 +15,10 @@ type Upwards[T any] struct {
 	Size func(*T) int
 	// Fetch returns the newest elements below an id, 0 for all, in any order. It may return fewer than limit.
 	Fetch func(limit, before int) ([]T, error)
-	// Limit is the size of a page. It becomes smaller while pages are above LargePage.
+	// Limit is the most that a page has. The first ones have fewer, and so have those after one above LargePage.
 	Limit int
+	// TooLarge reports whether an error of Fetch says that the page was too large. It is asked for half of it then.
+	TooLarge func(error) bool
 
 	limit, step int
 	top         int // the newest id when the list was last read from its end, if there is more below it; else 0
@@ -27,6 +29,7 @@ type Upwards[T any] struct {
 const (
 	LargePage = 4 << 20
 	smallPage = LargePage / 8
+	firstPage = 20 // elements
 )
 
 // Errors of a list that cannot be read on.
@@ -42,7 +45,7 @@ var (
 // last of them reads the list from its end, so that it has everything that was there at that moment.
 func (u *Upwards[T]) After(id int) (found, before []T, more bool, err error) {
 	if u.limit == 0 {
-		u.limit, u.step = u.Limit, u.Limit
+		u.limit, u.step = min(firstPage, u.Limit), u.Limit
 	}
 	if u.top <= id {
 		u.top = 0
@@ -64,6 +67,9 @@ func (u *Upwards[T]) After(id int) (found, before []T, more bool, err error) {
 	return found, before, err == nil, err
 }
 
+// Below returns the elements with the highest ids below an id, oldest first.
+func (u *Upwards[T]) Below(id int) ([]T, error) { return u.fetch(id) }
+
 // climb looks at the ids right above one, further up while there are none, and less far while there are too many for a
 // page. It returns nothing if there is nothing up to top.
 func (u *Upwards[T]) climb(id int) (found, before []T, err error) {
@@ -81,10 +87,13 @@ func (u *Upwards[T]) climb(id int) (found, before []T, err error) {
 			}
 		}
 		if !complete {
-			u.step = max(u.step/2, 1)
+			u.step = max((to-from)/2, 1)
 			continue
 		}
-		if before, found = u.split(page, from); 2*len(found) < limit {
+		switch before, found = u.split(page, from); {
+		case len(found) == to-from: // no id is left out
+			u.step = max(u.step, len(page))
+		case 2*len(found) <= len(page):
 			u.step = min(2*u.step, u.top)
 		}
 		if len(found) > 0 {
@@ -124,8 +133,11 @@ func (u *Upwards[T]) nothingBelow(page []T, id, from int) (bool, error) {
 // fetch returns a page, sorted and without an id twice.
 func (u *Upwards[T]) fetch(before int) ([]T, error) {
 	page, err := u.Fetch(u.limit, before)
-	if err != nil {
-		return nil, err
+	for ; err != nil; page, err = u.Fetch(u.limit, before) {
+		if u.limit == 1 || u.TooLarge == nil || !u.TooLarge(err) {
+			return nil, err
+		}
+		u.limit /= 2
 	}
 	page = u.sorted(page)
 	if before > 0 && len(page) > 0 && u.ID(&page[0]) >= before {

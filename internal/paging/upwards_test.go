@@ -1,6 +1,7 @@
 package paging
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -16,9 +17,12 @@ type history struct {
 	capped   int   // the most that a page has
 	ignores  bool  // beforeId
 	size     func(id int) int
+	tooLarge int // the bytes that no page has; 0: any
 	requests int
 	held     int // the most bytes of a page
 }
+
+var errTooLarge = errors.New("too large")
 
 func (h *history) fetch(limit, before int) ([]int, error) {
 	h.requests++
@@ -34,6 +38,9 @@ func (h *history) fetch(limit, before int) ([]int, error) {
 	for _, id := range page {
 		bytes += h.size(id)
 	}
+	if h.tooLarge > 0 && bytes >= h.tooLarge {
+		return nil, errTooLarge
+	}
 	h.held = max(h.held, bytes)
 	slices.Reverse(page)
 	return page, nil
@@ -45,6 +52,7 @@ func (h *history) upwards(limit int) *Upwards[int] {
 	}
 	return &Upwards[int]{
 		ID: func(id *int) int { return *id }, Size: func(id *int) int { return h.size(*id) }, Fetch: h.fetch, Limit: limit,
+		TooLarge: func(err error) bool { return errors.Is(err, errTooLarge) },
 	}
 }
 
@@ -113,9 +121,11 @@ func TestUpwards_Requests(t *testing.T) {
 	for name, test := range map[string]struct {
 		spread, capped, most int
 	}{
-		"dense":  {1, 0, 103},
-		"capped": {1, 50, 225},
-		"sparse": {1000, 0, 250},
+		"dense":             {1, 0, 105},
+		"capped":            {1, 50, 225},
+		"tiny":              {1, 10, 1020},
+		"sparse":            {1000, 0, 250},
+		"capped and sparse": {1000, 20, 1250},
 	} {
 		h := &history{capped: test.capped}
 		for k := range 10_000 {
@@ -132,6 +142,16 @@ func TestUpwards_Requests(t *testing.T) {
 	}
 }
 
+// TestUpwards_LittleMoreThanAPage: the step is no longer than what there is.
+func TestUpwards_LittleMoreThanAPage(t *testing.T) {
+	h := &history{capped: 11}
+	for k := range 1000 {
+		h.ids = append(h.ids, k+1)
+	}
+	assert.Len(t, climb(t, h.upwards(100), 988, nil), 12)
+	assert.LessOrEqual(t, h.requests, 7)
+}
+
 func TestUpwards_LargeElements(t *testing.T) {
 	h := &history{size: func(int) int { return 1 << 20 }}
 	for k := range 500 {
@@ -143,6 +163,33 @@ func TestUpwards_LargeElements(t *testing.T) {
 	h.held = 0
 	assert.Len(t, climb(t, u, 250, nil), 250)
 	assert.LessOrEqual(t, h.held, 2*LargePage, "it has learned; the first page had %d", first)
+}
+
+// TestUpwards_TooLarge: a page that is refused for its size is asked for in parts, down to one element.
+func TestUpwards_TooLarge(t *testing.T) {
+	h := &history{size: func(id int) int { return 200 + id%50*100_000 }, tooLarge: 5_000_000}
+	for k := range 500 {
+		h.ids = append(h.ids, k+1)
+	}
+	assert.Len(t, climb(t, h.upwards(100), 0, nil), 500)
+	assert.Less(t, h.requests, 500)
+
+	h.tooLarge = 1_000_000
+	_, _, _, err := h.upwards(100).After(0)
+	require.ErrorIs(t, err, errTooLarge, "one element is too large")
+}
+
+func TestUpwards_Below(t *testing.T) {
+	h := &history{ids: []int{1, 2, 3, 4, 5, 6}}
+	u := h.upwards(2)
+	_, _, _, err := u.After(5)
+	require.NoError(t, err)
+	page, err := u.Below(5)
+	require.NoError(t, err)
+	assert.Equal(t, []int{3, 4}, page)
+	h.ignores = true
+	_, err = u.Below(5)
+	require.ErrorIs(t, err, ErrNoPages)
 }
 
 func TestUpwards_Gaps(t *testing.T) {

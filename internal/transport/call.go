@@ -23,6 +23,7 @@ type Outcome struct {
 	Err      error   // never a *url.Error
 	Ended    error   // the context's error, when that ended the call
 	Attempts int
+	Began    time.Time // of the last attempt
 	// Failure is what [Classify] made of the last attempt.
 	Failure Failure
 	// Sent tells whether a request that the Hub has not plainly refused reached it.

@@ -188,7 +188,7 @@ func (t *Transport) Do(ctx context.Context, r *Request) *Outcome {
 		loop = t.creates
 	}
 	_, _ = loop.Do(req) //nolint:bodyclose // call.read has read and closed it, and call.next has seen the error
-	c.outcome.Attempts = c.attempts
+	c.outcome.Attempts, c.outcome.Began = c.attempts, c.began
 	if c.outcome.Stream == nil {
 		c.cancel()
 	}
