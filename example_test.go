@@ -2,6 +2,7 @@ package coder_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log"
@@ -44,6 +45,29 @@ func ExampleClient_CreateSession() {
 	}
 	fmt.Println(session.SessionID, session.Label, session.Status)
 	// Output: codesess_000000000001 healthz creating
+}
+
+func ExampleClient_CreateSession_extra() {
+	hub, client := exampleHub()
+	defer hub.Close()
+
+	// A newer Hub takes a model, for which this package has no field.
+	request := coder.CreateSessionRequest{
+		Task:  "Add a /healthz endpoint that answers 200",
+		Extra: map[string]json.RawMessage{"model": json.RawMessage(`"provider/model-large"`)},
+	}
+	if _, err := client.CreateSession(context.Background(), request); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", hub.Requests()[0].Body)
+
+	// What has a field must be said there.
+	request.Extra["label"] = json.RawMessage(`"healthz"`)
+	_, err := client.CreateSession(context.Background(), request)
+	fmt.Println(err)
+	// Output:
+	// {"task":"Add a /healthz endpoint that answers 200","model":"provider/model-large"}
+	// coder: CreateSession: extra.label has a field of its own, which must be used
 }
 
 func ExampleClient_EnsureSession() {

@@ -36,6 +36,15 @@ type UpdateSessionRequest struct {
 	Tags          []string   `json:"tags,omitzero"`
 	Skills        []SkillRef `json:"skills,omitzero"`
 	EnabledAgents []string   `json:"enabledAgents,omitzero"`
+
+	// Skills to attach: those of the library by [SavedSkill].ID, and whole buckets by [SkillBucket].ID. They are in the
+	// Hub's REST reference, but not in its other documentation: a Hub may ignore them.
+	SavedSkillIDs  []string `json:"savedSkillIds,omitzero"`
+	SkillBucketIDs []string `json:"skillBucketIds,omitzero"`
+
+	// Extra holds members that this package has no field for, as a newer Hub takes them. One that has the name of a
+	// field, in the same letter case, is a [*ValidationError].
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // UpdateSessionResponse is the session after an update. Only SessionID is always there: a Hub may

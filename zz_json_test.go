@@ -262,7 +262,7 @@ func TestJSON_WrongKinds(t *testing.T) {
 		for _, c := range codecs {
 			require.Error(t, c.read([]byte(text), new(Session)), "%s %s", c.name, text)
 			require.Error(t, c.read([]byte(`[`+text+`]`), new([]SavedSkill)), "%s %s", c.name, text)
-			require.Error(t, c.read([]byte(`{"repo":`+text+`}`), new(CreateSessionRequest)), "%s %s", c.name, text)
+			require.Error(t, c.read([]byte(`{"participants":[`+text+`]}`), new(SessionParticipants)), "%s %s", c.name, text)
 		}
 	}
 
