@@ -64,6 +64,7 @@ func TestEnumerations(t *testing.T) {
 		"AgentBuilderActionKind":    "create_draft update_draft publish",
 		"AgentBuilderActionStatus":  "completed failed",
 		"SandboxCommandMode":        "oneshot interactive",
+		"SessionTodoStatus":         "open in_progress done closed cancelled",
 		"ReplayEntriesSource":       "durable_stream session_entries event_history none",
 		"EventCategory":             "session presence rpc agent turn tool runtime task message thinking loop coord",
 		"CustomAgentServiceTool": `session_dashboard

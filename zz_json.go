@@ -297,6 +297,18 @@ func (v SessionRepositoryRef) MarshalJSON() ([]byte, error) { return wire.Marsha
 func (v *SessionRepositoryRef) UnmarshalJSON(data []byte) error { return wire.UnmarshalOpen(data, v) }
 
 // MarshalJSON writes all members, Extra included.
+func (v SessionTodo) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *SessionTodo) UnmarshalJSON(data []byte) error { return wire.UnmarshalOpen(data, v) }
+
+// MarshalJSON writes all members, Extra included.
+func (v SessionTodosResponse) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *SessionTodosResponse) UnmarshalJSON(data []byte) error { return wire.UnmarshalOpen(data, v) }
+
+// MarshalJSON writes all members, Extra included.
 func (v SkillBucket) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
 
 // UnmarshalJSON reads all members; unknown ones go to Extra.

@@ -33,6 +33,7 @@ func TestJSON_Methods(t *testing.T) {
 		"SessionOrigin":  {true, true},  // a text or an object
 		"UnixMilli":      {true, true},  // a number
 		"MessageContent": {false, true}, // a text or a list
+		"PromptText":     {false, true}, // the same
 	}
 	for name, model := range models() {
 		want, ok := byHand[name]
