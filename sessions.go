@@ -78,8 +78,7 @@ type SessionListItem struct {
 	SessionID string `json:"sessionId"`
 	// Label is the display name. It may be empty.
 	Label string `json:"label"`
-	// Status is free text. Seen: creating and provisioning (not ready yet), active (ready), paused,
-	// resuming, archived, shutdown and stopped (over), error, failed.
+	// Status is free text. [StatusActive] and its like are those that have been seen.
 	Status string `json:"status"`
 	// Mode says where the session runs.
 	Mode SessionMode `json:"mode"`
@@ -390,7 +389,7 @@ func checkPage(op string, limit, offset int) error {
 }
 
 func (s *SessionListItem) connectable() bool {
-	if s.Mode != SessionModeSandbox || s.HistoryOnly || s.Status == statusArchived {
+	if s.Mode != SessionModeSandbox || s.HistoryOnly || s.Status == StatusArchived {
 		return false
 	}
 	return s.Bucket == BucketRunning || s.Bucket == BucketPaused && (s.RuntimeAvailable || s.WakeAvailable)
