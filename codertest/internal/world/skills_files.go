@@ -38,7 +38,7 @@ func (k *skills) listFiles(*Call) (any, error) {
 	return skillFiles{OK: true, Count: len(files), Skills: files}, nil
 }
 
-func isFileName(id string) bool { return id != "." && id != ".." && !strings.ContainsAny(id, "/\\\x00") }
+func isFileName(id string) bool { return id != "." && id != ".." && !strings.ContainsAny(id, `/\`) }
 
 // put appends a file, or replaces the one with its path in place.
 func put(files []skillFile, f skillFile) []skillFile {
