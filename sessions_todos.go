@@ -61,6 +61,7 @@ func (*SessionTodosResponse) listsLargeStructs() {}
 
 // SessionTodoSummary counts the todos of each status.
 type SessionTodoSummary struct {
+	// Open and InProgress are still to be done. Done, Closed and Cancelled are terminal.
 	Open       int `json:"open"`
 	InProgress int `json:"in_progress"`
 	Done       int `json:"done"`
