@@ -68,6 +68,9 @@ type CreateCustomAgentRequest struct {
 	SavedSkillIDs []string `json:"savedSkillIds,omitzero"`
 	// CompanionAgents come along wherever the agent is used.
 	CompanionAgents []string `json:"companionAgents,omitzero"`
+	// Extra holds members that this package has no field for, as a newer Hub takes them. One that has the name of a
+	// field, in the same letter case, is a [*ValidationError].
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // UpdateCustomAgentRequest says what to change in the draft of an agent. A member that is nil or
@@ -90,6 +93,9 @@ type UpdateCustomAgentRequest struct {
 	ServiceTools    []CustomAgentServiceTool `json:"serviceTools,omitzero"`
 	SavedSkillIDs   []string                 `json:"savedSkillIds,omitzero"`
 	CompanionAgents []string                 `json:"companionAgents,omitzero"`
+	// Extra holds members that this package has no field for, as a newer Hub takes them. One that has the name of a
+	// field, in the same letter case, is a [*ValidationError].
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // CustomAgentSnapshot is what an agent is made of, at one time.

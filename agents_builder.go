@@ -55,6 +55,9 @@ type CreateAgentBuilderSessionRequest struct {
 	// The agent to edit, by id or by slug. One of them is required for edit.
 	TargetAgentID   string `json:"targetAgentId,omitzero"`
 	TargetAgentSlug string `json:"targetAgentSlug,omitzero"`
+	// Extra holds members that this package has no field for, as a newer Hub takes them. One that has the name of a
+	// field, in the same letter case, is a [*ValidationError].
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // mode is the mode that the Hub will infer, if none is given.

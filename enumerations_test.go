@@ -64,8 +64,11 @@ func TestEnumerations(t *testing.T) {
 		"AgentBuilderActionKind":    "create_draft update_draft publish",
 		"AgentBuilderActionStatus":  "completed failed",
 		"SandboxCommandMode":        "oneshot interactive",
-		"ReplayEntriesSource":       "durable_stream session_entries event_history none",
-		"EventCategory":             "session presence rpc agent turn tool runtime task message thinking loop coord",
+		"SessionStatus": `creating provisioning active running connected paused resuming archived shutdown stopped
+			error failed`,
+		"SessionTodoStatus":   "open in_progress done closed cancelled",
+		"ReplayEntriesSource": "durable_stream session_entries event_history none",
+		"EventCategory":       "session presence rpc agent turn tool runtime task message thinking loop coord",
 		"CustomAgentServiceTool": `session_dashboard
 			memory_service_search memory_service_store memory_service_get memory_service_update
 			memory_service_delete memory_service_list memory_service_schema memory_service_facets

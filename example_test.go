@@ -2,6 +2,7 @@ package coder_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -48,6 +49,29 @@ func ExampleClient_CreateSession() {
 	}
 	fmt.Println(session.SessionID, session.Label, session.Status)
 	// Output: codesess_000000000001 healthz creating
+}
+
+func ExampleClient_CreateSession_extra() {
+	hub, client := exampleHub()
+	defer hub.Close()
+
+	// A newer Hub takes a model, for which this package has no field.
+	request := coder.CreateSessionRequest{
+		Task:  "Add a /healthz endpoint that answers 200",
+		Extra: map[string]json.RawMessage{"model": json.RawMessage(`"provider/model-large"`)},
+	}
+	if _, err := client.CreateSession(context.Background(), request); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", hub.Requests()[0].Body)
+
+	// What has a field must be said there.
+	request.Extra["label"] = json.RawMessage(`"healthz"`)
+	_, err := client.CreateSession(context.Background(), request)
+	fmt.Println(err)
+	// Output:
+	// {"task":"Add a /healthz endpoint that answers 200","model":"provider/model-large"}
+	// coder: CreateSession: extra.label has a field of its own, which must be used
 }
 
 func ExampleClient_EnsureSession() {
@@ -312,4 +336,83 @@ func ExampleClient_ReplayEntries_resumed() {
 	// one
 	// two
 	// three
+}
+
+func ExampleClient_SessionTodos() {
+	hub, client := exampleHub()
+	defer hub.Close()
+	session := hub.AddSession(codertest.Session{Task: "Add OAuth login"})
+	session.SetTodos(
+		codertest.Todo{Title: "Add the callback route", Status: coder.TodoDone},
+		codertest.Todo{Title: "Validate the state", Status: coder.TodoInProgress, Priority: "high"},
+		codertest.Todo{Title: "Write the documentation", Priority: "low"},
+	)
+
+	list, err := client.SessionTodos(context.Background(), session.ID(), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if list.Unavailable {
+		log.Fatal("nobody knows what is to be done: ", list.Message)
+	}
+	for _, todo := range list.Todos {
+		priority, _ := todo.Priority.Get()
+		fmt.Println(todo.Title, todo.Status, priority)
+	}
+	fmt.Println(list.Summary.Done, "done")
+	// Output:
+	// Validate the state in_progress high
+	// Write the documentation open low
+	// 1 done
+}
+
+func ExampleClient_HubInit() {
+	hub, client := exampleHub()
+	defer hub.Close()
+	hub.SetInit(map[string]any{
+		"model": map[string]any{"provider": "provider", "id": "model-large"},
+		"tools": []any{map[string]any{
+			"name": "memory_service_search", "label": "Search memory", "description": "Looks up stored notes",
+			"promptGuidelines": []string{"Use it before asking the user.", "Quote what you have found."},
+		}},
+	})
+
+	init, err := client.HubInit(context.Background(), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(init.AgentRole, init.Model.ID)
+	for _, tool := range init.Tools {
+		fmt.Println(tool.Name)
+		fmt.Println(tool.PromptGuidelines)
+	}
+	// Output:
+	// lead model-large
+	// memory_service_search
+	// Use it before asking the user.
+	// Quote what you have found.
+}
+
+func ExampleClient_HubSkills() {
+	hub, client := exampleHub()
+	defer hub.Close()
+	ctx := context.Background()
+	_, err := client.CreateCustomSkill(ctx, coder.CreateCustomSkillRequest{
+		SkillID: "release-checklist", Name: "Release checklist", Content: "# Release checklist\n",
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	skills, err := client.HubSkills(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, file := range skills.Skills {
+		if !filepath.IsLocal(filepath.FromSlash(file.Path)) || strings.ContainsRune(file.Path, 0) {
+			continue // it would be written to elsewhere
+		}
+		fmt.Println(file.Path, len(file.Content))
+	}
+	// Output: .agents/skills/release-checklist/SKILL.md 20
 }

@@ -138,7 +138,8 @@ type HubConnectOptions struct {
 
 // AttachOptions says how to attach to a session.
 type AttachOptions struct {
-	// Preparation says how long to wait for the session to wake.
+	// Preparation says how long to wait for the session. Its Timeout is by default 30 s for one that is woken, as
+	// there, and 120 s for one that is being created: the Hub gives its own driver as long.
 	Preparation RemoteAttachPreparationOptions
 	// Connection is as for Connect. Its Role is set by Attach.
 	Connection HubConnectOptions
@@ -186,8 +187,8 @@ func (o *HubConnectOptions) orDefault() HubConnectOptions {
 }
 
 // Attach wakes a session if it is paused, waits for its runtime, as PrepareSessionForRemoteAttach does,
-// and connects as a controller. It also waits for a session that was just created. If the session is over,
-// or has no runtime even after the wait, the error matches [ErrNotAttachable] and no connection was tried.
+// and connects as a controller. It also waits for a session that is being created, by default for 120 s. If the
+// session is over, or has no runtime even after the wait, the error matches [ErrNotAttachable] and no connection was tried.
 //
 // Errors: those of PrepareSessionForRemoteAttach and of Connect.
 //

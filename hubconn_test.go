@@ -168,6 +168,46 @@ func TestAttach(t *testing.T) {
 	}
 }
 
+// TestAttach_Waits: a session that is being created is given as long as the Hub gives its driver, one that is woken 30 s.
+func TestAttach_Waits(t *testing.T) {
+	for name, test := range map[string]struct {
+		status string
+		looks  int // before the session moves on, one a second
+		limit  time.Duration
+		took   time.Duration
+		ok     bool
+	}{
+		"created slowly":            {status: coder.StatusCreating, looks: 110, took: 111 * time.Second, ok: true},
+		"provisioned slowly":        {status: coder.StatusProvisioning, looks: 110, took: 111 * time.Second, ok: true},
+		"not created":               {status: coder.StatusCreating, looks: 200, took: 120 * time.Second},
+		"not created, as told":      {status: coder.StatusCreating, looks: 200, limit: 5 * time.Second, took: 5 * time.Second},
+		"created very slowly":       {status: coder.StatusCreating, looks: 400, limit: -1, took: 401 * time.Second, ok: true},
+		"not woken":                 {status: coder.StatusPaused, looks: 200, took: 30 * time.Second},
+		"not woken, as told":        {status: coder.StatusPaused, looks: 200, limit: time.Minute, took: time.Minute},
+		"neither created nor woken": {status: coder.StatusFailed, looks: 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, hub *codertest.Hub) {
+				c := hubClient(t, hub)
+				id := newSession(t, c)
+				hub.Session(id).SetStatus(test.status)
+				hub.Session(id).Script(make([]func(*codertest.SessionControl), test.looks)...)
+				began := time.Now()
+				conn, err := c.Attach(t.Context(), id, &coder.AttachOptions{
+					Preparation: coder.RemoteAttachPreparationOptions{Timeout: test.limit},
+				})
+				assert.InDelta(t, test.took.Seconds(), time.Since(began).Seconds(), 2)
+				if !test.ok {
+					require.ErrorIs(t, err, coder.ErrNotAttachable)
+					return
+				}
+				require.NoError(t, err)
+				require.NoError(t, conn.Close())
+			})
+		})
+	}
+}
+
 // TestAttach_Hub: a session from its creation to an answer of its agent.
 func TestAttach_Hub(t *testing.T) {
 	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {

@@ -110,7 +110,9 @@ func models() map[string]reflect.Type {
 		visit(reflect.TypeOf(v))
 		found[reflect.TypeOf(v).Name()] = reflect.TypeOf(v) // also those without members
 	}
-	for _, t := range []reflect.Type{reflect.TypeFor[SessionOrigin](), reflect.TypeFor[MessageContent](), reflect.TypeFor[UnixMilli]()} {
+	for _, t := range []reflect.Type{
+		reflect.TypeFor[SessionOrigin](), reflect.TypeFor[MessageContent](), reflect.TypeFor[UnixMilli](), reflect.TypeFor[PromptText](),
+	} {
 		found[t.Name()] = t // they have a form without tags
 	}
 	return found

@@ -36,7 +36,7 @@ func TestHubConn_Messages_Kinds(t *testing.T) {
 		{`{"type":"rpc_ui_request","method":"shout"}`, nil},
 		{`{"type":"rpc_command","command":{"type":"steer","text":"x","targetAgent":"a"}}`, &coder.RPCCommandMessage{Command: coder.RPCCommand{Type: coder.CommandSteer, Text: "x", TargetAgent: "a"}}},
 		{`{"type":"rpc_command"}`, nil},
-		{`{"type":"init","role":"observer","tools":[{"name":"a","promptGuidelines":["x"]}]}`, &coder.HubInitMessage{Role: coder.RoleObserver, Tools: []coder.HubToolDefinition{{Name: "a"}}}},
+		{`{"type":"init","role":"observer","tools":[{"name":"a","promptGuidelines":["x"]}]}`, &coder.HubInitMessage{Role: coder.RoleObserver, Tools: []coder.HubToolDefinition{{Name: "a", PromptGuidelines: "x"}}}},
 		{`{"type":"connection_rejected","code":"a","message":"b"}`, &coder.ConnectionRejectedMessage{Code: "a", Message: "b"}},
 		{`{"type":"protocol_error","code":"a","message":"b"}`, &coder.ProtocolErrorMessage{Code: "a", Message: "b"}},
 		{`{"error":"after ready this is only a frame"}`, nil},

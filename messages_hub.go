@@ -2,6 +2,11 @@ package coder
 
 import (
 	"encoding/json"
+	"errors"
+	"strings"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/agentuity/coder-go/internal/wire"
 )
@@ -53,11 +58,35 @@ type HubToolDefinition struct {
 	// Parameters is the JSON Schema of [ToolRequest].Params. Whole numbers that a float64 cannot hold are
 	// json.Number.
 	Parameters map[string]any `json:"parameters"`
-	// PromptSnippet is text for the lead's system prompt, PromptGuidelines rules for the use of the tool.
-	PromptSnippet    string `json:"promptSnippet,omitzero"`
-	PromptGuidelines string `json:"promptGuidelines,omitzero"`
+	// PromptSnippet is text for the lead's system prompt, PromptGuidelines rules for the use of the tool, one a line
+	// where the Hub has sent a list.
+	PromptSnippet    string     `json:"promptSnippet,omitzero"`
+	PromptGuidelines PromptText `json:"promptGuidelines,omitzero"`
 	// TimeoutMs is the longest time that the tool may take; 0 if the Hub does not say.
 	TimeoutMs Milliseconds `json:"timeoutMs,omitzero"`
+}
+
+// PromptText is a text for a prompt. It also reads a list of texts, which become its lines.
+type PromptText string
+
+// UnmarshalJSON reads a text, or a list of texts.
+func (p *PromptText) UnmarshalJSON(data []byte) error {
+	switch jsontext.Value(data).Kind() {
+	case jsontext.KindNull:
+		*p = ""
+		return nil
+	case jsontext.KindString:
+		var text string
+		err := jsonv2.Unmarshal(data, &text, wire.Accepted)
+		*p = PromptText(text)
+		return err
+	case jsontext.KindBeginArray:
+		var lines []string
+		err := wire.UnmarshalExact(data, &lines)
+		*p = PromptText(strings.Join(lines, "\n"))
+		return err
+	}
+	return errors.New("coder: a text for a prompt must be a text or a list of texts")
 }
 
 // HubCommandDefinition is a command that the Hub runs.

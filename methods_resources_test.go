@@ -15,6 +15,16 @@ var checkoutRepo = coder.SessionRepositoryRef{
 // resourceMethods are the methods on everything but sessions.
 var resourceMethods = []methodCase{
 	{
+		name: "HubInit", route: "GET /api/hub/init?agent=scout", sample: "responses/hub-init.json", want: "init",
+		call: func(ctx context.Context, c *coder.Client, _ string) (any, error) {
+			return c.HubInit(ctx, &coder.HubInitParams{Agent: "scout"})
+		},
+	},
+	{
+		name: "HubSkills", route: "GET /api/hub/skills", sample: "responses/hub-skills.json",
+		call: func(ctx context.Context, c *coder.Client, _ string) (any, error) { return c.HubSkills(ctx) },
+	},
+	{
 		name: "CreateAgentBuilderSession", route: "POST /api/hub/session/builder", create: true,
 		sample: "responses/session-create-builder.json", request: "requests/session-create-builder.json",
 		call: func(ctx context.Context, c *coder.Client, _ string) (any, error) {

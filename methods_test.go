@@ -141,6 +141,14 @@ var sessionMethods = []methodCase{
 		call: func(ctx context.Context, c *coder.Client, id string) (any, error) { return c.GetLoopState(ctx, id) },
 	},
 	{
+		name:   "SessionTodos",
+		route:  "GET /api/hub/session/ID/todos?includeTerminal=true&includeSync=true&limit=30",
+		sample: "responses/session-todos.json",
+		call: func(ctx context.Context, c *coder.Client, id string) (any, error) {
+			return c.SessionTodos(ctx, id, &coder.SessionTodosParams{IncludeTerminal: true, IncludeSync: true, Limit: 30})
+		},
+	},
+	{
 		name: "Do", route: "POST /api/hub/session", sample: "responses/session-create.json", create: true,
 		call: func(ctx context.Context, c *coder.Client, _ string) (any, error) {
 			var out coder.CreateSessionResponse
@@ -214,6 +222,13 @@ func TestMethods_Success(t *testing.T) {
 			list := got.(*coder.ListUsersResponse)
 			assertSameJSON(t, sample(t, m.sample), list.Users, "nothing the Hub sent may be lost or invented")
 			assert.Len(t, list.Users, list.Total)
+		case "init":
+			var members map[string]any
+			require.NoError(t, json.Unmarshal([]byte(sample(t, m.sample)), &members))
+			delete(members, "type") // which the Go type says
+			without, err := json.Marshal(members)
+			require.NoError(t, err)
+			assertSameJSON(t, string(without), got, "nothing else may be lost or invented")
 		case "workspaces":
 			list := *got.(*coder.WorkspaceListResponse)
 			list.Workspaces = slices.Clone(list.Workspaces)
@@ -437,6 +452,10 @@ func TestMethods_BadArguments(t *testing.T) {
 		}},
 		"negative limit, participants": {"ListParticipants", "limit", func() error {
 			_, err := c.ListParticipants(ctx, "x", &coder.ListParticipantsParams{Limit: -1})
+			return err
+		}},
+		"negative limit, todos": {"SessionTodos", "limit", func() error {
+			_, err := c.SessionTodos(ctx, "x", &coder.SessionTodosParams{Limit: -1})
 			return err
 		}},
 		"negative cursor": {"ListEventHistory", "beforeId", func() error {

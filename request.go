@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -110,11 +111,40 @@ func (r *request) encode() ([]byte, error) {
 	case json.RawMessage:
 		return bytes.Clone(in), nil
 	}
+	if field, reason := badExtra(r.in); field != "" {
+		return nil, invalid(r.op, field, reason)
+	}
 	body, err := wire.Marshal(r.in)
 	if err != nil {
 		return nil, unencodable(r.op, err)
 	}
 	return body, nil
+}
+
+// badExtra finds a member in the Extra of a request that cannot be sent: it has the name of a field, be that set or not,
+// or is not JSON. The field names the member, and is "" if there is none.
+func badExtra(in any) (field, reason string) {
+	v := reflect.Indirect(reflect.ValueOf(in))
+	if v.Kind() != reflect.Struct {
+		return "", ""
+	}
+	member := v.FieldByName("Extra")
+	if !member.IsValid() || member.Type() != reflect.TypeFor[map[string]json.RawMessage]() || member.Len() == 0 {
+		return "", ""
+	}
+	extra := member.Interface().(map[string]json.RawMessage)
+	for _, f := range reflect.VisibleFields(v.Type()) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if _, twice := extra[name]; twice && name != "" {
+			return "extra." + name, "has a field of its own, which must be used"
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(extra)) {
+		if value := jsontext.Value(extra[name]); value != nil && !value.IsValid() {
+			return "extra." + name, "is not valid UTF-8 or not valid JSON"
+		}
+	}
+	return "", ""
 }
 
 // unencodable names the member of a request that cannot be encoded. It does not repeat the value.

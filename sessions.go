@@ -36,6 +36,15 @@ type UpdateSessionRequest struct {
 	Tags          []string   `json:"tags,omitzero"`
 	Skills        []SkillRef `json:"skills,omitzero"`
 	EnabledAgents []string   `json:"enabledAgents,omitzero"`
+
+	// Skills to attach: those of the library by [SavedSkill].ID, and whole buckets by [SkillBucket].ID. They are in the
+	// Hub's REST reference, but not in its other documentation: a Hub may ignore them.
+	SavedSkillIDs  []string `json:"savedSkillIds,omitzero"`
+	SkillBucketIDs []string `json:"skillBucketIds,omitzero"`
+
+	// Extra holds members that this package has no field for, as a newer Hub takes them. One that has the name of a
+	// field, in the same letter case, is a [*ValidationError].
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // UpdateSessionResponse is the session after an update. Only SessionID is always there: a Hub may
@@ -69,8 +78,7 @@ type SessionListItem struct {
 	SessionID string `json:"sessionId"`
 	// Label is the display name. It may be empty.
 	Label string `json:"label"`
-	// Status is free text. Seen: creating and provisioning (not ready yet), active (ready), paused,
-	// resuming, archived, shutdown and stopped (over), error, failed.
+	// Status is free text. [StatusActive] and its like are those that have been seen.
 	Status string `json:"status"`
 	// Mode says where the session runs.
 	Mode SessionMode `json:"mode"`
@@ -381,7 +389,7 @@ func checkPage(op string, limit, offset int) error {
 }
 
 func (s *SessionListItem) connectable() bool {
-	if s.Mode != SessionModeSandbox || s.HistoryOnly || s.Status == statusArchived {
+	if s.Mode != SessionModeSandbox || s.HistoryOnly || s.Status == StatusArchived {
 		return false
 	}
 	return s.Bucket == BucketRunning || s.Bucket == BucketPaused && (s.RuntimeAvailable || s.WakeAvailable)

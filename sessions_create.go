@@ -77,6 +77,9 @@ type CreateSessionRequest struct {
 	Metadata map[string]any `json:"metadata,omitzero"`
 	// Scopes are permissions on services, such as "services:read".
 	Scopes []string `json:"scopes,omitzero"`
+	// Extra holds members that this package has no field for, as a newer Hub takes them. One that has the name of a
+	// field, in the same letter case, is a [*ValidationError].
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // SessionLoopConfig has the settings of a session that works in a loop. Nil leaves a setting to the Hub.

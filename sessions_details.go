@@ -13,8 +13,8 @@ type SessionUsage struct {
 	InputTokens     int64 `json:"inputTokens"`
 	OutputTokens    int64 `json:"outputTokens"`
 	ReasoningTokens int64 `json:"reasoningTokens"`
-	// CostUSD is the price of them in US dollars.
-	CostUSD float64 `json:"costUsd"`
+	// CostUSD is the price of them in US dollars; nil if the Hub does not say.
+	CostUSD *float64 `json:"costUsd,omitzero"`
 	// UpdatedAt is the time of the count.
 	UpdatedAt UnixMilli `json:"updatedAt,omitzero"`
 	// ByAgent has the same figures for each agent.
@@ -87,6 +87,63 @@ type SessionRuntimeContext struct {
 	WorkingDirectory string `json:"workingDirectory,omitzero"`
 }
 
+// SessionObserved counts what the Hub has seen of the agent.
+type SessionObserved struct {
+	// TurnCount counts the turns, CompactionCount how often the conversation was compacted.
+	TurnCount       int `json:"turnCount"`
+	CompactionCount int `json:"compactionCount"`
+	// LastAgentModel is the model that the agent used last, "" if the Hub does not say.
+	LastAgentModel string `json:"lastAgentModel,omitzero"`
+}
+
+// SessionDiagnostics is what the Hub finds suspicious in a session.
+type SessionDiagnostics struct {
+	// InactiveRunningTasks are the tasks that are said to run and from which nothing is heard: evidence that they
+	// have stalled.
+	InactiveRunningTasks []SessionInactiveTask `json:"inactiveRunningTasks"`
+}
+
+// SessionInactiveTask is a task that runs and from which nothing is heard.
+type SessionInactiveTask struct {
+	// TaskID is the same in [SessionTaskState]. Agent is who was given the task.
+	TaskID string `json:"taskId"`
+	Agent  string `json:"agent"`
+	// InactivityMs is how long nothing was heard.
+	InactivityMs Milliseconds `json:"inactivityMs"`
+	// LastActivityAt is zero if nothing was heard since StartedAt.
+	StartedAt      time.Time `json:"startedAt,omitzero"`
+	LastActivityAt time.Time `json:"lastActivityAt,omitzero"`
+}
+
+// SessionProduct is the product work of a session. What is empty or nil is not there.
+type SessionProduct struct {
+	// ActivePRDKey is the product requirements document that the session works on, ActivePRDTaskID the task in it.
+	ActivePRDKey    string `json:"activePrdKey,omitzero"`
+	ActivePRDTaskID string `json:"activePrdTaskId,omitzero"`
+	// DeckGeneration tells how far a slide deck is.
+	DeckGeneration *SessionDeckGeneration `json:"deckGeneration,omitzero"`
+}
+
+// SessionDeckGeneration tells how far a slide deck is. Only State is always there.
+type SessionDeckGeneration struct {
+	// State is free text.
+	State string `json:"state"`
+	// When it was asked for, begun and done.
+	RequestedAt time.Time `json:"requestedAt,omitzero"`
+	StartedAt   time.Time `json:"startedAt,omitzero"`
+	CompletedAt time.Time `json:"completedAt,omitzero"`
+	// Title and DeckType, which is free text, are the deck's.
+	Title    string `json:"title,omitzero"`
+	DeckType string `json:"deckType,omitzero"`
+	// What it is made for: a product requirements document, a task in it, a todo.
+	PRDKey    string `json:"prdKey,omitzero"`
+	PRDTaskID string `json:"prdTaskId,omitzero"`
+	TodoID    string `json:"todoId,omitzero"`
+	// URL leads to the deck. Error is why there is none.
+	URL   string `json:"url,omitzero"`
+	Error string `json:"error,omitzero"`
+}
+
 // Usage returns what the session has used so far, nil if the Hub does not say. An error means that the
 // member has a form that this package does not know.
 func (s *Session) Usage() (*SessionUsage, error) { return extra[*SessionUsage](s, "usage") }
@@ -122,6 +179,36 @@ func (s *Session) RuntimeContext() (*SessionRuntimeContext, error) {
 // RuntimeError returns what went wrong in the session, "" if nothing did or the Hub does not say. The
 // error means that the member has a form that this package does not know.
 func (s *Session) RuntimeError() (string, error) { return extra[string](s, "error") }
+
+// Observed returns what the Hub has counted, nil if the Hub does not say. An error means that the member has a
+// form that this package does not know.
+func (s *Session) Observed() (*SessionObserved, error) {
+	return extra[*SessionObserved](s, "observed")
+}
+
+// Diagnostics returns what the Hub finds suspicious, nil if the Hub does not say. An error means that the member
+// has a form that this package does not know.
+func (s *Session) Diagnostics() (*SessionDiagnostics, error) {
+	return extra[*SessionDiagnostics](s, "diagnostics")
+}
+
+// Product returns the product work of the session, nil if the Hub does not say. An error means that the member
+// has a form that this package does not know.
+func (s *Session) Product() (*SessionProduct, error) { return extra[*SessionProduct](s, "product") }
+
+// Participants returns who is connected, nil if the Hub does not say: [Client.ListParticipants] asks for it. An
+// error means that the member has a form that this package does not know.
+func (s *Session) Participants() ([]SnapshotParticipant, error) {
+	return extra[[]SnapshotParticipant](s, "participants")
+}
+
+// StreamID returns the id of the durable stream that keeps the conversation, "" if there is none or the Hub does not
+// say. An error means that the member has a form that this package does not know.
+func (s *Session) StreamID() (string, error) { return extra[string](s, "streamId") }
+
+// StreamURL returns the address of the durable stream that keeps the conversation, "" if there is none or the Hub
+// does not say. An error means that the member has a form that this package does not know.
+func (s *Session) StreamURL() (string, error) { return extra[string](s, "streamUrl") }
 
 // extra decodes a member that stayed in Extra.
 func extra[T any](s *Session, name string) (T, error) {

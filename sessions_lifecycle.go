@@ -11,15 +11,31 @@ import (
 	"github.com/agentuity/coder-go/internal/quote"
 )
 
-// The statuses of sessions that decide something here. Others exist: a status is free text.
+// SessionStatus is the status of a session. It is free text: others than the constants exist. What a session can do now is
+// better read from its members, such as RuntimeAvailable and HistoryOnly, and what has become of it from
+// [Client.CheckSession].
+type SessionStatus = string
+
+// The statuses that have been seen.
 const (
-	statusPaused   = "paused"
-	statusResuming = "resuming"
-	statusArchived = "archived"
-	statusShutdown = "shutdown"
-	statusStopped  = "stopped"
-	statusError    = "error"
-	statusFailed   = "failed"
+	StatusCreating     SessionStatus = "creating"     // not ready yet
+	StatusProvisioning SessionStatus = "provisioning" // not ready yet
+	StatusActive       SessionStatus = "active"       // ready; a standard session stays so when it is done
+	StatusRunning      SessionStatus = "running"      // ready
+	StatusConnected    SessionStatus = "connected"    // ready
+	StatusPaused       SessionStatus = "paused"       // asleep, and can be woken
+	StatusResuming     SessionStatus = "resuming"     // waking
+	StatusArchived     SessionStatus = "archived"     // over
+	StatusShutdown     SessionStatus = "shutdown"     // over
+	StatusStopped      SessionStatus = "stopped"      // over
+	StatusError        SessionStatus = "error"        // has lost its runtime
+	StatusFailed       SessionStatus = "failed"       // has lost its runtime
+)
+
+// How long a session is waited for: that of a Hub for the driver of a new session, and that of a wake.
+const (
+	createWait = 120 * time.Second
+	wakeWait   = 30 * time.Second
 )
 
 // LifecycleResponse says what became of a session.
@@ -60,7 +76,7 @@ func (r *resumeResponse) namedSession() string { return r.SessionID }
 func (c *Client) ArchiveSession(ctx context.Context, sessionID string) (*LifecycleResponse, error) {
 	a := c.send(ctx, act("ArchiveSession", "/hub/session/{sessionID}/archive", sessionID))
 	if a.repeatedOn(ErrSessionArchived) {
-		return &LifecycleResponse{SessionID: sessionID, Status: statusArchived}, nil
+		return &LifecycleResponse{SessionID: sessionID, Status: StatusArchived}, nil
 	}
 	return decode[LifecycleResponse](a)
 }
@@ -117,7 +133,7 @@ func (c *Client) prepare(ctx context.Context, op, sessionID string, o RemoteAtta
 	}
 	wait := poll.Poll{
 		Interval: cmp.Or(o.PollInterval, time.Second),
-		Timeout:  max(0, cmp.Or(o.Timeout, 30*time.Second)), // 0: no limit
+		Timeout:  max(0, cmp.Or(o.Timeout, wakeWait)), // 0: no limit
 	}
 
 	look := get(op, "/hub/session/{sessionID}", sessionID)
@@ -131,6 +147,8 @@ func (c *Client) prepare(ctx context.Context, op, sessionID string, o RemoteAtta
 		}
 	case !newborn || session.Bucket != BucketProvisioning:
 		return session, nil
+	case o.Timeout == 0:
+		wait.Timeout = createWait
 	}
 	var last error
 	err = wait.Run(ctx, func(ctx context.Context) (poll.Sight, error) {

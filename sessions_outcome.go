@@ -143,14 +143,14 @@ func (o *observation) deleted() (r readings) {
 }
 
 func (o *observation) archived() (r readings) {
-	r.add(o.session.Status == statusArchived, "status is %s", o.session.Status)
+	r.add(o.session.Status == StatusArchived, "status is %s", o.session.Status)
 	r.add(o.session.HistoryOnly, "historyOnly is set")
 	return r
 }
 
 func (o *observation) failed() (r readings) {
 	status := o.session.Status
-	r.add(status == statusError || status == statusFailed, "status is %s", status)
+	r.add(status == StatusError || status == StatusFailed, "status is %s", status)
 	r = append(r, o.loopIs(LoopFailed)...)
 	r = append(r, o.newestIs(EventSessionError)...)
 	why, _ := o.session.RuntimeError()
@@ -171,7 +171,7 @@ func (o *observation) blocked() readings { return o.loopIs(LoopBlocked) }
 
 func (o *observation) over() (r readings) {
 	status := o.session.Status
-	r.add(status == statusShutdown || status == statusStopped, "status is %s", status)
+	r.add(status == StatusShutdown || status == StatusStopped, "status is %s", status)
 	return r
 }
 
@@ -202,10 +202,10 @@ func (o *observation) agentIs(kinds ...agentrun.Kind) (r readings) {
 
 func (o *observation) paused() (r readings) {
 	s := o.session
-	if s.RuntimeAvailable || s.LiveExpected || s.Status == statusResuming {
+	if s.RuntimeAvailable || s.LiveExpected || s.Status == StatusResuming {
 		return nil
 	}
-	r.add(s.Status == statusPaused, "status is %s", s.Status)
+	r.add(s.Status == StatusPaused, "status is %s", s.Status)
 	r.add(s.Bucket == BucketPaused, "bucket is %s", s.Bucket)
 	r.add(len(r) > 0, "there is no runtime, and none is expected")
 	return r
@@ -218,7 +218,7 @@ func (o *observation) inLoop() bool {
 
 // waking tells whether a runtime is on its way: the session was asked for something.
 func (o *observation) waking() bool {
-	return o.session.Status == statusResuming || o.session.LiveExpected && !o.session.RuntimeAvailable
+	return o.session.Status == StatusResuming || o.session.LiveExpected && !o.session.RuntimeAvailable
 }
 
 // loopReading is the status of a loop, and the source of it as evidence.

@@ -21,6 +21,9 @@ type SaveSkillRequest struct {
 	Source string `json:"source,omitzero"`
 	// Content is the text of SKILL.md.
 	Content string `json:"content,omitzero"`
+	// Extra holds members that this package has no field for, as a newer Hub takes them. One that has the name of a
+	// field, in the same letter case, is a [*ValidationError].
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // CreateCustomSkillRequest describes a skill of your own. All but Description is required.
@@ -33,14 +36,28 @@ type CreateCustomSkillRequest struct {
 	Description string `json:"description,omitzero"`
 	// Content is the text of SKILL.md. Required.
 	Content string `json:"content"`
+	// Extra holds members that this package has no field for, as a newer Hub takes them. One that has the name of a
+	// field, in the same letter case, is a [*ValidationError].
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // customSkill is a CreateCustomSkillRequest as it is on the wire: saving a skill whose source and
-// repository are both "custom".
+// repository are both "custom". It does not embed the request, which before Go 1.27 has JSON methods.
 type customSkill struct {
-	Source string `json:"source"`
-	Repo   string `json:"repo"`
-	*CreateCustomSkillRequest
+	Source      string                     `json:"source"`
+	Repo        string                     `json:"repo"`
+	SkillID     string                     `json:"skillId"`
+	Name        string                     `json:"name"`
+	Description string                     `json:"description,omitzero"`
+	Content     string                     `json:"content"`
+	Extra       map[string]json.RawMessage `json:",embed"`
+}
+
+func (r *CreateCustomSkillRequest) wire() *customSkill {
+	return &customSkill{
+		Source: "custom", Repo: "custom",
+		SkillID: r.SkillID, Name: r.Name, Description: r.Description, Content: r.Content, Extra: r.Extra,
+	}
 }
 
 // SavedSkill is a skill in the caller's library.
@@ -100,6 +117,9 @@ type CreateSkillBucketRequest struct {
 	Description string `json:"description,omitzero"`
 	// SavedSkillIDs selects the skills to put in it, by [SavedSkill].ID.
 	SavedSkillIDs []string `json:"savedSkillIds,omitzero"`
+	// Extra holds members that this package has no field for, as a newer Hub takes them. One that has the name of a
+	// field, in the same letter case, is a [*ValidationError].
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // SkillBucket is a group of saved skills.
@@ -163,7 +183,7 @@ func (c *Client) SaveSkill(ctx context.Context, body SaveSkillRequest) (*SavedSk
 //
 // POST /hub/skills/library
 func (c *Client) CreateCustomSkill(ctx context.Context, body CreateCustomSkillRequest) (*SavedSkill, error) {
-	return c.saveSkill(ctx, create("CreateCustomSkill", "/hub/skills/library", &customSkill{"custom", "custom", &body}).
+	return c.saveSkill(ctx, create("CreateCustomSkill", "/hub/skills/library", body.wire()).
 		require("skillId", body.SkillID).require("name", body.Name).require("content", body.Content))
 }
 

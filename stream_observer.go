@@ -281,7 +281,7 @@ func (o *eventObserver) sessionIsOver(ctx context.Context) (bool, error) {
 
 // isOver reports whether nothing will happen in the session any more.
 func (s *Session) isOver() bool {
-	return s.HistoryOnly || s.Status == statusArchived || s.Status == statusShutdown || s.Status == statusStopped
+	return s.HistoryOnly || s.Status == StatusArchived || s.Status == StatusShutdown || s.Status == StatusStopped
 }
 
 func sessionIsGone(err error) bool {

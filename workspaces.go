@@ -47,6 +47,9 @@ type CreateWorkspaceRequest struct {
 
 	// EnabledAgents may take part in sessions of the workspace. "lead" always does, and need not be listed.
 	EnabledAgents []string `json:"enabledAgents,omitzero"`
+	// Extra holds members that this package has no field for, as a newer Hub takes them. One that has the name of a
+	// field, in the same letter case, is a [*ValidationError].
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // UpdateWorkspaceRequest says what to change. A nil member is left as it is; a list replaces the
@@ -73,6 +76,9 @@ type UpdateWorkspaceRequest struct {
 
 	// EnabledAgents may take part in sessions of the workspace.
 	EnabledAgents []string `json:"enabledAgents,omitzero"`
+	// Extra holds members that this package has no field for, as a newer Hub takes them. One that has the name of a
+	// field, in the same letter case, is a [*ValidationError].
+	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // WorkspaceDetail is a workspace: repositories, skills and more that sessions start from.
@@ -230,6 +236,9 @@ func (c *Client) CreateWorkspace(ctx context.Context, body CreateWorkspaceReques
 // PATCH /hub/workspaces/{workspaceId}
 func (c *Client) UpdateWorkspace(ctx context.Context, workspaceID string, body UpdateWorkspaceRequest) (*WorkspaceDetail, error) {
 	const op = "UpdateWorkspace"
+	if len(body.Extra) == 0 {
+		body.Extra = nil
+	}
 	r := patch(op, "/hub/workspaces/{workspaceID}", &body, workspaceID)
 	if r.err == nil && reflect.ValueOf(body).IsZero() {
 		r.err = invalid(op, "body", "must change something")

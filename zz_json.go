@@ -57,10 +57,54 @@ func (v ConversationEntry) MarshalJSON() ([]byte, error) { return wire.MarshalOp
 func (v *ConversationEntry) UnmarshalJSON(data []byte) error { return wire.UnmarshalOpen(data, v) }
 
 // MarshalJSON writes all members, Extra included.
+func (v CreateAgentBuilderSessionRequest) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *CreateAgentBuilderSessionRequest) UnmarshalJSON(data []byte) error {
+	return wire.UnmarshalOpen(data, v)
+}
+
+// MarshalJSON writes all members, Extra included.
+func (v CreateCustomAgentRequest) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *CreateCustomAgentRequest) UnmarshalJSON(data []byte) error {
+	return wire.UnmarshalOpen(data, v)
+}
+
+// MarshalJSON writes all members, Extra included.
+func (v CreateCustomSkillRequest) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *CreateCustomSkillRequest) UnmarshalJSON(data []byte) error {
+	return wire.UnmarshalOpen(data, v)
+}
+
+// MarshalJSON writes all members, Extra included.
+func (v CreateSessionRequest) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *CreateSessionRequest) UnmarshalJSON(data []byte) error { return wire.UnmarshalOpen(data, v) }
+
+// MarshalJSON writes all members, Extra included.
 func (v CreateSessionResponse) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
 
 // UnmarshalJSON reads all members; unknown ones go to Extra.
 func (v *CreateSessionResponse) UnmarshalJSON(data []byte) error { return wire.UnmarshalOpen(data, v) }
+
+// MarshalJSON writes all members, Extra included.
+func (v CreateSkillBucketRequest) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *CreateSkillBucketRequest) UnmarshalJSON(data []byte) error {
+	return wire.UnmarshalOpen(data, v)
+}
+
+// MarshalJSON writes all members, Extra included.
+func (v CreateWorkspaceRequest) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *CreateWorkspaceRequest) UnmarshalJSON(data []byte) error { return wire.UnmarshalOpen(data, v) }
 
 // MarshalJSON writes all members, Extra included.
 func (v CustomAgent) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
@@ -199,6 +243,12 @@ func (v *RuntimeProcessDescriptor) UnmarshalJSON(data []byte) error {
 }
 
 // MarshalJSON writes all members, Extra included.
+func (v SaveSkillRequest) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *SaveSkillRequest) UnmarshalJSON(data []byte) error { return wire.UnmarshalOpen(data, v) }
+
+// MarshalJSON writes all members, Extra included.
 func (v SavedSkill) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
 
 // UnmarshalJSON reads all members; unknown ones go to Extra.
@@ -247,6 +297,18 @@ func (v SessionRepositoryRef) MarshalJSON() ([]byte, error) { return wire.Marsha
 func (v *SessionRepositoryRef) UnmarshalJSON(data []byte) error { return wire.UnmarshalOpen(data, v) }
 
 // MarshalJSON writes all members, Extra included.
+func (v SessionTodo) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *SessionTodo) UnmarshalJSON(data []byte) error { return wire.UnmarshalOpen(data, v) }
+
+// MarshalJSON writes all members, Extra included.
+func (v SessionTodosResponse) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *SessionTodosResponse) UnmarshalJSON(data []byte) error { return wire.UnmarshalOpen(data, v) }
+
+// MarshalJSON writes all members, Extra included.
 func (v SkillBucket) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
 
 // UnmarshalJSON reads all members; unknown ones go to Extra.
@@ -261,10 +323,30 @@ func (v *SkillBucketListResponse) UnmarshalJSON(data []byte) error {
 }
 
 // MarshalJSON writes all members, Extra included.
+func (v UpdateCustomAgentRequest) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *UpdateCustomAgentRequest) UnmarshalJSON(data []byte) error {
+	return wire.UnmarshalOpen(data, v)
+}
+
+// MarshalJSON writes all members, Extra included.
+func (v UpdateSessionRequest) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *UpdateSessionRequest) UnmarshalJSON(data []byte) error { return wire.UnmarshalOpen(data, v) }
+
+// MarshalJSON writes all members, Extra included.
 func (v UpdateSessionResponse) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
 
 // UnmarshalJSON reads all members; unknown ones go to Extra.
 func (v *UpdateSessionResponse) UnmarshalJSON(data []byte) error { return wire.UnmarshalOpen(data, v) }
+
+// MarshalJSON writes all members, Extra included.
+func (v UpdateWorkspaceRequest) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }
+
+// UnmarshalJSON reads all members; unknown ones go to Extra.
+func (v *UpdateWorkspaceRequest) UnmarshalJSON(data []byte) error { return wire.UnmarshalOpen(data, v) }
 
 // MarshalJSON writes all members, Extra included.
 func (v WatchedEvent) MarshalJSON() ([]byte, error) { return wire.MarshalOpen(&v) }

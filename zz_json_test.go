@@ -33,6 +33,7 @@ func TestJSON_Methods(t *testing.T) {
 		"SessionOrigin":  {true, true},  // a text or an object
 		"UnixMilli":      {true, true},  // a number
 		"MessageContent": {false, true}, // a text or a list
+		"PromptText":     {false, true}, // the same
 	}
 	for name, model := range models() {
 		want, ok := byHand[name]
@@ -262,7 +263,7 @@ func TestJSON_WrongKinds(t *testing.T) {
 		for _, c := range codecs {
 			require.Error(t, c.read([]byte(text), new(Session)), "%s %s", c.name, text)
 			require.Error(t, c.read([]byte(`[`+text+`]`), new([]SavedSkill)), "%s %s", c.name, text)
-			require.Error(t, c.read([]byte(`{"repo":`+text+`}`), new(CreateSessionRequest)), "%s %s", c.name, text)
+			require.Error(t, c.read([]byte(`{"participants":[`+text+`]}`), new(SessionParticipants)), "%s %s", c.name, text)
 		}
 	}
 

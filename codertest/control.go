@@ -123,6 +123,16 @@ func (c *SessionControl) SetLoop(loop Loop) { c.session.SetLoop(loop.world()) }
 // encoding/json/v2 does. Set panics if a value cannot be.
 func (c *SessionControl) Set(member string, value any) { c.session.SetMember(member, value) }
 
+// SetTodos replaces the todo list of the session, which [coder.Client.SessionTodos]
+// returns in this order. A session starts without any, and the Hub's agent keeps none.
+func (c *SessionControl) SetTodos(todos ...Todo) {
+	list := make([]world.Todo, len(todos))
+	for i, t := range todos {
+		list[i] = t.world()
+	}
+	c.session.SetTodos(list)
+}
+
 // Script says what each of the next GET requests for the session's detail sees:
 // before the Hub answers the first of them, it calls the first step, and so on. A
 // step changes the session through the control it is given. A nil step changes
@@ -266,6 +276,12 @@ func (h *Hub) OnRequest(answer func(LeadRequest) (actions []Action, answered boo
 // Hub's own, or replace them. The values are taken as they are now. Nil takes them
 // back.
 func (h *Hub) SetInit(members map[string]any) { h.world.SetInit(members) }
+
+// AddSkillFile adds a file to those that [coder.Client.HubSkills] returns, or replaces
+// the one with the same path, which may be one that no program should write to. By
+// itself the Hub hands out the saved skills that have a content, each as
+// .agents/skills/<skill id>/SKILL.md.
+func (h *Hub) AddSkillFile(path, content string) { h.world.AddSkillFile(path, content) }
 
 // AddUser adds a member to the organization and returns its id. A Hub starts
 // without any. The owner of the sessions is not listed.

@@ -187,8 +187,8 @@
 // connections. [Hub.Inject] makes requests fail, before or after they had their
 // effect, those that open a live connection included. [Hub.RefuseStreams] turns
 // away clients that want to follow a session. [Injection.Remove] takes either back. [Hub.Requests] returns the requests
-// the Hub has received. [Hub.Restart] takes the Hub away for a time. [Hub.AddUser] and [Hub.AddGitHubAccount] add what no
-// client can create. [WithAPIKey] makes the Hub refuse clients without the key.
+// the Hub has received. [Hub.Restart] takes the Hub away for a time. [Hub.AddUser], [Hub.AddGitHubAccount] and
+// [Hub.AddSkillFile] add what no client can create, [SessionControl.SetTodos] what only an agent can. [WithAPIKey] makes the Hub refuse clients without the key.
 //
 // [Hub.OnSession] is told of each session that a client creates before the client
 // is, so that a test can say what becomes of it. [Hub.AddSession] adds a session

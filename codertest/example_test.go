@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/agentuity/coder-go"
@@ -312,4 +313,59 @@ func ExampleHub_Answer() {
 	// tool_call: grep
 	// tool_result: parser_test.go:7
 	// message: The test sleeps in line 7.
+}
+
+// A program that shows the todo list of a session.
+func ExampleSessionControl_SetTodos() {
+	hub := codertest.NewHub()
+	defer hub.Close()
+	client, err := hub.NewClient()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	session := hub.AddSession(codertest.Session{Task: "Add OAuth login"})
+	session.SetTodos(
+		codertest.Todo{Title: "Add the callback route", Status: coder.TodoDone},
+		codertest.Todo{Title: "Validate the state", Status: coder.TodoInProgress, Priority: "high"},
+	)
+
+	list, err := client.SessionTodos(context.Background(), session.ID(), &coder.SessionTodosParams{IncludeTerminal: true})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, todo := range list.Todos {
+		fmt.Println(todo.Status, todo.Title)
+	}
+	fmt.Println("done:", list.Summary.Done)
+	// Output:
+	// done Add the callback route
+	// in_progress Validate the state
+	// done: 1
+}
+
+// A program that writes skills to disk must not trust their paths.
+func ExampleHub_AddSkillFile() {
+	hub := codertest.NewHub()
+	defer hub.Close()
+	client, err := hub.NewClient()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	hub.AddSkillFile(".agents/skills/review/SKILL.md", "# Review\n")
+	hub.AddSkillFile("../../.profile", "surprise")
+
+	skills, err := client.HubSkills(context.Background())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, file := range skills.Skills {
+		fmt.Println(file.Path, filepath.IsLocal(filepath.FromSlash(file.Path)))
+	}
+	// Output:
+	// .agents/skills/review/SKILL.md true
+	// ../../.profile false
 }

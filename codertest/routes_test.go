@@ -44,6 +44,9 @@ func TestWrongMethods(t *testing.T) {
 		"/hub/session/" + id + "/participants":   "GET",
 		"/hub/session/" + id + "/events/history": "GET",
 		"/hub/session/" + id + "/loop":           "GET",
+		"/hub/session/" + id + "/todos":          "GET",
+		"/hub/skills":                            "GET",
+		"/hub/init":                              "GET",
 	} {
 		r, err := f.try("PUT", path, "{}")
 		require.NoError(t, err)
@@ -58,7 +61,7 @@ func TestUnknownSession(t *testing.T) {
 	for _, id := range []string{"nope", "a%2Fb", "builder", "..", "%2E%2E", "%F0%9F%90%99"} {
 		for _, route := range []string{
 			"GET ", "PATCH ", "DELETE ", "POST /archive", "POST /resume", "GET /replay", "GET /participants",
-			"GET /events/history", "GET /loop",
+			"GET /events/history", "GET /loop", "GET /todos",
 		} {
 			method, rest, _ := strings.Cut(route, " ")
 			body := f.call(404, method, "/hub/session/"+id+rest, "{}")

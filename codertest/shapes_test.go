@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
 )
 
@@ -34,6 +35,7 @@ func TestDirectoryShapes(t *testing.T) {
 	check("skill-save", skill)
 	check("skill-create-custom", f.call(201, "POST", "/hub/skills/library",
 		`{"source":"custom","repo":"custom","skillId":"s","name":"n","description":"d","content":"c"}`))
+	check("hub-skills", f.get("/hub/skills"))
 	check("skills-library-list", f.get("/hub/skills/library"))
 	check("bucket-create", f.call(201, "POST", "/hub/skills/buckets", `{"name":"k","description":"d","savedSkillIds":["sk_000001"]}`))
 	check("buckets-list", f.get("/hub/skills/buckets"))
@@ -201,6 +203,11 @@ func TestShapes(t *testing.T) {
 	assertShape(t, "session-events-history", history, gotHistory)
 	check("session-loop", f.get("/hub/session/"+id+"/loop"))
 	check("session-loop-none", f.get("/hub/session/"+created["sessionId"].(string)+"/loop"))
+	control.SetTodos(codertest.Todo{
+		Title: "Validate the state", Status: coder.TodoInProgress, Priority: "high", Tags: []string{"auth"},
+		Assignee: coder.SessionTodoAssignee{ID: "agent_builder", Name: "builder", Type: "agent"},
+	})
+	check("session-todos", f.get("/hub/session/"+id+"/todos"))
 	check("session-archive", f.call(200, "POST", "/hub/session/"+id+"/archive", ""))
 	control.Pause()
 	check("session-resume", f.call(200, "POST", "/hub/session/"+id+"/resume", ""))

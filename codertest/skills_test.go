@@ -114,3 +114,29 @@ func TestSessionsGetSkillsOnce(t *testing.T) {
 	f.call(404, "POST", "/hub/session", `{"task":"x","skillBucketIds":["bkt_unknown"]}`)
 	assert.Len(t, f.SessionIDs(), 1)
 }
+
+func TestSkillFiles(t *testing.T) {
+	f := start(t)
+	assert.Equal(t, map[string]any{"ok": true, "count": 0.0, "skills": []any{}}, f.get("/hub/skills"))
+	f.saveSkill("without-a-text")
+	for _, body := range []string{
+		`{"repo":"r","skillId":"review","name":"n","content":"one"}`, `{"repo":"r","skillId":"deploy","name":"n","content":"two"}`,
+		`{"repo":"r","skillId":"../up","name":"n","content":"x"}`, `{"repo":"r","skillId":"..","name":"n","content":"x"}`,
+		`{"repo":"r","skillId":"a/b","name":"n","content":"x"}`, `{"repo":"r","skillId":"/","name":"n","content":"x"}`,
+	} {
+		f.call(201, "POST", "/hub/skills/library", body)
+	}
+	f.AddSkillFile("../../etc/passwd", "hostile")
+	f.AddSkillFile(".agents/skills/deploy/SKILL.md", "the test's")
+	assert.Equal(t, map[string]any{"ok": true, "count": 3.0, "skills": []any{
+		map[string]any{"path": ".agents/skills/review/SKILL.md", "content": "one"},
+		map[string]any{"path": ".agents/skills/deploy/SKILL.md", "content": "the test's"},
+		map[string]any{"path": "../../etc/passwd", "content": "hostile"},
+	}}, f.get("/hub/skills"))
+
+	f.call(201, "POST", "/hub/skills/library", `{"repo":"r","skillId":"review","name":"n","content":"saved again"}`)
+	f.call(200, "DELETE", "/hub/skills/library/sk_000003", "")
+	assert.Equal(t, []any{"saved again", "hostile", "the test's"}, all(t, f.get("/hub/skills")["skills"], "content"))
+	f.AddSkillFile("../../etc/passwd", "again")
+	assert.Equal(t, []any{"saved again", "again", "the test's"}, all(t, f.get("/hub/skills")["skills"], "content"))
+}

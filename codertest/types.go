@@ -124,6 +124,34 @@ func (l Loop) world() world.Loop {
 	}
 }
 
+// Todo is something that is to be done in a session.
+type Todo struct {
+	// ID identifies the todo. Empty: the Hub makes one.
+	ID string
+	// Title says what is to be done.
+	Title string
+	// Status says how far it is. Empty: [coder.TodoOpen].
+	Status coder.SessionTodoStatus
+	// Type is free text. Empty: task. Priority and ParentTaskID are null if they are
+	// empty.
+	Type, Priority, ParentTaskID string
+	// Assignee is who is to do it. Without an ID nobody is. Name may be empty: the ID.
+	Assignee coder.SessionTodoAssignee
+	// Tags are words.
+	Tags []string
+	// Created is when it was created. Zero: now. Updated is when it was changed last.
+	// Zero: Created.
+	Created, Updated time.Time
+}
+
+func (t Todo) world() world.Todo {
+	return world.Todo{
+		ID: t.ID, Title: t.Title, Status: string(t.Status), Type: t.Type, Priority: t.Priority, ParentTaskID: t.ParentTaskID,
+		AssigneeID: t.Assignee.ID, AssigneeName: t.Assignee.Name, AssigneeType: t.Assignee.Type,
+		Tags: t.Tags, Created: t.Created, Updated: t.Updated,
+	}
+}
+
 // User is a member of the organization.
 type User struct {
 	// UserID identifies the user. Empty: the Hub makes one.

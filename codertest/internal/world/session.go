@@ -48,6 +48,7 @@ type Session struct {
 	events       []sessionEvent
 	entries      []replayEntry
 	participants []participant
+	todos        []sessionTodo
 	script       []func()
 	members      map[string]jsontext.Value // set by a test, in addition to the Hub's own or in their place
 

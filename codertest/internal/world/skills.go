@@ -10,6 +10,7 @@ import (
 type skills struct {
 	saved      collection[savedSkill]
 	buckets    collection[*bucketRecord]
+	files      []skillFile // that a test has added
 	workspaces *workspaces
 }
 
