@@ -120,7 +120,7 @@ gateways: ## Test behind GATEWAYS (nginx,haproxy,varnish), by the matrix of docs
 	$(GO) -C internal/gateways test -tags gateways -count=1 -timeout 15m -gateways '$(GATEWAYS)'
 
 nightly: ## Test behind every gateway there is, against every server, with the real agent, and ten thousand sessions
-	$(GO) test -timeout 40m -run 'Simulated|Conversation' -runs 10000 .
+	$(GO) test -timeout 120m -run 'Simulated|Conversation' -runs 10000 .
 	@$(MAKE) gateways GATEWAYS=all
 	@$(MAKE) servers
 	@$(MAKE) lead
