@@ -48,8 +48,8 @@
 //	error                                                        IsTransient
 //	----------------------------------------------------------   -------------------------------------------------
 //	it was never sent; 429; 409 with a rate limit; 408; 425      true
-//	5xx but 501; connection lost; answer cut or silent           true for idempotent calls and EnsureSession, which
-//	                                                             looks first; false where it is ErrOutcomeUnknown
+//	5xx but 501; connection lost; answer cut or silent           true, but false where it is ErrOutcomeUnknown
+//	ErrOutcomeUnknown of EnsureSession and RunSession            true: they look before they create
 //	a live connection that ended for one of these reasons,       true: connect again
 //	ErrReconnectsExceeded among them
 //	ErrPromptDropped                                             true

@@ -476,11 +476,12 @@ func failureOf(err error) transport.Failure {
 // documentation has a table.
 func IsTransient(err error) bool {
 	var (
-		api     *APIError
-		request *RequestError
-		conn    *HubConnError
-		looks   bool // before it has an effect
-		failure transport.Failure
+		api      *APIError
+		request  *RequestError
+		response *ResponseError
+		conn     *HubConnError
+		op       string
+		failure  transport.Failure
 	)
 	switch {
 	case errors.As(err, new(*endedError)):
@@ -490,11 +491,16 @@ func IsTransient(err error) bool {
 	case errors.As(err, &conn):
 		failure = conn.failure
 	case errors.As(err, &api):
-		failure, looks = failureOf(err), api.Operation == ensureOp
+		failure, op = failureOf(err), api.Operation
+	case errors.As(err, &response):
+		failure, op = failureOf(err), response.Operation
 	case errors.As(err, &request):
-		failure, looks = failureOf(err), request.Operation == ensureOp
+		failure, op = failureOf(err), request.Operation
 	}
-	return failure.Transient() && (looks || !errors.Is(err, ErrOutcomeUnknown))
+	if errors.Is(err, ErrOutcomeUnknown) {
+		return op == ensureOp
+	}
+	return failure.Transient()
 }
 
 // sessionOf returns the session that a path below /api names.

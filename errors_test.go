@@ -195,7 +195,9 @@ func TestIsTransient_Calls(t *testing.T) {
 func TestIsTransient_EnsureSession(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
 		c := hubClient(t, hub, coder.WithRetryPolicy(coder.RetryPolicy{MaxAttempts: 1}))
-		for _, fault := range []codertest.Fault{{Cut: codertest.CutAfterEffect}, {Status: 503, Effect: true}} {
+		for _, fault := range []codertest.Fault{
+			{Cut: codertest.CutAfterEffect}, {Status: 503, Effect: true}, {Status: 500, Effect: true}, {Status: 200, Effect: true, Body: []byte("<html>")},
+		} {
 			fault.Method, fault.Route = http.MethodPost, "/hub/session"
 			hub.Inject(fault)
 			_, err := c.EnsureSession(t.Context(), "key", coder.CreateSessionRequest{Task: "x"}, &coder.EnsureSessionOptions{LookupWindow: -1})

@@ -1,6 +1,7 @@
 package coder_test
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -133,4 +134,33 @@ func TestHubConn_Ask_LimitsNotEnforced(t *testing.T) {
 		}
 		assert.Equal(t, cost == 0, slices.Equal([]string{"CostUSD"}, answer.NotEnforced), "%v costs %v", answer.NotEnforced, cost)
 	})
+}
+
+// TestRunSession_LimitsSimulated: whichever limit is crossed at whichever pace, the agent is stopped in the turn that goes
+// beyond it, also by a call that finds the session at work.
+func TestRunSession_LimitsSimulated(t *testing.T) {
+	for seed := range uint64(max(10, *simulatedRuns/2)) {
+		r := rand.New(rand.NewPCG(seed, 81))
+		most := 1 + r.IntN(10)
+		limits := []coder.Limits{{Turns: most}, {ToolCalls: most}, {SameCall: most}}[r.IntN(3)]
+		bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+			hub.Answer(goesOn(limits.SameCall > 0)...)
+			if r.IntN(3) == 0 { // the call before had no limits, and was cut short
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(r.IntN(10_000))*time.Millisecond)
+				_, err := hubClient(t, hub).RunSession(ctx, "key", runTask, nil)
+				cancel()
+				require.Error(t, err)
+			}
+			before := 0
+			if ids := hub.SessionIDs(); len(ids) > 0 {
+				before, _ = spent(hub.Session(ids[0]), 0)
+			}
+			result, err := hubClient(t, hub).RunSession(t.Context(), "key", runTask, &coder.RunSessionOptions{Limits: limits})
+			require.NoError(t, err)
+			require.Equal(t, coder.OutcomeLimited, result.Outcome.Kind, "seed %d: %v", seed, result.Outcome.Evidence)
+			turns, _ := spent(hub.Session(result.SessionID), 0)
+			require.LessOrEqual(t, turns, max(most, before)+1, "seed %d: %+v", seed, limits)
+		}, codertest.WithAgentPace(time.Duration(50+r.IntN(400))*time.Millisecond), codertest.WithAgentDialect(codertest.AgentDialect(r.IntN(2))),
+			codertest.WithAgentVersion([]string{"0.74.2", "1.6.0"}[r.IntN(2)]))
+	}
 }

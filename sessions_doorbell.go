@@ -3,7 +3,6 @@ package coder
 import (
 	"context"
 	"math"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,15 +28,15 @@ const (
 var doorbellEvents = []string{"session_*", "agent_*", "turn_*", "task_*", "loop_*"}
 
 // listen opens the stream of a session, until the context ends or stop is called, which waits for that. off makes a bell that
-// never rings. It also rings for the events with the given names.
-func (c *Client) listen(ctx context.Context, sessionID string, off bool, names ...string) (bell *doorbell, stop func()) {
+// never rings.
+func (c *Client) listen(ctx context.Context, sessionID string, off bool) (bell *doorbell, stop func()) {
 	bell = &doorbell{rings: make(chan struct{}, 1)}
 	if off {
 		return bell, func() {}
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var listening sync.WaitGroup
-	listening.Go(func() { bell.listen(ctx, c, sessionID, slices.Concat(doorbellEvents, names)) })
+	listening.Go(func() { bell.listen(ctx, c, sessionID) })
 	return bell, func() {
 		cancel()
 		listening.Wait()
@@ -47,8 +46,8 @@ func (c *Client) listen(ctx context.Context, sessionID string, off bool, names .
 // relistenAfter is how long a stream that could not be had is left alone.
 const relistenAfter = time.Minute
 
-func (b *doorbell) listen(ctx context.Context, c *Client, sessionID string, names []string) {
-	options := &StreamEventsOptions{Subscribe: names, MaxReconnectAttempts: math.MaxInt}
+func (b *doorbell) listen(ctx context.Context, c *Client, sessionID string) {
+	options := &StreamEventsOptions{Subscribe: doorbellEvents, MaxReconnectAttempts: math.MaxInt}
 	for {
 		var ended error
 		for event, err := range c.StreamEvents(ctx, sessionID, options) {

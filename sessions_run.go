@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/agentuity/coder-go/internal/agentrun"
 	"github.com/agentuity/coder-go/internal/backoff"
 	"github.com/agentuity/coder-go/internal/quote"
 )
@@ -238,12 +239,21 @@ func persist(ctx context.Context, call func() error) error {
 	}
 }
 
-// spending counts what a session spends while it is waited for.
+// spending counts what a session spends while it is waited for: from its history, which has everything, and from its stream,
+// which is there first. What both tell counts once.
 type spending struct {
+	mu     sync.Mutex
 	tally  *tally
 	caught chan struct{} // closed when what was there is counted, or nothing more will be
 	cancel context.CancelFunc
 	group  sync.WaitGroup
+}
+
+// add counts an event, and reports whether it is the one that goes beyond a limit.
+func (s *spending) add(event AgentEvent, taskID string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tally.beyond == "" && s.tally.add(event, taskID)
 }
 
 func (s *spending) catchUp(ctx context.Context) {
@@ -266,11 +276,18 @@ func (r *sessionRun) watch(ctx context.Context, fail context.CancelCauseFunc) *s
 		return s
 	}
 	ctx, s.cancel = context.WithCancel(ctx)
+	count := func(event AgentEvent, taskID string, live bool) {
+		if !s.add(event, taskID) {
+			return
+		}
+		if err := r.abort(ctx, live); err != nil && ctx.Err() == nil {
+			fail(fmt.Errorf("%s, and the agent could not be aborted: %w", s.tally.beyond, err))
+		}
+	}
 	s.group.Go(func() {
 		defer closeOnce(s.caught)
-		rings := []string{EventMessageStart, EventMessageEnd, EventToolExecutionStart}
 		live := false
-		for e, err := range r.client.watchEvents(ctx, r.sessionID, &WatchEventsOptions{Settle: -1}, rings) {
+		for e, err := range r.client.WatchEvents(ctx, r.sessionID, &WatchEventsOptions{Settle: -1}) {
 			switch {
 			case ctx.Err() != nil:
 				return
@@ -278,18 +295,43 @@ func (r *sessionRun) watch(ctx context.Context, fail context.CancelCauseFunc) *s
 				fail(fmt.Errorf("the limits cannot be enforced: %w", err))
 				return
 			}
-			if e.ID > 0 && s.tally.add(e.AgentEvent(), e.TaskID) {
-				if err := r.abort(ctx, live); err != nil && ctx.Err() == nil {
-					fail(fmt.Errorf("%s, and the agent could not be aborted: %w", s.tally.beyond, err))
-				}
-				return
+			if e.ID > 0 {
+				count(e.AgentEvent(), e.TaskID, live)
 			}
 			if live = live || e.Live; live {
 				closeOnce(s.caught)
 			}
 		}
 	})
+	s.group.Go(func() {
+		options := &StreamEventsOptions{Subscribe: []string{EventMessageStart, EventMessageEnd, EventToolExecutionStart}}
+		for e, err := range r.client.StreamEvents(ctx, r.sessionID, options) {
+			if err != nil {
+				return // the history has it all
+			}
+			m, ok := e.Data.(*BroadcastEventMessage)
+			if !ok {
+				continue
+			}
+			if event := m.AgentEvent(); canBeToldApart(event) {
+				count(event, agentrun.Decode(m.Event, m.Data, time.Time{}).TaskID, true)
+			}
+		}
+	})
 	return s
+}
+
+// canBeToldApart reports whether an event counts once if it comes twice.
+func canBeToldApart(event AgentEvent) bool {
+	switch e := event.(type) {
+	case *MessageStart:
+		return !e.Message.Timestamp.IsZero()
+	case *MessageEnd:
+		return !e.Message.Timestamp.IsZero()
+	case *ToolExecutionStart:
+		return e.ToolCallID != ""
+	}
+	return false
 }
 
 // abort stops the agent. What it was at before this call, live false, may be over.

@@ -127,14 +127,15 @@ func TestRunSession_Stalled(t *testing.T) {
 
 func TestRunSession_Limits(t *testing.T) {
 	for name, test := range map[string]struct {
-		limits coder.Limits
-		same   bool
-		reason string
+		limits       coder.Limits
+		same         bool
+		reason       string
+		turns, calls int // at most
 	}{
-		"turns":     {coder.Limits{Turns: 4}, false, "more than 4 turns"},
-		"calls":     {coder.Limits{ToolCalls: 6}, false, "more than 6 calls of tools"},
-		"same call": {coder.Limits{SameCall: 3}, true, "more than 3 times the same call"},
-		"tokens":    {coder.Limits{Tokens: 100}, false, "more than 100 tokens"},
+		"turns":     {coder.Limits{Turns: 4}, false, "more than 4 turns", 4, 4},
+		"calls":     {coder.Limits{ToolCalls: 6}, false, "more than 6 calls of tools", 7, 7},
+		"same call": {coder.Limits{SameCall: 3}, true, "more than 3 times the same call", 4, 4},
+		"tokens":    {coder.Limits{Tokens: 100}, false, "more than 100 tokens", 8, 8},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
@@ -148,8 +149,8 @@ func TestRunSession_Limits(t *testing.T) {
 					assert.Contains(t, strings.Join(result.Outcome.Evidence, "; "), test.reason)
 					assert.NotEmpty(t, result.Answer)
 					turns, calls := spent(hub.Session(result.SessionID), 0)
-					assert.LessOrEqual(t, turns, 8, "of 41")
-					assert.LessOrEqual(t, calls, 8)
+					assert.LessOrEqual(t, turns, test.turns)
+					assert.LessOrEqual(t, calls, test.calls)
 				}
 				assert.Len(t, hub.SessionIDs(), 1)
 				aborts := 0

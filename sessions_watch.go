@@ -107,18 +107,13 @@ const watchOp = "WatchEvents"
 //
 // GET /hub/session/{sessionId}/events/history, GET /hub/session/{sessionId}/events, GET /hub/session/{sessionId}
 func (c *Client) WatchEvents(ctx context.Context, sessionID string, options *WatchEventsOptions) iter.Seq2[WatchedEvent, error] {
-	return c.watchEvents(ctx, sessionID, options, nil)
-}
-
-// watchEvents is WatchEvents that also looks after other events of the stream.
-func (c *Client) watchEvents(ctx context.Context, sessionID string, options *WatchEventsOptions, rings []string) iter.Seq2[WatchedEvent, error] {
 	var o WatchEventsOptions
 	if options != nil {
 		o = *options
 	}
 	refused := o.complete()
 	return func(yield func(WatchedEvent, error) bool) {
-		w := &eventWatch{client: c, sessionID: sessionID, options: o, rings: rings, yield: yield}
+		w := &eventWatch{client: c, sessionID: sessionID, options: o, yield: yield}
 		err := refused
 		if err == nil {
 			err = w.run(ctx)
@@ -134,7 +129,6 @@ type eventWatch struct {
 	client    *Client
 	sessionID string
 	options   WatchEventsOptions
-	rings     []string // other events of the stream to look after
 	yield     func(WatchedEvent, error) bool
 	left      bool // the caller has left the loop
 
@@ -171,7 +165,7 @@ func (w *eventWatch) run(ctx context.Context) error {
 	if err := w.begin(ctx); err != nil {
 		return err
 	}
-	bell, stop := w.client.listen(ctx, w.sessionID, w.options.NoStream, w.rings...)
+	bell, stop := w.client.listen(ctx, w.sessionID, w.options.NoStream)
 	defer stop()
 	attempts := backoff.Attempts{Max: w.options.MaxReconnectAttempts, Least: w.options.ReconnectDelay, Most: w.options.MaxReconnectDelay}
 	var rang time.Time // when the bell first rang for what was not looked at
