@@ -63,6 +63,9 @@ func (h *HubConn) establish() (l *socket.Link, first []byte, failed *failedAttem
 	case bound.Err() != nil:
 		failed.err.Err, failed.failure, failed.final = errHandshakeTimeout, transport.Lost, true
 	}
+	if failed != nil {
+		failed.err.failure = failed.failure
+	}
 	return l, first, failed
 }
 

@@ -62,7 +62,6 @@ func (h *HubConn) live() *HubConnError {
 			logger.LogAttrs(h.ctx, slog.LevelDebug, "coder hub connection ended", h.logged(began, failed)...)
 		}
 		err := failed.err
-		err.failure = failed.failure
 		switch {
 		case h.ctx.Err() != nil:
 			if last != nil { // why there was no connection; err only says that the context ended
@@ -187,6 +186,7 @@ func (h *HubConn) receive(l *socket.Link, health *socketHealth) *failedAttempt {
 		}
 	}
 	failed := h.lost(ConnLost, l.EndReading(err))
+	failed.err.failure = failed.failure // before others have it
 	h.cancelCalls(failed.err)
 	h.failSend(failed.err)
 	return failed

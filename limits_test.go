@@ -101,7 +101,7 @@ func TestHubConn_Ask_Limits(t *testing.T) {
 // TestHubConn_Ask_LimitsAcrossLosses: also while the connection is lost, and at any moment.
 func TestHubConn_Ask_LimitsAcrossLosses(t *testing.T) {
 	within := 0
-	for seed := range uint64(max(10, *simulatedRuns/2)) {
+	for seed := range uint64(max(10, *simulatedRuns/10)) {
 		r := rand.New(rand.NewPCG(seed, 51))
 		most := 1 + r.IntN(10)
 		bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
@@ -117,7 +117,7 @@ func TestHubConn_Ask_LimitsAcrossLosses(t *testing.T) {
 			}
 		}, codertest.WithAgentPace(time.Duration(50+r.IntN(400))*time.Millisecond), codertest.WithAgentDialect(codertest.AgentDialect(r.IntN(2))))
 	}
-	t.Logf("%d of %d were stopped in the turn that went beyond", within, max(10, *simulatedRuns/2))
+	t.Logf("%d of %d were stopped in the turn that went beyond", within, max(10, *simulatedRuns/10))
 }
 
 // TestHubConn_Ask_LimitsNotEnforced: what the agent does not tell cannot be limited, and the answer says so.
@@ -139,7 +139,7 @@ func TestHubConn_Ask_LimitsNotEnforced(t *testing.T) {
 // TestRunSession_LimitsSimulated: whichever limit is crossed at whichever pace, the agent is stopped in the turn that goes
 // beyond it, also by a call that finds the session at work.
 func TestRunSession_LimitsSimulated(t *testing.T) {
-	for seed := range uint64(max(10, *simulatedRuns/2)) {
+	for seed := range uint64(max(10, *simulatedRuns/10)) {
 		r := rand.New(rand.NewPCG(seed, 81))
 		most := 1 + r.IntN(10)
 		limits := []coder.Limits{{Turns: most}, {ToolCalls: most}, {SameCall: most}}[r.IntN(3)]

@@ -205,7 +205,7 @@ func TestRunSession_BadArguments(t *testing.T) {
 //	go test -run RunSession_Simulated -runs 1000 -v .
 func TestRunSession_Simulated(t *testing.T) {
 	counts := make(map[string]int)
-	for seed := range uint64(max(20, *simulatedRuns/2)) {
+	for seed := range uint64(max(20, *simulatedRuns/5)) {
 		if !t.Run(fmt.Sprint(seed), func(t *testing.T) { simulateRuns(t, seed, counts) }) {
 			break
 		}
@@ -232,7 +232,8 @@ func simulateRuns(t *testing.T, seed uint64, counts map[string]int) {
 			}
 			if r.IntN(3) == 0 {
 				kind := []codertest.Outage{{}, {Kind: codertest.OutageClosed}, {Kind: codertest.OutageBadGateway}, {Kind: codertest.OutageUnavailable}, {Kind: codertest.OutageRetryAfter}}[r.IntN(5)]
-				time.AfterFunc(time.Duration(r.IntN(6000))*time.Millisecond, func() { hub.Restart(time.Duration(3+r.IntN(12))*time.Second, kind) })
+				down := time.Duration(3+r.IntN(12)) * time.Second
+				time.AfterFunc(time.Duration(r.IntN(6000))*time.Millisecond, func() { hub.Restart(down, kind) })
 			}
 			if r.IntN(5) == 0 {
 				hub.Inject(codertest.Fault{Method: http.MethodPost, Route: postSession, Cut: codertest.CutAfterEffect})
@@ -303,7 +304,7 @@ func simulateRuns(t *testing.T, seed uint64, counts map[string]int) {
 // TestRunSession_Restarts: a fleet of jobs goes through restarts of the Hub, of 3 to 15 s, behind a gateway that answers with
 // pages meanwhile. Every job ends with its session, and there is no other.
 func TestRunSession_Restarts(t *testing.T) {
-	for seed := range uint64(max(2, *simulatedRuns/20)) {
+	for seed := range uint64(max(2, *simulatedRuns/50)) {
 		r := rand.New(rand.NewPCG(seed, 71))
 		bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
 			c := hubClient(t, hub)

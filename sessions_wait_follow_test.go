@@ -32,7 +32,7 @@ func TestWaitForSession_Follow(t *testing.T) {
 	for name, e := range ends {
 		for _, follow := range []bool{true, false} {
 			var late []time.Duration
-			for seed := range uint64(max(4, *simulatedRuns/4)) {
+			for seed := range uint64(max(4, *simulatedRuns/10)) {
 				r := rand.New(rand.NewPCG(seed, 41))
 				options := []codertest.Option{
 					codertest.WithAgentVersion([]string{"0.74.2", "1.6.0"}[r.IntN(2)]), codertest.WithAgentDialect(codertest.AgentDialect(r.IntN(2))),
