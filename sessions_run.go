@@ -145,9 +145,11 @@ func (r *sessionRun) ensure(ctx context.Context, body CreateSessionRequest) (*En
 		if err == nil || !IsTransient(err) || errors.Is(err, ErrOutcomeUnknown) || retryAfter(err) > maxRetryAfter {
 			return ensured, err
 		}
-		wait, more := attempts.Next()
-		if !more || !backoff.Sleep(ctx, max(wait, retryAfter(err))) {
+		switch wait, more := attempts.Next(); {
+		case !more:
 			return nil, err
+		case !backoff.Sleep(ctx, max(wait, retryAfter(err))):
+			return nil, contextError(ctx, ctx.Err(), err)
 		}
 	}
 }

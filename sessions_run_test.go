@@ -113,6 +113,20 @@ func TestRunSession_Cancelled(t *testing.T) {
 	}
 }
 
+// TestRunSession_CancelledBetweenAttempts: the end of the context is told as such also while the next attempt is waited for.
+func TestRunSession_CancelledBetweenAttempts(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		c := hubClient(t, hub, coder.WithRetryPolicy(coder.RetryPolicy{MaxAttempts: 1}))
+		hub.Inject(codertest.Fault{Status: 503, Count: 100})
+		ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+		defer cancel()
+		_, err := c.RunSession(ctx, "key", runTask, nil)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, coder.ErrUnavailable)
+		assert.False(t, coder.IsTransient(err))
+	})
+}
+
 func TestRunSession_Stalled(t *testing.T) {
 	for _, archive := range []bool{false, true} {
 		bubble(t, func(t *testing.T, hub *codertest.Hub) {
