@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -182,6 +183,48 @@ func TestRunSession_Limits(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, coder.OutcomeTurnEnded, result.Outcome.Kind)
 	}, codertest.WithAgentPace(100*time.Millisecond))
+}
+
+// TestRunSession_LimitsDeleted: a session that is deleted has that outcome also with limits.
+func TestRunSession_LimitsDeleted(t *testing.T) {
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+		c := hubClient(t, hub)
+		hub.Answer(goesOn(false)...)
+		go func() {
+			time.Sleep(700 * time.Millisecond)
+			_ = c.DeleteSession(t.Context(), hub.SessionIDs()[0])
+		}()
+		result, err := c.RunSession(t.Context(), "key", runTask, &coder.RunSessionOptions{Limits: coder.Limits{Turns: 1000}})
+		require.NoError(t, err)
+		assert.Equal(t, coder.OutcomeDeleted, result.Outcome.Kind)
+	}, codertest.WithAgentPace(100*time.Millisecond))
+}
+
+// TestRunSession_LimitsNotObeyed: an agent that goes on after it was to be aborted is not waited for.
+func TestRunSession_LimitsNotObeyed(t *testing.T) {
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+		c := hubClient(t, hub)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		var agent sync.WaitGroup
+		hub.OnSession(func(s *codertest.SessionControl) {
+			agent.Go(func() {
+				s.Emit(codertest.Event{Event: coder.EventAgentStart})
+				for k := 0; ctx.Err() == nil; k++ {
+					time.Sleep(time.Second)
+					s.Emit(codertest.Event{Event: coder.EventToolExecutionStart, Payload: map[string]any{"toolCallId": fmt.Sprint("call", k), "toolName": "read"}})
+				}
+			})
+		})
+		began := time.Now()
+		_, err := c.RunSession(ctx, "key", runTask, &coder.RunSessionOptions{Limits: coder.Limits{ToolCalls: 3}})
+		cancel()
+		agent.Wait()
+		require.ErrorIs(t, err, coder.ErrLimitExceeded)
+		assert.Contains(t, err.Error(), "more than 3 calls of tools, and it has not obeyed the abort for 1m0s")
+		assert.Less(t, time.Since(began), 2*time.Minute)
+		assert.NotEmpty(t, runError(t, err).SessionID)
+	}, codertest.WithoutAgent())
 }
 
 func TestRunSession_BadArguments(t *testing.T) {
