@@ -308,7 +308,7 @@ func (r *sessionRun) watch(ctx context.Context, fail context.CancelCauseFunc) *s
 				return
 			}
 			if e.ID > 0 {
-				count(e.AgentEvent(), e.TaskID, live)
+				count(e.AgentEvent(), e.task(), live)
 			}
 			if live = live || e.Live; live {
 				closeOnce(s.caught)
@@ -378,10 +378,19 @@ func (r *sessionRun) abort(ctx context.Context, live bool) (bool, error) {
 	return err == nil, err
 }
 
-// says reports whether a message of the agent's is what it has said last. One that was aborted, or failed, before there was
-// any text is not.
+// says reports whether a message of the agent's is what it has said last. One without a text is not if it was aborted, has
+// failed, or only calls tools.
 func (m *AgentMessage) says() bool {
-	return m.Content.Text() != "" || m.StopReason != StopReasonAborted && m.StopReason != StopReasonError
+	switch m.StopReason {
+	case StopReasonAborted, StopReasonError, StopReasonToolUse:
+		return m.Content.Text() != ""
+	}
+	return true
+}
+
+// task is the task that an event of a history belongs to, "" for the lead. The row may leave it to the payload.
+func (e *SessionEvent) task() string {
+	return cmp.Or(e.TaskID, agentrun.Decode(e.Event, e.Payload, time.Time{}).TaskID)
 }
 
 // lastAnswer returns the last that the agent of a session has said: from the end of its history, else from its replay.
@@ -391,7 +400,7 @@ func (c *Client) lastAnswer(ctx context.Context, op, sessionID string) (string, 
 		if err != nil {
 			return "", err
 		}
-		if e.TaskID == "" {
+		if e.task() == "" {
 			var said *AgentMessage
 			switch event := e.AgentEvent().(type) {
 			case *AgentEnd:

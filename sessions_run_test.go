@@ -227,6 +227,45 @@ func TestRunSession_LimitsNotObeyed(t *testing.T) {
 	}, codertest.WithoutAgent())
 }
 
+// TestRunSession_AnswerBeforeTools: a message that only calls tools says nothing.
+func TestRunSession_AnswerBeforeTools(t *testing.T) {
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+		hub.Answer(
+			codertest.AgentTurn{Text: "The parser has a race.", Tools: []codertest.AgentTool{{Name: "read", Result: "ok"}}},
+			codertest.AgentTurn{Tools: []codertest.AgentTool{{Ask: &codertest.AgentQuestion{Method: "confirm"}}}},
+		)
+		result, err := hubClient(t, hub).RunSession(t.Context(), "key", runTask, nil)
+		require.NoError(t, err)
+		assert.Equal(t, coder.OutcomeNeedsInput, result.Outcome.Kind)
+		assert.Equal(t, "The parser has a race.", result.Answer)
+	})
+}
+
+// TestRunSession_LimitsSubagents: what a sub-agent does counts once, wherever it is reported.
+func TestRunSession_LimitsSubagents(t *testing.T) {
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+		var agent sync.WaitGroup
+		message := func(k int, stop string) map[string]any {
+			return map[string]any{"taskId": "task1", "message": map[string]any{"role": "assistant", "timestamp": 1760000000000 + k, "stopReason": stop, "content": "x"}}
+		}
+		hub.OnSession(func(s *codertest.SessionControl) {
+			agent.Go(func() {
+				time.Sleep(5 * time.Second)
+				for k := range 3 {
+					s.Emit(codertest.Event{Event: coder.EventMessageStart, Payload: message(k, "")})
+					s.Emit(codertest.Event{Event: coder.EventMessageEnd, Payload: message(k, "toolUse")})
+					time.Sleep(time.Second)
+				}
+			})
+		})
+		result, err := hubClient(t, hub).RunSession(t.Context(), "key", runTask, &coder.RunSessionOptions{Limits: coder.Limits{Turns: 3}, StallTimeout: time.Minute})
+		agent.Wait()
+		require.NoError(t, err)
+		assert.Equal(t, coder.OutcomeStalled, result.Outcome.Kind)
+		assert.Empty(t, result.Answer)
+	}, codertest.WithoutAgent())
+}
+
 func TestRunSession_BadArguments(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
 		c := hubClient(t, hub)
