@@ -65,7 +65,8 @@ var (
 	ErrAgentStalled = errors.New("coder: the agent stalled")
 	// ErrNeedsInput: the agent has asked something and waits for the answer. See [AgentError].
 	ErrNeedsInput = errors.New("coder: the agent needs input")
-	// ErrLimitExceeded: the agent went beyond one of the [Limits] that Ask was given, and was aborted. See [AgentError].
+	// ErrLimitExceeded: the agent went beyond one of the [Limits] that Ask was given, and was aborted. See [AgentError]. From
+	// RunSession: it was aborted, and goes on.
 	ErrLimitExceeded = errors.New("coder: limit exceeded")
 	// ErrPromptDropped: the agent lost a prompt, as it does with one that comes milliseconds after another. It had no
 	// effect. See [AgentError].

@@ -93,7 +93,8 @@ const runOp = "RunSession"
 //
 // An outcome that is no success is no error: look at Outcome.Succeeded. Errors: [*ValidationError]; otherwise a [*RunError]
 // with the key: one that matches [ErrOutcomeUnknown] if it is not known whether the session was created, and those of
-// WaitForSession. See [IsTransient]: the same call may be made again after all that pass.
+// WaitForSession; and one that matches [ErrLimitExceeded] if the agent goes on for a minute after the abort for a limit. See
+// [IsTransient]: the same call may be made again after all that pass.
 //
 // The routes are those of EnsureSession and WaitForSession; POST /hub/session/{sessionId}/archive; with Limits those of
 // [Client.WatchEvents] and [Client.Attach]
@@ -145,9 +146,11 @@ func (r *sessionRun) ensure(ctx context.Context, body CreateSessionRequest) (*En
 		if err == nil || !IsTransient(err) || errors.Is(err, ErrOutcomeUnknown) || retryAfter(err) > maxRetryAfter {
 			return ensured, err
 		}
-		wait, more := attempts.Next()
-		if !more || !backoff.Sleep(ctx, max(wait, retryAfter(err))) {
+		switch wait, more := attempts.Next(); {
+		case !more:
 			return nil, err
+		case !backoff.Sleep(ctx, max(wait, retryAfter(err))):
+			return nil, contextError(ctx, ctx.Err(), err)
 		}
 	}
 }
@@ -280,8 +283,15 @@ func (r *sessionRun) watch(ctx context.Context, fail context.CancelCauseFunc) *s
 		if !s.add(event, taskID) {
 			return
 		}
-		if err := r.abort(ctx, live); err != nil && ctx.Err() == nil {
+		switch aborted, err := r.abort(ctx, live); {
+		case err != nil && ctx.Err() == nil && !r.isOver(ctx):
 			fail(fmt.Errorf("%s, and the agent could not be aborted: %w", s.tally.beyond, err))
+		case aborted:
+			s.group.Go(func() {
+				if backoff.Sleep(ctx, abortSeen) {
+					fail(fmt.Errorf("%w: %s, and it has not obeyed the abort for %v", ErrLimitExceeded, s.tally.beyond, abortSeen))
+				}
+			})
 		}
 	}
 	s.group.Go(func() {
@@ -292,11 +302,13 @@ func (r *sessionRun) watch(ctx context.Context, fail context.CancelCauseFunc) *s
 			case ctx.Err() != nil:
 				return
 			case err != nil:
-				fail(fmt.Errorf("the limits cannot be enforced: %w", err))
+				if !r.isOver(ctx) {
+					fail(fmt.Errorf("the limits cannot be enforced: %w", err))
+				}
 				return
 			}
 			if e.ID > 0 {
-				count(e.AgentEvent(), e.TaskID, live)
+				count(e.AgentEvent(), e.task(), live)
 			}
 			if live = live || e.Live; live {
 				closeOnce(s.caught)
@@ -334,27 +346,51 @@ func canBeToldApart(event AgentEvent) bool {
 	return false
 }
 
-// abort stops the agent. What it was at before this call, live false, may be over.
-func (r *sessionRun) abort(ctx context.Context, live bool) error {
+// abortSeen is how long an agent has to stop that went beyond a limit, and the wait to see that it has: polls may be far apart.
+const abortSeen = time.Minute
+
+// isOver reports whether the session has come to something, such as its end: there is nothing to abort then, and the wait says
+// what it is.
+func (r *sessionRun) isOver(ctx context.Context) bool {
+	outcome, err := r.client.CheckSession(ctx, r.sessionID)
+	if err != nil {
+		return sessionIsGone(err)
+	}
+	return outcome.Kind != OutcomeWorking
+}
+
+// abort stops the agent, and reports whether there was anything to stop. What it was at before this call, live false, may be
+// over.
+func (r *sessionRun) abort(ctx context.Context, live bool) (bool, error) {
 	if !live {
 		outcome, err := r.client.CheckSession(ctx, r.sessionID)
 		if err != nil || outcome.Kind != OutcomeWorking {
-			return err
+			return false, err
 		}
 	}
 	conn, err := r.client.Attach(ctx, r.sessionID, nil)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() { _ = conn.Close() }()
 	conn.DiscardMessages()
-	return conn.Abort(ctx)
+	err = conn.Abort(ctx)
+	return err == nil, err
 }
 
-// says reports whether a message of the agent's is what it has said last. One that was aborted, or failed, before there was
-// any text is not.
+// says reports whether a message of the agent's is what it has said last. One without a text is not if it was aborted, has
+// failed, or only calls tools.
 func (m *AgentMessage) says() bool {
-	return m.Content.Text() != "" || m.StopReason != StopReasonAborted && m.StopReason != StopReasonError
+	switch m.StopReason {
+	case StopReasonAborted, StopReasonError, StopReasonToolUse:
+		return m.Content.Text() != ""
+	}
+	return true
+}
+
+// task is the task that an event of a history belongs to, "" for the lead. The row may leave it to the payload.
+func (e *SessionEvent) task() string {
+	return cmp.Or(e.TaskID, agentrun.Decode(e.Event, e.Payload, time.Time{}).TaskID)
 }
 
 // lastAnswer returns the last that the agent of a session has said: from the end of its history, else from its replay.
@@ -364,7 +400,7 @@ func (c *Client) lastAnswer(ctx context.Context, op, sessionID string) (string, 
 		if err != nil {
 			return "", err
 		}
-		if e.TaskID == "" {
+		if e.task() == "" {
 			var said *AgentMessage
 			switch event := e.AgentEvent().(type) {
 			case *AgentEnd:

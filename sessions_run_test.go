@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -113,6 +114,20 @@ func TestRunSession_Cancelled(t *testing.T) {
 	}
 }
 
+// TestRunSession_CancelledBetweenAttempts: the end of the context is told as such also while the next attempt is waited for.
+func TestRunSession_CancelledBetweenAttempts(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		c := hubClient(t, hub, coder.WithRetryPolicy(coder.RetryPolicy{MaxAttempts: 1}))
+		hub.Inject(codertest.Fault{Status: 503, Count: 100})
+		ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+		defer cancel()
+		_, err := c.RunSession(ctx, "key", runTask, nil)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, coder.ErrUnavailable)
+		assert.False(t, coder.IsTransient(err))
+	})
+}
+
 func TestRunSession_Stalled(t *testing.T) {
 	for _, archive := range []bool{false, true} {
 		bubble(t, func(t *testing.T, hub *codertest.Hub) {
@@ -168,6 +183,87 @@ func TestRunSession_Limits(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, coder.OutcomeTurnEnded, result.Outcome.Kind)
 	}, codertest.WithAgentPace(100*time.Millisecond))
+}
+
+// TestRunSession_LimitsDeleted: a session that is deleted has that outcome also with limits.
+func TestRunSession_LimitsDeleted(t *testing.T) {
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+		c := hubClient(t, hub)
+		hub.Answer(goesOn(false)...)
+		go func() {
+			time.Sleep(700 * time.Millisecond)
+			_ = c.DeleteSession(t.Context(), hub.SessionIDs()[0])
+		}()
+		result, err := c.RunSession(t.Context(), "key", runTask, &coder.RunSessionOptions{Limits: coder.Limits{Turns: 1000}})
+		require.NoError(t, err)
+		assert.Equal(t, coder.OutcomeDeleted, result.Outcome.Kind)
+	}, codertest.WithAgentPace(100*time.Millisecond))
+}
+
+// TestRunSession_LimitsNotObeyed: an agent that goes on after it was to be aborted is not waited for.
+func TestRunSession_LimitsNotObeyed(t *testing.T) {
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+		c := hubClient(t, hub)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		var agent sync.WaitGroup
+		hub.OnSession(func(s *codertest.SessionControl) {
+			agent.Go(func() {
+				s.Emit(codertest.Event{Event: coder.EventAgentStart})
+				for k := 0; ctx.Err() == nil; k++ {
+					time.Sleep(time.Second)
+					s.Emit(codertest.Event{Event: coder.EventToolExecutionStart, Payload: map[string]any{"toolCallId": fmt.Sprint("call", k), "toolName": "read"}})
+				}
+			})
+		})
+		began := time.Now()
+		_, err := c.RunSession(ctx, "key", runTask, &coder.RunSessionOptions{Limits: coder.Limits{ToolCalls: 3}})
+		cancel()
+		agent.Wait()
+		require.ErrorIs(t, err, coder.ErrLimitExceeded)
+		assert.Contains(t, err.Error(), "more than 3 calls of tools, and it has not obeyed the abort for 1m0s")
+		assert.Less(t, time.Since(began), 2*time.Minute)
+		assert.NotEmpty(t, runError(t, err).SessionID)
+	}, codertest.WithoutAgent())
+}
+
+// TestRunSession_AnswerBeforeTools: a message that only calls tools says nothing.
+func TestRunSession_AnswerBeforeTools(t *testing.T) {
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+		hub.Answer(
+			codertest.AgentTurn{Text: "The parser has a race.", Tools: []codertest.AgentTool{{Name: "read", Result: "ok"}}},
+			codertest.AgentTurn{Tools: []codertest.AgentTool{{Ask: &codertest.AgentQuestion{Method: "confirm"}}}},
+		)
+		result, err := hubClient(t, hub).RunSession(t.Context(), "key", runTask, nil)
+		require.NoError(t, err)
+		assert.Equal(t, coder.OutcomeNeedsInput, result.Outcome.Kind)
+		assert.Equal(t, "The parser has a race.", result.Answer)
+	})
+}
+
+// TestRunSession_LimitsSubagents: what a sub-agent does counts once, wherever it is reported.
+func TestRunSession_LimitsSubagents(t *testing.T) {
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+		var agent sync.WaitGroup
+		message := func(k int, stop string) map[string]any {
+			return map[string]any{"taskId": "task1", "message": map[string]any{"role": "assistant", "timestamp": 1760000000000 + k, "stopReason": stop, "content": "x"}}
+		}
+		hub.OnSession(func(s *codertest.SessionControl) {
+			agent.Go(func() {
+				time.Sleep(5 * time.Second)
+				for k := range 3 {
+					s.Emit(codertest.Event{Event: coder.EventMessageStart, Payload: message(k, "")})
+					s.Emit(codertest.Event{Event: coder.EventMessageEnd, Payload: message(k, "toolUse")})
+					time.Sleep(time.Second)
+				}
+			})
+		})
+		result, err := hubClient(t, hub).RunSession(t.Context(), "key", runTask, &coder.RunSessionOptions{Limits: coder.Limits{Turns: 3}, StallTimeout: time.Minute})
+		agent.Wait()
+		require.NoError(t, err)
+		assert.Equal(t, coder.OutcomeStalled, result.Outcome.Kind)
+		assert.Empty(t, result.Answer)
+	}, codertest.WithoutAgent())
 }
 
 func TestRunSession_BadArguments(t *testing.T) {
