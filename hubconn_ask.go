@@ -46,6 +46,7 @@ type asking struct {
 	failure   error                        // what ends it
 	asked     string                       // the id of the question that OnQuestion has
 	stopAsk   context.CancelFunc           // ends that
+	asking    chan struct{}                // closed when that has returned
 	replies   chan error                   // how OnQuestion has ended
 	open      chan *RPCUIRequestMessage    // a question that the history has, once the connection was lost
 	collected chan func() (*Answer, error) // what the history says, once the connection was lost
@@ -380,8 +381,14 @@ func (a *asking) question(ctx context.Context, open bool) error {
 		ask, stop = context.WithTimeout(ctx, params.Timeout.Duration())
 	}
 	a.stopAsk = stop
+	before, done := a.asking, make(chan struct{})
+	a.asking = done
 	a.workers.Go(func() {
+		defer close(done)
 		defer stop()
+		if before != nil { // one at a time
+			<-before
+		}
 		value, err := a.options.OnQuestion(ask, q)
 		if ask.Err() != nil { // nobody wants it any more
 			return

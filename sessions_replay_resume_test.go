@@ -338,5 +338,6 @@ func TestReplayEntries_ForgetsWhatItDelivered(t *testing.T) {
 			require.NoError(t, err)
 		})
 	}
-	assert.InDelta(t, count(&coder.GetSessionReplayParams{NoResume: true}), count(nil), 20, "no allocation an entry for the sake of resuming")
+	// With the race detector pools lose some at random.
+	assert.InDelta(t, count(&coder.GetSessionReplayParams{NoResume: true}), count(nil), 100, "no allocation an entry for the sake of resuming, of 1,001")
 }

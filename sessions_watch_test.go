@@ -83,6 +83,15 @@ func (v *historyView) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
+// since returns the number of requests since it was last asked for.
+func (v *historyView) since() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	n := v.requests
+	v.requests = 0
+	return n
+}
+
 func (v *historyView) isHidden(id int) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -251,7 +260,7 @@ func TestWatchEvents_Resumes(t *testing.T) {
 			}
 		}
 		assertIDs(t, upTo(1, last), all)
-		v.requests = 0
+		v.since()
 		for e, err := range c.WatchEvents(t.Context(), id, &coder.WatchEventsOptions{After: cursor, NoStream: true}) {
 			require.NoError(t, err)
 			assert.True(t, e.Live, "nothing is missing")
@@ -259,7 +268,7 @@ func TestWatchEvents_Resumes(t *testing.T) {
 			assert.Equal(t, cursor, e.Cursor)
 			break
 		}
-		assert.Equal(t, 1, v.requests)
+		assert.Equal(t, 1, v.since())
 		assert.NotContains(t, string(cursor), " ")
 		assert.Less(t, len(cursor), 100)
 	})
@@ -520,9 +529,9 @@ func TestWatchEvents_LateBehindOthers(t *testing.T) {
 		time.Sleep(time.Minute)
 		emitTurns(session, 700)
 		time.Sleep(time.Minute)
-		v.requests = 0
+		v.since()
 		time.Sleep(10 * time.Minute)
-		assert.Equal(t, 20, v.requests, "no id is missing: a look has one page")
+		assert.Equal(t, 20, v.since(), "no id is missing: a look has one page")
 
 		v.hide(last+701, 4*time.Minute)
 		v.hide(last+702, 6*time.Minute+10*time.Second)
@@ -531,9 +540,9 @@ func TestWatchEvents_LateBehindOthers(t *testing.T) {
 		time.Sleep(8 * time.Minute)
 		want := append(upTo(1, last+700), upTo(last+704, last+1203)...)
 		assertIDs(t, append(want, -(last+701)), w.ids())
-		v.requests = 0
+		v.since()
 		time.Sleep(10 * time.Minute)
-		assert.Equal(t, 20, v.requests, "what is missing for long is not looked for")
+		assert.Equal(t, 20, v.since(), "what is missing for long is not looked for")
 		session.Archive()
 		<-w.done
 		require.NoError(t, w.err)
