@@ -155,7 +155,7 @@ func (t *tally) call(id, name string, args jsontext.Value) {
 		return
 	}
 	if id == "" {
-		id = fmt.Sprint(len(t.calls))
+		id = fmt.Sprintf("#%d", len(t.calls)) // no id of the agent's
 	}
 	t.calls[id] = true
 	if most := t.limits.ToolCalls; most > 0 && len(t.calls) > most {

@@ -60,6 +60,8 @@ type RunError struct {
 	SessionID string
 	// Archived says that the session was archived, as ArchiveOnCancel wants it.
 	Archived bool
+	// Outcome is how the session ended, where only its answer could not be read, or it could not be archived. Nil: not known.
+	Outcome *SessionOutcome
 	// Err is the cause: what EnsureSession or WaitForSession returned, or why the agent could not be aborted.
 	Err error
 
@@ -135,6 +137,7 @@ type sessionRun struct {
 	client         *Client
 	key, sessionID string
 	options        RunSessionOptions
+	outcome        *SessionOutcome // nil: not known yet
 }
 
 // ensure finds or creates the session. A Hub that restarts may close connections for longer than a call tries.
@@ -174,14 +177,10 @@ func (r *sessionRun) wait(ctx context.Context) (*SessionResult, error) {
 		spent.catchUp(ctx)
 	}
 	spent.stop()
+	r.outcome = outcome
 	result := &SessionResult{SessionID: r.sessionID, Outcome: outcome, NotEnforced: spent.tally.notEnforced()}
 	if beyond := spent.tally.beyond; beyond != "" && outcome.Kind == OutcomeAborted {
 		outcome.Kind, outcome.Evidence = OutcomeLimited, append([]string{beyond}, outcome.Evidence...)
-	}
-	if r.options.ArchiveOnStall && outcome.Kind == OutcomeStalled {
-		if _, err := r.client.ArchiveSession(ctx, r.sessionID); err != nil && !sessionIsGone(err) {
-			return nil, err
-		}
 	}
 	if outcome.Session != nil {
 		result.Usage, _ = outcome.Session.Usage() // what has an unknown form is as good as nothing
@@ -189,12 +188,17 @@ func (r *sessionRun) wait(ctx context.Context) (*SessionResult, error) {
 	if result.Answer, err = r.client.lastAnswer(ctx, runOp, r.sessionID); err != nil && !sessionIsGone(err) {
 		return nil, err
 	}
+	if r.options.ArchiveOnStall && outcome.Kind == OutcomeStalled { // after the answer was read: a Hub may hide it then
+		if _, err := r.client.ArchiveSession(ctx, r.sessionID); err != nil && !sessionIsGone(err) {
+			return nil, err
+		}
+	}
 	return result, nil
 }
 
 // left is the error of a run that ends before its session does.
 func (r *sessionRun) left(ctx context.Context, err error) error {
-	e := &RunError{Key: r.key, SessionID: r.sessionID, Err: err, secret: r.client.secret}
+	e := &RunError{Key: r.key, SessionID: r.sessionID, Outcome: r.outcome, Err: err, secret: r.client.secret}
 	if !r.options.ArchiveOnCancel || ctx.Err() == nil {
 		return e
 	}

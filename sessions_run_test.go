@@ -266,6 +266,18 @@ func TestRunSession_LimitsSubagents(t *testing.T) {
 	}, codertest.WithoutAgent())
 }
 
+// TestRunSession_OutcomeWithoutAnswer: that the session could not be archived does not take away what is known of it.
+func TestRunSession_OutcomeWithoutAnswer(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		hub.Inject(codertest.Fault{Route: "/hub/session/{id}/archive", Status: 403, Count: -1})
+		_, err := hubClient(t, hub).RunSession(t.Context(), "key", runTask, &coder.RunSessionOptions{StallTimeout: time.Minute, ArchiveOnStall: true})
+		require.ErrorIs(t, err, coder.ErrForbidden)
+		e := runError(t, err)
+		require.NotNil(t, e.Outcome)
+		assert.Equal(t, coder.OutcomeStalled, e.Outcome.Kind)
+	})
+}
+
 func TestRunSession_BadArguments(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
 		c := hubClient(t, hub)
