@@ -17,6 +17,7 @@ type question struct {
 	method coder.RPCUIMethod
 	ctx    context.Context // until the answer is not wanted any more
 	answer chan any        // has room for one
+	closed chan struct{}   // closed when the user has been told that it is over, or has left
 }
 
 // markers say what to type, for each kind of question that the user can be asked.
@@ -27,7 +28,7 @@ var markers = map[coder.RPCUIMethod]string{
 // question lets the user answer what the agent asks, for Ask and Listen: the context ends when nobody wants the answer any
 // more. Null, nothing, is what the protocol has for those who cannot answer.
 func (c *chat) question(ctx context.Context, m *coder.RPCUIRequestMessage) (any, error) {
-	q := &question{method: m.Method, ctx: ctx, answer: make(chan any, 1)}
+	q := &question{method: m.Method, ctx: ctx, answer: make(chan any, 1), closed: make(chan struct{})}
 	_ = m.Decode(&q.RPCUIParams) // what cannot be read is not shown
 	if markers[m.Method] == "" {
 		c.view.Line("? the agent asks for %s, which this program does not know", m.Method)
@@ -42,6 +43,7 @@ func (c *chat) question(ctx context.Context, m *coder.RPCUIRequestMessage) (any,
 	case answer := <-q.answer:
 		return answer, nil
 	case <-ctx.Done():
+		<-q.closed // before it is said what has become of the prompt, which waits until this returns
 		return nil, ctx.Err()
 	}
 }

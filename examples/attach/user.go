@@ -38,6 +38,7 @@ type user struct {
 // serveUser takes what the user types, until he leaves or the other half of the program ends.
 func (c *chat) serveUser(ctx context.Context, t terminal, ended <-chan error) error {
 	u := &user{chat: c, ctx: ctx, interrupts: t.interrupts, interactive: t.interactive, lines: readLines(ctx, t.in)}
+	defer u.close()
 	for {
 		if u.lines == nil && u.question != nil {
 			u.answer("") // nobody is left who could
@@ -66,7 +67,7 @@ func (c *chat) serveUser(ctx context.Context, t terminal, ended <-chan error) er
 		case <-u.question.over():
 			u.view.Turn("")
 			u.view.Line("* %s: %s", u.question.ended(), u.question.Title)
-			u.question = nil
+			u.close()
 		case <-u.interrupts:
 			if stopped := u.interrupt(); !stopped {
 				return errInterrupted
@@ -249,5 +250,13 @@ func (u *user) answer(line string) {
 		return
 	}
 	u.question.answer <- value
-	u.question = nil
+	u.close()
+}
+
+// close is called when nothing is asked any more.
+func (u *user) close() {
+	if u.question != nil {
+		close(u.question.closed)
+		u.question = nil
+	}
 }
