@@ -367,15 +367,18 @@ func TestEnsureSession_NewIfOver(t *testing.T) {
 	})
 }
 
+// stormRounds is how often a storm is raised; race_test.go has fewer.
+var stormRounds = 100
+
 // TestEnsureSession_Storm makes 10,000 calls through faults drawn from a seeded plan, and judges
 // them by the Hub's own books.
 func TestEnsureSession_Storm(t *testing.T) {
-	const rounds, callsARound = 100, 100
+	const callsARound = 100
 	var books ensureBooks
-	for round := range rounds {
+	for round := range stormRounds {
 		synctest.Test(t, func(t *testing.T) { ensureRound(t, uint64(round), callsARound, &books) })
 	}
-	require.Equal(t, rounds*callsARound, books.calls)
+	require.Equal(t, stormRounds*callsARound, books.calls)
 	require.Positive(t, books.recovered)
 	require.Positive(t, books.unknown)
 	t.Logf("%d calls: %d created, %d found, %d of them recovered from an unknown outcome, %d told that it is unknown, %d told that nothing was tried",

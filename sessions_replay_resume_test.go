@@ -1,10 +1,8 @@
 package coder_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -320,24 +318,4 @@ func TestReplayEntries_GoesOnAtAHub(t *testing.T) {
 		assert.Equal(t, whole.Entries, got)
 		assert.Equal(t, 3, cut.Hits()+silent.Hits())
 	})
-}
-
-// TestReplayEntries_ForgetsWhatItDelivered: what is kept for a comparison does not grow with the entries.
-func TestReplayEntries_ForgetsWhatItDelivered(t *testing.T) {
-	var body bytes.Buffer
-	body.WriteString(`{"sessionId":"x","entries":[`)
-	for range 1000 {
-		body.WriteString(`{"type":"turn","timestamp":0,"sequence":1},`)
-	}
-	body.WriteString(`{"type":"turn","timestamp":0,"sequence":1}]}`)
-	count := func(params *coder.GetSessionReplayParams) float64 {
-		return testing.AllocsPerRun(5, func() {
-			hub := &replays{answers: []replayAnswer{{body: body.String()}}}
-			c, err := coder.NewClient(coder.WithURL("http://hub.test"), coder.WithHTTPClient(&http.Client{Transport: hub}))
-			err = errors.Join(err, func() error { _, err := take(c.ReplayEntries(t.Context(), "x", params), 2000); return err }())
-			require.NoError(t, err)
-		})
-	}
-	// With the race detector pools lose some at random.
-	assert.InDelta(t, count(&coder.GetSessionReplayParams{NoResume: true}), count(nil), 100, "no allocation an entry for the sake of resuming, of 1,001")
 }
