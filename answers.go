@@ -78,6 +78,7 @@ type promptWatch struct {
 	messages  []AgentMessage
 	question  *RPCUIRequestMessage // the last one that was asked
 	tally     *tally               // nil: there are no limits
+	aborted   chan error           // what became of the abort for a limit; nil: there was none
 }
 
 // exceeded reports whether a limit is crossed.
@@ -192,7 +193,16 @@ const abortObeyed = 30 * time.Second
 
 // notObeyed is the error of an agent that goes on after that.
 func (w *promptWatch) notObeyed() error {
-	return w.failed(ErrLimitExceeded, fmt.Sprintf("%s, and it has not obeyed the abort for %v", w.tally.beyond, abortObeyed))
+	why := fmt.Sprintf("it has not obeyed the abort for %v", abortObeyed)
+	select {
+	case err := <-w.aborted:
+		if err != nil {
+			why = "the abort has failed: " + innerText(err)
+		}
+	default: // it waits for a connection
+		why = fmt.Sprintf("the abort could not be sent for %v", abortObeyed)
+	}
+	return w.failed(ErrLimitExceeded, w.tally.beyond+", and "+why)
 }
 
 func (w *promptWatch) failed(err error, reason string) error {

@@ -472,8 +472,8 @@ func failureOf(err error) transport.Failure {
 // [HubConn] that is over, the call to make again is the one that connects. Calls have been repeated already, as the
 // retry table says: wait before the next one.
 //
-// It is false for everything that matches [ErrOutcomeUnknown], since the effect may be there, but for [Client.EnsureSession],
-// which looks before it creates; for the end of the call's context; and for errors of other packages. The package
+// It is false for everything that matches [ErrOutcomeUnknown], since the effect may be there, but for [Client.EnsureSession]
+// and [Client.RunSession], which look before they create; for the end of the call's context; and for errors of other packages. The package
 // documentation has a table.
 func IsTransient(err error) bool {
 	var (
@@ -499,7 +499,7 @@ func IsTransient(err error) bool {
 		failure, op = failureOf(err), request.Operation
 	}
 	if errors.Is(err, ErrOutcomeUnknown) {
-		return op == ensureOp
+		return op == ensureOp || errors.As(err, new(*RunError))
 	}
 	return failure.Transient()
 }

@@ -47,6 +47,7 @@ type HubConn struct {
 	goroutines sync.WaitGroup
 	admitted   chan struct{} // closed by the reader when it is connected for the first time
 	ended      chan struct{} // closed by the reader when it has ended, and does not connect again
+	told       chan struct{} // closed after that, when OnState knows
 
 	links  chan *socket.Link // from the reader to the writer
 	writes chan *outgoing    // from senders to the writer
@@ -76,7 +77,7 @@ const (
 func newHubConn(ctx context.Context, c *Client, op, sessionID string, o HubConnectOptions) *HubConn {
 	h := &HubConn{
 		client: c, op: op, options: o,
-		admitted: make(chan struct{}), ended: make(chan struct{}),
+		admitted: make(chan struct{}), ended: make(chan struct{}), told: make(chan struct{}),
 		links: make(chan *socket.Link), writes: make(chan *outgoing),
 		inbox: socket.NewInbox(inboxMessages, inboxBytes, inboxItem.size),
 		state: StateConnecting, sessionID: sessionID, subscribe: o.Subscribe,
@@ -131,7 +132,7 @@ type HubConnectOptions struct {
 	HandshakeTimeout time.Duration
 	// OnState is called when the connection is lost, with StateReconnecting and why; when it is back, with
 	// StateConnected and nil; and when it has ended for good, with StateClosed and the error that Messages ends
-	// with, but not after Close. It is called without a lock, one call at a time, by the goroutine that reads: while
+	// with, before that ends, but not after Close. It is called without a lock, one call at a time, by the goroutine that reads: while
 	// it runs, nothing is received. It may use the connection but must not call Close, which waits for it.
 	OnState func(HubConnState, error)
 }
@@ -415,7 +416,7 @@ func (h *HubConn) Messages(ctx context.Context) iter.Seq2[ServerMessage, error] 
 			}
 			select {
 			case <-h.inbox.More():
-			case <-h.ended:
+			case <-h.told:
 				ended = true
 			case <-h.ctx.Done():
 			case <-ctx.Done():

@@ -177,7 +177,7 @@ func (a *asking) tell(m ServerMessage) {
 // await takes messages until the answer is there.
 func (a *asking) await(ctx context.Context) (*Answer, error) {
 	a.lastSign = time.Now()
-	ended := a.ended
+	ended := a.told
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -253,7 +253,9 @@ func (a *asking) await(ctx context.Context) (*Answer, error) {
 // abort stops an agent that has gone beyond a limit. That may have to wait for a connection.
 func (a *asking) abort(ctx context.Context) {
 	a.limited = time.Now()
-	a.workers.Go(func() { _ = a.Abort(ctx) }) // what becomes of it is seen in the events
+	aborted := make(chan error, 1)
+	a.watch.aborted = aborted
+	a.workers.Go(func() { aborted <- a.Abort(ctx) })
 }
 
 // sendAgain sends the answer to a question again that the history shows open, since it may have been lost with the connection,
@@ -476,7 +478,7 @@ func (a *asking) listen(ctx context.Context) error {
 			if err != nil {
 				return a.watch.failed(err, "OnQuestion failed")
 			}
-		case <-a.ended:
+		case <-a.told:
 			ended = true
 		case <-a.ctx.Done():
 		case <-ctx.Done():
@@ -537,7 +539,7 @@ func (a *asking) collect(ctx context.Context) {
 		a.receipt.Disposition = a.sent.disposition
 		a.ear.mu.Unlock()
 	}
-	options := collectOptions{stall: a.options.StallTimeout, limits: a.options.Limits, exceeded: func(ctx context.Context) { _ = a.Abort(ctx) }}
+	options := collectOptions{stall: a.options.StallTimeout, limits: a.options.Limits, exceeded: a.Abort}
 	if a.options.OnQuestion != nil { // whether the Hub asks again is not known: the history has what is asked
 		options.asked = func(q *RPCUIRequestMessage) {
 			select {

@@ -18,6 +18,7 @@ func (h *HubConn) run() {
 	h.err, h.state = err, StateClosed
 	h.mu.Unlock()
 	close(h.ended)
+	defer close(h.told)
 	if h.wasAdmitted() && h.ctx.Err() == nil {
 		h.tellState(StateClosed, err)
 	}

@@ -443,3 +443,33 @@ func TestHubConn_OnState(t *testing.T) {
 		assert.Empty(t, states)
 	})
 }
+
+// TestHubConn_OnStateBeforeTheEnd: a program that leaves when Messages, Listen or Ask ends has been told why before.
+func TestHubConn_OnStateBeforeTheEnd(t *testing.T) {
+	for name, waits := range map[string]func(context.Context, *coder.HubConn) error{
+		"Messages": func(ctx context.Context, conn *coder.HubConn) (last error) {
+			for _, err := range conn.Messages(ctx) {
+				last = err
+			}
+			return last
+		},
+		"Listen": func(ctx context.Context, conn *coder.HubConn) error { return conn.Listen(ctx, nil) },
+	} {
+		bubble(t, func(t *testing.T, hub *codertest.Hub) {
+			id := newSession(t, hubClient(t, hub))
+			told := make(chan error, 1)
+			conn, err := hubClient(t, hub).Connect(t.Context(), id, &coder.HubConnectOptions{OnState: func(s coder.HubConnState, err error) {
+				if s == coder.StateClosed {
+					time.Sleep(time.Second) // it takes its time
+					told <- err
+				}
+			}})
+			require.NoError(t, err)
+			defer func() { _ = conn.Close() }()
+			time.AfterFunc(time.Second, func() { hub.Session(id).EndStreams(coder.CloseForbidden, "go away") })
+			require.ErrorIs(t, waits(t.Context(), conn), coder.ErrForbidden, name)
+			require.Len(t, told, 1, name)
+			require.ErrorIs(t, <-told, coder.ErrForbidden, name)
+		})
+	}
+}

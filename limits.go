@@ -10,6 +10,9 @@ import (
 // Limits bound what an agent may spend on a run, in [Client.RunSession] on the session and in [HubConn.Ask] on the prompt.
 // Each is the most that is allowed: with the first event that goes beyond one, the agent is aborted. The zero value of a
 // member is no limit.
+//
+// A history may tell everything twice. What is told twice counts once: a message by its time, a call of a tool by its id. Where
+// an agent tells neither, it counts twice.
 type Limits struct {
 	// CostUSD is the price of all model calls, in US dollars, as the agent reckons it.
 	CostUSD float64

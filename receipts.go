@@ -110,7 +110,7 @@ type collectOptions struct {
 	asked func(*RPCUIRequestMessage) // called with an open question, again and again; nil: a question is an end
 
 	limits   Limits
-	exceeded func(context.Context) // called when one is crossed, to abort the agent; it may wait for a connection
+	exceeded func(context.Context) error // called when one is crossed, to abort the agent; it may wait for a connection
 }
 
 // collector is one search for an answer in a history.
@@ -181,7 +181,9 @@ func (k *collector) look(ctx context.Context) (poll.Sight, error) {
 	reading := k.prompt.At(now)
 	if k.exceeded() && !reading.Kind.Over() && k.limited.IsZero() {
 		k.limited = time.Now()
-		k.workers.Go(func() { k.options.exceeded(k.life) })
+		aborted := make(chan error, 1)
+		k.aborted = aborted
+		k.workers.Go(func() { aborted <- k.options.exceeded(k.life) })
 	}
 	if reading.Kind == agentrun.PromptAsks && k.options.asked != nil && k.question != nil {
 		k.options.asked(k.question)

@@ -11,7 +11,7 @@ import (
 )
 
 // doorbell says when it is worth looking at a session again. It rings after events of the session's stream, and when the
-// stream is there, is back, or ends. What it rings for is to be looked up: events are missed while there is no connection.
+// stream is there, is lost, is back, or ends. What it rings for is to be looked up: events are missed while there is no connection.
 type doorbell struct {
 	rings chan struct{} // has room for one
 	state atomic.Int32
@@ -19,7 +19,7 @@ type doorbell struct {
 
 // The states of a doorbell.
 const (
-	doorbellSilent = iota // no connection came about yet, or none will
+	doorbellSilent = iota // there is no connection
 	doorbellListens
 	doorbellOver // the stream says that the session is over
 )
@@ -50,7 +50,7 @@ func (b *doorbell) listen(ctx context.Context, c *Client, sessionID string) {
 	options := &StreamEventsOptions{Subscribe: doorbellEvents, MaxReconnectAttempts: math.MaxInt}
 	for {
 		var ended error
-		for event, err := range c.StreamEvents(ctx, sessionID, options) {
+		for event, err := range c.streamEvents(ctx, sessionID, options, func() { b.ring(doorbellSilent) }) {
 			if err != nil {
 				ended = err
 				break

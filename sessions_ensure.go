@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -194,11 +195,14 @@ func (e *ensurer) run(ctx context.Context) (*sharedSession, error) {
 // first looks before anything is created. Sessions that are over are remembered: they are not what a create of
 // unknown outcome has made.
 func (e *ensurer) first(ctx context.Context) (*Session, error) {
-	for {
-		found, err := e.find(ctx)
-		if found == nil || err != nil || !e.newIfOver {
-			return found, err
-		}
+	if !e.newIfOver {
+		return e.find(ctx)
+	}
+	all, err := e.findAll(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, found := range all {
 		outcome, err := e.client.checkSession(ctx, ensureOp, found)
 		if err != nil {
 			return nil, err
@@ -216,6 +220,7 @@ func (e *ensurer) first(ctx context.Context) (*Session, error) {
 		}
 		e.past[found.SessionID] = true
 	}
+	return nil, nil
 }
 
 // leftInDoubt is the error for a key whose create was begun by an earlier call that did not see its end.
@@ -319,12 +324,21 @@ func (e *ensurer) findWithin(ctx context.Context, limit time.Duration) (*Session
 // readAtOnce is how many candidates find reads at the same time.
 const readAtOnce = 8
 
-// find returns the oldest session with the key, nil if there is none. The list does not tell the
-// metadata, so that every candidate is read.
+// find returns the oldest session with the key, nil if there is none.
 func (e *ensurer) find(ctx context.Context) (*Session, error) {
+	all, err := e.findAll(ctx)
+	if len(all) == 0 {
+		return nil, err
+	}
+	return all[0], nil
+}
+
+// findAll returns the sessions with the key, the oldest first. The list does not tell the metadata, so that every
+// candidate is read.
+func (e *ensurer) findAll(ctx context.Context) ([]*Session, error) {
 	var (
-		mu     sync.Mutex
-		oldest *Session
+		mu  sync.Mutex
+		all []*Session
 	)
 	reads, readCtx := errgroup.WithContext(ctx)
 	reads.SetLimit(readAtOnce)
@@ -343,8 +357,8 @@ func (e *ensurer) find(ctx context.Context) (*Session, error) {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			if session.Metadata[idempotencyKey] == e.key && (oldest == nil || session.olderThan(oldest)) {
-				oldest = session
+			if session.Metadata[idempotencyKey] == e.key {
+				all = append(all, session)
 			}
 			return nil
 		})
@@ -352,7 +366,8 @@ func (e *ensurer) find(ctx context.Context) (*Session, error) {
 	if err := reads.Wait(); err != nil {
 		return nil, err
 	}
-	return oldest, nil
+	slices.SortFunc(all, (*Session).compareAge)
+	return all, nil
 }
 
 // readAttempts is how often a candidate is read that the Hub fails on, some seconds in all.
@@ -385,10 +400,7 @@ func (e *ensurer) get(ctx context.Context, id string) (*Session, error) {
 	return call[Session](ctx, e.client, get(ensureOp, "/hub/session/{sessionID}", id))
 }
 
-// olderThan orders sessions so that all processes choose the same.
-func (s *Session) olderThan(other *Session) bool {
-	if !s.CreatedAt.Equal(other.CreatedAt) {
-		return s.CreatedAt.Before(other.CreatedAt)
-	}
-	return s.SessionID < other.SessionID
+// compareAge orders sessions, the oldest first, so that all processes choose the same.
+func (s *Session) compareAge(other *Session) int {
+	return cmp.Or(s.CreatedAt.Compare(other.CreatedAt), cmp.Compare(s.SessionID, other.SessionID))
 }

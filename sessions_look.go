@@ -74,6 +74,14 @@ func (c *hubClock) atMost(ahead time.Duration) {
 // clockError is how wrong the clock of an agent may be that says when an event happened.
 const clockError = 10 * time.Minute
 
+// storedBy is when the Hub stored an event, or certainly had, by its own clock; zero: it does not say.
+func (e *SessionEvent) storedBy() time.Time {
+	if e.IngestedAt.IsZero() && !e.OccurredAt.IsZero() {
+		return e.OccurredAt.Add(clockError)
+	}
+	return e.IngestedAt
+}
+
 // when returns the time of an event by our clock, not later than it was first seen.
 func (c *hubClock) when(e *seenEvent) time.Time {
 	at := e.ingested.Add(-c.ahead)
@@ -209,11 +217,7 @@ func (t *historyTail) add(page []SessionEvent, o *observation) bool {
 		}
 		event := agentrun.Decode(e.Event, e.Payload, time.Time{})
 		event.TaskID = cmp.Or(event.TaskID, e.TaskID)
-		ingested := e.IngestedAt
-		if ingested.IsZero() && !e.OccurredAt.IsZero() {
-			ingested = e.OccurredAt.Add(clockError)
-		}
-		t.events = append(t.events, seenEvent{id: e.ID, name: event.Name, taskID: event.TaskID, agent: event, seen: o.now, ingested: ingested})
+		t.events = append(t.events, seenEvent{id: e.ID, name: event.Name, taskID: event.TaskID, agent: event, seen: o.now, ingested: e.storedBy()})
 	}
 	t.first = len(page) == 0 || t.oldest() <= 1
 	return len(t.events) > before

@@ -23,8 +23,9 @@ type RunSessionOptions struct {
 	LookupWindow time.Duration
 	// StallTimeout is that of [WaitForSessionOptions]. Default: 10 min. Negative: never.
 	StallTimeout time.Duration
-	// ArchiveOnCancel archives the session when the context ends, for programs that end with Ctrl-C and are to leave nothing
-	// running. It takes up to 30 s more. Default: the session goes on, and a call with the same key finds it again.
+	// ArchiveOnCancel archives the session with the key when the context ends, for programs that end with Ctrl-C and are to
+	// leave nothing running; also if an earlier call has created it. It takes up to 30 s more. A context that has ended before
+	// the call archives nothing. Default: the session goes on, and a call with the same key finds it again.
 	ArchiveOnCancel bool
 	// ArchiveOnStall archives a session that has stalled.
 	ArchiveOnStall bool
@@ -108,10 +109,8 @@ func (c *Client) RunSession(ctx context.Context, key string, body CreateSessionR
 	if err := o.Limits.check(runOp); err != nil {
 		return nil, err
 	}
-	switch o.RepostAfter = cmp.Or(o.RepostAfter, 10*time.Second); {
-	case o.RepostAfter < 0:
-		o.RepostAfter = 0
-	}
+	o.RepostAfter = max(cmp.Or(o.RepostAfter, 10*time.Second), 0)
+	o.ArchiveOnCancel = o.ArchiveOnCancel && ctx != nil && ctx.Err() == nil
 	r := &sessionRun{client: c, key: key, options: o}
 	ensured, err := r.ensure(ctx, body)
 	var bad *ValidationError
@@ -173,9 +172,7 @@ func (r *sessionRun) wait(ctx context.Context) (*SessionResult, error) {
 		}
 		return nil, err
 	}
-	if outcome.Kind == OutcomeAborted { // perhaps by an earlier call, for the limits: what it knew is to be read first
-		spent.catchUp(ctx)
-	}
+	spent.catchUp(ctx) // an earlier call may have aborted it for the limits
 	spent.stop()
 	r.outcome = outcome
 	result := &SessionResult{SessionID: r.sessionID, Outcome: outcome, NotEnforced: spent.tally.notEnforced()}
@@ -249,21 +246,30 @@ func persist(ctx context.Context, call func() error) error {
 // spending counts what a session spends while it is waited for: from its history, which has everything, and from its stream,
 // which is there first. What both tell counts once.
 type spending struct {
-	mu     sync.Mutex
-	tally  *tally
-	caught chan struct{} // closed when what was there is counted, or nothing more will be
-	cancel context.CancelFunc
-	group  sync.WaitGroup
+	mu      sync.Mutex
+	tally   *tally
+	looked  bool // whether there was anything to abort when the past was beyond a limit
+	aborted bool
+	caught  chan struct{} // closed when what was there is counted, or nothing more will be
+	cancel  context.CancelFunc
+	group   sync.WaitGroup
 }
 
-// add counts an event, and reports whether it is the one that goes beyond a limit.
-func (s *spending) add(event AgentEvent, taskID string) bool {
+// add counts an event, and reports whether the agent is to be aborted: it is at work beyond a limit, or may be.
+func (s *spending) add(event AgentEvent, taskID string, live bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.tally.beyond == "" && s.tally.add(event, taskID)
+	if s.aborted || !s.tally.add(event, taskID) || s.looked && !live {
+		return false
+	}
+	s.aborted, s.looked = live, true
+	return true
 }
 
+// catchUp waits until what was there is counted, if that does not take too long.
 func (s *spending) catchUp(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, asideLimit)
+	defer cancel()
 	select {
 	case <-s.caught:
 	case <-ctx.Done():
@@ -284,13 +290,16 @@ func (r *sessionRun) watch(ctx context.Context, fail context.CancelCauseFunc) *s
 	}
 	ctx, s.cancel = context.WithCancel(ctx)
 	count := func(event AgentEvent, taskID string, live bool) {
-		if !s.add(event, taskID) {
+		if !s.add(event, taskID, live) {
 			return
 		}
 		switch aborted, err := r.abort(ctx, live); {
 		case err != nil && ctx.Err() == nil && !r.isOver(ctx):
 			fail(fmt.Errorf("%s, and the agent could not be aborted: %w", s.tally.beyond, err))
 		case aborted:
+			s.mu.Lock()
+			s.aborted = true
+			s.mu.Unlock()
 			s.group.Go(func() {
 				if backoff.Sleep(ctx, abortSeen) {
 					fail(fmt.Errorf("%w: %s, and it has not obeyed the abort for %v", ErrLimitExceeded, s.tally.beyond, abortSeen))

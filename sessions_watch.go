@@ -274,10 +274,29 @@ func (w *eventWatch) begin(ctx context.Context) error {
 	return nil
 }
 
+// answerLimit is how long a request may take with all its attempts. It is for transports that wait for ever for an answer to
+// begin.
+const answerLimit = 10 * time.Minute
+
+var errNoAnswer = fmt.Errorf("the Hub has not answered for %v", answerLimit)
+
+// answerInTime makes a request that a Hub which falls silent does not hold up for ever.
+func answerInTime[T any, P checked[T]](ctx context.Context, c *Client, r *request) (*T, *response, error) {
+	limited, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
+	sent := c.send(limited, r)
+	answer, err := decode[T, P](sent)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		silent := r.requestError(SentUnknown, errNoAnswer)
+		silent.failure = transport.Lost
+		err = silent
+	}
+	return answer, sent, err
+}
+
 func (w *eventWatch) fetch(ctx context.Context, limit, before int) ([]SessionEvent, error) {
-	sent := w.client.send(ctx, get(watchOp, "/hub/session/{sessionID}/events/history", w.sessionID).
+	history, sent, err := answerInTime[SessionEventHistory](ctx, w.client, get(watchOp, "/hub/session/{sessionID}/events/history", w.sessionID).
 		with(new(route.Query).Int("limit", limit).Int("beforeId", before)))
-	history, err := decode[SessionEventHistory](sent)
 	if err != nil {
 		return nil, err
 	}
@@ -300,7 +319,7 @@ func (w *eventWatch) look(ctx context.Context, attempts *backoff.Attempts) (due 
 		case errors.Is(err, paging.ErrNoPages):
 			return time.Time{}, (&response{
 				request: get(watchOp, "/hub/session/{sessionID}/events/history", w.sessionID), outcome: &transport.Outcome{Status: 200}, secret: w.client.secret,
-			}).unusable("the Hub does not page its history", nil)
+			}).unusable("the Hub does not page its history", paging.ErrNoPages)
 		case err != nil:
 			return time.Time{}, err
 		}
@@ -363,7 +382,7 @@ func (w *eventWatch) due(e *SessionEvent) time.Time {
 
 // stored is when an event was stored, by our clock.
 func (w *eventWatch) stored(e *SessionEvent) time.Time {
-	seen := seenEvent{seen: w.now, ingested: e.IngestedAt}
+	seen := seenEvent{seen: w.now, ingested: e.storedBy()}
 	if first, ok := w.pending[e.ID]; ok {
 		seen.seen = first
 	}
@@ -386,13 +405,16 @@ func (w *eventWatch) note(events []SessionEvent) {
 
 // rides reports whether another look may succeed. An answer that cannot be used may be a gateway's.
 func (w *eventWatch) rides(err error) bool {
-	return !errors.Is(err, ErrHistoryGap) && !failureOf(err).Permanent() && retryAfter(err) <= maxRetryAfter
+	if errors.Is(err, ErrHistoryGap) || errors.Is(err, paging.ErrNoPages) {
+		return false
+	}
+	return !failureOf(err).Permanent() && retryAfter(err) <= maxRetryAfter
 }
 
 // isOver asks the Hub whether the session is over, and notes until when something of it may show up. That it cannot be
 // asked is no error: the next look finds out.
 func (w *eventWatch) isOver(ctx context.Context) (bool, error) {
-	session, err := call[Session](ctx, w.client, get(watchOp, "/hub/session/{sessionID}", w.sessionID))
+	session, _, err := answerInTime[Session](ctx, w.client, get(watchOp, "/hub/session/{sessionID}", w.sessionID))
 	w.settles = time.Now().Add(w.settle())
 	switch {
 	case err == nil:

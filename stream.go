@@ -82,6 +82,11 @@ const (
 //
 // GET /hub/session/{sessionId}/events, GET /hub/session/{sessionId}
 func (c *Client) StreamEvents(ctx context.Context, sessionID string, options *StreamEventsOptions) iter.Seq2[*SSEEvent, error] {
+	return c.streamEvents(ctx, sessionID, options, nil)
+}
+
+// streamEvents is StreamEvents. It calls onLoss, unless that is nil, when a connection is lost.
+func (c *Client) streamEvents(ctx context.Context, sessionID string, options *StreamEventsOptions, onLoss func()) iter.Seq2[*SSEEvent, error] {
 	var o StreamEventsOptions
 	if options != nil {
 		o = *options
@@ -107,7 +112,7 @@ func (c *Client) StreamEvents(ctx context.Context, sessionID string, options *St
 			return
 		}
 		o := eventObserver{
-			client: c, options: o, open: open, look: look, yield: yield,
+			client: c, options: o, open: open, look: look, yield: yield, onLoss: onLoss,
 			attempts: backoff.Attempts{Max: o.MaxReconnectAttempts, Least: cmp.Or(o.ReconnectDelay, time.Second), Most: o.MaxReconnectDelay},
 		}
 		if err := o.run(ctx); err != nil {

@@ -25,6 +25,7 @@ type eventObserver struct {
 	options    StreamEventsOptions
 	open, look *request
 	yield      func(*SSEEvent, error) bool
+	onLoss     func() // nil: nobody wants to know
 
 	attempts  backoff.Attempts
 	connected bool      // at least once
@@ -61,6 +62,9 @@ func (o *eventObserver) run(ctx context.Context) error {
 				err = &reason{"the Hub ended the stream", io.ErrUnexpectedEOF}
 			}
 			o.lost, o.cause, o.tries = time.Now(), err, 0
+			if o.onLoss != nil {
+				o.onLoss()
+			}
 			err = o.failed(err)
 			if over, refused := o.sessionIsOver(ctx); over || refused != nil {
 				return refused
