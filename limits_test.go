@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -118,6 +119,59 @@ func TestHubConn_Ask_LimitsAcrossLosses(t *testing.T) {
 		}, codertest.WithAgentPace(time.Duration(50+r.IntN(400))*time.Millisecond), codertest.WithAgentDialect(codertest.AgentDialect(r.IntN(2))))
 	}
 	t.Logf("%d of %d were stopped in the turn that went beyond", within, max(10, *simulatedRuns/10))
+}
+
+// TestHubConn_Ask_LimitsNotObeyed: of an agent that goes on it is told whether it could be told to stop.
+func TestHubConn_Ask_LimitsNotObeyed(t *testing.T) {
+	said := func(role, text, stopReason string) map[string]any {
+		return map[string]any{"message": map[string]any{"role": role, "stopReason": stopReason, "content": []any{map[string]any{"type": "text", "text": text}}}}
+	}
+	for name, test := range map[string]struct {
+		away bool
+		why  string
+	}{
+		"it does not obey":     {false, "more than 2 calls of tools, and it has not obeyed the abort for 30s"},
+		"it cannot be reached": {true, "more than 2 calls of tools, and the abort has failed: too many attempts to connect: the connection was lost: closed with 4408 UNAVAILABLE"},
+	} {
+		bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+			c := hubClient(t, hub)
+			id := newSession(t, c)
+			session := hub.Session(id)
+			session.SetStatus("active")
+			lead, err := c.Connect(t.Context(), id, &coder.HubConnectOptions{Role: coder.RoleLead})
+			require.NoError(t, err)
+			defer lead.Close()
+			lead.DiscardMessages()
+			conn, err := c.Attach(t.Context(), id, nil)
+			require.NoError(t, err)
+			defer conn.Close()
+			ctx, cancel := context.WithCancel(t.Context())
+			var agent sync.WaitGroup
+			agent.Go(func() {
+				time.Sleep(time.Second)
+				session.Emit(codertest.Event{Event: coder.EventAgentStart})
+				session.Emit(codertest.Event{Event: coder.EventMessageStart, Payload: said("user", "Do it", "")})
+				session.Emit(codertest.Event{Event: coder.EventMessageEnd, Payload: said("user", "Do it", "")})
+				for k := 0; ctx.Err() == nil; k++ {
+					if k == 2 && test.away {
+						session.RefuseStreams(codertest.Refusal{Count: -1, Status: 503})
+						session.CutStreams()
+						time.Sleep(time.Second)
+					}
+					session.Emit(codertest.Event{Event: coder.EventToolExecutionStart, Payload: map[string]any{"toolCallId": fmt.Sprint("call", k), "toolName": "read"}})
+					time.Sleep(time.Second)
+				}
+			})
+			began := time.Now()
+			_, err = conn.Ask(t.Context(), "Do it", &coder.AskOptions{Limits: coder.Limits{ToolCalls: 2}})
+			cancel()
+			agent.Wait()
+			e := agentError(t, err, coder.ErrLimitExceeded)
+			assert.Equal(t, test.why, e.Reason, name)
+			assert.False(t, coder.IsTransient(err))
+			assert.Less(t, time.Since(began), 4*time.Minute) // it connects again for so long
+		}, codertest.WithoutAgent())
+	}
 }
 
 // TestHubConn_Ask_LimitsNotEnforced: what the agent does not tell cannot be limited, and the answer says so.

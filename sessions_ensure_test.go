@@ -367,6 +367,33 @@ func TestEnsureSession_NewIfOver(t *testing.T) {
 	})
 }
 
+// TestEnsureSession_NewIfOverLooksOnce: however many are over, the sessions are listed once.
+func TestEnsureSession_NewIfOverLooksOnce(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		c := hubClient(t, hub)
+		for range 30 {
+			created, err := c.CreateSession(t.Context(), coder.CreateSessionRequest{Task: "Do it", Metadata: map[string]any{"idempotencyKey": "key"}})
+			require.NoError(t, err)
+			hub.Session(created.SessionID).Archive()
+		}
+		before := len(hub.Requests())
+		made, err := ensure(t, c, "key", &coder.EnsureSessionOptions{NewIfOver: true})
+		require.NoError(t, err)
+		assert.True(t, made.Created)
+		lists, reads := 0, 0
+		for _, r := range hub.Requests()[before:] {
+			switch {
+			case r.Route == "/hub/sessions":
+				lists++
+			case r.Route == "/hub/session/{id}":
+				reads++
+			}
+		}
+		assert.Equal(t, 1, lists)
+		assert.LessOrEqual(t, reads, 2*30+1)
+	})
+}
+
 // stormRounds is how often a storm is raised; race_test.go has fewer.
 var stormRounds = 100
 

@@ -114,6 +114,22 @@ func TestRunSession_Cancelled(t *testing.T) {
 	}
 }
 
+// TestRunSession_CancelledBefore: a call that never began archives nothing.
+func TestRunSession_CancelledBefore(t *testing.T) {
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+		c := hubClient(t, hub)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		_, err := c.RunSession(ctx, "key", runTask, nil)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		_, err = c.RunSession(ctx, "key", runTask, &coder.RunSessionOptions{ArchiveOnCancel: true})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.False(t, runError(t, err).Archived)
+		require.Len(t, hub.SessionIDs(), 1)
+		assert.False(t, hub.Session(hub.SessionIDs()[0]).Archived())
+	}, codertest.WithAgentPace(time.Minute))
+}
+
 // TestRunSession_CancelledBetweenAttempts: the end of the context is told as such also while the next attempt is waited for.
 func TestRunSession_CancelledBetweenAttempts(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
@@ -183,6 +199,37 @@ func TestRunSession_Limits(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, coder.OutcomeTurnEnded, result.Outcome.Kind)
 	}, codertest.WithAgentPace(100*time.Millisecond))
+}
+
+// TestRunSession_LimitsOfTheWholeHistory: what could not be limited is told after all of a history, however long that is.
+func TestRunSession_LimitsOfTheWholeHistory(t *testing.T) {
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+		transport := coder.NewTransport()
+		transport.DialContext = hub.HTTPClient().Transport.(*http.Transport).DialContext
+		defer transport.CloseIdleConnections()
+		slow := &slowHistory{RoundTripper: transport}
+		c := hubClient(t, hub, coder.WithHTTPClient(&http.Client{Transport: slow}))
+		hub.OnSession(func(s *codertest.SessionControl) {
+			message := func(k int, cost float64) map[string]any {
+				return map[string]any{"message": map[string]any{
+					"role": "assistant", "timestamp": 1760000000000 + k, "stopReason": "stop", "content": "Done.", "usage": map[string]any{"totalTokens": 1, "cost": map[string]any{"total": cost}},
+				}}
+			}
+			s.Emit(codertest.Event{Event: coder.EventAgentStart})
+			for k := range 500 {
+				s.Emit(codertest.Event{Event: coder.EventMessageEnd, Payload: message(k, 0.01*float64(min(1, 499-k)))}) // the last costs nothing
+			}
+			s.Emit(codertest.Event{Event: coder.EventAgentEnd, Payload: map[string]any{"messages": []any{message(500, 0.01)["message"]}}})
+			s.SetStatus("active")
+		})
+		_, err := c.RunSession(t.Context(), "key", runTask, nil)
+		require.NoError(t, err)
+		slow.lag.Store(int64(time.Second))
+		result, err := c.RunSession(t.Context(), "key", runTask, &coder.RunSessionOptions{Limits: coder.Limits{CostUSD: 100}})
+		require.NoError(t, err)
+		assert.Equal(t, coder.OutcomeTurnEnded, result.Outcome.Kind)
+		assert.Equal(t, []string{"CostUSD"}, result.NotEnforced)
+	}, codertest.WithoutAgent())
 }
 
 // TestRunSession_LimitsDeleted: a session that is deleted has that outcome also with limits.
