@@ -66,7 +66,7 @@ func TestWatchEvents_RetryAfter(t *testing.T) {
 		emitTurns(hub.Session(id), 1)
 		before := len(hub.Requests())
 		time.Sleep(39 * time.Second)
-		assert.Equal(t, before+1, len(hub.Requests()), "however the bell rings")
+		assert.Len(t, hub.Requests(), before+1, "however the bell rings")
 		emitTurns(hub.Session(id), 1)
 		time.Sleep(2 * time.Second)
 		assertIDs(t, historyIDs(t, c, id), w.ids())
