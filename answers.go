@@ -78,6 +78,7 @@ type promptWatch struct {
 	messages  []AgentMessage
 	question  *RPCUIRequestMessage // the last one that was asked
 	tally     *tally               // nil: there are no limits
+	teller    *agentTeller         // nil: nobody wants to know what the agent does
 	aborted   chan error           // what became of the abort for a limit; nil: there was none
 }
 
@@ -91,6 +92,9 @@ func (w *promptWatch) event(name string, payload []byte, at time.Time, taskID st
 		e.TaskID = taskID
 	}
 	mine := w.prompt.Apply(&e)
+	if (mine || e.TaskID != "" && w.prompt.Taken() && !w.prompt.Decided()) && w.teller != nil && w.teller.tell != nil {
+		w.teller.event(decodeAgentEvent(name, payload), e.TaskID, at)
+	}
 	if mine && w.tally != nil {
 		switch e.Name {
 		case EventMessageStart, EventMessageEnd, EventToolExecutionStart:

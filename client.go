@@ -36,6 +36,7 @@ type Client struct {
 	retry           RetryPolicy  // without zero fields
 	sockets         *http.Client // opens live connections
 	logger          *slog.Logger
+	observer        Observer
 	// The key is in closures, so that printing a Client, with any verb, cannot reach it.
 	header     func(body bool) http.Header // without a key that rotates
 	secret     quote.Redactor              // takes the key out of what comes from outside
@@ -107,6 +108,7 @@ func NewClient(opts ...Option) (*Client, error) {
 		orgID:           func() string { return cfg.orgID },
 		credential:      rotating,
 		logger:          cfg.logger,
+		observer:        cfg.observer,
 		sockets: &http.Client{
 			Transport: calls.RoundTripper(), Jar: httpClient.Jar,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -209,19 +211,25 @@ func (c *Client) send(ctx context.Context, r *request) *response {
 	if err != nil {
 		return &response{request: r, err: err}
 	}
+	ctx, observed := c.observe(ctx, r.op, r.method, r.route)
 	base, err := c.hubURL(ctx, r.op)
 	if err != nil {
-		return &response{request: r, err: err}
+		return &response{request: r, err: err, observed: observed}
 	}
 	a := c.exchangeBody(ctx, r, base+"/api"+r.path+r.query, body)
+	a.observed = observed
 	if o := a.outcome; o.Err != nil && o.Sent == transport.SentNo && o.Ended == nil && o.Failure != transport.NoCredential {
 		c.hub.forget(base)
 	}
 	return a
 }
 
+// exchange makes a call that needs no Hub.
 func (c *Client) exchange(ctx context.Context, r *request, url string) *response {
-	return c.exchangeBody(ctx, r, url, nil)
+	ctx, observed := c.observe(ctx, r.op, r.method, r.route)
+	a := c.exchangeBody(ctx, r, url, nil)
+	a.observed = observed
+	return a
 }
 
 func (c *Client) exchangeBody(ctx context.Context, r *request, url string, body []byte) *response {
@@ -243,6 +251,14 @@ func (c *Client) exchangeBody(ctx context.Context, r *request, url string, body 
 	}
 	if c.credential != nil {
 		request.Authorize = c.credential.authorize
+	}
+	if told := c.observer.Attempt; told != nil {
+		request.Observe = func(ctx context.Context, a transport.Attempt) {
+			told(ctx, AttemptInfo{
+				Operation: r.op, Method: r.method, Route: r.route, Host: a.Host, Attempt: a.Number, StatusCode: a.Status, Err: a.Err,
+				Failure: attemptFailures[a.Failure], Duration: a.Duration, Sent: a.Sent, Received: a.Received, Again: a.Again, Wait: a.Wait,
+			})
+		}
 	}
 	outcome := c.transport.Do(ctx, request)
 	a := &response{request: r, ctx: ctx, outcome: outcome, secret: c.secret}
@@ -271,12 +287,12 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any) error
 	}
 	r.in = in
 	a := c.send(ctx, r)
-	if a.err != nil {
-		return a.err
+	err = a.err
+	if err == nil {
+		defer a.outcome.Body.Release()
+		if out != nil {
+			err = a.decodeRaw(out)
+		}
 	}
-	defer a.outcome.Body.Release()
-	if out == nil {
-		return nil
-	}
-	return a.decodeRaw(out)
+	return a.over(err)
 }

@@ -204,20 +204,25 @@ func (c *Client) Attach(ctx context.Context, sessionID string, options *AttachOp
 		return nil, err
 	}
 	o.Connection.Role = RoleController
-	if _, err := o.Connection.complete(op); err != nil {
-		return nil, err
-	}
-	session, err := c.prepare(ctx, op, sessionID, o.Preparation, true)
+	connection, err := o.Connection.complete(op)
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case session.HistoryOnly:
-		return nil, notAttachable(sessionID, "the session is over and can only be replayed")
-	case !session.RuntimeAvailable:
-		return nil, notAttachable(sessionID, "the session has no runtime")
+	if ctx == nil {
+		return nil, noContext(op)
 	}
-	return c.connect(ctx, op, sessionID, o.Connection)
+	return observed(ctx, c, op, sessionID, func(ctx context.Context) (*HubConn, error) {
+		session, err := c.prepare(ctx, op, sessionID, o.Preparation, true)
+		switch {
+		case err != nil:
+			return nil, err
+		case session.HistoryOnly:
+			return nil, notAttachable(sessionID, "the session is over and can only be replayed")
+		case !session.RuntimeAvailable:
+			return nil, notAttachable(sessionID, "the session has no runtime")
+		}
+		return c.open(ctx, op, sessionID, connection)
+	})
 }
 
 func notAttachable(sessionID, why string) error {
@@ -282,6 +287,11 @@ func (c *Client) connect(ctx context.Context, op, sessionID string, options HubC
 	if ctx == nil {
 		return nil, noContext(op)
 	}
+	return observed(ctx, c, op, sessionID, func(ctx context.Context) (*HubConn, error) { return c.open(ctx, op, sessionID, options) })
+}
+
+// open is connect with options that are complete.
+func (c *Client) open(ctx context.Context, op, sessionID string, options HubConnectOptions) (*HubConn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, newHubConnError(op, sessionID, "", contextError(ctx, err, nil))
 	}

@@ -202,7 +202,7 @@ func (h *HubConn) dial(ctx context.Context, address string, header http.Header) 
 // upgradeError is the error of an HTTP answer in the place of a WebSocket.
 func (h *HubConn) upgradeError(a *socket.Answer) *APIError {
 	refused := &response{
-		request: &request{op: h.op, method: http.MethodGet, path: "/ws"},
+		request: &request{op: h.op, method: http.MethodGet, route: wsRoute, path: wsRoute},
 		outcome: &transport.Outcome{Status: a.Status, Header: a.Header, Text: a.Body, Attempts: 1},
 		secret:  h.client.secret,
 	}

@@ -40,6 +40,7 @@ type asking struct {
 	sent    *sentPrompt // nil: not yet
 	resent  bool        // in another form
 	receipt *Receipt
+	teller  *agentTeller
 
 	lastSign  time.Time
 	limited   time.Time                    // when the agent was aborted since it went beyond a limit; zero: it was not
@@ -89,10 +90,13 @@ func (h *HubConn) Ask(ctx context.Context, text string, options *AskOptions) (*A
 		return nil, h.newError(op, "", ErrMessagesInUse)
 	}
 	defer h.inbox.Leave()
-	ctx, cancel := context.WithCancel(ctx)
-	defer a.workers.Wait()
-	defer cancel()
-	return a.run(ctx)
+	return observed(ctx, h.client, op, h.SessionID(), func(ctx context.Context) (*Answer, error) {
+		a.teller = h.client.agentTeller(ctx, op, h.SessionID())
+		ctx, cancel := context.WithCancel(ctx)
+		defer a.workers.Wait()
+		defer cancel()
+		return a.run(ctx)
+	})
 }
 
 func (a *asking) run(ctx context.Context) (*Answer, error) {
@@ -114,7 +118,7 @@ func (a *asking) run(ctx context.Context) (*Answer, error) {
 // follow follows the prompt that was sent.
 func (a *asking) follow() {
 	a.watch = promptWatch{
-		client: a.client, op: a.op, sessionID: a.receipt.SessionID,
+		client: a.client, op: a.op, sessionID: a.receipt.SessionID, teller: a.teller,
 		prompt:   agentrun.NewPrompt(a.sent.digest, a.sent.at, a.sent.run, a.sent.queue, a.sent.before),
 		question: a.sent.asked,
 	}
@@ -539,7 +543,8 @@ func (a *asking) collect(ctx context.Context) {
 		a.receipt.Disposition = a.sent.disposition
 		a.ear.mu.Unlock()
 	}
-	options := collectOptions{stall: a.options.StallTimeout, limits: a.options.Limits, exceeded: a.Abort}
+	a.teller.again = true
+	options := collectOptions{stall: a.options.StallTimeout, teller: a.teller, limits: a.options.Limits, exceeded: a.Abort}
 	if a.options.OnQuestion != nil { // whether the Hub asks again is not known: the history has what is asked
 		options.asked = func(q *RPCUIRequestMessage) {
 			select {

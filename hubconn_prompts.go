@@ -248,6 +248,11 @@ func (e *ear) forget(p *sentPrompt) {
 // GET /hub/session/{sessionId}/events/history, and the WebSocket
 func (h *HubConn) Submit(ctx context.Context, text string) (*Receipt, error) {
 	const op = "Submit"
+	return observed(ctx, h.client, op, h.SessionID(), func(ctx context.Context) (*Receipt, error) { return h.submitFor(ctx, op, text) })
+}
+
+// submitFor is Submit.
+func (h *HubConn) submitFor(ctx context.Context, op, text string) (*Receipt, error) {
 	for ctx != nil && h.ear.pauses(time.Now()) { // what comes then is not answered as at other times
 		if !backoff.Sleep(ctx, time.Second/4) || h.ctx.Err() != nil {
 			break

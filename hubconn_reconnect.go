@@ -37,7 +37,7 @@ func (h *HubConn) tellState(s HubConnState, err *HubConnError) {
 
 // live connects and reads until there is no further attempt, and returns why. If the caller has closed the
 // connection, the error is not used.
-func (h *HubConn) live() *HubConnError {
+func (h *HubConn) live() (ended *HubConnError) {
 	var (
 		attempts = backoff.Attempts{
 			Max: h.options.MaxReconnectAttempts, Least: h.options.ReconnectDelay, Most: h.options.MaxReconnectDelay,
@@ -47,7 +47,15 @@ func (h *HubConn) live() *HubConnError {
 		lost   time.Time
 		last   *HubConnError // of the attempt before
 		logger = h.client.logger
+		teller = h.client.connectionTeller(h.ctx, h.op, wsRoute)
 	)
+	defer func() {
+		if h.ctx.Err() != nil { // the program has closed it
+			teller.over(nil)
+		} else {
+			teller.over(ended)
+		}
+	}()
 	for {
 		began, attempt := time.Now(), tries
 		if cause == nil {
@@ -56,11 +64,15 @@ func (h *HubConn) live() *HubConnError {
 		l, first, failed := h.establish()
 		logger.LogAttrs(h.ctx, slog.LevelDebug, "coder hub connection", append(h.logged(began, failed), slog.Int("attempt", attempt))...)
 		if failed == nil {
+			teller.there(attempt)
 			h.admit(l, first, tries, cause, lost)
 			tries, last, began = 0, nil, time.Now()
 			failed = h.receive(l, &socketHealth{attempts: &attempts})
 			cause, lost = failed.err, time.Now()
+			teller.ends()
 			logger.LogAttrs(h.ctx, slog.LevelDebug, "coder hub connection ended", h.logged(began, failed)...)
+		} else if h.ctx.Err() == nil {
+			teller.failed(attempt, failed.err)
 		}
 		err := failed.err
 		switch {
@@ -82,6 +94,7 @@ func (h *HubConn) live() *HubConnError {
 			return exceeded
 		}
 		h.setState(StateReconnecting)
+		teller.gone(err)
 		if cause != nil && last == nil { // the first failure since the connection
 			h.tellState(StateReconnecting, err)
 		}

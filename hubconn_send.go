@@ -73,7 +73,13 @@ func (h *HubConn) send(ctx context.Context, op string, message ClientMessage) er
 	case *PingMessage:
 		out.sent = h.pings.sentByProgram
 	}
-	return h.put(ctx, op, out)
+	if ctx == nil {
+		return noContext(op)
+	}
+	ctx, call := h.observe(ctx, op)
+	err = h.put(ctx, op, out)
+	h.over(call, err)
+	return err
 }
 
 // put gives a frame to the writer and waits until it is on the socket.
@@ -267,12 +273,23 @@ func (h *HubConn) request(ctx context.Context, op string, message ClientMessage,
 	if err != nil {
 		return nil, err
 	}
+	if ctx == nil {
+		return nil, noContext(op)
+	}
+	ctx, observed := h.observe(ctx, op)
+	raw, err := h.answered(ctx, op, call, frame)
+	h.over(observed, err)
+	return raw, err
+}
+
+// answered sends a frame and waits for the one that answers it.
+func (h *HubConn) answered(ctx context.Context, op string, call *hubCall, frame []byte) ([]byte, error) {
 	defer h.forget(call)
 	if err := h.put(ctx, op, &outgoing{frame: frame, call: call}); err != nil {
 		return nil, err
 	}
 	var unanswered <-chan time.Time // nil: the Hub answers, or the connection is lost
-	if command {
+	if call.command {
 		timer := time.NewTimer(commandTimeout)
 		defer timer.Stop()
 		unanswered = timer.C

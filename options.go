@@ -23,6 +23,7 @@ type config struct {
 	httpClient                 *http.Client
 	retry                      RetryPolicy
 	maxResponseSize            int64
+	observer                   Observer
 }
 
 // WithAPIKey sets the API key. Default: the environment variable AGENTUITY_SDK_KEY, else
@@ -77,6 +78,12 @@ func WithHTTPClient(client *http.Client) Option { return func(c *config) { c.htt
 
 // WithUserAgent puts text before the User-Agent of this package, for example "billing-bot/1.4".
 func WithUserAgent(text string) Option { return func(c *config) { c.userAgent = text } }
+
+// WithObserver sets functions that are told of every call, attempt and live connection, and of what an agent does for
+// [HubConn.Ask] and [Client.RunSession]. Default: none, which costs nothing.
+//
+// Package github.com/agentuity/coder-go/otelcoder makes an Observer that reports to OpenTelemetry.
+func WithObserver(observer Observer) Option { return func(c *config) { c.observer = observer } }
 
 // WithRetryPolicy sets how failed requests are repeated. Default: the zero [RetryPolicy], whose
 // fields all have defaults.

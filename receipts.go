@@ -101,13 +101,17 @@ func (c *Client) Answer(ctx context.Context, receipt *Receipt) (*Answer, error) 
 	if err := checkSessionID(op, receipt.SessionID); err != nil {
 		return nil, err
 	}
-	return c.collect(ctx, op, receipt, collectOptions{stall: 10 * time.Minute})
+	return observed(ctx, c, op, receipt.SessionID, func(ctx context.Context) (*Answer, error) {
+		return c.collect(ctx, op, receipt, collectOptions{stall: 10 * time.Minute, teller: c.agentTeller(ctx, op, receipt.SessionID)})
+	})
 }
 
 // collectOptions say how an answer is collected from a history.
 type collectOptions struct {
 	stall time.Duration              // without an event; not above 0: for ever
 	asked func(*RPCUIRequestMessage) // called with an open question, again and again; nil: a question is an end
+
+	teller *agentTeller // nil: nobody wants to know
 
 	limits   Limits
 	exceeded func(context.Context) error // called when one is crossed, to abort the agent; it may wait for a connection
@@ -132,7 +136,7 @@ type collector struct {
 func (c *Client) collect(ctx context.Context, op string, receipt *Receipt, options collectOptions) (*Answer, error) {
 	sent := receipt.SentAt
 	k := &collector{
-		promptWatch: promptWatch{client: c, op: op, sessionID: receipt.SessionID},
+		promptWatch: promptWatch{client: c, op: op, sessionID: receipt.SessionID, teller: options.teller},
 		options:     options, newest: receipt.AfterEvent, answered: time.Now(), changed: time.Now(),
 	}
 	k.prompt = agentrun.NewPrompt(receipt.Digest, sent, agentrun.Run{}, agentrun.Queue{}, receipt.Before)

@@ -22,6 +22,7 @@ import (
 type request struct {
 	op         string // the method of Client
 	method     string
+	route      string // the template of the path
 	path       string // escaped, below /api
 	sessionID  string // the session that the path names, "" if it names none
 	query      string
@@ -38,6 +39,7 @@ type request struct {
 
 func newRequest(op, method, template string, idempotent bool, ids []string) *request {
 	r := &request{op: op, method: method, idempotent: idempotent}
+	r.route, _, _ = strings.Cut(template, "?")
 	r.path, r.err = route.Path(template, ids...)
 	if strings.HasPrefix(template, "/hub/session/{") {
 		r.sessionID = ids[0]

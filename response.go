@@ -27,6 +27,21 @@ type response struct {
 	outcome *transport.Outcome
 	secret  quote.Redactor // for what the Hub says
 	err     error
+	// observed is told of the error that the method returns.
+	observed observedCall
+}
+
+// over says what the method returns, and returns it.
+func (a *response) over(err error) error {
+	if a.observed.end != nil {
+		result := CallResult{Err: err, SessionID: a.sessionID}
+		if a.outcome != nil {
+			result.StatusCode, result.Attempts = a.outcome.Status, a.outcome.Attempts
+		}
+		a.observed.over(result)
+		a.observed = observedCall{}
+	}
+	return err
 }
 
 // failure returns the error of an answer that is not 2xx, and of a request without an answer.
@@ -148,6 +163,11 @@ func call[T any, P checked[T]](ctx context.Context, c *Client, r *request) (*T, 
 
 // decode turns a 2xx answer into a value, or into an error if problem finds one.
 func decode[T any, P checked[T]](a *response) (*T, error) {
+	out, err := decodeUnobserved[T, P](a)
+	return out, a.over(err)
+}
+
+func decodeUnobserved[T any, P checked[T]](a *response) (*T, error) {
 	if a.err != nil {
 		return nil, a.err
 	}
@@ -258,6 +278,10 @@ func (a *response) ended() error {
 // done makes a request whose answer has no value.
 func (c *Client) done(ctx context.Context, r *request) error {
 	a := c.send(ctx, r)
+	return a.over(a.done())
+}
+
+func (a *response) done() error {
 	if a.err != nil {
 		if a.method == http.MethodDelete && a.repeatedOn(ErrNotFound) {
 			return nil

@@ -86,13 +86,15 @@ func (c *Client) EnsureSession(ctx context.Context, key string, body CreateSessi
 	if ctx == nil {
 		return nil, noContext(ensureOp)
 	}
-	shared, err := c.ensures.Do(ctx, key, e.run)
-	if err != nil {
-		return nil, leftEarly(ctx, err)
-	}
-	own := shared.EnsuredSession
-	own.Created = own.Created && shared.claimed.CompareAndSwap(false, true)
-	return &own, nil
+	return observed(ctx, c, ensureOp, "", func(ctx context.Context) (*EnsuredSession, error) {
+		shared, err := c.ensures.Do(ctx, key, e.run)
+		if err != nil {
+			return nil, leftEarly(ctx, err)
+		}
+		own := shared.EnsuredSession
+		own.Created = own.Created && shared.claimed.CompareAndSwap(false, true)
+		return &own, nil
+	})
 }
 
 const ensureOp = "EnsureSession"

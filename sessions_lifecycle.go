@@ -76,6 +76,7 @@ func (r *resumeResponse) namedSession() string { return r.SessionID }
 func (c *Client) ArchiveSession(ctx context.Context, sessionID string) (*LifecycleResponse, error) {
 	a := c.send(ctx, act("ArchiveSession", "/hub/session/{sessionID}/archive", sessionID))
 	if a.repeatedOn(ErrSessionArchived) {
+		_ = a.over(nil)
 		return &LifecycleResponse{SessionID: sessionID, Status: StatusArchived}, nil
 	}
 	return decode[LifecycleResponse](a)

@@ -320,6 +320,7 @@ func (r *replayReader) readOnce(ctx context.Context, open *request) (err error, 
 	if a.outcome != nil {
 		r.requests += a.outcome.Attempts
 	}
+	_ = a.over(a.err) // until the answer begins
 	if a.err != nil {
 		if first {
 			return a.err, false

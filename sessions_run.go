@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -112,6 +113,20 @@ func (c *Client) RunSession(ctx context.Context, key string, body CreateSessionR
 	o.RepostAfter = max(cmp.Or(o.RepostAfter, 10*time.Second), 0)
 	o.ArchiveOnCancel = o.ArchiveOnCancel && ctx != nil && ctx.Err() == nil
 	r := &sessionRun{client: c, key: key, options: o}
+	return observed(ctx, c, runOp, "", func(ctx context.Context) (*SessionResult, error) { return r.run(ctx, body) })
+}
+
+// sessionRun is one call of RunSession.
+type sessionRun struct {
+	client         *Client
+	key, sessionID string
+	options        RunSessionOptions
+	created        bool
+	teller         *agentTeller
+	outcome        *SessionOutcome // nil: not known yet
+}
+
+func (r *sessionRun) run(ctx context.Context, body CreateSessionRequest) (*SessionResult, error) {
 	ensured, err := r.ensure(ctx, body)
 	var bad *ValidationError
 	switch {
@@ -122,21 +137,14 @@ func (c *Client) RunSession(ctx context.Context, key string, body CreateSessionR
 	case err != nil:
 		return nil, r.left(ctx, err)
 	}
-	r.sessionID = ensured.SessionID
+	r.sessionID, r.created = ensured.SessionID, ensured.Created
+	r.teller = r.client.agentTeller(ctx, runOp, r.sessionID)
 	result, err := r.wait(ctx)
 	if err != nil {
 		return nil, r.left(ctx, err)
 	}
 	result.Created = ensured.Created
 	return result, nil
-}
-
-// sessionRun is one call of RunSession.
-type sessionRun struct {
-	client         *Client
-	key, sessionID string
-	options        RunSessionOptions
-	outcome        *SessionOutcome // nil: not known yet
 }
 
 // ensure finds or creates the session. A Hub that restarts may close connections for longer than a call tries.
@@ -174,6 +182,7 @@ func (r *sessionRun) wait(ctx context.Context) (*SessionResult, error) {
 	}
 	spent.catchUp(ctx) // an earlier call may have aborted it for the limits
 	spent.stop()
+	r.tellRest(ctx, spent.newest)
 	r.outcome = outcome
 	result := &SessionResult{SessionID: r.sessionID, Outcome: outcome, NotEnforced: spent.tally.notEnforced()}
 	if beyond := spent.tally.beyond; beyond != "" && outcome.Kind == OutcomeAborted {
@@ -251,6 +260,7 @@ type spending struct {
 	looked  bool // whether there was anything to abort when the past was beyond a limit
 	aborted bool
 	caught  chan struct{} // closed when what was there is counted, or nothing more will be
+	newest  int           // the event that was read last
 	cancel  context.CancelFunc
 	group   sync.WaitGroup
 }
@@ -281,10 +291,11 @@ func (s *spending) stop() {
 	s.group.Wait()
 }
 
-// watch aborts the agent when it goes beyond a limit. If it cannot, the wait ends with the reason.
+// watch aborts the agent when it goes beyond a limit; if it cannot, the wait ends with the reason. It also tells the observer
+// what the agent does.
 func (r *sessionRun) watch(ctx context.Context, fail context.CancelCauseFunc) *spending {
 	s := &spending{tally: newTally(r.options.Limits), cancel: func() {}, caught: make(chan struct{})}
-	if !r.options.Limits.any() {
+	if !r.options.Limits.any() && r.teller.tell == nil {
 		close(s.caught)
 		return s
 	}
@@ -315,12 +326,14 @@ func (r *sessionRun) watch(ctx context.Context, fail context.CancelCauseFunc) *s
 			case ctx.Err() != nil:
 				return
 			case err != nil:
-				if !r.isOver(ctx) {
+				if r.options.Limits.any() && !r.isOver(ctx) {
 					fail(fmt.Errorf("the limits cannot be enforced: %w", err))
 				}
 				return
 			}
 			if e.ID > 0 {
+				s.newest = max(s.newest, e.ID)
+				r.tell(&e.SessionEvent, live)
 				count(e.AgentEvent(), e.task(), live)
 			}
 			if live = live || e.Live; live {
@@ -328,6 +341,9 @@ func (r *sessionRun) watch(ctx context.Context, fail context.CancelCauseFunc) *s
 			}
 		}
 	})
+	if !r.options.Limits.any() {
+		return s
+	}
 	s.group.Go(func() {
 		options := &StreamEventsOptions{Subscribe: []string{EventMessageStart, EventMessageEnd, EventToolExecutionStart}}
 		for e, err := range r.client.StreamEvents(ctx, r.sessionID, options) {
@@ -344,6 +360,30 @@ func (r *sessionRun) watch(ctx context.Context, fail context.CancelCauseFunc) *s
 		}
 	})
 	return s
+}
+
+// tell tells the observer of an event. What an earlier call has seen, live false, is told if this one has created the session.
+func (r *sessionRun) tell(e *SessionEvent, live bool) {
+	if r.teller.tell != nil && (live || r.created) {
+		r.teller.event(e.AgentEvent(), e.task(), e.IngestedAt)
+	}
+}
+
+// tellRest tells the observer what has happened since an event was read.
+func (r *sessionRun) tellRest(ctx context.Context, since int) {
+	if r.teller.tell == nil || since == 0 && !r.created {
+		return
+	}
+	var rest []SessionEvent // newest first
+	for e, err := range r.client.allEventHistory(ctx, runOp, r.sessionID, ListEventHistoryParams{Limit: 20}) {
+		if err != nil || e.ID <= since || len(rest) == tailEvents {
+			break
+		}
+		rest = append(rest, e)
+	}
+	for i := range slices.Backward(rest) {
+		r.tell(&rest[i], true)
+	}
 }
 
 // canBeToldApart reports whether an event counts once if it comes twice.

@@ -130,7 +130,7 @@ func (c *Client) WaitForSession(ctx context.Context, sessionID string, options *
 	if err := w.detail.check(); err != nil {
 		return nil, err
 	}
-	return w.run(ctx)
+	return observed(ctx, c, waitOp, sessionID, w.run)
 }
 
 // CheckSession looks at a session once and says how it is doing, by the rules of [Client.WaitForSession]. What is
@@ -147,11 +147,20 @@ func (c *Client) WaitForSession(ctx context.Context, sessionID string, options *
 // GET /hub/session/{sessionId}/loop
 func (c *Client) CheckSession(ctx context.Context, sessionID string) (*SessionOutcome, error) {
 	const op = "CheckSession"
-	session, err := call[Session](ctx, c, get(op, "/hub/session/{sessionID}", sessionID))
-	if err != nil {
+	look := get(op, "/hub/session/{sessionID}", sessionID)
+	if err := look.check(); err != nil {
 		return nil, err
 	}
-	return c.checkSession(ctx, op, session)
+	if ctx == nil {
+		return nil, noContext(op)
+	}
+	return observed(ctx, c, op, sessionID, func(ctx context.Context) (*SessionOutcome, error) {
+		session, err := call[Session](ctx, c, look)
+		if err != nil {
+			return nil, err
+		}
+		return c.checkSession(ctx, op, session)
+	})
 }
 
 // checkSession is CheckSession for a session that was read.

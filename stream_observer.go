@@ -32,6 +32,7 @@ type eventObserver struct {
 	tries     int       // since the last connection
 	lost      time.Time // when it was
 	cause     error     // why it was
+	teller    *connectionTeller
 
 	ended bool // the session is over: there is no need to ask for it
 	left  bool // the loop was left
@@ -39,9 +40,25 @@ type eventObserver struct {
 
 // run connects until there is nothing to observe any more. It returns nil if the session is over, or the
 // loop was left.
-func (o *eventObserver) run(ctx context.Context) error {
+func (o *eventObserver) run(ctx context.Context) (err error) {
+	o.teller = o.client.connectionTeller(ctx, o.open.op, o.open.route)
+	defer func() {
+		if o.left || errors.Is(err, context.Canceled) && ctx.Err() != nil {
+			o.teller.over(nil)
+		} else {
+			o.teller.over(err)
+		}
+	}()
 	for {
-		connected, err := o.observe(ctx)
+		attempt := o.tries
+		if !o.connected {
+			attempt++ // the first is no reconnect
+		}
+		connected, err := o.observe(ctx, attempt)
+		o.teller.ends()
+		if !connected && ctx.Err() == nil {
+			o.teller.failed(attempt, err)
+		}
 		switch {
 		case o.left:
 			return nil
@@ -72,6 +89,9 @@ func (o *eventObserver) run(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return o.failed(contextError(ctx, ctx.Err(), nil))
 			}
+			if o.options.MaxReconnectAttempts > 0 {
+				o.teller.gone(err)
+			}
 		}
 		asked := retryAfter(err)
 		if o.options.MaxReconnectAttempts < 0 || asked > maxRetryAfter {
@@ -96,6 +116,7 @@ func (o *eventObserver) connect(ctx context.Context, cancel context.CancelFunc) 
 	limit := cmp.Or(o.options.IdleTimeout, idleBeforeComment)
 	timer := time.AfterFunc(limit, cancel)
 	a := o.client.send(ctx, o.open)
+	_ = a.over(a.err)
 	switch inTime := timer.Stop(); {
 	case !inTime:
 		return a, o.failed(fmt.Errorf("the Hub has not answered for %v", limit))
@@ -124,7 +145,7 @@ func (a *response) noEvents() error {
 
 // observe yields what one connection brings. It returns whether there was one, and why it ended: io.EOF if
 // the Hub ended it.
-func (o *eventObserver) observe(parent context.Context) (connected bool, err error) {
+func (o *eventObserver) observe(parent context.Context, attempt int) (connected bool, err error) {
 	ctx, cancel := context.WithCancel(parent)
 	defer cancel()
 	a, err := o.connect(ctx, cancel)
@@ -141,6 +162,7 @@ func (o *eventObserver) observe(parent context.Context) (connected bool, err err
 		}
 	}
 	o.connected = true
+	o.teller.there(attempt)
 	return true, o.read(ctx, cancel, a)
 }
 

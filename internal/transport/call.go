@@ -150,31 +150,35 @@ func (c *call) next(resp *http.Response, err error) bool {
 	failure := c.classify(resp, err)
 	c.log(err)
 	c.record(failure, err)
+	over := c.over(failure)
 	if failure == None {
+		c.observe(over)
 		return false
 	}
 	if c.Err() != nil { // also while the body of an error was read
 		c.outcome.Ended = c.Err()
+		c.observe(over)
 		return false
 	}
 	header := c.loopRequest.Header
 	if c.refused() {
 		c.renewed = true
-		var again bool
-		if header, again = c.authorize(true); !again {
+		header, over.Again = c.authorize(true)
+		if c.observe(over); !over.Again {
 			return false
 		}
 	} else {
-		wait, again := c.wait(failure)
-		if !again {
+		over.Wait, over.Again = c.wait(failure)
+		if c.observe(over); !over.Again {
 			return false
 		}
 		c.outcome.Doubtful = c.outcome.Doubtful || failure.doubtful()
-		if !backoff.Sleep(c, wait) {
+		if !backoff.Sleep(c, over.Wait) {
 			c.outcome.Ended = c.Err()
 			return false
 		}
 		if c.request.Authorize != nil {
+			var again bool
 			if header, again = c.authorize(false); !again {
 				return false
 			}
@@ -248,6 +252,30 @@ func (c *call) record(f Failure, err error) {
 		o.Sent = c.conns.sent()
 	default:
 		o.Sent = SentUnknown
+	}
+}
+
+// over describes the attempt, if anybody wants to know.
+func (c *call) over(f Failure) Attempt {
+	if c.request.Observe == nil {
+		return Attempt{}
+	}
+	a := Attempt{
+		Host: c.loopRequest.URL.Host, Number: c.attempts, Status: c.outcome.Status, Err: c.outcome.Err, Failure: f,
+		Duration: time.Since(c.began), Sent: int64(len(c.request.Body)),
+	}
+	if f.NeverSent() {
+		a.Sent = 0
+	}
+	if c.handled && c.outcome.Stream == nil {
+		a.Received = c.watch.total
+	}
+	return a
+}
+
+func (c *call) observe(a Attempt) {
+	if c.request.Observe != nil {
+		c.request.Observe(c.Context, a)
 	}
 }
 

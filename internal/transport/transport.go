@@ -145,6 +145,22 @@ type Request struct {
 	// credential, there is another attempt: what was answered 401 had no effect. That one counts against nothing,
 	// but the policy must allow a second request at all.
 	Authorize func(ctx context.Context, header http.Header, refused bool) (changed bool, err error)
+	// Observe is called with each attempt when it is over, and it is known whether another one follows. nil: nobody
+	// wants to know.
+	Observe func(ctx context.Context, a Attempt)
+}
+
+// Attempt is an attempt that is over.
+type Attempt struct {
+	Host           string
+	Number         int   // from 1
+	Status         int   // 0: no answer, or a cut one
+	Err            error // nil: an answer
+	Failure        Failure
+	Duration       time.Duration
+	Sent, Received int64 // bytes of the bodies
+	Again          bool  // another one follows
+	Wait           time.Duration
 }
 
 // Do makes the call. The context bounds all of it, waits included. The caller releases the

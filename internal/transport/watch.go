@@ -37,6 +37,7 @@ type watch struct {
 	timer   *time.Timer
 	reading bool
 	silent  bool
+	total   int64     // bytes of this attempt
 	got     int       // bytes since the last progress
 	until   time.Time // when the next progress is due; zero: not begun
 }
@@ -44,7 +45,7 @@ type watch struct {
 // over begins to watch the body of another attempt.
 func (w *watch) over(body io.ReadCloser, cancel context.CancelFunc, silence time.Duration, least int) *watch {
 	w.body, w.cancel, w.silence, w.least = body, cancel, silence, least
-	w.got, w.until = 0, time.Time{}
+	w.total, w.got, w.until = 0, 0, time.Time{}
 	return w
 }
 
@@ -69,6 +70,7 @@ func (w *watch) Read(p []byte) (int, error) {
 	defer w.mu.Unlock()
 	w.reading = false
 	w.timer.Stop()
+	w.total += int64(n)
 	if w.got += n; w.got >= w.least {
 		w.got, w.until = 0, time.Time{}
 	}
