@@ -1,0 +1,63 @@
+package coder
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// TestTally: each limit is the most that is allowed, and what is told twice counts once.
+func TestTally(t *testing.T) {
+	at := func(k int) time.Time { return time.UnixMilli(1760000000000 + int64(k)) }
+	end := func(k int, tokens int64, cost float64) *MessageEnd {
+		return &MessageEnd{Message: AgentMessage{
+			Role: "assistant", StopReason: StopReasonStop, Timestamp: UnixMilli{at(k)},
+			Usage: &AgentUsage{TotalTokens: tokens, Cost: &AgentCost{Total: cost}},
+		}}
+	}
+	call := func(id, args string) *ToolExecutionStart {
+		return &ToolExecutionStart{ToolCallID: id, ToolName: "read", Args: []byte(args)}
+	}
+	for name, test := range map[string]struct {
+		limits Limits
+		within []AgentEvent
+		beyond AgentEvent
+		why    string
+	}{
+		"cost":   {Limits{CostUSD: 0.3}, []AgentEvent{end(1, 1, 0.1), end(1, 1, 0.1), end(2, 1, 0.1)}, end(3, 1, 0.11), "more than 0.3 US dollars"},
+		"tokens": {Limits{Tokens: 30}, []AgentEvent{end(1, 10, 0), end(2, 20, 0), end(2, 20, 0)}, end(3, 1, 0), "more than 30 tokens"},
+		"turns":  {Limits{Turns: 2}, []AgentEvent{end(1, 1, 0), end(2, 1, 0), end(1, 1, 0)}, end(3, 1, 0), "more than 2 turns"},
+		"calls":  {Limits{ToolCalls: 2}, []AgentEvent{call("a", "{}"), call("b", "{}"), call("a", "{}")}, call("c", "{}"), "more than 2 calls of tools"},
+		"same call": {
+			Limits{SameCall: 2}, []AgentEvent{call("a", `{"x":1,"y":2}`), call("b", `{ "y":2, "x":1 }`), call("c", `{"x":1}`), call("a", `{"x":1,"y":2}`)},
+			call("d", `{"y":2,"x":1}`), `more than 2 times the same call of "read"`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tally := newTally(test.limits)
+			for _, e := range test.within {
+				assert.False(t, tally.add(e, ""), "%v", e)
+			}
+			assert.True(t, tally.add(test.beyond, ""))
+			assert.Equal(t, test.why, tally.beyond)
+			assert.True(t, tally.add(test.beyond, ""), "it stays beyond")
+		})
+	}
+}
+
+// TestTally_NotEnforced: what one message of several does not tell is not enforced.
+func TestTally_NotEnforced(t *testing.T) {
+	tally := newTally(Limits{CostUSD: 1, Tokens: 1000})
+	message := func(stop string, usage *AgentUsage) *MessageEnd {
+		return &MessageEnd{Message: AgentMessage{Role: "assistant", StopReason: stop, Usage: usage}}
+	}
+	tally.add(message(StopReasonStop, &AgentUsage{TotalTokens: 1, Cost: &AgentCost{Total: 0.1}}), "")
+	tally.add(message(StopReasonError, nil), "")
+	tally.add(message(StopReasonAborted, nil), "")
+	assert.Empty(t, tally.notEnforced(), "what failed need not have cost anything")
+	tally.add(message(StopReasonStop, &AgentUsage{Input: 3}), "")
+	assert.Equal(t, []string{"CostUSD"}, tally.notEnforced())
+	tally.add(message(StopReasonStop, nil), "")
+	assert.Equal(t, []string{"CostUSD", "Tokens"}, tally.notEnforced())
+}
