@@ -121,6 +121,25 @@ func TestHubConn_Ask_LimitsAcrossLosses(t *testing.T) {
 	t.Logf("%d of %d were stopped in the turn that went beyond", within, max(10, *simulatedRuns/10))
 }
 
+// TestHubConn_Ask_LimitsOfWhatIsDone: an answer that was whole before anybody could say stop is an answer, and nobody is stopped.
+func TestHubConn_Ask_LimitsOfWhatIsDone(t *testing.T) {
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+		session, conn := idleAgent(t, hub)
+		session.Answer(append(goesOn(false)[:5:5], codertest.AgentTurn{Text: "Done all the same."})...)
+		time.AfterFunc(50*time.Millisecond, func() {
+			session.RefuseStreams(codertest.Refusal{Count: 4, Status: 503})
+			session.CutStreams()
+		})
+		answer, err := conn.Ask(t.Context(), "Do it", &coder.AskOptions{Limits: coder.Limits{Turns: 2}})
+		require.NoError(t, err)
+		assert.Equal(t, "Done all the same.", answer.Text)
+		time.Sleep(time.Minute)
+		for _, f := range session.Frames() {
+			assert.NotContains(t, string(f.Body), `"abort"`)
+		}
+	}, codertest.WithAgentPace(20*time.Millisecond))
+}
+
 // TestHubConn_Ask_LimitsNotObeyed: of an agent that goes on it is told whether it could be told to stop.
 func TestHubConn_Ask_LimitsNotObeyed(t *testing.T) {
 	said := func(role, text, stopReason string) map[string]any {

@@ -130,6 +130,48 @@ func TestRunSession_CancelledBefore(t *testing.T) {
 	}, codertest.WithAgentPace(time.Minute))
 }
 
+// TestRunSession_ArchiveOnCancel: only the end of the context archives, and only what may be at work.
+func TestRunSession_ArchiveOnCancel(t *testing.T) {
+	options := &coder.RunSessionOptions{ArchiveOnCancel: true}
+	t.Run("not after another error", func(t *testing.T) {
+		bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+			c := hubClient(t, hub)
+			hub.Inject(codertest.Fault{Method: http.MethodGet, Route: "/hub/session/{id}", Status: 403, Count: -1})
+			_, err := c.RunSession(t.Context(), "key", runTask, options)
+			require.ErrorIs(t, err, coder.ErrForbidden)
+			e := runError(t, err)
+			assert.False(t, e.Archived)
+			assert.False(t, hub.Session(e.SessionID).Archived())
+		}, codertest.WithAgentPace(time.Minute))
+	})
+	t.Run("not what is over", func(t *testing.T) {
+		bubble(t, func(t *testing.T, hub *codertest.Hub) {
+			c := hubClient(t, hub)
+			made, err := ensure(t, c, "key", nil)
+			require.NoError(t, err)
+			hub.Session(made.SessionID).Archive()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			hub.Inject(codertest.Fault{Route: "/hub/sessions", Delay: time.Minute})
+			_, err = c.RunSession(ctx, "key", runTask, options)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.Empty(t, runError(t, err).SessionID)
+			assert.False(t, runError(t, err).Archived)
+		})
+	})
+	t.Run("what is gone is as good as archived", func(t *testing.T) {
+		bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+			c := hubClient(t, hub)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			hub.Inject(codertest.Fault{Method: http.MethodPost, Route: "/hub/session/{id}/archive", Status: 404, Body: []byte(`{"error":"Session not found","code":"SESSION_NOT_FOUND"}`)})
+			_, err := c.RunSession(ctx, "key", runTask, options)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.True(t, runError(t, err).Archived)
+		}, codertest.WithAgentPace(time.Minute))
+	})
+}
+
 // TestRunSession_CancelledBetweenAttempts: the end of the context is told as such also while the next attempt is waited for.
 func TestRunSession_CancelledBetweenAttempts(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
@@ -230,6 +272,33 @@ func TestRunSession_LimitsOfTheWholeHistory(t *testing.T) {
 		assert.Equal(t, coder.OutcomeTurnEnded, result.Outcome.Kind)
 		assert.Equal(t, []string{"CostUSD"}, result.NotEnforced)
 	}, codertest.WithoutAgent())
+}
+
+// TestRunSession_LimitsOfWhatIsDone: what was done well before is a success, whatever it has cost.
+func TestRunSession_LimitsOfWhatIsDone(t *testing.T) {
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+		c := hubClient(t, hub)
+		hub.Answer(goesOn(false)[:5]...)
+		_, err := c.RunSession(t.Context(), "key", runTask, nil)
+		require.NoError(t, err)
+		result, err := c.RunSession(t.Context(), "key", runTask, &coder.RunSessionOptions{Limits: coder.Limits{Turns: 2}})
+		require.NoError(t, err)
+		assert.Equal(t, coder.OutcomeTurnEnded, result.Outcome.Kind)
+		assert.True(t, result.Outcome.Succeeded())
+	}, codertest.WithAgentPace(100*time.Millisecond))
+}
+
+// TestRunSession_LimitsUnreadable: limits that cannot be enforced are an error, and not forgotten.
+func TestRunSession_LimitsUnreadable(t *testing.T) {
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+		c := hubClient(t, hub)
+		hub.Answer(goesOn(false)...)
+		hub.Inject(codertest.Fault{Route: historyRoute, Status: 403, Count: -1})
+		_, err := c.RunSession(t.Context(), "key", runTask, &coder.RunSessionOptions{Limits: coder.Limits{Turns: 2}})
+		require.ErrorIs(t, err, coder.ErrForbidden)
+		assert.Contains(t, err.Error(), "the limits cannot be enforced: ")
+		assert.NotEmpty(t, runError(t, err).SessionID)
+	}, codertest.WithAgentPace(100*time.Millisecond))
 }
 
 // TestRunSession_LimitsDeleted: a session that is deleted has that outcome also with limits.
