@@ -92,8 +92,8 @@ func (w *promptWatch) event(name string, payload []byte, at time.Time, taskID st
 		e.TaskID = taskID
 	}
 	mine := w.prompt.Apply(&e)
-	if (mine || e.TaskID != "" && w.prompt.Taken() && !w.prompt.Decided()) && w.teller != nil && w.teller.tell != nil {
-		w.teller.event(decodeAgentEvent(name, payload), e.TaskID, at)
+	if (mine || e.TaskID != "" && w.prompt.Taken() && !w.prompt.Decided()) && w.teller.wants() {
+		w.teller.event(name, payload, e.TaskID, at)
 	}
 	if mine && w.tally != nil {
 		switch e.Name {

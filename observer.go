@@ -33,7 +33,7 @@ type CallInfo struct {
 	// Method is the HTTP method, "" for what is not one request.
 	Method string
 	// Route is the template of the path below /api, such as "/hub/session/{sessionID}", or "/ws" for a message over a WebSocket. It
-	// is "" for a method made of several calls, and for Do.
+	// is "" for a method made of several calls, and for Do. That of discovery, "/coder", is below the root.
 	Route string
 }
 
@@ -59,8 +59,8 @@ type CallResult struct {
 type AttemptInfo struct {
 	// Operation, Method and Route are those of the call.
 	Operation, Method, Route string
-	// Host is where the request went, with the port if the URL has one.
-	Host string
+	// Scheme is "https" or "http". Host is where the request went, with the port if the URL has one.
+	Scheme, Host string
 	// Attempt counts from 1.
 	Attempt int
 	// StatusCode is that of the answer, 0 if there was none or it was cut.
@@ -134,7 +134,8 @@ type AgentInfo struct {
 	SessionID string
 	// TaskID is the task of a sub-agent, "" for the agent itself.
 	TaskID string
-	// Event is what happened, such as a [*ToolExecutionStart].
+	// Name is the name of the event, such as [EventToolExecutionStart], and Event what happened, such as a [*ToolExecutionStart].
+	Name  EventName
 	Event AgentEvent
 	// At is when: as the Hub has stored it, for what is read from a history; else when it was received.
 	At time.Time

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/agentuity/coder-go/internal/agentrun"
 	"github.com/agentuity/coder-go/internal/transport"
 )
 
@@ -68,6 +69,10 @@ func (r *CallResult) take(result any, err error) {
 	var agent *AgentError
 	if errors.As(err, &agent) {
 		r.Answer = agent.Answer
+	}
+	var run *RunError
+	if errors.As(err, &run) {
+		r.SessionID = run.SessionID
 	}
 	switch result := result.(type) {
 	case *Answer:
@@ -191,10 +196,12 @@ func (c *Client) agentTeller(ctx context.Context, op, sessionID string) *agentTe
 	return &agentTeller{ctx: ctx, tell: c.observer.Agent, op: op, sessionID: sessionID}
 }
 
-func (t *agentTeller) event(event AgentEvent, taskID string, at time.Time) {
-	if t == nil || t.tell == nil {
-		return
-	}
+// wants reports whether anybody wants to know.
+func (t *agentTeller) wants() bool { return t != nil && t.tell != nil }
+
+func (t *agentTeller) event(name EventName, payload []byte, taskID string, at time.Time) {
+	name, payload = agentrun.Unwrap(name, payload)
+	event := decodeAgentEvent(name, payload)
 	switch key := agentEventKey(event, taskID); {
 	case key == "":
 		if t.again {
@@ -208,7 +215,7 @@ func (t *agentTeller) event(event AgentEvent, taskID string, at time.Time) {
 		}
 		t.told[key] = true
 	}
-	t.tell(t.ctx, AgentInfo{Operation: t.op, SessionID: t.sessionID, TaskID: taskID, Event: event, At: at})
+	t.tell(t.ctx, AgentInfo{Operation: t.op, SessionID: t.sessionID, TaskID: taskID, Name: name, Event: event, At: at})
 }
 
 // agentEventKey tells events apart that happen once, "" for those that cannot be told apart.

@@ -107,7 +107,7 @@ func TestWithObserver_Attempts(t *testing.T) {
 		require.ErrorIs(t, w.over[2].Err, coder.ErrSessionNotFound)
 		require.Len(t, w.attempts, 5)
 		for _, a := range w.attempts {
-			assert.Equal(t, strings.TrimPrefix(hub.URL(), "http://"), a.Host)
+			assert.Equal(t, hub.URL(), a.Scheme+"://"+a.Host)
 		}
 		var lines []string
 		for _, a := range w.attempts {
@@ -280,6 +280,20 @@ func TestWithObserver_Parents(t *testing.T) {
 	})
 }
 
+// TestWithObserver_RunError: a run that has failed is about a session too.
+func TestWithObserver_RunError(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		w := new(onlooker)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := hubClient(t, hub, w.observer()).RunSession(ctx, "key", runTask, nil)
+		var run *coder.RunError
+		require.ErrorAs(t, err, &run)
+		require.NotEmpty(t, run.SessionID)
+		assert.Equal(t, run.SessionID, w.over[len(w.over)-1].SessionID)
+	})
+}
+
 // TestWithObserver_Discovery: finding the Hub belongs to the call that needs it.
 func TestWithObserver_Discovery(t *testing.T) {
 	hub := codertest.NewHub()
@@ -426,6 +440,11 @@ func TestWithObserver_Agent(t *testing.T) {
 				assert.Equal(t, session.ID(), a.SessionID)
 				assert.Equal(t, "Ask", a.Operation)
 				assert.False(t, a.At.IsZero())
+				if unknown, ok := a.Event.(*coder.UnknownAgentEvent); ok {
+					assert.Equal(t, unknown.Name, a.Name)
+				} else {
+					assert.Equal(t, strings.ToLower(fmt.Sprintf("%T", a.Event)), "*coder."+strings.ReplaceAll(a.Name, "_", ""))
+				}
 			}
 		}, codertest.WithAgentPace(500*time.Millisecond), codertest.WithAgentVersion([]string{"0.74.2", "1.6.0"}[r.IntN(2)]))
 	}

@@ -364,8 +364,8 @@ func (r *sessionRun) watch(ctx context.Context, fail context.CancelCauseFunc) *s
 
 // tell tells the observer of an event. What an earlier call has seen, live false, is told if this one has created the session.
 func (r *sessionRun) tell(e *SessionEvent, live bool) {
-	if r.teller.tell != nil && (live || r.created) {
-		r.teller.event(e.AgentEvent(), e.task(), e.IngestedAt)
+	if r.teller.wants() && (live || r.created) {
+		r.teller.event(e.Event, e.Payload, e.task(), e.IngestedAt)
 	}
 }
 

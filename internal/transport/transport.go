@@ -152,7 +152,7 @@ type Request struct {
 
 // Attempt is an attempt that is over.
 type Attempt struct {
-	Host           string
+	Scheme, Host   string
 	Number         int   // from 1
 	Status         int   // 0: no answer, or a cut one
 	Err            error // nil: an answer
