@@ -92,7 +92,7 @@ func (w *promptWatch) event(name string, payload []byte, at time.Time, taskID st
 		e.TaskID = taskID
 	}
 	mine := w.prompt.Apply(&e)
-	if (mine || e.TaskID != "" && w.prompt.Taken() && !w.prompt.Decided()) && w.teller.wants() {
+	if (mine || e.TaskID != "" && w.prompt.Runs()) && w.teller.wants() && !(w.prompt.History && isDropped(name)) {
 		w.teller.event(name, payload, e.TaskID, at)
 	}
 	if mine && w.tally != nil {

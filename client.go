@@ -204,20 +204,42 @@ func (c *Client) send(ctx context.Context, r *request) *response {
 	if err := r.check(); err != nil {
 		return &response{request: r, err: err}
 	}
-	if ctx.Err() != nil { // do not encode for a caller that has left
+	var body []byte
+	if ctx.Err() == nil { // do not encode for a caller that has left
+		var err error
+		if body, err = r.encode(); err != nil {
+			return &response{request: r, err: err}
+		}
+	}
+	if c.observer.Call == nil {
+		return c.sendBody(ctx, r, body)
+	}
+	return c.sendObserved(ctx, r, func(ctx context.Context) *response { return c.sendBody(ctx, r, body) })
+}
+
+// sendObserved makes a call of which the observer is told. What decodes the answer says what became of it.
+func (c *Client) sendObserved(ctx context.Context, r *request, send func(context.Context) *response) (a *response) {
+	ctx, observed := c.observe(ctx, r.op, r.method, r.route, r.sessionID)
+	defer func() {
+		if a == nil {
+			observed.over(CallResult{Err: errPanicked, SessionID: r.sessionID})
+		}
+	}()
+	a = send(ctx)
+	a.observed = observed
+	return a
+}
+
+// sendBody is send for a request that is encoded.
+func (c *Client) sendBody(ctx context.Context, r *request, body []byte) *response {
+	if ctx.Err() != nil {
 		return &response{request: r, err: (&response{request: r, secret: c.secret}).requestError(SentNo, contextError(ctx, ctx.Err(), nil))}
 	}
-	body, err := r.encode()
+	base, err := c.hubURL(ctx, r.op)
 	if err != nil {
 		return &response{request: r, err: err}
 	}
-	ctx, observed := c.observe(ctx, r.op, r.method, r.route)
-	base, err := c.hubURL(ctx, r.op)
-	if err != nil {
-		return &response{request: r, err: err, observed: observed}
-	}
 	a := c.exchangeBody(ctx, r, base+"/api"+r.path+r.query, body)
-	a.observed = observed
 	if o := a.outcome; o.Err != nil && o.Sent == transport.SentNo && o.Ended == nil && o.Failure != transport.NoCredential {
 		c.hub.forget(base)
 	}
@@ -226,10 +248,10 @@ func (c *Client) send(ctx context.Context, r *request) *response {
 
 // exchange makes a call that needs no Hub.
 func (c *Client) exchange(ctx context.Context, r *request, url string) *response {
-	ctx, observed := c.observe(ctx, r.op, r.method, r.route)
-	a := c.exchangeBody(ctx, r, url, nil)
-	a.observed = observed
-	return a
+	if c.observer.Call == nil {
+		return c.exchangeBody(ctx, r, url, nil)
+	}
+	return c.sendObserved(ctx, r, func(ctx context.Context) *response { return c.exchangeBody(ctx, r, url, nil) })
 }
 
 func (c *Client) exchangeBody(ctx context.Context, r *request, url string, body []byte) *response {
@@ -287,6 +309,7 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any) error
 	}
 	r.in = in
 	a := c.send(ctx, r)
+	defer func() { _ = a.over(errPanicked) }() // if decoding panics
 	err = a.err
 	if err == nil {
 		defer a.outcome.Body.Release()

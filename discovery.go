@@ -129,7 +129,13 @@ func (c *Client) discover(ctx context.Context) (string, error) {
 // askCatalyst asks one API where the Hub is, and returns the URL in its normal form.
 func (c *Client) askCatalyst(ctx context.Context, base string) (string, error) {
 	a := c.exchange(ctx, get("URL", discoveryPath), base+discoveryPath)
-	found, err := decode[discovery](a)
+	hub, err := a.discovered(base)
+	return hub, a.over(err)
+}
+
+// discovered is the URL that an answer of the API at base names.
+func (a *response) discovered(base string) (string, error) {
+	found, err := decodeUnobserved[discovery](a)
 	if err != nil {
 		return "", err
 	}

@@ -133,7 +133,8 @@ type HubConnectOptions struct {
 	// OnState is called when the connection is lost, with StateReconnecting and why; when it is back, with
 	// StateConnected and nil; and when it has ended for good, with StateClosed and the error that Messages ends
 	// with, before that ends, but not after Close. It is called without a lock, one call at a time, by the goroutine that reads: while
-	// it runs, nothing is received. It may use the connection but must not call Close, which waits for it.
+	// it runs, nothing is received. It may use the connection but must not call Close, range over
+	// the messages or wait for somebody who does: these wait for it.
 	OnState func(HubConnState, error)
 }
 

@@ -251,35 +251,37 @@ func (h *HubConn) commandFailed(op, sessionID, why string) *HubConnError {
 // Errors: [*ValidationError] and [*HubConnError].
 func (h *HubConn) SendAndWait(ctx context.Context, request HubRequest) (*HubResponse, error) {
 	const op = "SendAndWait"
-	raw, err := h.request(ctx, op, request, false)
-	if err != nil {
-		return nil, err
-	}
-	response := decodeHubResponse(raw)
-	if response == nil {
-		return nil, h.invalidResponse(op, "it has no actions")
-	}
-	return response, nil
+	var response *HubResponse
+	err := h.request(ctx, op, request, false, func(raw []byte) error {
+		if response = decodeHubResponse(raw); response == nil {
+			return h.invalidResponse(op, "it has no actions")
+		}
+		return nil
+	})
+	return response, err
 }
 
 func (h *HubConn) invalidResponse(op, why string) error {
 	return h.newError(op, ConnInvalidResponse, errors.New(why))
 }
 
-// request sends a message and returns the frame that answers it.
-func (h *HubConn) request(ctx context.Context, op string, message ClientMessage, command bool) ([]byte, error) {
+// request sends a message and reads the frame that answers it.
+func (h *HubConn) request(ctx context.Context, op string, message ClientMessage, command bool, read func(raw []byte) error) error {
 	call := &hubCall{callID: callID{command, rand.Text()}, answer: make(chan callAnswer, 1)}
 	frame, err := encodeMessage(op, message, call.id)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if ctx == nil {
-		return nil, noContext(op)
+		return noContext(op)
 	}
 	ctx, observed := h.observe(ctx, op)
 	raw, err := h.answered(ctx, op, call, frame)
+	if err == nil {
+		err = read(raw)
+	}
 	h.over(observed, err)
-	return raw, err
+	return err
 }
 
 // answered sends a frame and waits for the one that answers it.
@@ -337,7 +339,9 @@ const commandTimeout = 30 * time.Second
 // of the first was heard, the recorded agents lose the second: so a Prompt waits until the agent has taken the one before
 // it on this connection, for 5 s at most. Errors are those of Send.
 func (h *HubConn) Prompt(ctx context.Context, text string) error {
-	_, err := h.submit(ctx, "Prompt", RPCCommand{Type: CommandPrompt, ID: rand.Text(), Message: text})
+	_, err := observed(ctx, h.client, "Prompt", h.SessionID(), func(ctx context.Context) (*sentPrompt, error) {
+		return h.submit(ctx, "Prompt", RPCCommand{Type: CommandPrompt, ID: rand.Text(), Message: text})
+	})
 	return err
 }
 
@@ -384,14 +388,12 @@ func (h *HubConn) sendCommand(ctx context.Context, op string, command RPCCommand
 // Hub or the agent cannot carry out the command, Code is [ConnCommandFailed]. A Hub may not say which command
 // failed: then all commands that wait for an answer fail.
 func (h *HubConn) GetState(ctx context.Context) (*RPCState, error) {
-	const op = "GetState"
-	data, err := h.ask(ctx, op, CommandGetState)
+	state := new(RPCState)
+	err := h.ask(ctx, "GetState", CommandGetState, func(data json.RawMessage) bool {
+		return data[0] == '{' && wire.Unmarshal(data, state) == nil
+	})
 	if err != nil {
 		return nil, err
-	}
-	state := new(RPCState)
-	if data[0] != '{' || wire.Unmarshal(data, state) != nil {
-		return nil, h.invalidResponse(op, "its data cannot be decoded")
 	}
 	return state, nil
 }
@@ -399,42 +401,41 @@ func (h *HubConn) GetState(ctx context.Context) (*RPCState, error) {
 // GetMessages asks the agent for the conversation. Errors are those of GetState, which also says how long it
 // waits.
 func (h *HubConn) GetMessages(ctx context.Context) ([]RPCMessage, error) {
-	const op = "GetMessages"
-	data, err := h.ask(ctx, op, CommandGetMessages)
+	var messages []RPCMessage
+	err := h.ask(ctx, "GetMessages", CommandGetMessages, func(data json.RawMessage) bool {
+		if data[0] == '{' {
+			var wrapped struct {
+				Messages json.RawMessage `json:"messages"`
+			}
+			_ = wire.Unmarshal(data, &wrapped)
+			data = wrapped.Messages
+		}
+		return len(data) > 0 && data[0] == '[' && wire.Unmarshal(data, &messages) == nil
+	})
 	if err != nil {
 		return nil, err
-	}
-	if data[0] == '{' {
-		var wrapped struct {
-			Messages json.RawMessage `json:"messages"`
-		}
-		_ = wire.Unmarshal(data, &wrapped)
-		data = wrapped.Messages
-	}
-	var messages []RPCMessage
-	if len(data) == 0 || data[0] != '[' || wire.Unmarshal(data, &messages) != nil {
-		return nil, h.invalidResponse(op, "its data cannot be decoded")
 	}
 	return messages, nil
 }
 
-// ask sends a command and returns the data of its response.
-func (h *HubConn) ask(ctx context.Context, op string, kind RPCCommandType) (json.RawMessage, error) {
-	raw, err := h.request(ctx, op, &RPCCommandMessage{RPCCommand{Type: kind}}, true)
-	if err != nil {
-		return nil, err
-	}
-	m, ok := decodeServerMessage(raw).(*RPCResponseMessage)
-	if !ok {
-		return nil, h.invalidResponse(op, "it is no response to a command")
-	}
-	if !m.Response.Success {
-		return nil, h.commandFailed(op, h.SessionID(), m.Response.Error)
-	}
-	if data := m.Response.Data; len(data) > 0 && string(data) != "null" {
-		return data, nil
-	}
-	return nil, h.invalidResponse(op, "it has no data")
+// ask sends a command and reads the data of its response. read reports whether it can be read.
+func (h *HubConn) ask(ctx context.Context, op string, kind RPCCommandType, read func(json.RawMessage) bool) error {
+	return h.request(ctx, op, &RPCCommandMessage{RPCCommand{Type: kind}}, true, func(raw []byte) error {
+		m, ok := decodeServerMessage(raw).(*RPCResponseMessage)
+		switch {
+		case !ok:
+			return h.invalidResponse(op, "it is no response to a command")
+		case !m.Response.Success:
+			return h.commandFailed(op, h.SessionID(), m.Response.Error)
+		}
+		switch data := m.Response.Data; {
+		case len(data) == 0 || string(data) == "null":
+			return h.invalidResponse(op, "it has no data")
+		case !read(data):
+			return h.invalidResponse(op, "its data cannot be decoded")
+		}
+		return nil
+	})
 }
 
 // RespondUI answers an [*RPCUIRequestMessage] with its id: with a text, a bool, or nil for nothing.

@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
+	"hash/fnv"
+	"io"
 	"time"
 
 	"github.com/agentuity/coder-go/internal/agentrun"
@@ -19,43 +20,45 @@ var attemptFailures = [...]AttemptFailure{
 	transport.Ended: FailureEnded, transport.NoCredential: FailureNoCredential,
 }
 
-// observedCall is a call that an observer was told of; the zero value is one that nobody was.
+// observedCall is a call that the observer was told of. Nil is one that it was not.
 type observedCall struct {
-	end   func(CallResult)
+	end   func(CallResult) // nil: it was told of the end too
 	began time.Time
 }
 
 // observe tells the observer that a call begins. The context is not nil.
-func (c *Client) observe(ctx context.Context, op, method, route string) (context.Context, observedCall) {
+func (c *Client) observe(ctx context.Context, op, method, route, sessionID string) (context.Context, *observedCall) {
 	if c.observer.Call == nil {
-		return ctx, observedCall{}
+		return ctx, nil
 	}
 	began := time.Now()
-	next, end := c.observer.Call(ctx, CallInfo{Operation: op, Method: method, Route: route})
+	next, end := c.observer.Call(ctx, CallInfo{Operation: op, Method: method, Route: route, SessionID: sessionID})
 	if next == nil {
 		next = ctx
 	}
-	return next, observedCall{end, began}
+	return next, &observedCall{end, began}
 }
 
-// over tells the observer that the call is over.
-func (o observedCall) over(result CallResult) {
-	if o.end == nil {
+// over tells the observer that the call is over, once.
+func (o *observedCall) over(result CallResult) {
+	if o == nil || o.end == nil {
 		return
 	}
+	end := o.end
+	o.end = nil
 	result.Duration = time.Since(o.began)
-	o.end(result)
+	end(result)
 }
 
 // errPanicked is what a call came to that a panic has ended.
-var errPanicked = errors.New("coder: a function of the program has panicked")
+var errPanicked = errors.New("coder: the call has not returned: a function of the program has panicked, or ended its goroutine")
 
 // observed makes a call that is made of several others.
 func observed[T any](ctx context.Context, c *Client, op, sessionID string, do func(context.Context) (*T, error)) (*T, error) {
 	if c.observer.Call == nil || ctx == nil {
 		return do(ctx)
 	}
-	ctx, call := c.observe(ctx, op, "", "")
+	ctx, call := c.observe(ctx, op, "", "", sessionID)
 	told := CallResult{Err: errPanicked, SessionID: sessionID}
 	defer func() { call.over(told) }()
 	result, err := do(ctx)
@@ -73,6 +76,10 @@ func (r *CallResult) take(result any, err error) {
 	var run *RunError
 	if errors.As(err, &run) {
 		r.SessionID = run.SessionID
+	}
+	var conn *HubConnError
+	if r.SessionID == "" && errors.As(err, &conn) {
+		r.SessionID = conn.SessionID
 	}
 	switch result := result.(type) {
 	case *Answer:
@@ -95,13 +102,16 @@ func (r *CallResult) take(result any, err error) {
 }
 
 // observe tells the observer that a message is about to be sent.
-func (h *HubConn) observe(ctx context.Context, op string) (context.Context, observedCall) {
-	return h.client.observe(ctx, op, "", wsRoute)
+func (h *HubConn) observe(ctx context.Context, op string) (context.Context, *observedCall) {
+	if h.client.observer.Call == nil {
+		return ctx, nil
+	}
+	return h.client.observe(ctx, op, "", wsRoute, h.SessionID())
 }
 
 // over tells the observer what became of it.
-func (h *HubConn) over(call observedCall, err error) {
-	if call.end != nil {
+func (h *HubConn) over(call *observedCall, err error) {
+	if call != nil {
 		call.over(CallResult{Err: err, SessionID: h.SessionID()})
 	}
 }
@@ -109,10 +119,10 @@ func (h *HubConn) over(call observedCall, err error) {
 // wsRoute is the route of live connections.
 const wsRoute = "/ws"
 
-// connectionTeller tells the observer of one live connection.
+// connectionTeller tells the observer of one live connection. Nil: nobody wants to know.
 type connectionTeller struct {
 	ctx   context.Context
-	tell  func(context.Context, ConnectionInfo) // nil: nobody wants to know
+	tell  func(context.Context, ConnectionInfo)
 	op    string
 	route string
 	since time.Time // it is there, or was until until; zero: it is not
@@ -122,6 +132,9 @@ type connectionTeller struct {
 }
 
 func (c *Client) connectionTeller(ctx context.Context, op, route string) *connectionTeller {
+	if c.observer.Connection == nil {
+		return nil
+	}
 	return &connectionTeller{ctx: context.WithoutCancel(ctx), tell: c.observer.Connection, op: op, route: route}
 }
 
@@ -132,7 +145,7 @@ func (t *connectionTeller) send(change ConnectionChange, info ConnectionInfo) {
 
 // there says that an attempt has succeeded.
 func (t *connectionTeller) there(attempt int) {
-	if t.tell == nil {
+	if t == nil {
 		return
 	}
 	t.began, t.since, t.until = true, time.Now(), time.Time{}
@@ -145,7 +158,7 @@ func (t *connectionTeller) there(attempt int) {
 
 // failed says that an attempt has failed.
 func (t *connectionTeller) failed(attempt int, err error) {
-	if t.tell != nil {
+	if t != nil {
 		t.began = true
 		t.send(ConnectionFailed, ConnectionInfo{Attempt: attempt, Err: err})
 	}
@@ -153,14 +166,14 @@ func (t *connectionTeller) failed(attempt int, err error) {
 
 // ends says that the connection, if there was one, has just ended.
 func (t *connectionTeller) ends() {
-	if t.tell != nil && t.until.IsZero() {
+	if t != nil && t.until.IsZero() {
 		t.until = time.Now()
 	}
 }
 
 // gone says that a connection which was there is to be opened again.
 func (t *connectionTeller) gone(err error) {
-	if t.tell == nil || t.since.IsZero() {
+	if t == nil || t.since.IsZero() {
 		return
 	}
 	up := t.up()
@@ -170,7 +183,8 @@ func (t *connectionTeller) gone(err error) {
 
 // over says that there is nothing more to tell.
 func (t *connectionTeller) over(err error) {
-	if t.tell != nil && t.began {
+	if t != nil && t.began {
+		t.ends()
 		t.send(ConnectionOver, ConnectionInfo{Err: err, Up: t.up()})
 	}
 }
@@ -182,18 +196,22 @@ func (t *connectionTeller) up() time.Duration {
 	return max(t.until.Sub(t.since), 1)
 }
 
-// agentTeller tells the observer what an agent does, each thing once: what was heard may be read again from the history.
+// agentTeller tells the observer what an agent does, each thing once: what was heard may be read again from the history, and a
+// history may have everything twice.
 type agentTeller struct {
 	ctx       context.Context
 	tell      func(context.Context, AgentInfo) // nil: nobody wants to know
 	op        string
 	sessionID string
 	told      map[string]bool
-	again     bool // of what comes now, some may have been told
+	open      map[string]bool // by the task: whether a run, or a turn, has begun or ended
+	again     bool            // of what comes now, some may have been told
 }
 
 func (c *Client) agentTeller(ctx context.Context, op, sessionID string) *agentTeller {
-	return &agentTeller{ctx: ctx, tell: c.observer.Agent, op: op, sessionID: sessionID}
+	return &agentTeller{
+		ctx: ctx, tell: c.observer.Agent, op: op, sessionID: sessionID, told: make(map[string]bool), open: make(map[string]bool),
+	}
 }
 
 // wants reports whether anybody wants to know.
@@ -201,44 +219,79 @@ func (t *agentTeller) wants() bool { return t != nil && t.tell != nil }
 
 func (t *agentTeller) event(name EventName, payload []byte, taskID string, at time.Time) {
 	name, payload = agentrun.Unwrap(name, payload)
-	event := decodeAgentEvent(name, payload)
-	switch key := agentEventKey(event, taskID); {
-	case key == "":
-		if t.again {
-			return
-		}
-	case t.told[key]:
+	if name == EventSessionJoin || name == EventSessionLeave { // it is not the agent that does it
 		return
-	default:
-		if t.told == nil {
-			t.told = make(map[string]bool)
-		}
-		t.told[key] = true
 	}
-	t.tell(t.ctx, AgentInfo{Operation: t.op, SessionID: t.sessionID, TaskID: taskID, Name: name, Event: event, At: at})
+	event := decodeAgentEvent(name, payload)
+	if t.isNew(event, taskID) {
+		t.tell(t.ctx, AgentInfo{Operation: t.op, SessionID: t.sessionID, TaskID: taskID, Name: name, Event: event, At: at})
+	}
+}
+
+// isNew reports whether an event was not told yet. Where that cannot be known, after a loss, it was.
+func (t *agentTeller) isNew(event AgentEvent, taskID string) bool {
+	if key := agentEventKey(event, taskID); key != "" {
+		before := t.told[key]
+		t.told[key] = true
+		return !before
+	}
+	if t.again {
+		return false
+	}
+	what, begins := "", false
+	switch event.(type) {
+	case *AgentStart:
+		what, begins = "run", true
+	case *AgentEnd:
+		what = "run"
+	case *TurnStart:
+		what, begins = "turn", true
+	case *TurnEnd:
+		what = "turn"
+	default:
+		return true
+	}
+	what += " " + taskID
+	was, known := t.open[what]
+	t.open[what] = begins
+	return !known || was != begins
 }
 
 // agentEventKey tells events apart that happen once, "" for those that cannot be told apart.
 func agentEventKey(event AgentEvent, taskID string) string {
-	message := func(m *AgentMessage) string {
-		if m.Timestamp.IsZero() {
-			return ""
-		}
-		return m.Role + strconv.FormatInt(m.Timestamp.UnixMilli(), 10)
-	}
 	id := ""
 	switch e := event.(type) {
 	case *MessageStart:
-		id = message(&e.Message)
+		id = messageIdentity(&e.Message)
 	case *MessageEnd:
-		id = message(&e.Message)
+		id = messageIdentity(&e.Message)
 	case *ToolExecutionStart:
 		id = e.ToolCallID
 	case *ToolExecutionEnd:
 		id = e.ToolCallID
+	case *TaskStart:
+		id = e.TaskID
+	case *TaskComplete:
+		id = e.TaskID
+	case *TaskError:
+		id = e.TaskID
 	}
 	if id == "" {
 		return ""
 	}
 	return fmt.Sprintf("%T %s %s", event, taskID, id)
+}
+
+// messageIdentity tells messages apart: several can have the same time.
+func messageIdentity(m *AgentMessage) string {
+	if m.Timestamp.IsZero() {
+		return ""
+	}
+	content := fnv.New64a()
+	_, _ = io.WriteString(content, m.Content.Text())
+	_, _ = io.WriteString(content, m.Content.Thinking())
+	for _, call := range m.Content.ToolCalls() {
+		_, _ = io.WriteString(content, call.ID)
+	}
+	return fmt.Sprintf("%s %d %s %x", m.Role, m.Timestamp.UnixMilli(), m.ToolCallID, content.Sum64())
 }

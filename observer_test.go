@@ -1,6 +1,7 @@
 package coder_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -97,12 +99,15 @@ func TestWithObserver_Attempts(t *testing.T) {
 		_, err = c.GetSession(t.Context(), "codesess_none")
 		require.ErrorIs(t, err, coder.ErrSessionNotFound)
 
-		get := coder.CallInfo{Operation: "GetSession", Method: "GET", Route: "/hub/session/{sessionID}"}
-		assert.Equal(t, []coder.CallInfo{{Operation: "CreateSession", Method: "POST", Route: "/hub/session"}, get, get}, w.began)
+		get := func(id string) coder.CallInfo {
+			return coder.CallInfo{Operation: "GetSession", Method: "GET", Route: "/hub/session/{sessionID}", SessionID: id}
+		}
+		assert.Equal(t, []coder.CallInfo{{Operation: "CreateSession", Method: "POST", Route: "/hub/session"}, get(created.SessionID), get("codesess_none")}, w.began)
 		require.Len(t, w.over, 3)
 		assert.Equal(t, []int{1, 3, 1}, []int{w.over[0].Attempts, w.over[1].Attempts, w.over[2].Attempts})
 		assert.Equal(t, []int{201, 200, 404}, []int{w.over[0].StatusCode, w.over[1].StatusCode, w.over[2].StatusCode})
 		require.NoError(t, w.over[1].Err)
+		assert.Equal(t, created.SessionID, w.over[0].SessionID, "the answer names it")
 		assert.Equal(t, created.SessionID, w.over[1].SessionID)
 		require.ErrorIs(t, w.over[2].Err, coder.ErrSessionNotFound)
 		require.Len(t, w.attempts, 5)
@@ -146,6 +151,7 @@ func TestWithObserver_Failures(t *testing.T) {
 			assert.Equal(t, status, w.attempts[0].StatusCode)
 			assert.Equal(t, status, w.over[0].StatusCode)
 			require.Error(t, w.over[0].Err, "an answer of no use is no success: %d", status)
+			assert.Equal(t, cmp.Or(want, coder.FailureUnusable), w.over[0].Failure)
 		})
 	}
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
@@ -155,6 +161,7 @@ func TestWithObserver_Failures(t *testing.T) {
 		_, err := c.ListSessions(t.Context(), nil)
 		require.ErrorIs(t, err, refused)
 		assert.Empty(t, w.attempts, "nothing was attempted")
+		assert.Equal(t, coder.FailureNoCredential, w.over[0].Failure)
 		require.ErrorIs(t, w.over[0].Err, refused)
 
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -256,18 +263,21 @@ func TestWithObserver_Parents(t *testing.T) {
 		conn, err := c.Attach(context.WithValue(t.Context(), chainKey{}, "program"), result.SessionID, nil)
 		require.NoError(t, err)
 		defer conn.Close()
-		assert.Equal(t, []coder.CallInfo{{Operation: "Attach"}, {Operation: "Attach", Method: "GET", Route: "/hub/session/{sessionID}"}}, w.began)
+		assert.Equal(t, []coder.CallInfo{
+			{Operation: "Attach", SessionID: result.SessionID},
+			{Operation: "Attach", Method: "GET", Route: "/hub/session/{sessionID}", SessionID: result.SessionID},
+		}, w.began)
 		assert.Equal(t, "program > Attach", w.chains[len(w.chains)-1], "of the connection")
 		*w = onlooker{}
 		answer, err := conn.Ask(t.Context(), "Hello", nil)
 		require.NoError(t, err)
 		assert.Equal(t, answer, w.over[len(w.over)-1].Answer)
 		assert.Equal(t, result.SessionID, w.over[len(w.over)-1].SessionID)
-		assert.Contains(t, w.began, coder.CallInfo{Operation: "Ask", Route: "/ws"}, "the prompt itself")
+		assert.Contains(t, w.began, coder.CallInfo{Operation: "Ask", Route: "/ws", SessionID: result.SessionID}, "the prompt itself")
 		*w = onlooker{}
 		_, err = conn.GetState(t.Context())
 		require.NoError(t, err)
-		assert.Equal(t, []coder.CallInfo{{Operation: "GetState", Route: "/ws"}}, w.began)
+		assert.Equal(t, []coder.CallInfo{{Operation: "GetState", Route: "/ws", SessionID: result.SessionID}}, w.began)
 		assert.Len(t, w.over, 1)
 		*w = onlooker{}
 		func() {
@@ -275,7 +285,7 @@ func TestWithObserver_Parents(t *testing.T) {
 			_, _ = conn.Ask(t.Context(), "Hello", &coder.AskOptions{OnText: func(string) { panic("of the program") }})
 		}()
 		assert.Zero(t, w.open)
-		require.EqualError(t, w.over[len(w.over)-1].Err, "coder: a function of the program has panicked")
+		require.EqualError(t, w.over[len(w.over)-1].Err, "coder: the call has not returned: a function of the program has panicked, or ended its goroutine")
 		require.NoError(t, conn.Close())
 	})
 }
@@ -511,4 +521,195 @@ func TestWithObserver_Secrets(t *testing.T) {
 	for _, r := range w.over {
 		assertNoSecret(t, key, "the error", r.Err)
 	}
+}
+
+// TestWithObserver_Unusable: what the method makes of an answer is told, and not only that there was one.
+func TestWithObserver_Unusable(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		w := new(onlooker)
+		c := hubClient(t, hub, w.observer())
+		id := newSession(t, hubClient(t, hub))
+		last := func() coder.CallResult { return w.over[len(w.over)-1] }
+
+		hub.Inject(codertest.Fault{Route: "/hub/session/{id}/events", Status: 200, Body: []byte("<html>"), Header: http.Header{"Content-Type": {"text/html"}}})
+		_, err := take(c.StreamEvents(t.Context(), id, &coder.StreamEventsOptions{MaxReconnectAttempts: -1}), 1)
+		require.Error(t, err)
+		require.EqualError(t, last().Err, err.Error())
+
+		hub.Inject(codertest.Fault{Route: "/hub/session/{id}/events", Cut: codertest.CutAfterEffect, Stall: true, Count: -1})
+		_, err = take(c.StreamEvents(t.Context(), id, &coder.StreamEventsOptions{MaxReconnectAttempts: -1, IdleTimeout: 10 * time.Second}), 1)
+		require.ErrorContains(t, err, "the Hub has not answered for 10s")
+		require.NotErrorIs(t, last().Err, context.Canceled)
+		assert.Equal(t, coder.FailureLost, w.attempts[len(w.attempts)-1].Failure, "it was not the program that gave up")
+		assert.Zero(t, w.open)
+	})
+	live(t, func(p *peer) {
+		if p.admit() {
+			p.listenTo(func(frame map[string]any) {
+				command, _ := frame["command"].(map[string]any)
+				_ = p.say(fmt.Sprintf(`{"type":"rpc_response","response":{"type":"response","id":%q,"command":"get_state","success":false,"error":"busy"}}`, command["id"]))
+			})
+		}
+	}, func(t *testing.T, hub *liveHub) {
+		w := new(onlooker)
+		conn, err := connect(t.Context(), hub.client(w.observer()), "codesess_1", nil)
+		require.NoError(t, err)
+		defer conn.Close()
+		_, err = conn.GetState(t.Context())
+		require.ErrorContains(t, err, "busy")
+		require.Equal(t, err, w.over[len(w.over)-1].Err)
+	})
+}
+
+// TestWithObserver_Panics: a call that a panic ends is over too.
+func TestWithObserver_Panics(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		w := new(onlooker)
+		panics := func(f func()) {
+			assert.Panics(t, f)
+			assert.Zero(t, w.open)
+			require.ErrorContains(t, w.over[len(w.over)-1].Err, "a function of the program has panicked")
+		}
+		c := newClient(t, coder.WithURL(hub.URL()), coder.WithHTTPClient(hub.HTTPClient()), w.observer(),
+			coder.WithCredential(func(context.Context) (string, error) { panic("of the program") }))
+		panics(func() { _, _ = c.ListSessions(t.Context(), nil) })
+		panics(func() {
+			_ = hubClient(t, hub, w.observer()).Do(t.Context(), "GET", "/hub/sessions", nil, new(panicking))
+		})
+	})
+}
+
+// panicking panics when it is decoded.
+type panicking struct{}
+
+func (*panicking) UnmarshalJSON([]byte) error { panic("of the program") }
+
+// TestWithObserver_AgentOnce: each thing once, also where several have one time, a history has everything twice, or the
+// connection was lost in the middle.
+func TestWithObserver_AgentOnce(t *testing.T) {
+	message := func(role, id, text string, at int, stop string) map[string]any {
+		return map[string]any{"message": map[string]any{
+			"role": role, "toolCallId": id, "timestamp": 1760000000000 + at, "stopReason": stop, "content": []any{map[string]any{"type": "text", "text": text}},
+		}}
+	}
+	events := []codertest.Event{
+		{Event: coder.EventAgentStart}, {Event: coder.EventTurnStart},
+		{Event: coder.EventMessageEnd, Payload: message("user", "", "Do it", 0, "")},
+		{Event: coder.EventMessageEnd, Payload: message("assistant", "", "I look.", 1, "toolUse")},
+		{Event: coder.EventToolExecutionStart, Payload: map[string]any{"toolCallId": "a", "toolName": "read"}},
+		{Event: coder.EventToolExecutionEnd, Payload: map[string]any{"toolCallId": "a", "toolName": "read"}},
+		{Event: coder.EventMessageEnd, Payload: message("toolResult", "a", "ok", 2, "")},
+		{Event: coder.EventMessageEnd, Payload: message("toolResult", "b", "ok", 2, "")}, // in the same millisecond
+		{Event: coder.EventTurnEnd}, {Event: coder.EventTurnStart},
+		{Event: coder.EventTaskStart, Payload: map[string]any{"taskId": "task1", "agent": "scout"}},
+		{Event: coder.EventTaskComplete, Payload: map[string]any{"taskId": "task1", "agent": "scout"}},
+		{Event: coder.EventMessageEnd, Payload: message("assistant", "", "Do", 3, "toolUse")},
+		{Event: coder.EventMessageEnd, Payload: message("assistant", "", "Done.", 3, "stop")},
+		{Event: coder.EventTurnEnd}, {Event: coder.EventAgentEnd, Payload: map[string]any{"messages": []any{message("assistant", "", "Done.", 3, "stop")["message"]}}},
+	}
+	counts := func(w *onlooker) map[string]int {
+		all := make(map[string]int)
+		for _, a := range w.agent {
+			if a.Name != coder.EventSessionStart {
+				all[a.Name]++
+			}
+		}
+		return all
+	}
+	for _, twice := range []bool{false, true} {
+		bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+			w := new(onlooker)
+			c := hubClient(t, hub, w.observer())
+			hub.OnSession(func(s *codertest.SessionControl) {
+				s.SetStatus("active")
+				for _, e := range events {
+					s.Emit(e)
+					if twice {
+						s.Emit(e)
+					}
+				}
+			})
+			result, err := c.RunSession(t.Context(), "key", runTask, nil)
+			require.NoError(t, err)
+			require.Equal(t, "Done.", result.Answer)
+			assert.Equal(t, map[string]int{
+				"agent_start": 1, "agent_end": 1, "turn_start": 2, "turn_end": 2, "message_end": 6, "tool_execution_start": 1, "tool_execution_end": 1,
+				"task_start": 1, "task_complete": 1,
+			}, counts(w), "twice: %t", twice)
+		}, codertest.WithoutAgent())
+	}
+	for at := range len(events) { // the connection is lost before one of them
+		bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+			w := new(onlooker)
+			c := hubClient(t, hub, w.observer())
+			id := newSession(t, c)
+			session := hub.Session(id)
+			session.SetStatus("active")
+			lead, err := c.Connect(t.Context(), id, &coder.HubConnectOptions{Role: coder.RoleLead})
+			require.NoError(t, err)
+			defer lead.Close()
+			lead.DiscardMessages()
+			conn, err := c.Attach(t.Context(), id, nil)
+			require.NoError(t, err)
+			defer conn.Close()
+			time.AfterFunc(time.Second, func() {
+				for i, e := range events {
+					if i == at {
+						session.CutStreams()
+					}
+					session.Emit(e)
+				}
+			})
+			answer, err := conn.Ask(t.Context(), "Do it", nil)
+			require.NoError(t, err)
+			require.Equal(t, "Done.", answer.Text)
+			got := counts(w)
+			for name, want := range map[string]int{"message_end": 6, "tool_execution_start": 1, "tool_execution_end": 1, "task_start": 1, "task_complete": 1} {
+				assert.Equal(t, want, got[name], "%s, lost before %d", name, at)
+			}
+			for name, most := range map[string]int{"agent_start": 1, "turn_start": 2, "turn_end": 2} {
+				assert.LessOrEqual(t, got[name], most, "%s, lost before %d", name, at)
+			}
+		}, codertest.WithoutAgent())
+	}
+}
+
+// TestWithObserver_OthersTasks: what a sub-agent does for somebody else's prompt is not told of ours, which waits.
+func TestWithObserver_OthersTasks(t *testing.T) {
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+		w := new(onlooker)
+		client := hubClient(t, hub)
+		lead, err := client.ConnectNew(t.Context(), &coder.HubConnectOptions{Role: coder.RoleLead})
+		require.NoError(t, err)
+		defer lead.Close()
+		agent := reported{t, lead}
+		agent.tell("session_start", map[string]any{"reason": "startup"})
+		agent.tell("agent_start", map[string]any{})
+		agent.says("user", "Theirs")
+		conn, err := hubClient(t, hub, w.observer()).Connect(t.Context(), lead.SessionID(), &coder.HubConnectOptions{Role: coder.RoleController})
+		require.NoError(t, err)
+		defer conn.Close()
+		done := make(chan error, 1)
+		go func() {
+			_, err := conn.Ask(t.Context(), "Ours", nil)
+			done <- err
+		}()
+		synctest.Wait()
+		agent.hears("Ours")
+		agent.tell("task_start", map[string]any{"taskId": "theirs", "agent": "scout"})
+		agent.tell("task_complete", map[string]any{"taskId": "theirs", "agent": "scout"})
+		agent.says("assistant", "For them.")
+		agent.says("user", "Ours")
+		agent.tell("task_start", map[string]any{"taskId": "ours", "agent": "scout"})
+		agent.tell("task_complete", map[string]any{"taskId": "ours", "agent": "scout"})
+		agent.says("assistant", "For us.")
+		require.NoError(t, <-done)
+		var tasks []string
+		for _, a := range w.agent {
+			if start, ok := a.Event.(*coder.TaskStart); ok {
+				tasks = append(tasks, start.TaskID)
+			}
+		}
+		assert.Equal(t, []string{"ours"}, tasks)
+	}, codertest.WithoutAgent())
 }

@@ -258,8 +258,7 @@ func (k *collector) read(ctx context.Context) (bool, error) {
 				continue
 			}
 			fresh = true
-			switch e.Event {
-			case EventMessageUpdate, EventContext, EventToolExecutionUpdate: // large, and nothing of them counts
+			if isDropped(e.Event) {
 				e.Payload = nil
 			}
 			events = append(events, e)
@@ -282,6 +281,11 @@ func (k *collector) read(ctx context.Context) (bool, error) {
 		k.newest = e.ID
 	}
 	return len(events) > 0, nil
+}
+
+// isDropped reports whether events of a history are large, and nothing of them counts.
+func isDropped(name EventName) bool {
+	return name == EventMessageUpdate || name == EventContext || name == EventToolExecutionUpdate
 }
 
 // newestOf returns the id of the newest event of a session, 0 if there is none, and the time by the clock of the Hub.

@@ -2,6 +2,7 @@ package coder
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,18 +29,22 @@ type response struct {
 	secret  quote.Redactor // for what the Hub says
 	err     error
 	// observed is told of the error that the method returns.
-	observed observedCall
+	observed *observedCall
+	// named is the session that the answer names.
+	named string
 }
 
 // over says what the method returns, and returns it.
 func (a *response) over(err error) error {
-	if a.observed.end != nil {
-		result := CallResult{Err: err, SessionID: a.sessionID}
-		if a.outcome != nil {
-			result.StatusCode, result.Attempts = a.outcome.Status, a.outcome.Attempts
+	if a.observed != nil {
+		result := CallResult{Err: err, SessionID: cmp.Or(a.sessionID, a.named)}
+		if o := a.outcome; o != nil {
+			result.StatusCode, result.Attempts, result.Failure = o.Status, o.Attempts, attemptFailures[o.Failure]
+		}
+		if result.Failure == "" && errors.As(err, new(*ResponseError)) {
+			result.Failure = FailureUnusable
 		}
 		a.observed.over(result)
-		a.observed = observedCall{}
 	}
 	return err
 }
@@ -180,6 +185,7 @@ func decodeUnobserved[T any, P checked[T]](a *response) (*T, error) {
 		return nil, a.unusable(err.Error(), errors.Unwrap(err))
 	}
 	if named, ok := any(out).(sessionNamer); ok {
+		a.named = named.namedSession()
 		if err := a.otherSession(named.namedSession()); err != nil {
 			return nil, err
 		}

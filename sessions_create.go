@@ -112,6 +112,8 @@ type CreateSessionResponse struct {
 
 func (r *CreateSessionResponse) problem() error { return missingText("sessionId", r.SessionID) }
 
+func (r *CreateSessionResponse) namedSession() string { return r.SessionID }
+
 // CreateSession creates a session and starts it on its task.
 //
 // It is not repeated once it may have reached the Hub. An error that matches [ErrOutcomeUnknown]

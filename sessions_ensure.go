@@ -86,15 +86,18 @@ func (c *Client) EnsureSession(ctx context.Context, key string, body CreateSessi
 	if ctx == nil {
 		return nil, noContext(ensureOp)
 	}
-	return observed(ctx, c, ensureOp, "", func(ctx context.Context) (*EnsuredSession, error) {
-		shared, err := c.ensures.Do(ctx, key, e.run)
-		if err != nil {
-			return nil, leftEarly(ctx, err)
-		}
-		own := shared.EnsuredSession
-		own.Created = own.Created && shared.claimed.CompareAndSwap(false, true)
-		return &own, nil
-	})
+	return observed(ctx, c, ensureOp, "", e.ensure)
+}
+
+// ensure shares a flight with others.
+func (e *ensurer) ensure(ctx context.Context) (*EnsuredSession, error) {
+	shared, err := e.client.ensures.Do(ctx, e.key, e.run)
+	if err != nil {
+		return nil, leftEarly(ctx, err)
+	}
+	own := shared.EnsuredSession
+	own.Created = own.Created && shared.claimed.CompareAndSwap(false, true)
+	return &own, nil
 }
 
 const ensureOp = "EnsureSession"

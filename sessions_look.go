@@ -9,6 +9,7 @@ import (
 
 	"github.com/agentuity/coder-go/internal/agentrun"
 	"github.com/agentuity/coder-go/internal/route"
+	"github.com/agentuity/coder-go/internal/transport"
 )
 
 // looker reads what there is to know of a session, as often as it is asked to: the session itself, its loop, and the
@@ -128,7 +129,7 @@ func readAside[T any, P checked[T]](ctx context.Context, l *looker, a *aside, r 
 	if time.Now().Before(a.notBefore) {
 		return nil, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, asideLimit)
+	ctx, cancel := context.WithTimeoutCause(ctx, asideLimit, transport.ErrUnanswered)
 	defer cancel()
 	r.attempts = l.attempts
 	sent := l.client.send(ctx, r)

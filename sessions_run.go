@@ -365,7 +365,11 @@ func (r *sessionRun) watch(ctx context.Context, fail context.CancelCauseFunc) *s
 // tell tells the observer of an event. What an earlier call has seen, live false, is told if this one has created the session.
 func (r *sessionRun) tell(e *SessionEvent, live bool) {
 	if r.teller.wants() && (live || r.created) {
-		r.teller.event(e.Event, e.Payload, e.task(), e.IngestedAt)
+		at := cmp.Or(e.IngestedAt, e.OccurredAt)
+		if at.IsZero() {
+			at = time.Now()
+		}
+		r.teller.event(e.Event, e.Payload, e.task(), at)
 	}
 }
 

@@ -282,16 +282,21 @@ var errNoAnswer = fmt.Errorf("the Hub has not answered for %v", answerLimit)
 
 // answerInTime makes a request that a Hub which falls silent does not hold up for ever.
 func answerInTime[T any, P checked[T]](ctx context.Context, c *Client, r *request) (*T, *response, error) {
-	limited, cancel := context.WithTimeout(ctx, answerLimit)
+	limited, cancel := context.WithTimeoutCause(ctx, answerLimit, transport.ErrUnanswered)
 	defer cancel()
 	sent := c.send(limited, r)
-	answer, err := decode[T, P](sent)
-	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+	answer, err := decodeUnobserved[T, P](sent)
+	var answered *APIError
+	switch {
+	case err == nil || limited.Err() == nil || ctx.Err() != nil:
+	case errors.As(err, &answered): // but not as it should
+		err = answered
+	default:
 		silent := r.requestError(SentUnknown, errNoAnswer)
 		silent.failure = transport.Lost
 		err = silent
 	}
-	return answer, sent, err
+	return answer, sent, sent.over(err)
 }
 
 func (w *eventWatch) fetch(ctx context.Context, limit, before int) ([]SessionEvent, error) {

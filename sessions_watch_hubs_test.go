@@ -55,6 +55,19 @@ func TestWatchEvents_Silent(t *testing.T) {
 	})
 }
 
+// TestWatchEvents_Unavailable: what a Hub has answered is told, however long a call has tried.
+func TestWatchEvents_Unavailable(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		c := hubClient(t, hub, coder.WithRetryPolicy(coder.RetryPolicy{UnavailableWindow: time.Hour}))
+		id := newSession(t, c)
+		hub.Inject(codertest.Fault{Route: historyRoute, Status: 503, Count: -1})
+		w := watch(t.Context(), c, id, &coder.WatchEventsOptions{MaxReconnectAttempts: -1})
+		<-w.done
+		require.ErrorIs(t, w.err, coder.ErrUnavailable)
+		assert.True(t, coder.IsTransient(w.err))
+	})
+}
+
 // TestWatchEvents_RetryAfter: a look that is refused with a time to come back is not repeated before.
 func TestWatchEvents_RetryAfter(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {

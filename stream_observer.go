@@ -89,9 +89,6 @@ func (o *eventObserver) run(ctx context.Context) (err error) {
 			if ctx.Err() != nil {
 				return o.failed(contextError(ctx, ctx.Err(), nil))
 			}
-			if o.options.MaxReconnectAttempts > 0 {
-				o.teller.gone(err)
-			}
 		}
 		asked := retryAfter(err)
 		if o.options.MaxReconnectAttempts < 0 || asked > maxRetryAfter {
@@ -105,6 +102,7 @@ func (o *eventObserver) run(ctx context.Context) (err error) {
 				errors.Join(ErrReconnectsExceeded, err),
 			})
 		}
+		o.teller.gone(err)
 		if !backoff.Sleep(ctx, max(wait, asked)) {
 			return o.failed(contextError(ctx, ctx.Err(), nil))
 		}
@@ -112,19 +110,18 @@ func (o *eventObserver) run(ctx context.Context) (err error) {
 }
 
 // connect opens a stream. One that has not been answered within the limit on silence is lost.
-func (o *eventObserver) connect(ctx context.Context, cancel context.CancelFunc) (*response, error) {
+func (o *eventObserver) connect(ctx context.Context, cancel context.CancelCauseFunc) (*response, error) {
 	limit := cmp.Or(o.options.IdleTimeout, idleBeforeComment)
-	timer := time.AfterFunc(limit, cancel)
+	timer := time.AfterFunc(limit, func() { cancel(transport.ErrUnanswered) })
 	a := o.client.send(ctx, o.open)
-	_ = a.over(a.err)
+	err := a.err
 	switch inTime := timer.Stop(); {
 	case !inTime:
-		return a, o.failed(fmt.Errorf("the Hub has not answered for %v", limit))
-	case a.err != nil:
-		return a, a.err
+		err = o.failed(fmt.Errorf("the Hub has not answered for %v", limit))
+	case err == nil:
+		err = a.noEvents()
 	}
-	err := a.noEvents()
-	return a, err
+	return a, a.over(err)
 }
 
 // noEvents returns an error for an answer that cannot be a stream of events. One without a Content-Type, or
@@ -146,15 +143,17 @@ func (a *response) noEvents() error {
 // observe yields what one connection brings. It returns whether there was one, and why it ended: io.EOF if
 // the Hub ended it.
 func (o *eventObserver) observe(parent context.Context, attempt int) (connected bool, err error) {
-	ctx, cancel := context.WithCancel(parent)
+	ctx, cancelFor := context.WithCancelCause(parent)
+	cancel := func() { cancelFor(nil) }
 	defer cancel()
-	a, err := o.connect(ctx, cancel)
+	a, err := o.connect(ctx, cancelFor)
 	if a.err == nil {
 		defer func() { _ = a.outcome.Stream.Close() }()
 	}
 	if err != nil {
 		return false, err
 	}
+	o.teller.there(attempt)
 	if o.connected {
 		again := &ReconnectedMessage{Attempt: o.tries, Cause: o.cause, Down: time.Since(o.lost)}
 		if o.left = !o.yield(&SSEEvent{Event: "reconnected", Data: again}, nil); o.left {
@@ -162,7 +161,6 @@ func (o *eventObserver) observe(parent context.Context, attempt int) (connected 
 		}
 	}
 	o.connected = true
-	o.teller.there(attempt)
 	return true, o.read(ctx, cancel, a)
 }
 

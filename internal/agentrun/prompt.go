@@ -212,11 +212,11 @@ func (p *Prompt) Apply(e *Event) bool {
 			return p.assistantSays(e)
 		}
 	case "session_start":
-		if p.answering() || !p.heard.IsZero() {
+		if p.Runs() || !p.heard.IsZero() {
 			p.kind = PromptFailed
 		}
 	}
-	return p.answering()
+	return p.Runs()
 }
 
 // isQueued reports whether the agent has it in its queue.
@@ -224,8 +224,8 @@ func (p *Prompt) isQueued() bool {
 	return slices.ContainsFunc(p.queue.queued, func(said string) bool { return Digest(said) == p.digest })
 }
 
-// answering reports whether its own message was seen.
-func (p *Prompt) answering() bool { return p.kind == PromptRuns }
+// Runs reports whether its own message was seen, and the answer is not whole.
+func (p *Prompt) Runs() bool { return p.kind == PromptRuns }
 
 // Heard reports whether there is any sign that the prompt has arrived.
 func (p *Prompt) Heard() bool { return p.kind != "" || !p.heard.IsZero() }
@@ -241,7 +241,7 @@ func (p *Prompt) Taken() bool { return p.kind != "" || p.queuedBy }
 // nobody is known to have said is the expanded form of the only one that waits, if that is a command and everything that
 // waits is known. Else it may be the task of the session, or what somebody said before this program listened.
 func (p *Prompt) userSays(e *Event, queue *Queue) {
-	if p.answering() {
+	if p.Runs() {
 		switch {
 		case !p.answer, p.last.StopReason == "error":
 			p.Shared = true
@@ -269,7 +269,7 @@ func (p *Prompt) userSays(e *Event, queue *Queue) {
 // assistantSays takes a message of the assistant. If its beginning is missing, so may be the end of the answer, and the
 // prompt of somebody else.
 func (p *Prompt) assistantSays(e *Event) bool {
-	if !p.answering() {
+	if !p.Runs() {
 		return false
 	}
 	if p.begins && e.Stamp != 0 && e.Stamp != p.began {
@@ -307,7 +307,7 @@ func (p *Prompt) At(now time.Time) PromptReading {
 		return out
 	case p.kind.Over():
 		return out
-	case p.answering():
+	case p.Runs():
 		return p.running(run)
 	case run.Left && run.Kind != Working:
 		return PromptReading{Kind: PromptFailed, Reason: run.Reason}

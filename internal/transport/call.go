@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptrace"
@@ -255,6 +256,9 @@ func (c *call) record(f Failure, err error) {
 	}
 }
 
+// ErrUnanswered is the cause of a context that has ended since a request took too long, for no reason of the program's.
+var ErrUnanswered = errors.New("the Hub has not answered in time")
+
 // over describes the attempt, if anybody wants to know.
 func (c *call) over(f Failure) Attempt {
 	if c.request.Observe == nil {
@@ -266,6 +270,9 @@ func (c *call) over(f Failure) Attempt {
 	}
 	if f.NeverSent() {
 		a.Sent = 0
+	}
+	if f == Ended && errors.Is(context.Cause(c.Context), ErrUnanswered) {
+		a.Failure, a.Err = Lost, ErrUnanswered
 	}
 	if c.handled && c.outcome.Stream == nil {
 		a.Received = c.watch.total
