@@ -55,10 +55,12 @@ func (r *run) errorForm(parent context.Context) verdict {
 	ctx, cancel := bounded(parent)
 	defer cancel()
 	var api *coder.APIError
-	if _, err := r.client.GetReplay(ctx, r.missing(), nil); !errors.As(err, &api) {
-		return unsettled("no error was answered: %v", err)
-	}
+	_, err := r.client.GetReplay(ctx, r.missing(), nil)
 	switch {
+	case err == nil:
+		return unsettled("no error was answered")
+	case !errors.As(err, &api), coder.IsTransient(err):
+		return failed(err)
 	case api.Code == "" && api.RequestID == "":
 		return broken("neither a code nor a trace id")
 	case api.Code == "":

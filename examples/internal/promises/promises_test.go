@@ -57,4 +57,135 @@ func TestHubOfCodertestKeepsEveryPromise(t *testing.T) {
 	})
 }
 
-var _ = context.Background
+
+// inBubble runs a test with a Hub and a client of it that goes over a Wire.
+func inBubble(t *testing.T, test func(*testing.T, *codertest.Hub, *coder.Client, *Wire), options ...codertest.Option) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		hub := codertest.NewHub(append(options, codertest.WithInMemoryNetwork())...)
+		defer hub.Close()
+		wire := &Wire{Base: hub.HTTPClient().Transport}
+		client, err := hub.NewClient(coder.WithHTTPClient(&http.Client{Transport: wire}))
+		require.NoError(t, err)
+		defer client.CloseIdleConnections()
+		test(t, hub, client, wire)
+	})
+}
+
+func TestWithoutWriteNothingIsChanged(t *testing.T) {
+	inBubble(t, func(t *testing.T, hub *codertest.Hub, client *coder.Client, wire *Wire) {
+		for range 2 {
+			created, err := client.CreateSession(t.Context(), coder.CreateSessionRequest{Task: "Find the bug"})
+			require.NoError(t, err)
+			_, err = client.WaitForSession(t.Context(), created.SessionID, nil)
+			require.NoError(t, err)
+		}
+		before := len(hub.Requests())
+		var progress []string
+		report := Check(t.Context(), client, Options{Wire: wire, Progress: func(r Result) { progress = append(progress, r.Name) }})
+		for _, r := range hub.Requests()[before:] {
+			assert.Equal(t, http.MethodGet, r.Method, "%v", r)
+		}
+		for _, r := range report.Results {
+			want := Held
+			if r.Writes {
+				want = NotAsked
+			}
+			assert.Equal(t, want, r.Status, "%s: %s", r.Name, r.Seen)
+		}
+		assert.Greater(t, report.Count(Held), 20)
+		assert.Len(t, progress, len(All()))
+	})
+}
+
+func TestWithNothingToLookAtNothingIsBroken(t *testing.T) {
+	inBubble(t, func(t *testing.T, _ *codertest.Hub, client *coder.Client, _ *Wire) {
+		report := Check(t.Context(), client, Options{})
+		assert.Empty(t, statuses(report, Broken))
+		unsettled := statuses(report, Unsettled)
+		for _, name := range []string{"sessions-offset", "search-selects", "history-before", "replay-order", "stream-begins", "socket-init", "answers-dated"} {
+			assert.NotEmpty(t, unsettled[name], "%s says why", name)
+		}
+	})
+}
+
+func TestWithoutAnAgentItsPromisesAreUnsettled(t *testing.T) {
+	inBubble(t, func(t *testing.T, hub *codertest.Hub, client *coder.Client, wire *Wire) {
+		report := Check(t.Context(), client, Options{Write: true, Wire: wire})
+		assert.Empty(t, statuses(report, Broken))
+		unsettled := statuses(report, Unsettled)
+		assert.Contains(t, unsettled, "task-ends")
+		assert.Contains(t, unsettled, "ask-answers")
+		assert.Empty(t, hub.SessionIDs())
+	}, codertest.WithoutAgent())
+}
+
+func TestAHubThatIsAwayBreaksNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T, hub *codertest.Hub, client *coder.Client, wire *Wire) {
+		hub.Restart(1000*time.Hour, codertest.Outage{Kind: codertest.OutageUnavailable})
+		report := Check(t.Context(), client, Options{Write: true, Wire: wire})
+		assert.Empty(t, statuses(report, Broken))
+		assert.Contains(t, statuses(report, Unsettled)["sessions-order"], "503")
+		assert.Len(t, report.Left, 1, "a session may have been created")
+	})
+}
+
+func TestWhatIsMadeIsTakenAway(t *testing.T) {
+	t.Run("when the context ends", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, hub *codertest.Hub, client *coder.Client, wire *Wire) {
+			ctx, cancel := context.WithCancel(t.Context())
+			report := Check(ctx, client, Options{Write: true, Wire: wire, Progress: func(r Result) {
+				if r.Name == "created-found" {
+					assert.Len(t, hub.SessionIDs(), 1)
+					cancel()
+				}
+			}})
+			assert.Equal(t, 1, report.Count(Held))
+			assert.Empty(t, hub.SessionIDs())
+			assert.Empty(t, report.Left)
+		})
+	})
+	t.Run("when the answer to the create was lost", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, hub *codertest.Hub, client *coder.Client, wire *Wire) {
+			hub.Inject(codertest.Fault{Method: http.MethodPost, Route: "/hub/session", Status: 502, Effect: true})
+			report := Check(t.Context(), client, Options{Write: true, Wire: wire})
+			assert.Contains(t, statuses(report, Unsettled)["created-found"], "502")
+			assert.NotEmpty(t, hub.Requests())
+			assert.Empty(t, hub.SessionIDs())
+			assert.Empty(t, report.Left)
+		})
+	})
+	t.Run("or named", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, hub *codertest.Hub, client *coder.Client, wire *Wire) {
+			hub.Inject(codertest.Fault{Method: http.MethodDelete, Route: "/hub/session/{id}", Status: 403, Count: -1})
+			report := Check(t.Context(), client, Options{Write: true, Wire: wire})
+			require.Len(t, hub.SessionIDs(), 1)
+			require.Len(t, report.Left, 1)
+			assert.Contains(t, report.Left[0], hub.SessionIDs()[0]+" is archived and not deleted")
+			hub.Inject(codertest.Fault{Method: http.MethodPost, Route: "/hub/session/{id}/archive", Status: 403, Count: -1})
+			report = Check(t.Context(), client, Options{Write: true, Wire: wire})
+			require.Len(t, report.Left, 1)
+			assert.Contains(t, report.Left[0], hub.SessionIDs()[1]+" is still there")
+		})
+	})
+	t.Run("when metadata must be texts", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, hub *codertest.Hub, client *coder.Client, wire *Wire) {
+			hub.Inject(codertest.Fault{Method: http.MethodPost, Route: "/hub/session", Status: 400})
+			report := Check(t.Context(), client, Options{Write: true, Wire: wire})
+			assert.Equal(t, map[string]string{"metadata-json": "only texts were taken: status 400"}, statuses(report, Broken))
+			assert.Empty(t, hub.SessionIDs())
+		})
+	})
+}
+
+// TestEachPromiseIsExplained: a reader of the list knows what it is about.
+func TestEachPromiseIsExplained(t *testing.T) {
+	names := make(map[string]bool)
+	for _, p := range All() {
+		assert.False(t, names[p.Name], "%s is there once", p.Name)
+		names[p.Name] = true
+		assert.NotEmpty(t, p.Needs, p.Name)
+		assert.Regexp(t, `^[^\n]+\.$`, p.Belief, p.Name)
+		assert.Regexp(t, `^[^\n]+\.$`, p.Otherwise, p.Name)
+	}
+}

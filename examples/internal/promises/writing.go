@@ -320,6 +320,8 @@ func (r *run) taskEnds(ctx context.Context) verdict {
 	switch {
 	case err != nil:
 		return failed(err)
+	case !yes && r.answered(ctx):
+		return broken("%s after %v, and the conversation has an answer", outcome.Kind, round(took))
 	case !yes:
 		return unsettled("%s after %v", outcome.Kind, round(took))
 	case outcome.Kind == coder.OutcomeTurnEnded || outcome.Kind == coder.OutcomeCompleted:
@@ -328,6 +330,23 @@ func (r *run) taskEnds(ctx context.Context) verdict {
 		return broken("%s after %v: nothing tells how the task has ended", outcome.Kind, round(took))
 	}
 	return unsettled("%s after %v", outcome.Kind, round(took))
+}
+
+// answered reports whether the conversation of the session ends with words of the agent.
+func (r *run) answered(ctx context.Context) bool {
+	replay, err := r.client.GetReplay(ctx, r.made.id, nil)
+	if err != nil {
+		return false
+	}
+	for i := len(replay.Entries) - 1; i >= 0; i-- {
+		switch replay.Entries[i].Type {
+		case coder.EntryMessage:
+			return true
+		case coder.EntryUserPrompt:
+			return false
+		}
+	}
+	return false
 }
 
 // streamTells changes the label while it follows the session.
