@@ -353,6 +353,12 @@ var lies = map[string]struct {
 		}
 		return l.honest.RoundTrip(r)
 	}},
+	"users-offset": {tell: func(l *liar, r *http.Request) (*http.Response, error) {
+		if strings.HasSuffix(r.URL.Path, "/hub/users") {
+			return l.without(r, "offset")
+		}
+		return l.honest.RoundTrip(r)
+	}},
 	"missing-session": {tell: func(l *liar, r *http.Request) (*http.Response, error) {
 		if is(r, "GET", "/*") && missing(r) {
 			return l.says(r, 400, refused)

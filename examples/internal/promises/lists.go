@@ -39,6 +39,11 @@ func lists() []Promise {
 			Needs: "EnsureSession", Otherwise: "It reads every session there is, with each call.",
 			check: (*run).searchSelects,
 		},
+		{
+			Name: "users-offset", Belief: "offset passes over as many users, or all of them come as a plain list.",
+			Needs: "AllUsers", Otherwise: "Users beyond the first page are not found.",
+			check: (*run).usersOffset,
+		},
 	}
 }
 
@@ -183,4 +188,24 @@ func (r *run) searchSelects(parent context.Context) verdict {
 		}
 	}
 	return check(len(page.Sessions) == 0, "a text that nobody has finds %d sessions", len(page.Sessions))
+}
+
+func (r *run) usersOffset(parent context.Context) verdict {
+	ctx, cancel := bounded(parent)
+	defer cancel()
+	two, err := r.client.ListUsers(ctx, &coder.ListUsersParams{Limit: 2})
+	switch {
+	case err != nil:
+		return failed(err)
+	case len(two.Users) < 2:
+		return unsettled("it takes two users, and there are fewer")
+	case two.Total == len(two.Users):
+		return held("all %d come at once", two.Total)
+	}
+	next, err := r.client.ListUsers(ctx, &coder.ListUsersParams{Limit: 3, Offset: 1})
+	if err != nil {
+		return failed(err)
+	}
+	second := len(next.Users) > 0 && next.Users[0].UserID == two.Users[1].UserID
+	return check(second, "offset 1 begins with the second user: %t", second)
 }

@@ -55,6 +55,8 @@ type Result struct {
 type Report struct {
 	// Results has one for each promise, in the order of All.
 	Results []Result
+	// EventDelay is how long after a change the stream told of it, 0 if that was not seen.
+	EventDelay time.Duration
 	// Left is what was made and could not be taken away again.
 	Left []string
 }
@@ -105,7 +107,7 @@ const (
 func Check(ctx context.Context, client *coder.Client, options Options) *Report {
 	r := &run{client: client, options: options, nonce: strings.ToLower(rand.Text())}
 	report := &Report{}
-	defer func() { report.Left = r.cleanUp(ctx) }()
+	defer func() { report.EventDelay, report.Left = r.delay, r.cleanUp(ctx) }()
 	for _, p := range All() {
 		result := Result{Promise: p}
 		switch {
@@ -162,6 +164,7 @@ type run struct {
 	toldAll []coder.SessionEvent // the newest events of that session, newest first
 	live    string
 	sockets *socketLook
+	delay   time.Duration // between a change and the event that tells of it
 }
 
 // bounded bounds one promise.

@@ -20,6 +20,9 @@ func examined(t *testing.T, lie func(hub *codertest.Hub, honest http.RoundTrippe
 	synctest.Test(t, func(t *testing.T) {
 		hub := codertest.NewHub(codertest.WithInMemoryNetwork(), codertest.WithAgentVersion("1.6.0"))
 		defer hub.Close()
+		for range 3 {
+			hub.AddUser(codertest.User{})
+		}
 		for i := range 3 {
 			hub.AddSession(codertest.Session{Task: "An older session", Created: time.Now().Add(-time.Duration(i+1) * time.Hour)})
 		}
@@ -53,6 +56,7 @@ func TestHubOfCodertestKeepsEveryPromise(t *testing.T) {
 			assert.NotEmpty(t, r.Seen, "%s says what was seen", r.Name)
 		}
 		assert.Empty(t, report.Left)
+		assert.Positive(t, report.EventDelay)
 		assert.Len(t, hub.SessionIDs(), 3, "what was made is deleted again")
 	})
 }
@@ -80,6 +84,9 @@ func TestWithoutWriteNothingIsChanged(t *testing.T) {
 			_, err = client.WaitForSession(t.Context(), created.SessionID, nil)
 			require.NoError(t, err)
 		}
+		hub.AddUser(codertest.User{})
+		hub.AddUser(codertest.User{})
+		hub.AddUser(codertest.User{})
 		before := len(hub.Requests())
 		var progress []string
 		report := Check(t.Context(), client, Options{Wire: wire, Progress: func(r Result) { progress = append(progress, r.Name) }})

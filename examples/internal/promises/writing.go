@@ -385,8 +385,8 @@ func (r *run) streamTells(parent context.Context) verdict {
 			}
 		case *coder.BroadcastEventMessage:
 			if !sent.IsZero() && m.Event != coder.EventSessionJoin && m.Event != coder.EventSessionLeave {
-				r.made.told = m.Event
-				return held("told of a changed label within %v", round(time.Since(sent)))
+				r.made.told, r.delay = m.Event, max(time.Since(sent), 1)
+				return held("told of a changed label within %v", round(r.delay))
 			}
 		}
 	}
