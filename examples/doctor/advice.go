@@ -36,8 +36,7 @@ func advice(err error) string {
 	case errors.As(err, &proxy):
 		return "The proxy of HTTPS_PROXY lets nothing through to the Hub: ask who runs it, or put the Hub into NO_PROXY."
 	case errors.As(err, &odd):
-		return "Something between answers in the Hub's place, or the Hub speaks another version. If the answer is HTML, it is a " +
-			"gateway or a page to log in: check the URL, log in, or let the Hub's host pass. Else report it with -json."
+		return "The Hub speaks another version, or something between answers in its place: update the library, or report it with -json."
 	}
 	return adviceOnNetwork(err)
 }
@@ -86,7 +85,7 @@ func adviceOnNetwork(err error) string {
 			about += " It is " + describe(certificate) + "."
 		}
 		return about
-	case errors.As(err, &record):
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return "The port speaks no TLS: put http in the place of https into the URL, or use another port."
 	case errors.As(err, &name) && name.IsNotFound:
 		return "The name does not exist: check the spelling of the URL, and whether a VPN or a DNS server of your company is needed."

@@ -11,7 +11,7 @@ import (
 // beliefs compares what the Hub does with what the library believes.
 func (d *doctor) beliefs(ctx context.Context) bool {
 	d.results = promises.Check(ctx, d.client, promises.Options{Write: d.write, Wire: d.wire, Progress: func(r promises.Result) {
-		line := Line{Check: "promise " + r.Name, Seen: r.Belief + " " + r.Seen}
+		line := Line{Check: "promise " + r.Name, Seen: r.Belief + " Seen: " + r.Seen}
 		switch r.Status {
 		case promises.Held:
 			line.Status, line.detail = OK, true

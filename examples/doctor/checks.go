@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
 	"github.com/agentuity/coder-go/examples/internal/promises"
+	"github.com/agentuity/coder-go/internal/drift"
 )
 
 // Status is what was found out by a step.
@@ -56,6 +58,7 @@ type doctor struct {
 	embedded *codertest.Hub // without an account
 	probe    *probe
 	wire     *promises.Wire
+	drift    drift.Recorder
 	once     *coder.Client // does not try again: the first failure is what is looked for
 	client   *coder.Client // does
 
@@ -83,7 +86,7 @@ func (d *doctor) stop() {
 // examine goes the way of a request. It ends where nothing behind could work either.
 func (d *doctor) examine(ctx context.Context) {
 	for _, step := range []func(context.Context) bool{
-		d.environment, d.discovery, d.hubNetwork, d.credentials, d.routes, d.events, d.socket, d.beliefs,
+		d.environment, d.discovery, d.hubNetwork, d.credentials, d.routes, d.events, d.socket, d.beliefs, d.drifted,
 	} {
 		if ctx.Err() != nil {
 			d.add(Line{Check: "doctor", Status: Wrong, Seen: "interrupted", Advice: "Run it again: what follows was not looked at."})
@@ -105,7 +108,13 @@ func (d *doctor) add(line Line) {
 
 // fail adds a line about an error.
 func (d *doctor) fail(check string, took time.Duration, err error) {
-	d.add(Line{Check: check, Status: Wrong, Seen: text(err), Advice: advice(err), Took: ms(took)})
+	line := Line{Check: check, Status: Wrong, Seen: text(err), Advice: advice(err), Took: ms(took)}
+	var odd *coder.ResponseError
+	if errors.As(err, &odd) && d.probe.lastKind() == "text/html" {
+		line.Seen += ": it is HTML"
+		line.Advice = "A gateway or a page to log in answers in the Hub's place: check the URL, log in, or let the Hub's host pass."
+	}
+	d.add(line)
 }
 
 func (d *doctor) wrong() int {
@@ -127,4 +136,6 @@ func timed(ctx context.Context, call func(context.Context) error) (time.Duration
 	return time.Since(began), err
 }
 
-func ms(d time.Duration) float64 { return float64(d.Round(time.Microsecond*100)) / float64(time.Millisecond) }
+func ms(d time.Duration) float64 {
+	return float64(d.Round(time.Microsecond*100)) / float64(time.Millisecond)
+}

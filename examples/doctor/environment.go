@@ -38,8 +38,6 @@ func (d *doctor) environment(ctx context.Context) bool {
 	if key == "" && address == "" && catalyst == "" {
 		return d.embed(ctx)
 	}
-	d.probe = &probe{base: d.between.transport}
-	d.wire = &promises.Wire{Base: d.probe}
 	if err := d.connect(); err != nil {
 		d.fail("environment", 0, err)
 		return false
@@ -60,8 +58,10 @@ func (d *doctor) environment(ctx context.Context) bool {
 	return true
 }
 
-// connect makes the clients. A nil hub is the one that the environment names.
+// connect makes the clients, whose transport is watched in three ways.
 func (d *doctor) connect(options ...coder.Option) error {
+	d.probe = &probe{base: d.between.transport}
+	d.wire = &promises.Wire{Base: d.drift.Transport(d.probe)}
 	options = append([]coder.Option{coder.WithHTTPClient(&http.Client{Transport: d.wire})}, options...)
 	var err error
 	if d.client, err = coder.NewClient(options...); err != nil {
@@ -75,25 +75,12 @@ func (d *doctor) connect(options ...coder.Option) error {
 func (d *doctor) embed(ctx context.Context) bool {
 	d.embedded = codertest.NewHub(codertest.WithAgentVersion("1.6.0"))
 	d.between = &surroundings{
-		transport: d.embedded.HTTPClient().Transport, resolve: outside().resolve,
+		transport: d.embedded.HTTPClient().Transport, resolve: d.between.resolve,
 		proxy: func(*http.Request) (*url.URL, error) { return nil, nil },
 	}
-	d.probe = &probe{base: d.between.transport}
-	d.wire = &promises.Wire{Base: d.probe}
 	err := d.connect(coder.WithURL(d.embedded.URL()), coder.WithAPIKey("embedded"))
-	for range 2 {
-		if err != nil {
-			break
-		}
-		var created *coder.CreateSessionResponse
-		if created, err = d.client.CreateSession(ctx, coder.CreateSessionRequest{Task: "Add a /healthz endpoint that answers 200"}); err == nil {
-			_, err = d.client.PrepareSessionForRemoteAttach(ctx, created.SessionID, nil)
-		}
-		for range 2 { // each look moves a new session on
-			if err == nil {
-				_, err = d.client.GetSession(ctx, created.SessionID)
-			}
-		}
+	if err == nil {
+		err = furnish(ctx, d.embedded, d.client)
 	}
 	if err != nil {
 		d.fail("environment", 0, err)
@@ -101,6 +88,33 @@ func (d *doctor) embed(ctx context.Context) bool {
 	}
 	d.add(Line{Check: "environment", Status: OK, Seen: "no account: examining an embedded Hub. Set AGENTUITY_SDK_KEY to examine yours"})
 	return true
+}
+
+// furnish gives a Hub something to look at: users, an account, a workspace, an agent, and sessions whose task is done.
+func furnish(ctx context.Context, hub *codertest.Hub, client *coder.Client) error {
+	for range 3 {
+		hub.AddUser(codertest.User{})
+	}
+	hub.AddGitHubAccount(codertest.GitHubAccount{})
+	if _, err := client.CreateWorkspace(ctx, coder.CreateWorkspaceRequest{Name: "Billing", SetupScript: "go mod download"}); err != nil {
+		return err
+	}
+	agent := coder.CreateCustomAgentRequest{Slug: "tester", DisplayName: "Tester", Instructions: "Run the tests."}
+	if _, err := client.CreateCustomAgent(ctx, agent); err != nil {
+		return err
+	}
+	for range 2 {
+		created, err := client.CreateSession(ctx, coder.CreateSessionRequest{Task: "Add a /healthz endpoint that answers 200"})
+		if err != nil {
+			return err
+		}
+		for range 3 { // each look moves a new session on, until it is active
+			if _, err := client.GetSession(ctx, created.SessionID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // hidden is a text that must not be printed, and what is printed in its place.

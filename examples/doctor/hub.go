@@ -32,7 +32,11 @@ func (d *doctor) credentials(ctx context.Context) bool {
 		d.fail("GET /hub/sessions", took, err)
 		return true
 	}
-	d.add(Line{Check: "credentials", Status: OK, Seen: "accepted"})
+	seen := "the key is accepted"
+	if d.embedded == nil && used(keyVariables) == "" {
+		seen = "none, and none was asked for"
+	}
+	d.add(Line{Check: "credentials", Status: OK, Seen: seen})
 	d.timedLine("GET /hub/sessions", fmt.Sprintf("%d of %d sessions", len(list.Sessions), list.Total), took)
 	for i := range list.Sessions {
 		s := &list.Sessions[i]
@@ -57,47 +61,99 @@ func (d *doctor) timedLine(check, seen string, took time.Duration) {
 	d.add(line)
 }
 
-// route is one that only reads.
+// route is one that only reads. What it needs an id of, it is not asked about where there is none.
 type route struct {
 	name     string
 	call     func(context.Context) error
-	optional bool // a Hub may do without it
+	needs    string
+	id       *string // nil: it needs none
+	optional bool    // a Hub may do without it
 }
+
+// readOnly are the routes that only read. Lists find what the others are asked about.
+func (d *doctor) readOnly() []route {
+	c, session := d.once, d.session
+	var workspace, agent, account string
+	return []route{
+		{name: "GET /hub/users", call: func(ctx context.Context) error {
+			return errorOf(c.ListUsers(ctx, &coder.ListUsersParams{Limit: 1}))
+		}},
+		{name: "GET /hub/workspaces", call: func(ctx context.Context) error {
+			list, err := c.ListWorkspaces(ctx)
+			if err == nil && len(list.Workspaces) > 0 {
+				workspace = list.Workspaces[0].ID
+			}
+			return err
+		}},
+		{name: "GET /hub/workspaces/{id}", needs: "workspace", id: &workspace, call: func(ctx context.Context) error {
+			return errorOf(c.GetWorkspace(ctx, workspace))
+		}},
+		{name: "GET /hub/agents", call: func(ctx context.Context) error {
+			list, err := c.ListCustomAgents(ctx, nil)
+			if err == nil && len(list.Agents) > 0 {
+				agent = list.Agents[0].ID
+			}
+			return err
+		}},
+		{name: "GET /hub/agents/{id}", needs: "agent", id: &agent, call: func(ctx context.Context) error {
+			return errorOf(c.GetCustomAgent(ctx, agent))
+		}},
+		{name: "GET /hub/agents/{id}/versions", needs: "agent", id: &agent, call: func(ctx context.Context) error {
+			return errorOf(c.ListCustomAgentVersions(ctx, agent))
+		}},
+		{name: "GET /hub/skills/library", call: func(ctx context.Context) error { return errorOf(c.ListSavedSkills(ctx)) }},
+		{name: "GET /hub/skills/buckets", call: func(ctx context.Context) error { return errorOf(c.ListSkillBuckets(ctx)) }},
+		{name: "GET /hub/github/accounts", call: func(ctx context.Context) error {
+			list, err := c.ListGitHubAccounts(ctx)
+			if err == nil && len(list.Accounts) > 0 {
+				account = list.Accounts[0].AccountID
+			}
+			return err
+		}},
+		{name: "GET /hub/github/repos", needs: "GitHub account", id: &account, call: func(ctx context.Context) error {
+			return errorOf(c.ListGitHubRepos(ctx, account))
+		}},
+		{name: "GET /hub/init", optional: true, call: func(ctx context.Context) error { return errorOf(c.HubInit(ctx, nil)) }},
+		{name: "GET /hub/skills", optional: true, call: func(ctx context.Context) error { return errorOf(c.HubSkills(ctx)) }},
+		{name: "GET /hub/session/{id}", needs: "session", id: &session, call: func(ctx context.Context) error {
+			return errorOf(c.GetSession(ctx, session))
+		}},
+		{name: "GET /hub/session/{id}/replay", needs: "session", id: &session, call: func(ctx context.Context) error {
+			return errorOf(c.GetReplay(ctx, session, nil))
+		}},
+		{name: "GET /hub/session/{id}/participants", needs: "session", id: &session, call: func(ctx context.Context) error {
+			return errorOf(c.ListParticipants(ctx, session, nil))
+		}},
+		{name: "GET /hub/session/{id}/events/history", needs: "session", id: &session, call: func(ctx context.Context) error {
+			return errorOf(c.ListEventHistory(ctx, session, &coder.ListEventHistoryParams{Limit: 10}))
+		}},
+		{name: "GET /hub/session/{id}/loop", needs: "session", id: &session, call: func(ctx context.Context) error {
+			return errorOf(c.GetLoopState(ctx, session))
+		}},
+		{name: "GET /hub/session/{id}/todos", needs: "session", id: &session, optional: true, call: func(ctx context.Context) error {
+			return errorOf(c.SessionTodos(ctx, session, nil))
+		}},
+	}
+}
+
+func errorOf[T any](_ T, err error) error { return err }
 
 // routes asks each route that only reads.
 func (d *doctor) routes(ctx context.Context) bool {
-	c, id := d.once, d.session
-	all := []route{
-		{name: "GET /hub/users", call: func(ctx context.Context) error { return second(c.ListUsers(ctx, &coder.ListUsersParams{Limit: 1})) }},
-		{name: "GET /hub/workspaces", call: func(ctx context.Context) error { return second(c.ListWorkspaces(ctx)) }},
-		{name: "GET /hub/agents", call: func(ctx context.Context) error { return second(c.ListCustomAgents(ctx, nil)) }},
-		{name: "GET /hub/skills/library", call: func(ctx context.Context) error { return second(c.ListSavedSkills(ctx)) }},
-		{name: "GET /hub/skills/buckets", call: func(ctx context.Context) error { return second(c.ListSkillBuckets(ctx)) }},
-		{name: "GET /hub/github/accounts", call: func(ctx context.Context) error { return second(c.ListGitHubAccounts(ctx)) }},
-		{name: "GET /hub/init", call: func(ctx context.Context) error { return second(c.HubInit(ctx, nil)) }, optional: true},
-		{name: "GET /hub/skills", call: func(ctx context.Context) error { return second(c.HubSkills(ctx)) }, optional: true},
-		{name: "GET /hub/session/{id}", call: func(ctx context.Context) error { return second(c.GetSession(ctx, id)) }},
-		{name: "GET /hub/session/{id}/replay", call: func(ctx context.Context) error { return second(c.GetReplay(ctx, id, nil)) }},
-		{name: "GET /hub/session/{id}/participants", call: func(ctx context.Context) error { return second(c.ListParticipants(ctx, id, nil)) }},
-		{name: "GET /hub/session/{id}/events/history", call: func(ctx context.Context) error {
-			return second(c.ListEventHistory(ctx, id, &coder.ListEventHistoryParams{Limit: 10}))
-		}},
-		{name: "GET /hub/session/{id}/loop", call: func(ctx context.Context) error { return second(c.GetLoopState(ctx, id)) }},
-		{name: "GET /hub/session/{id}/todos", call: func(ctx context.Context) error { return second(c.SessionTodos(ctx, id, nil)) }, optional: true},
-	}
-	for _, r := range all {
-		if id == "" && len(r.name) > len(ofSession) && r.name[:len(ofSession)] == ofSession {
-			d.add(Line{Check: r.name, Status: Skipped, Seen: "there is no session to ask about"})
+	for _, r := range d.readOnly() {
+		if r.id != nil && *r.id == "" {
+			d.add(Line{Check: r.name, Status: Skipped, Seen: "there is no " + r.needs + " to ask about"})
 			continue
 		}
 		took, err := timed(ctx, r.call)
-		var api *coder.APIError
 		switch {
+		case ctx.Err() != nil:
+			return true
 		case err == nil:
 			d.timedLine(r.name, "answered", took)
 		case r.optional && errors.Is(err, coder.ErrNotFound):
 			d.add(Line{Check: r.name, Status: OK, Seen: "this Hub does without it", Took: ms(took)})
-		case r.name == "GET /hub/github/accounts" && errors.Is(err, coder.ErrConflict) && errors.As(err, &api):
+		case r.name == "GET /hub/github/accounts" && errors.Is(err, coder.ErrConflict):
 			d.add(Line{Check: r.name, Status: OK, Seen: "GitHub is not connected", Took: ms(took)})
 		default:
 			d.fail(r.name, took, err)
@@ -105,7 +161,3 @@ func (d *doctor) routes(ctx context.Context) bool {
 	}
 	return true
 }
-
-const ofSession = "GET /hub/session/"
-
-func second[T any](_ T, err error) error { return err }

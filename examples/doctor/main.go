@@ -13,7 +13,7 @@
 // is fine, 1 if something is not, and 2 if it was called wrongly.
 //
 // How it works: checks.go has the steps and their order, network.go what is between here and the Hub, hub.go the Hub's
-// routes, live.go its live channels, beliefs.go the promises. probe.go is a transport that notes what a client does not
+// routes, live.go its live channels, beliefs.go the promises, drift.go what is new. probe.go is a transport that notes what a client does not
 // show, advice.go knows what to do about an error, and table.go prints.
 package main
 

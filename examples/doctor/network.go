@@ -197,7 +197,7 @@ func isLocal(host string) bool {
 func isTLS(err error) bool {
 	var alert tls.AlertError
 	var record tls.RecordHeaderError
-	return errors.As(err, &alert) || errors.As(err, &record)
+	return errors.As(err, &alert) || errors.As(err, &record) || errors.Is(err, http.ErrSchemeMismatch)
 }
 
 // clock compares the clocks. A Date has whole seconds, and is as old as the answer took.

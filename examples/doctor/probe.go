@@ -2,17 +2,19 @@ package main
 
 import (
 	"io"
+	"mime"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
 )
 
-// probe is a transport that notes what a client does not show of the last stream of events.
+// probe is a transport that notes what a client does not show: of the last answer, and of the last stream of events.
 type probe struct {
 	base http.RoundTripper
 
 	mu     sync.Mutex
+	kind   string // the media type of the last answer
 	stream streamTimes
 }
 
@@ -32,11 +34,15 @@ func (p *probe) RoundTrip(request *http.Request) (*http.Response, error) {
 		p.mu.Unlock()
 	}
 	answer, err := p.base.RoundTrip(request)
-	if err != nil || !stream {
-		return answer, err
+	if err != nil {
+		return nil, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.kind, _, _ = mime.ParseMediaType(answer.Header.Get("Content-Type"))
+	if !stream {
+		return answer, nil
+	}
 	p.stream.answered, p.stream.encoding, p.stream.length = time.Now(), answer.Header.Get("Content-Encoding"), answer.ContentLength
 	answer.Body = &watched{answer.Body, p}
 	return answer, nil
@@ -47,6 +53,12 @@ func (p *probe) CloseIdleConnections() {
 	if base, ok := p.base.(interface{ CloseIdleConnections() }); ok {
 		base.CloseIdleConnections()
 	}
+}
+
+func (p *probe) lastKind() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.kind
 }
 
 func (p *probe) times() streamTimes {

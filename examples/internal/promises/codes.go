@@ -80,10 +80,10 @@ func (r *run) missingStream(parent context.Context) verdict {
 			return broken("a stream of events was opened")
 		case errors.Is(err, coder.ErrSessionNotFound):
 			return held("%s", statusOf(err))
-		case errors.Is(err, coder.ErrUnauthorized) || coder.IsTransient(err):
+		case statusOf(err) == "" || errors.Is(err, coder.ErrUnauthorized) || coder.IsTransient(err):
 			return failed(err)
 		}
-		return broken("%v", err)
+		return broken("%s", statusOf(err))
 	}
 	return broken("a stream of events was opened, and ended")
 }

@@ -76,7 +76,9 @@ func missing(request *http.Request) bool {
 	return strings.Contains(request.URL.String(), "codesess_missing")
 }
 
-func has(request *http.Request, name, value string) bool { return request.URL.Query().Get(name) == value }
+func has(request *http.Request, name, value string) bool {
+	return request.URL.Query().Get(name) == value
+}
 
 func searches(request *http.Request) bool {
 	return strings.HasPrefix(request.URL.Query().Get("search"), "promises-")

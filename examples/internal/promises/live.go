@@ -99,18 +99,21 @@ func (r *run) streamUnnumbered(context.Context) verdict {
 // socketLook is what one connection has shown.
 type socketLook struct {
 	err      error // why there was none
+	opened   bool  // but the socket was
 	init     *coder.HubInitMessage
 	hydrated bool
 	lost     error
 	watched  time.Duration
 }
 
-// pingEvery is the time between two pings of the connection that is looked at. One that nobody answers counts as lost after
-// three.
-const pingEvery = time.Second
-
-// greeting is how long it may take until a connection is admitted.
-const greeting = 20 * time.Second
+// The connection that is looked at sends a ping each pingEvery, counts as lost when nothing came for pongWithin, and is
+// watched a little longer. It may take greeting until it is admitted.
+const (
+	pingEvery  = 500 * time.Millisecond
+	pongWithin = 2 * time.Second
+	watchFor   = 3 * time.Second
+	greeting   = 20 * time.Second
+)
 
 // socket opens a connection, once, and watches it for some pings: as an observer, or as a controller where the session is
 // our own.
@@ -133,20 +136,22 @@ func (r *run) socket(ctx context.Context) (*socketLook, *verdict) {
 		role = coder.RoleController
 	}
 	var lost atomic.Pointer[error]
+	before := r.options.Wire.sockets()
 	began := time.Now()
 	conn, err := r.client.Connect(ctx, r.live, &coder.HubConnectOptions{
 		Role: role, MaxReconnectAttempts: -1, HandshakeTimeout: greeting,
-		HeartbeatInterval: pingEvery, HeartbeatTimeout: 3 * pingEvery,
+		HeartbeatInterval: pingEvery, HeartbeatTimeout: pongWithin,
 		OnState: func(_ coder.HubConnState, why error) { lost.CompareAndSwap(nil, &why) },
 	})
 	if err != nil {
 		look.err, look.watched = err, time.Since(began)
+		look.opened = r.options.Wire.sockets() > before
 		return look, nil
 	}
 	defer conn.Close()
 	look.init = conn.Init()
 	began = time.Now()
-	watch, cancel := context.WithTimeout(ctx, 5*pingEvery)
+	watch, cancel := context.WithTimeout(ctx, watchFor)
 	defer cancel()
 	for message, err := range conn.Messages(watch) {
 		if err != nil {
@@ -174,7 +179,7 @@ func (r *run) socketInit(parent context.Context) verdict {
 	case v != nil:
 		return *v
 	case look.err != nil:
-		if look.watched >= greeting {
+		if look.opened && look.watched >= greeting {
 			return broken("nothing came for %v: %v", round(look.watched), look.err)
 		}
 		return failed(look.err)

@@ -61,7 +61,6 @@ func TestHubOfCodertestKeepsEveryPromise(t *testing.T) {
 	})
 }
 
-
 // inBubble runs a test with a Hub and a client of it that goes over a Wire.
 func inBubble(t *testing.T, test func(*testing.T, *codertest.Hub, *coder.Client, *Wire), options ...codertest.Option) {
 	t.Helper()

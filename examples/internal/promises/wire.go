@@ -14,6 +14,7 @@ type Wire struct {
 	Base http.RoundTripper
 
 	mu       sync.Mutex
+	opened   int // WebSockets
 	answers  int
 	undated  int
 	blocks   int // of streams of events
@@ -28,7 +29,10 @@ func (w *Wire) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if answer.StatusCode != http.StatusSwitchingProtocols {
+	switch answer.StatusCode {
+	case http.StatusSwitchingProtocols:
+		w.opened++
+	default:
 		w.answers++
 		if answer.Header.Get("Date") == "" {
 			w.undated++
@@ -38,6 +42,16 @@ func (w *Wire) RoundTrip(request *http.Request) (*http.Response, error) {
 		answer.Body = &streamBody{ReadCloser: answer.Body, wire: w}
 	}
 	return answer, nil
+}
+
+// sockets is how many WebSockets were opened. Without a Wire that is not known: -1.
+func (w *Wire) sockets() int {
+	if w == nil {
+		return -1
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.opened
 }
 
 // CloseIdleConnections passes it on.
