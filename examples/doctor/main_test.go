@@ -77,13 +77,13 @@ func examined(t *testing.T, env map[string]string, set func(*scene), args ...str
 		if set != nil {
 			set(s)
 		}
-		status, out = called(t, t.Context(), s.between, args...)
+		status, out = called(t.Context(), t, s.between, args...)
 	})
 	return status, out
 }
 
 // called runs the doctor, and looks for what it must not print.
-func called(t *testing.T, ctx context.Context, between *surroundings, args ...string) (status int, out string) {
+func called(ctx context.Context, t *testing.T, between *surroundings, args ...string) (status int, out string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	status = run(ctx, args, &stdout, &stderr, between)
@@ -472,7 +472,7 @@ func TestAllIsFine(t *testing.T) {
 	})
 	t.Run("without an account", func(t *testing.T) {
 		environ(t, nil)
-		status, out := called(t, t.Context(), nil)
+		status, out := called(t.Context(), t, nil)
 		assert.Equal(t, allFine, status, out)
 		assert.Contains(t, out, "examining an embedded Hub")
 		assert.Contains(t, out, "0 broken, 0 could not be settled")
@@ -524,7 +524,7 @@ func TestInterrupted(t *testing.T) {
 		hub.Inject(codertest.Fault{Route: "/hub/agents", Stall: true})
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { synctest.Wait(); cancel() }()
-		status, out := called(t, ctx, &surroundings{
+		status, out := called(ctx, t, &surroundings{
 			transport: hub.HTTPClient().Transport,
 			proxy:     func(*http.Request) (*url.URL, error) { return nil, nil },
 			resolve:   func(context.Context, string) (int, error) { return 1, nil },

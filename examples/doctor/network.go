@@ -91,15 +91,11 @@ func (d *doctor) network(ctx context.Context, prefix, base string) bool {
 	if !proxied && !d.resolves(ctx, prefix, request.URL.Hostname()) {
 		return false
 	}
-	var answer *http.Response
-	took, err := timed(ctx, func(ctx context.Context) error {
-		var err error
-		answer, err = d.between.transport.RoundTrip(request.WithContext(ctx))
-		if err == nil {
-			answer.Body.Close()
-		}
-		return err
-	})
+	ctx, cancel := context.WithTimeout(ctx, stepLimit)
+	defer cancel()
+	began := time.Now()
+	answer, err := d.between.transport.RoundTrip(request.WithContext(ctx))
+	took := time.Since(began)
 	if err != nil {
 		name := "connection"
 		if _, about := certificateOf(err); about != "" || request.URL.Scheme == "https" && isTLS(err) {
@@ -108,6 +104,7 @@ func (d *doctor) network(ctx context.Context, prefix, base string) bool {
 		d.fail(prefix+name, took, err)
 		return false
 	}
+	defer answer.Body.Close()
 	d.add(Line{Check: prefix + "connection", Status: OK, Seen: answer.Proto, Took: ms(took)})
 	d.certificate(prefix, request.URL, answer.TLS)
 	if location, err := answer.Location(); err == nil && location.Scheme == "https" && request.URL.Scheme == "http" {

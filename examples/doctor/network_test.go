@@ -93,7 +93,7 @@ func TestCertificates(t *testing.T) {
 			if !tc.trust {
 				trusted = x509.NewCertPool()
 			}
-			status, out := called(t, t.Context(), through(t, address, trusted))
+			status, out := called(t.Context(), t, through(t, address, trusted))
 			assert.Equal(t, tc.status == Wrong, status == notFine, out)
 			found := line(out, tc.status, "TLS")
 			assert.Contains(t, found, tc.seen, out)
@@ -106,7 +106,7 @@ func TestNoTLSOnThePort(t *testing.T) {
 	environ(t, secure())
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
-	status, out := called(t, t.Context(), through(t, server.Listener.Addr().String(), nil))
+	status, out := called(t.Context(), t, through(t, server.Listener.Addr().String(), nil))
 	assert.Equal(t, notFine, status)
 	assert.Contains(t, line(out, Wrong, "TLS"), "speaks no TLS", out)
 }
@@ -121,7 +121,7 @@ func TestAProxyThatLetsNothingThrough(t *testing.T) {
 	between := outside()
 	between.proxy = func(*http.Request) (*url.URL, error) { return url.Parse(proxy.URL) }
 	between.transport.(*http.Transport).Proxy = between.proxy
-	status, out := called(t, t.Context(), between)
+	status, out := called(t.Context(), t, between)
 	assert.Equal(t, notFine, status)
 	assert.NotEmpty(t, line(out, OK, "proxy"), out)
 	assert.Contains(t, line(out, Wrong, "connection"), "put the Hub into NO_PROXY", out)

@@ -363,9 +363,11 @@ func (r *run) streamTells(parent context.Context) verdict {
 	if len(newest) > 0 {
 		r.made.after = newest[0].ID
 	}
-	follow, stop := context.WithTimeout(ctx, oneLimit/2)
+	follow, stop := context.WithCancel(ctx)
 	defer stop()
 	var sent time.Time
+	late := time.AfterFunc(oneLimit/2, stop)
+	defer late.Stop()
 	for event, err := range r.client.StreamEvents(follow, r.made.id, once()) {
 		if err != nil {
 			if sent.IsZero() {
@@ -379,7 +381,7 @@ func (r *run) streamTells(parent context.Context) verdict {
 				continue
 			}
 			sent = time.Now()
-			defer time.AfterFunc(10*time.Second, stop).Stop()
+			late.Reset(10 * time.Second)
 			if err := r.update(ctx); err != nil {
 				return failed(err)
 			}
