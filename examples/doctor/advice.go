@@ -93,7 +93,8 @@ func adviceOnNetwork(err error) string {
 		return "The DNS server does not answer: check the network, the VPN and the resolver of this machine."
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "Nobody listens there: check the host and the port in the URL, and whether the Hub is running."
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF),
+		errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.ErrClosedPipe):
 		return "Something cuts the connection: a firewall, a proxy, or a port that wants https."
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return "Nothing comes back: a firewall may swallow it. Try it from another network, or set HTTPS_PROXY if there has to be a proxy."

@@ -37,7 +37,7 @@ func (d *doctor) beliefs(ctx context.Context) bool {
 	}
 	d.add(line)
 	if d.write {
-		d.delay(d.results.EventDelay)
+		d.streams()
 	}
 	for _, left := range d.results.Left {
 		d.add(Line{Check: "left behind", Status: Wrong, Seen: left, Advice: "Delete it by hand."})
@@ -45,8 +45,12 @@ func (d *doctor) beliefs(ctx context.Context) bool {
 	return true
 }
 
-// delay looks at how long an event took from what caused it.
-func (d *doctor) delay(took time.Duration) {
+// streams looks at the streams that the promises have opened, and at how long an event took from what caused it.
+func (d *doctor) streams() {
+	if times := d.probe.times(); !d.live && !times.first.IsZero() {
+		d.add(times.line())
+	}
+	took := d.results.EventDelay
 	line := Line{Check: "event delay", Status: OK, Seen: "an event comes soon after what has caused it", Took: ms(took)}
 	switch {
 	case took == 0:

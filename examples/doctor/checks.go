@@ -62,6 +62,7 @@ type doctor struct {
 	once     *coder.Client // does not try again: the first failure is what is looked for
 	client   *coder.Client // does
 
+	answers bool   // some route works
 	session string // one to look at
 	live    bool   // it is not over
 	results *promises.Report

@@ -32,6 +32,7 @@ func (d *doctor) credentials(ctx context.Context) bool {
 		d.fail("GET /hub/sessions", took, err)
 		return true
 	}
+	d.answers = true
 	seen := "the key is accepted"
 	if d.embedded == nil && used(keyVariables) == "" {
 		seen = "none, and none was asked for"
@@ -138,7 +139,7 @@ func (d *doctor) readOnly() []route {
 
 func errorOf[T any](_ T, err error) error { return err }
 
-// routes asks each route that only reads.
+// routes asks each route that only reads. If none answers, there is no use in going on.
 func (d *doctor) routes(ctx context.Context) bool {
 	for _, r := range d.readOnly() {
 		if r.id != nil && *r.id == "" {
@@ -150,6 +151,7 @@ func (d *doctor) routes(ctx context.Context) bool {
 		case ctx.Err() != nil:
 			return true
 		case err == nil:
+			d.answers = true
 			d.timedLine(r.name, "answered", took)
 		case r.optional && errors.Is(err, coder.ErrNotFound):
 			d.add(Line{Check: r.name, Status: OK, Seen: "this Hub does without it", Took: ms(took)})
@@ -159,5 +161,8 @@ func (d *doctor) routes(ctx context.Context) bool {
 			d.fail(r.name, took, err)
 		}
 	}
-	return true
+	if !d.answers {
+		d.add(Line{Check: "live channels, promises", Status: Skipped, Seen: "no route works: they were not tried"})
+	}
+	return d.answers
 }

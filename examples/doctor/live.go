@@ -24,8 +24,11 @@ const (
 
 // events opens a stream of events, and measures how it comes.
 func (d *doctor) events(ctx context.Context) bool {
-	if !d.live {
-		d.add(Line{Check: "events", Status: Skipped, Seen: "there is no session that is not over", Advice: d.needsSession()})
+	switch {
+	case !d.live && d.write:
+		return true // the promises make a session, and open streams
+	case !d.live:
+		d.add(Line{Check: "events", Status: Skipped, Seen: "there is no session that is not over", Advice: "Create a session, or allow it with -write."})
 		return true
 	}
 	ctx, cancel := context.WithTimeout(ctx, liveLimit)
@@ -42,9 +45,9 @@ func (d *doctor) events(ctx context.Context) bool {
 	}
 	times := d.probe.times()
 	line := Line{Check: "events", Status: Wrong}
-	switch held := times.first.Sub(times.answered); {
+	switch {
 	case times.compressed():
-		line.Seen, line.Advice = fmt.Sprintf("the stream is compressed: %.20q, although identity was asked for", times.encoding), uncompress
+		line = times.line()
 	case err != nil && times.answered.IsZero() && ctx.Err() != nil:
 		line.Seen, line.Advice = fmt.Sprintf("not even the head of the answer came within %v", liveLimit), unbuffer
 	case err != nil && times.first.IsZero() && ctx.Err() != nil:
@@ -54,23 +57,28 @@ func (d *doctor) events(ctx context.Context) bool {
 		return true
 	case messages < 2:
 		line.Seen, line.Advice = "the stream ended at once", "Something between ends event streams: give it a long read timeout, an hour, for /api/hub/session/*/events."
-	case times.length > 0:
-		line.Seen, line.Advice = "the stream says how long it is: it was collected before it was sent", unbuffer
-	case held > lateGreeting:
-		line.Seen, line.Advice = fmt.Sprintf("the first bytes were held back for %v", held.Round(time.Millisecond)), unbuffer
 	default:
-		line.Status, line.Seen = OK, fmt.Sprintf("snapshot and hydration, the first bytes %v after the head", held.Round(100*time.Microsecond))
-		line.Took = ms(times.first.Sub(times.asked))
+		line = times.line()
 	}
 	d.add(line)
 	return true
 }
 
-func (d *doctor) needsSession() string {
-	if d.write {
-		return "" // the promises make one
+// line is what there is to say of a stream that was opened.
+func (t *streamTimes) line() Line {
+	line := Line{Check: "events", Status: Wrong}
+	switch held := t.first.Sub(t.answered); {
+	case t.compressed():
+		line.Seen, line.Advice = fmt.Sprintf("the stream is compressed: %.20q, although identity was asked for", t.encoding), uncompress
+	case t.length > 0:
+		line.Seen, line.Advice = "the stream says how long it is: it was collected before it was sent", unbuffer
+	case held > lateGreeting:
+		line.Seen, line.Advice = fmt.Sprintf("the first bytes were held back for %v", held.Round(time.Millisecond)), unbuffer
+	default:
+		line.Status, line.Seen = OK, fmt.Sprintf("snapshot and hydration, the first bytes %v after the head", held.Round(100*time.Microsecond))
+		line.Took = ms(t.first.Sub(t.asked))
 	}
-	return "Create a session, or allow it with -write."
+	return line
 }
 
 // socket opens a WebSocket: to a session as an observer, or to none, since a refusal by the Hub shows as well what comes

@@ -38,6 +38,7 @@ var secretTexts = []string{testKey, testHost, testOrg, "S3CR3T", "Find the bug",
 type scene struct {
 	hub     *codertest.Hub
 	between *surroundings
+	ended   time.Time // when the doctor was done
 }
 
 // environ sets the variables that the doctor reads, and no other.
@@ -78,6 +79,7 @@ func examined(t *testing.T, env map[string]string, set func(*scene), args ...str
 			set(s)
 		}
 		status, out = called(t.Context(), t, s.between, args...)
+		s.ended = time.Now()
 	})
 	return status, out
 }
@@ -235,7 +237,7 @@ func TestAdvice(t *testing.T) {
 		},
 		"a port that is cut": {
 			set:   func(s *scene) { s.hub.Restart(time.Hour, codertest.Outage{Kind: codertest.OutageClosed}) },
-			check: "connection", seen: "EOF", advice: "Something cuts the connection",
+			check: "connection", advice: "Something cuts the connection",
 		},
 		"a firewall that swallows": {
 			set: func(s *scene) {
@@ -487,6 +489,16 @@ func TestAllIsFine(t *testing.T) {
 		assert.Contains(t, line(out, Skipped, "events"), "-write")
 		assert.Contains(t, line(out, OK, "WebSocket"), "as it should")
 	})
+	t.Run("where there is no session and one may be made", func(t *testing.T) {
+		status, out := examined(t, account(), func(s *scene) {
+			for _, id := range s.hub.SessionIDs() {
+				s.hub.Session(id).Archive()
+			}
+		}, "-write")
+		assert.Equal(t, allFine, status, out)
+		assert.NotEmpty(t, line(out, OK, "events"))
+		assert.NotEmpty(t, line(out, OK, "event delay"))
+	})
 	t.Run("where a companion's route is missing, and GitHub", func(t *testing.T) {
 		status, out := examined(t, account(), func(s *scene) {
 			s.hub.Inject(at("/hub/init", codertest.Fault{Status: 404}))
@@ -514,6 +526,18 @@ func TestAllIsFine(t *testing.T) {
 		assert.Equal(t, allFine, status, out)
 		assert.Contains(t, line(out, OK, "proxy"), "through the http proxy")
 	})
+}
+
+func TestNothingBehindAGatewayIsTriedForLong(t *testing.T) {
+	began := time.Now()
+	status, out := examined(t, account(), func(s *scene) {
+		began = time.Now() // of the bubble
+		s.hub.Restart(1000*time.Hour, codertest.Outage{Kind: codertest.OutageBadGateway})
+		t.Cleanup(func() { assert.Less(t, s.ended.Sub(began), time.Second) })
+	}, "-write")
+	assert.Equal(t, notFine, status)
+	assert.Contains(t, out, "no route works")
+	assert.Empty(t, line(out, Wrong, "WebSocket"))
 }
 
 func TestInterrupted(t *testing.T) {

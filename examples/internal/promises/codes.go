@@ -22,7 +22,7 @@ func codes() []Promise {
 		},
 		{
 			Name: "missing-stream", Belief: "The stream of events of a session that does not exist is answered with 404.",
-			Needs: "StreamEvents", Otherwise: "It connects again and again instead of ending.",
+			Needs: "StreamEvents", Otherwise: "It may connect again and again instead of ending.",
 			check: (*run).missingStream,
 		},
 		{

@@ -21,7 +21,7 @@ func histories() []Promise {
 		},
 		{
 			Name: "history-before", Belief: "beforeId gives the newest events with smaller ids.",
-			Needs: "AllEventHistory, WatchEvents, Answer, CheckSession", Otherwise: "Events before the first page are not found: WatchEvents ends with ErrHistoryGap.",
+			Needs: "AllEventHistory, WatchEvents, Answer, CheckSession", Otherwise: "Events before the first page are not found: AllEventHistory ends after it, WatchEvents with an error.",
 			check: (*run).historyBefore,
 		},
 		{
@@ -46,7 +46,7 @@ func histories() []Promise {
 		},
 		{
 			Name: "history-stops", Belief: "The end of a message of the agent tells its stopReason.",
-			Needs: "WaitForSession, CheckSession, RunSession, Answer", Otherwise: "It is not known when a prompt is over.",
+			Needs: "WaitForSession, CheckSession, RunSession, Answer", Otherwise: "When a prompt is over is known late, or not at all.",
 			check: (*run).historyStops,
 		},
 	}

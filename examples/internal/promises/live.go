@@ -12,7 +12,7 @@ func streams() []Promise {
 	return []Promise{
 		{
 			Name: "stream-begins", Belief: "A stream of events begins with a snapshot, and then a hydration.",
-			Needs: "StreamEvents, Conversation", Otherwise: "What was said before is missing, and a lost connection never counts as healthy again.",
+			Needs: "StreamEvents, Conversation", Otherwise: "What was said before is missing, and a connection only counts as healthy with its first event.",
 			check: (*run).streamBegins,
 		},
 		{

@@ -10,7 +10,7 @@ func replays() []Promise {
 	return []Promise{
 		{
 			Name: "replay-order", Belief: "A replay has the conversation from its beginning, oldest first.",
-			Needs: "ReplayEntries, GetReplay, RunSession", Otherwise: "The answer is not the last message, and RunSession returns another one.",
+			Needs: "ReplayEntries, RunSession where the history no longer has the answer", Otherwise: "The last message is not the answer: RunSession may return another one.",
 			check: (*run).replayOrder,
 		},
 		{
@@ -20,7 +20,7 @@ func replays() []Promise {
 		},
 		{
 			Name: "replay-answers", Belief: "A replay has the answers of the agent as entries of the type message.",
-			Needs: "RunSession", Otherwise: "It returns no answer.",
+			Needs: "RunSession where the history no longer has the answer", Otherwise: "It returns an empty answer then.",
 			check: (*run).replayAnswers,
 		},
 	}

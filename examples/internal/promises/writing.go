@@ -17,7 +17,7 @@ func creating() []Promise {
 	return []Promise{
 		{
 			Name: "created-found", Belief: "A session can be read as soon as it is created.", Writes: true,
-			Needs: "EnsureSession, RunSession, Attach", Otherwise: "A call right after the create fails with ErrSessionNotFound.",
+			Needs: "EnsureSession, RunSession, Attach", Otherwise: "Attach right after the create fails with ErrSessionNotFound.",
 			check: (*run).createdFound,
 		},
 		{
@@ -62,7 +62,7 @@ func updating() []Promise {
 		},
 		{
 			Name: "history-follows", Belief: "What the stream has told is in the history within 5 s.", Writes: true,
-			Needs: "WatchEvents (Settle), Answer", Otherwise: "WatchEvents marks such events as late.",
+			Needs: "WatchEvents (Settle), Answer", Otherwise: "WatchEvents may mark such events as late.",
 			check: (*run).historyFollows,
 		},
 		{
@@ -122,7 +122,7 @@ func ending() []Promise {
 		},
 		{
 			Name: "archived-replayed", Belief: "The conversation of an archived session can still be read.", Writes: true,
-			Needs: "RunSession, ReplayEntries", Otherwise: "RunSession has no answer for a session that was archived.",
+			Needs: "ReplayEntries, GetReplay", Otherwise: "The transcript is lost with the archive: read it before.",
 			check: (*run).archivedReplayed,
 		},
 		{
