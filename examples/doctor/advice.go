@@ -76,6 +76,7 @@ func adviceOnNetwork(err error) string {
 	var (
 		name    *net.DNSError
 		record  tls.RecordHeaderError
+		socket  *net.OpError
 		timeout net.Error
 	)
 	certificate, about := certificateOf(err)
@@ -85,6 +86,8 @@ func adviceOnNetwork(err error) string {
 			about += " It is " + describe(certificate) + "."
 		}
 		return about
+	case errors.As(err, &socket) && socket.Op == "proxyconnect":
+		return "The proxy itself cannot be reached: check HTTPS_PROXY and HTTP_PROXY, or put the Hub into NO_PROXY."
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return "The port speaks no TLS: put http in the place of https into the URL, or use another port."
 	case errors.As(err, &name) && name.IsNotFound:
@@ -93,8 +96,7 @@ func adviceOnNetwork(err error) string {
 		return "The DNS server does not answer: check the network, the VPN and the resolver of this machine."
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "Nobody listens there: check the host and the port in the URL, and whether the Hub is running."
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF),
-		errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.ErrClosedPipe):
+	case isCut(err):
 		return "Something cuts the connection: a firewall, a proxy, or a port that wants https."
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return "Nothing comes back: a firewall may swallow it. Try it from another network, or set HTTPS_PROXY if there has to be a proxy."
@@ -102,6 +104,17 @@ func adviceOnNetwork(err error) string {
 		return "Run it again: it was interrupted."
 	}
 	return "Check the network between here and the Hub, and report it with -json if that is fine."
+}
+
+// isCut tells whether a connection was there and ended.
+func isCut(err error) bool {
+	for _, cut := range []error{syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe} {
+		if errors.Is(err, cut) {
+			return true
+		}
+	}
+	// What package net/http says of a connection that is closed before the request went out has no name.
+	return strings.Contains(err.Error(), "server closed idle connection")
 }
 
 // certificateOf is the certificate that an error is about, if it is known, and what to do about it; "" if it is about none.

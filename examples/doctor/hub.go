@@ -39,17 +39,25 @@ func (d *doctor) credentials(ctx context.Context) bool {
 	}
 	d.add(Line{Check: "credentials", Status: OK, Seen: seen})
 	d.timedLine("GET /hub/sessions", fmt.Sprintf("%d of %d sessions", len(list.Sessions), list.Total), took)
-	for i := range list.Sessions {
-		s := &list.Sessions[i]
-		over := s.HistoryOnly || s.Status == coder.StatusArchived || s.Status == coder.StatusShutdown || s.Status == coder.StatusStopped
-		if d.session == "" || !over {
-			d.session, d.live = s.SessionID, !over
+	d.choose(list.Sessions)
+	return true
+}
+
+// choose takes a session to look at: best one that is awake, and else one that is not over.
+func (d *doctor) choose(sessions []coder.SessionListItem) {
+	best := 0
+	for i := range sessions {
+		s, worth := &sessions[i], 3
+		switch {
+		case s.HistoryOnly, s.Status == coder.StatusArchived, s.Status == coder.StatusShutdown, s.Status == coder.StatusStopped:
+			worth = 1
+		case !s.RuntimeAvailable:
+			worth = 2
 		}
-		if d.live {
-			break
+		if worth > best {
+			best, d.session, d.live = worth, s.SessionID, worth > 1
 		}
 	}
-	return true
 }
 
 // timedLine is a line about an answer, which may have come late.

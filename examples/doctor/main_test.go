@@ -254,6 +254,18 @@ func TestAdvice(t *testing.T) {
 			},
 			check: "proxy", seen: "cannot be read", advice: "HTTPS_PROXY",
 		},
+		"a proxy that cannot be reached": {
+			env: without(func(env map[string]string) { env["HTTP_PROXY"] = "http://user:S3CR3T@proxy.secret.example:3128" }),
+			set: func(s *scene) {
+				s.between.proxy = func(*http.Request) (*url.URL, error) { return url.Parse(os.Getenv("HTTP_PROXY")) }
+				s.between.transport = roundTrip(func(*http.Request) (*http.Response, error) {
+					return nil, &net.OpError{Op: "proxyconnect", Net: "tcp", Err: &net.DNSError{
+						Err: "no such host", Name: "proxy.secret.example", IsNotFound: true,
+					}}
+				})
+			},
+			check: "connection", seen: "lookup $HTTP_PROXY: no such host", advice: "The proxy itself cannot be reached",
+		},
 		"a clock that is an hour ahead": {
 			set:   func(s *scene) { dated(s, -time.Hour) },
 			check: "clock", seen: "1h0m0s ahead of the Hub", advice: "Set the clock",
@@ -414,7 +426,7 @@ func TestAdvice(t *testing.T) {
 			require.NotEmpty(t, found, "a line about %s that is not fine in\n%s", tc.check, out)
 			assert.Contains(t, found, tc.seen)
 			require.Contains(t, found, "-> ")
-			assert.Contains(t, found[strings.Index(found, "-> "):], tc.advice)
+			assert.Contains(t, found[strings.Index(found, "-> "):], tc.advice, found)
 			if !tc.also {
 				assert.Equal(t, 1, strings.Count("\n"+out, "\n"+string(Wrong)), "nothing else is wrong:\n%s", out)
 			}

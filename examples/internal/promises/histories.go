@@ -54,7 +54,7 @@ func histories() []Promise {
 
 const noEvents = "there is no session with enough of a history"
 
-// look finds a session to look at: the one that was made, or the newest with a history, and one that is not over.
+// look finds a session to look at: the one that was made, or the newest with a history, and one that is not over, best one that is awake.
 func (r *run) look(ctx context.Context) error {
 	if r.looked {
 		return nil
@@ -69,10 +69,12 @@ func (r *run) look(ctx context.Context) error {
 		}
 		candidates = page.Sessions
 	}
+	awake := false
 	for i := range candidates {
 		c := &candidates[i]
-		if r.live == "" && !c.HistoryOnly && c.Status != coder.StatusArchived && c.Status != coder.StatusShutdown && c.Status != coder.StatusStopped {
-			r.live = c.SessionID
+		over := c.HistoryOnly || c.Status == coder.StatusArchived || c.Status == coder.StatusShutdown || c.Status == coder.StatusStopped
+		if r.live == "" && !over || !awake && c.RuntimeAvailable {
+			r.live, awake = c.SessionID, c.RuntimeAvailable
 		}
 		if r.told == "" {
 			history, err := r.events(ctx, c.SessionID, 4, 0)
