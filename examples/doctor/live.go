@@ -52,6 +52,8 @@ func (d *doctor) events(ctx context.Context) bool {
 		line.Seen, line.Advice = fmt.Sprintf("not even the head of the answer came within %v", liveLimit), unbuffer
 	case err != nil && times.first.IsZero() && ctx.Err() != nil:
 		line.Seen, line.Advice = fmt.Sprintf("the head of the answer came, and nothing behind it within %v", liveLimit), unbuffer
+	case err != nil && ctx.Err() != nil:
+		line.Seen, line.Advice = fmt.Sprintf("the stream began, and snapshot and hydration were not whole within %v", liveLimit), unbuffer
 	case err != nil:
 		d.fail("events", time.Since(times.asked), err)
 		return true

@@ -14,7 +14,8 @@
 //
 // How it works: checks.go has the steps and their order, network.go what is between here and the Hub, hub.go the Hub's
 // routes, live.go its live channels, beliefs.go the promises, drift.go what is new. probe.go is a transport that notes what a client does not
-// show, advice.go knows what to do about an error, and table.go prints.
+// show, advice.go knows what to do about an error, and table.go prints. It belongs to this module: it uses internal packages,
+// which no other program can.
 package main
 
 import (

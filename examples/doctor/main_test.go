@@ -332,6 +332,21 @@ func TestAdvice(t *testing.T) {
 			set:   func(s *scene) { answering(s, "/events", slow(time.Hour)) },
 			check: "events", seen: "nothing behind it", advice: "turn its buffering off",
 		},
+		"a stream that is held back in the middle": {
+			set: func(s *scene) {
+				answering(s, "/events", func(answer *http.Response) {
+					begun := make([]byte, 100)
+					_, err := io.ReadFull(answer.Body, begun)
+					assert.NoError(t, err)
+					slow(time.Hour)(answer)
+					answer.Body = struct {
+						io.Reader
+						io.Closer
+					}{io.MultiReader(bytes.NewReader(begun), answer.Body), answer.Body}
+				})
+			},
+			check: "events", seen: "were not whole within", advice: "turn its buffering off",
+		},
 		"a stream that comes late": {
 			set:   func(s *scene) { answering(s, "/events", slow(3*time.Second)) },
 			check: "events", seen: "held back for 3", advice: "turn its buffering off",
@@ -536,7 +551,7 @@ func TestAllIsFine(t *testing.T) {
 			s.between.resolve = func(context.Context, string) (int, error) { return 0, errors.New("only the proxy knows the name") }
 		})
 		assert.Equal(t, allFine, status, out)
-		assert.Contains(t, line(out, OK, "proxy"), "through the http proxy")
+		assert.Contains(t, line(out, OK, "proxy"), "through the http proxy of HTTP_PROXY")
 	})
 }
 

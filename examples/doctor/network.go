@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/agentuity/coder-go"
@@ -128,7 +129,8 @@ func (d *doctor) viaProxy(prefix string, request *http.Request) bool {
 	case proxy == nil:
 		d.add(Line{Check: prefix + "proxy", Status: OK, Seen: "none"})
 	default:
-		d.add(Line{Check: prefix + "proxy", Status: OK, Seen: "through the " + proxy.Scheme + " proxy of HTTPS_PROXY or HTTP_PROXY"})
+		name := strings.ToUpper(request.URL.Scheme) + "_PROXY"
+		d.add(Line{Check: prefix + "proxy", Status: OK, Seen: "through the " + proxy.Scheme + " proxy of " + name})
 	}
 	return proxy != nil
 }
