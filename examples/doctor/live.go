@@ -19,11 +19,12 @@ const (
 const (
 	unbuffer   = "A gateway holds events back: turn its buffering off for /api/hub/session/*/events (nginx: proxy_buffering off). docs/gateways.md has tested configurations."
 	uncompress = "A gateway compresses events, and so holds them back: turn compression off for /api/hub/session/*/events."
+	unlimit    = "Something between ends event streams: give it a long read timeout, an hour, for /api/hub/session/*/events."
 	letUpgrade = "Something between lets no WebSocket through: it has to pass on Upgrade and Connection for /api/ws. docs/gateways.md has tested configurations."
 )
 
 // events opens a stream of events, and measures how it comes.
-func (d *doctor) events(ctx context.Context) bool {
+func (d *doctor) events(parent context.Context) bool {
 	switch {
 	case !d.live && d.write:
 		return true // the promises make a session, and open streams
@@ -31,7 +32,7 @@ func (d *doctor) events(ctx context.Context) bool {
 		d.add(Line{Check: "events", Status: Skipped, Seen: "there is no session that is not over", Advice: "Create a session, or allow it with -write."})
 		return true
 	}
-	ctx, cancel := context.WithTimeout(ctx, liveLimit)
+	ctx, cancel := context.WithTimeout(parent, liveLimit)
 	defer cancel()
 	messages := 0
 	var err error
@@ -46,6 +47,8 @@ func (d *doctor) events(ctx context.Context) bool {
 	times := d.probe.times()
 	line := Line{Check: "events", Status: Wrong}
 	switch {
+	case parent.Err() != nil:
+		return true
 	case times.compressed():
 		line = times.line()
 	case err != nil && times.answered.IsZero() && ctx.Err() != nil:
@@ -54,11 +57,13 @@ func (d *doctor) events(ctx context.Context) bool {
 		line.Seen, line.Advice = fmt.Sprintf("the head of the answer came, and nothing behind it within %v", liveLimit), unbuffer
 	case err != nil && ctx.Err() != nil:
 		line.Seen, line.Advice = fmt.Sprintf("the stream began, and snapshot and hydration were not whole within %v", liveLimit), unbuffer
+	case err != nil && isCut(err):
+		line.Seen, line.Advice = text(err), unlimit
 	case err != nil:
 		d.fail("events", time.Since(times.asked), err)
 		return true
 	case messages < 2:
-		line.Seen, line.Advice = "the stream ended at once", "Something between ends event streams: give it a long read timeout, an hour, for /api/hub/session/*/events."
+		line.Status, line.Seen = Skipped, "the session has ended meanwhile"
 	default:
 		line = times.line()
 	}
@@ -85,12 +90,12 @@ func (t *streamTimes) line() Line {
 
 // socket opens a WebSocket: to a session as an observer, or to none, since a refusal by the Hub shows as well what comes
 // through.
-func (d *doctor) socket(ctx context.Context) bool {
+func (d *doctor) socket(parent context.Context) bool {
 	id := d.session
 	if !d.live {
 		id = "codesess_doctor"
 	}
-	ctx, cancel := context.WithTimeout(ctx, stepLimit)
+	ctx, cancel := context.WithTimeout(parent, stepLimit)
 	defer cancel()
 	began := time.Now()
 	conn, err := d.once.Connect(ctx, id, &coder.HubConnectOptions{MaxReconnectAttempts: -1, HandshakeTimeout: liveLimit})
@@ -104,6 +109,11 @@ func (d *doctor) socket(ctx context.Context) bool {
 		line.Seen = text(err)
 	}
 	switch {
+	case parent.Err() != nil:
+		if err == nil {
+			conn.Close()
+		}
+		return true
 	case err == nil:
 		defer conn.Close()
 		line.Status, line.Seen = OK, "open, and the Hub has said init"

@@ -368,7 +368,7 @@ func TestAdvice(t *testing.T) {
 					a.Body = io.NopCloser(strings.NewReader(": bye\n\n"))
 				})
 			},
-			check: "events", seen: "the Hub ended the stream", advice: "cuts the connection",
+			check: "events", seen: "the Hub ended the stream", advice: "a long read timeout",
 		},
 		"a WebSocket that a proxy blocks": {
 			set:   injected(at("/ws", codertest.Fault{Status: 400})),
@@ -568,21 +568,27 @@ func TestNothingBehindAGatewayIsTriedForLong(t *testing.T) {
 }
 
 func TestInterrupted(t *testing.T) {
-	environ(t, account())
-	synctest.Test(t, func(t *testing.T) {
-		hub := codertest.NewHub(codertest.WithInMemoryNetwork(), codertest.WithAPIKey(testKey))
-		defer hub.Close()
-		hub.Inject(codertest.Fault{Route: "/hub/agents", Stall: true})
-		ctx, cancel := context.WithCancel(t.Context())
-		go func() { synctest.Wait(); cancel() }()
-		status, out := called(ctx, t, &surroundings{
-			transport: hub.HTTPClient().Transport,
-			proxy:     func(*http.Request) (*url.URL, error) { return nil, nil },
-			resolve:   func(context.Context, string) (int, error) { return 1, nil },
+	for _, route := range []string{"/hub/agents", events, "/ws"} {
+		t.Run(route, func(t *testing.T) {
+			environ(t, account())
+			synctest.Test(t, func(t *testing.T) {
+				hub := codertest.NewHub(codertest.WithInMemoryNetwork(), codertest.WithAPIKey(testKey))
+				defer hub.Close()
+				hub.AddSession(codertest.Session{Task: "Find the bug"})
+				hub.Inject(codertest.Fault{Route: route, Stall: true})
+				ctx, cancel := context.WithCancel(t.Context())
+				go func() { synctest.Wait(); cancel() }()
+				status, out := called(ctx, t, &surroundings{
+					transport: hub.HTTPClient().Transport,
+					proxy:     func(*http.Request) (*url.URL, error) { return nil, nil },
+					resolve:   func(context.Context, string) (int, error) { return 1, nil },
+				})
+				assert.Equal(t, notFine, status)
+				assert.Contains(t, line(out, Wrong, "doctor"), "interrupted")
+				assert.Equal(t, 1, strings.Count("\n"+out, "\n"+string(Wrong)), "nothing else is wrong:\n%s", out)
+			})
 		})
-		assert.Equal(t, notFine, status)
-		assert.Contains(t, line(out, Wrong, "doctor"), "interrupted")
-	})
+	}
 }
 
 func TestUsage(t *testing.T) {
