@@ -15,10 +15,13 @@ import (
 )
 
 // examined checks all promises against a Hub whose answers lie tells, in a bubble.
-func examined(t *testing.T, lie func(hub *codertest.Hub, honest http.RoundTripper) http.RoundTripper, see func(*testing.T, *codertest.Hub, *Report)) {
+func examined(
+	t *testing.T, lie func(hub *codertest.Hub, honest http.RoundTripper) http.RoundTripper,
+	see func(*testing.T, *codertest.Hub, *Report), options ...codertest.Option,
+) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		hub := codertest.NewHub(codertest.WithInMemoryNetwork(), codertest.WithAgentVersion("1.6.0"))
+		hub := codertest.NewHub(append(options, codertest.WithInMemoryNetwork())...)
 		defer hub.Close()
 		for range 3 {
 			hub.AddUser(codertest.User{})
@@ -49,16 +52,27 @@ func statuses(report *Report, status Status) map[string]string {
 }
 
 func TestHubOfCodertestKeepsEveryPromise(t *testing.T) {
-	examined(t, nil, func(t *testing.T, hub *codertest.Hub, report *Report) {
-		assert.Len(t, report.Results, len(All()))
-		for _, r := range report.Results {
-			assert.Equal(t, Held, r.Status, "%s: %s", r.Name, r.Seen)
-			assert.NotEmpty(t, r.Seen, "%s says what was seen", r.Name)
-		}
-		assert.Empty(t, report.Left)
-		assert.Positive(t, report.EventDelay)
-		assert.Len(t, hub.SessionIDs(), 3, "what was made is deleted again")
-	})
+	for name, options := range map[string][]codertest.Option{
+		"Pi 0.74.2":            {},
+		"Pi 1.6.0":             {codertest.WithAgentVersion("1.6.0")},
+		"Pi 0.74.2, extension": {codertest.WithAgentDialect(codertest.DialectExtension)},
+		"Pi 1.6.0, extension":  {codertest.WithAgentVersion("1.6.0"), codertest.WithAgentDialect(codertest.DialectExtension)},
+		"an agent that rests":  {codertest.WithAgentPace(time.Second)},
+		"a replay of events":   {codertest.WithEventReplay(100)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			examined(t, nil, func(t *testing.T, hub *codertest.Hub, report *Report) {
+				assert.Len(t, report.Results, len(All()))
+				for _, r := range report.Results {
+					assert.Equal(t, Held, r.Status, "%s: %s", r.Name, r.Seen)
+					assert.NotEmpty(t, r.Seen, "%s says what was seen", r.Name)
+				}
+				assert.Empty(t, report.Left)
+				assert.Positive(t, report.EventDelay)
+				assert.Len(t, hub.SessionIDs(), 3, "what was made is deleted again")
+			}, options...)
+		})
+	}
 }
 
 // inBubble runs a test with a Hub and a client of it that goes over a Wire.
