@@ -59,15 +59,13 @@ func (r *run) look(ctx context.Context) error {
 	if r.looked {
 		return nil
 	}
-	var candidates []coder.SessionListItem
+	page, err := r.list(ctx, 10, 0)
+	if err != nil {
+		return err
+	}
+	candidates := page.Sessions
 	if r.made != nil {
-		candidates = []coder.SessionListItem{{SessionID: r.made.id}}
-	} else {
-		page, err := r.list(ctx, 10, 0)
-		if err != nil {
-			return err
-		}
-		candidates = page.Sessions
+		candidates = slices.Insert(candidates, 0, coder.SessionListItem{SessionID: r.made.id, RuntimeAvailable: true})
 	}
 	awake := false
 	for i := range candidates {

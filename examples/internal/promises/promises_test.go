@@ -131,12 +131,22 @@ func TestWithNothingToLookAtNothingIsBroken(t *testing.T) {
 
 func TestWithoutAnAgentItsPromisesAreUnsettled(t *testing.T) {
 	inBubble(t, func(t *testing.T, hub *codertest.Hub, client *coder.Client, wire *Wire) {
+		var past []codertest.Event
+		for _, role := range []string{"user", "assistant"} {
+			message := map[string]any{"role": role, "content": "x", "stopReason": "stop"}
+			past = append(past, codertest.Event{Event: coder.EventMessageStart, Payload: map[string]any{"message": message}},
+				codertest.Event{Event: coder.EventMessageEnd, Payload: map[string]any{"message": message}})
+		}
+		hub.AddSession(codertest.Session{Task: "An older session", Events: past, Entries: []codertest.ReplayEntry{
+			{Type: coder.EntryUserPrompt, Content: "x"}, {Type: coder.EntryMessage, Content: "x"},
+		}})
 		report := Check(t.Context(), client, Options{Write: true, Wire: wire})
 		assert.Empty(t, statuses(report, Broken))
 		unsettled := statuses(report, Unsettled)
 		assert.Contains(t, unsettled, "task-ends")
 		assert.Contains(t, unsettled, "ask-answers")
-		assert.Empty(t, hub.SessionIDs())
+		assert.NotContains(t, unsettled, "history-stops", "the older session shows it")
+		assert.Len(t, hub.SessionIDs(), 1)
 	}, codertest.WithoutAgent())
 }
 
