@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -117,15 +118,21 @@ func furnish(ctx context.Context, hub *codertest.Hub, client *coder.Client) erro
 	return nil
 }
 
-// hidden is a text that must not be printed, and what is printed in its place.
-type hidden struct{ text, name string }
+// hidden is a text that must not be printed, in whatever case, and what is printed in its place.
+type hidden struct {
+	text *regexp.Regexp
+	name string
+}
 
 // secrets are the values of the environment that could come up in an error, the longest first.
 func secrets() []hidden {
 	var all []hidden
 	hide := func(text, name string) {
-		if len(text) > 3 { // shorter ones are in any text, and tell nothing
-			all = append(all, hidden{text, "$" + name})
+		if len(text) <= 3 { // it is in any text, and tells nothing
+			return
+		}
+		if pattern, err := regexp.Compile("(?i)" + regexp.QuoteMeta(text)); err == nil { // else it is no text, and no client takes it
+			all = append(all, hidden{pattern, "$" + name})
 		}
 	}
 	for _, name := range slices.Concat(keyVariables, urlVariables, discoveryVariables, []string{
@@ -146,14 +153,14 @@ func secrets() []hidden {
 			hide(host, name)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b hidden) int { return cmp.Compare(len(b.text), len(a.text)) })
+	slices.SortStableFunc(all, func(a, b hidden) int { return cmp.Compare(len(b.text.String()), len(a.text.String())) })
 	return all
 }
 
 // clean makes a text fit to be printed: without what is hidden, and without what could do something to a terminal.
 func (d *doctor) clean(text string) string {
 	for _, h := range d.hide {
-		text = strings.ReplaceAll(text, h.text, h.name)
+		text = h.text.ReplaceAllLiteralString(text, h.name)
 	}
 	return strings.Join(strings.Fields(transcript.Clean(text)), " ")
 }

@@ -91,7 +91,7 @@ func called(ctx context.Context, t *testing.T, between *surroundings, args ...st
 	status = run(ctx, args, &stdout, &stderr, between)
 	assert.Empty(t, stderr.String())
 	for _, secret := range secretTexts {
-		assert.NotContains(t, stdout.String(), secret)
+		assert.NotContains(t, strings.ToLower(stdout.String()), strings.ToLower(secret))
 	}
 	return status, stdout.String()
 }
@@ -211,6 +211,10 @@ func TestAdvice(t *testing.T) {
 			env:   without(func(env map[string]string) { env["AGENTUITY_SDK_KEY"] = testKey + "\n" }),
 			check: "environment", seen: "line break", advice: "Correct what it names",
 		},
+		"a key that is no text": {
+			env:   without(func(env map[string]string) { env["AGENTUITY_SDK_KEY"] = "\xffS3CR3T" }),
+			check: "environment", seen: "character", advice: "Correct what it names",
+		},
 		"no URL": {
 			env:   without(func(env map[string]string) { env["AGENTUITY_CODER_URL"] = "S3CR3T" }),
 			check: "environment", seen: "AGENTUITY_CODER_URL", advice: "Correct what it names",
@@ -226,6 +230,11 @@ func TestAdvice(t *testing.T) {
 		"a name that does not exist": {
 			set:   dns(&net.DNSError{Err: "no such host", Name: testHost, IsNotFound: true}),
 			check: "DNS", seen: "no such host", advice: "The name does not exist",
+		},
+		"a name that is written in another way": {
+			env:   without(func(env map[string]string) { env["AGENTUITY_CODER_URL"] = "http://" + strings.ToUpper(testHost) }),
+			set:   dns(&net.DNSError{Err: "no such host", Name: testHost, IsNotFound: true}),
+			check: "DNS", seen: "lookup $AGENTUITY_CODER_URL: no such host", advice: "The name does not exist",
 		},
 		"a DNS server that is silent": {
 			set:   dns(&net.DNSError{Err: "i/o timeout", Name: testHost, IsTimeout: true}),
