@@ -70,6 +70,144 @@ var consequences = map[string]struct {
 			}
 		},
 	},
+	"search-selects": {
+		lie: func(l *liar, r *http.Request) (*http.Response, error) { return l.without(r, "search") },
+		then: func(t *testing.T, hub *codertest.Hub, client *coder.Client) {
+			_, err := client.EnsureSession(t.Context(), "one key", coder.CreateSessionRequest{Task: "x"}, nil)
+			require.NoError(t, err)
+			read := make(map[string]bool)
+			for _, r := range hub.Requests() {
+				if r.Route == "/hub/session/{id}" {
+					read[r.Path] = true
+				}
+			}
+			assert.Len(t, read, 5, "it reads every session, and the one that it creates")
+		},
+	},
+	"users-offset": {
+		lie: func(l *liar, r *http.Request) (*http.Response, error) { return l.without(r, "offset") },
+		then: func(t *testing.T, hub *codertest.Hub, client *coder.Client) {
+			for range 5 {
+				hub.AddUser(codertest.User{})
+			}
+			n := 0
+			for _, err := range client.AllUsers(t.Context(), &coder.ListUsersParams{Limit: 2}) {
+				require.NoError(t, err)
+				n++
+			}
+			assert.Equal(t, 2, n, "those of the first page")
+		},
+	},
+	"created-ready": {
+		lie: func(l *liar, r *http.Request) (*http.Response, error) {
+			if is(r, "GET", "/*") {
+				return l.changed(r, func(body object) { body["runtimeAvailable"], body["status"] = false, "provisioning" })
+			}
+			return l.honest.RoundTrip(r)
+		},
+		then: func(t *testing.T, _ *codertest.Hub, client *coder.Client) {
+			created, err := client.CreateSession(t.Context(), coder.CreateSessionRequest{Task: "x"})
+			require.NoError(t, err)
+			began := time.Now()
+			_, err = client.Attach(t.Context(), created.SessionID, nil)
+			require.ErrorIs(t, err, coder.ErrNotAttachable)
+			assert.GreaterOrEqual(t, time.Since(began), ready)
+		},
+	},
+	"created-found": {
+		lie: func(l *liar, r *http.Request) (*http.Response, error) {
+			if is(r, "GET", "/*") {
+				return l.says(r, 404, `{"code":"CODER_SESSION_NOT_FOUND","message":"Unknown session"}`)
+			}
+			return l.honest.RoundTrip(r)
+		},
+		then: func(t *testing.T, _ *codertest.Hub, client *coder.Client) {
+			created, err := client.CreateSession(t.Context(), coder.CreateSessionRequest{Task: "x"})
+			require.NoError(t, err)
+			_, err = client.Attach(t.Context(), created.SessionID, nil)
+			require.ErrorIs(t, err, coder.ErrSessionNotFound)
+		},
+	},
+	"archived-searched": {
+		lie: func(l *liar, r *http.Request) (*http.Response, error) { return l.without(r, "includeArchived") },
+		then: func(t *testing.T, hub *codertest.Hub, client *coder.Client) {
+			for range 2 {
+				ensured, err := client.EnsureSession(t.Context(), "one key", coder.CreateSessionRequest{Task: "x"}, nil)
+				require.NoError(t, err)
+				assert.True(t, ensured.Created, "what was done is done again")
+				hub.Session(ensured.SessionID).Archive()
+			}
+		},
+	},
+	"archived-hidden": {
+		lie: func(l *liar, r *http.Request) (*http.Response, error) {
+			return l.with(r, func(q url.Values) { q.Set("includeArchived", "true") })
+		},
+		then: func(t *testing.T, hub *codertest.Hub, client *coder.Client) {
+			hub.Session(hub.SessionIDs()[0]).Archive()
+			assert.Equal(t, 4, sessions(t, client, nil), "one that is over is among them")
+		},
+	},
+	"update-keeps": {
+		lie: func(l *liar, r *http.Request) (*http.Response, error) {
+			if is(r, "GET", "/*") && l.times("updates") > 0 {
+				return l.changed(r, func(body object) { delete(body, "metadata") })
+			}
+			return l.honest.RoundTrip(r)
+		},
+		then: func(t *testing.T, _ *codertest.Hub, client *coder.Client) {
+			for range 2 {
+				ensured, err := client.EnsureSession(t.Context(), "one key", coder.CreateSessionRequest{Task: "x"}, nil)
+				require.NoError(t, err)
+				assert.True(t, ensured.Created, "it is not found again")
+				_, err = client.UpdateSession(t.Context(), ensured.SessionID, coder.UpdateSessionRequest{Label: new("x")})
+				require.NoError(t, err)
+			}
+		},
+	},
+	"stream-tells": {
+		lie: func(l *liar, r *http.Request) (*http.Response, error) {
+			if is(r, "GET", "/events") {
+				return l.blocks(r, func(block string) string {
+					if strings.Contains(block, "event: broadcast") {
+						return ""
+					}
+					return block
+				})
+			}
+			return l.honest.RoundTrip(r)
+		},
+		then: func(t *testing.T, hub *codertest.Hub, client *coder.Client) {
+			session := hub.Session(hub.SessionIDs()[0])
+			var caused time.Time
+			for event, err := range client.WatchEvents(t.Context(), session.ID(), nil) {
+				require.NoError(t, err)
+				if event.Live {
+					time.AfterFunc(40*time.Second, func() { // when it polls
+						caused = time.Now()
+						session.Emit(codertest.Event{Event: coder.EventTurnEnd})
+					})
+				}
+				if event.Event == coder.EventTurnEnd {
+					assert.Greater(t, time.Since(caused), 20*time.Second, "it is seen with the next poll")
+					break
+				}
+			}
+		},
+	},
+	"ask-answers": {
+		lie: func(l *liar, r *http.Request) (*http.Response, error) {
+			return l.frames(r, func(text string) (string, bool) { return text, !strings.Contains(text, "rpc_") })
+		},
+		then: func(t *testing.T, hub *codertest.Hub, client *coder.Client) {
+			conn, err := client.Attach(t.Context(), hub.SessionIDs()[0], nil)
+			require.NoError(t, err)
+			defer conn.Close()
+			_, err = conn.Ask(t.Context(), "another thing", nil)
+			require.ErrorIs(t, err, coder.ErrOutcomeUnknown)
+			assert.NotEmpty(t, hub.Session(hub.SessionIDs()[0]).Entries(), "although the agent works")
+		},
+	},
 	"metadata-key": {
 		lie: func(l *liar, r *http.Request) (*http.Response, error) {
 			if is(r, "GET", "/*") {
