@@ -92,7 +92,8 @@
 // a model that fails is called again, a conversation that is full is compacted first, and one run may answer several
 // prompts. The rules come from recordings of the real agent, Pi 0.74.2 with Agentuity's extension 2.0.21 and Pi 1.6.0,
 // in a terminal and in RPC mode, and hold for each of them. What a hosted Hub stores of the events, and which agent its
-// sandboxes run, is not known here: an outcome that rests on less says so in Evidence.
+// sandboxes run, is not known here: an outcome that rests on less says so in Evidence. The program
+// examples/doctor finds out what of it is true of your Hub.
 //
 // # Retries
 //

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+
+	"github.com/agentuity/coder-go"
+	"github.com/agentuity/coder-go/internal/transport"
+)
+
+// text is what an error says, without the name of this package in front.
+func text(err error) string { return strings.TrimPrefix(err.Error(), "coder: ") }
+
+// advice is what to do about an error.
+func advice(err error) string {
+	var (
+		invalid *coder.ValidationError
+		api     *coder.APIError
+		odd     *coder.ResponseError
+		proxy   *transport.ProxyError
+	)
+	switch {
+	case errors.Is(err, coder.ErrMissingAPIKey):
+		return "Set AGENTUITY_SDK_KEY to your key, or AGENTUITY_CODER_URL to a Hub that wants none."
+	case errors.As(err, &invalid):
+		return "Correct what it names: a line break or a blank at its end is often the reason."
+	case errors.As(err, &api):
+		return adviceOnStatus(api)
+	case errors.As(err, &proxy):
+		return "The proxy of HTTPS_PROXY lets nothing through to the Hub: ask who runs it, or put the Hub into NO_PROXY."
+	case errors.As(err, &odd):
+		return "The Hub speaks another version, or something between answers in its place: update the library, or report it with -json."
+	}
+	return adviceOnNetwork(err)
+}
+
+func adviceOnStatus(err *coder.APIError) string {
+	switch {
+	case errors.Is(err, coder.ErrUnauthorized):
+		if key := used(keyVariables); key != "" {
+			return "The key in " + key + " is wrong, expired or of another region: make a new one."
+		}
+		return "Set AGENTUITY_SDK_KEY: this Hub wants a key."
+	case errors.Is(err, coder.ErrForbidden):
+		return "The key may not do that: ask the owner of the organization, or use a key of the right one."
+	case errors.Is(err, coder.ErrPaymentRequired):
+		return "The plan does not cover it: choose another one in the console."
+	case errors.Is(err, coder.ErrMisdirected):
+		return "The key belongs to another region: set AGENTUITY_REGION."
+	case errors.Is(err, coder.ErrUpgradeRequired):
+		return "Update this library: the Hub no longer serves this version."
+	case errors.Is(err, coder.ErrRateLimited):
+		return "Too much was asked at once: wait, and make one Client that the whole program shares."
+	case errors.Is(err, coder.ErrNotFound):
+		return "Check the URL in AGENTUITY_CODER_URL, and its path: this is not a Hub, or one without this route."
+	case err.StatusCode == http.StatusBadGateway || err.StatusCode == http.StatusGatewayTimeout || err.StatusCode >= 520:
+		return "A gateway does not reach the Hub: try again in a minute, then ask who runs it."
+	case errors.Is(err, coder.ErrUnavailable):
+		return "The Hub is away, as when it restarts: try again in a minute."
+	case err.StatusCode >= 500:
+		return "The Hub itself fails at this: report it with -json. The request id is in it."
+	case err.StatusCode/100 == 3:
+		return "Something redirects the request: put the address it names, or https, into AGENTUITY_CODER_URL."
+	}
+	return "The Hub, or something before it, refuses this: report it with -json."
+}
+
+func adviceOnNetwork(err error) string {
+	var (
+		name    *net.DNSError
+		record  tls.RecordHeaderError
+		socket  *net.OpError
+		timeout net.Error
+	)
+	certificate, about := certificateOf(err)
+	switch {
+	case about != "":
+		if certificate != nil {
+			about += " It is " + describe(certificate) + "."
+		}
+		return about
+	case errors.As(err, &socket) && socket.Op == "proxyconnect":
+		return "The proxy itself cannot be reached: check HTTPS_PROXY and HTTP_PROXY, or put the Hub into NO_PROXY."
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
+		return "The port speaks no TLS: put http in the place of https into the URL, or use another port."
+	case errors.As(err, &name) && name.IsNotFound:
+		return "The name does not exist: check the spelling of the URL, and whether a VPN or a DNS server of your company is needed."
+	case errors.As(err, &name):
+		return "The DNS server does not answer: check the network, the VPN and the resolver of this machine."
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "Nobody listens there: check the host and the port in the URL, and whether the Hub is running."
+	case isCut(err):
+		return "Something cuts the connection: a firewall, a proxy, or a port that wants https."
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return "Nothing comes back: a firewall may swallow it. Try it from another network, or set HTTPS_PROXY if there has to be a proxy."
+	case errors.Is(err, context.Canceled):
+		return "Run it again: it was interrupted."
+	}
+	return "Check the network between here and the Hub, and report it with -json if that is fine."
+}
+
+// isCut tells whether a connection was there and ended.
+func isCut(err error) bool {
+	for _, cut := range []error{syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe} {
+		if errors.Is(err, cut) {
+			return true
+		}
+	}
+	// What package net/http says of a connection that is closed before the request went out has no name.
+	return strings.Contains(err.Error(), "server closed idle connection")
+}
+
+// certificateOf is the certificate that an error is about, if it is known, and what to do about it; "" if it is about none.
+func certificateOf(err error) (*x509.Certificate, string) {
+	var (
+		unknown x509.UnknownAuthorityError
+		invalid x509.CertificateInvalidError
+		host    x509.HostnameError
+	)
+	switch {
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return invalid.Cert, "The certificate is not valid today: has it expired, or is the clock of this machine wrong?"
+	case errors.As(err, &unknown):
+		return unknown.Cert, "This machine does not trust who has issued the certificate: if that is a proxy of your company, name its CA in SSL_CERT_FILE."
+	case errors.As(err, &host):
+		return host.Certificate, "The certificate is for another name: check the host in the URL, and what answers there."
+	case errors.As(err, &invalid):
+		return invalid.Cert, "The certificate cannot be used: whoever runs the Hub or the gateway has to replace it."
+	}
+	return nil, ""
+}

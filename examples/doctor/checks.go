@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/agentuity/coder-go"
+	"github.com/agentuity/coder-go/codertest"
+	"github.com/agentuity/coder-go/examples/internal/promises"
+	"github.com/agentuity/coder-go/internal/drift"
+)
+
+// Status is what was found out by a step.
+type Status string
+
+// What can be found out by a step. Only what is wrong counts for the status that the program ends with.
+const (
+	OK      Status = "ok"
+	Note    Status = "note" // worth knowing
+	Wrong   Status = "WRONG"
+	Skipped Status = "-" // it could not be looked at
+)
+
+// Line is a line of the table.
+type Line struct {
+	Check  string `json:"check"`
+	Status Status `json:"status"`
+	// Seen is what was seen, Advice what to do about it.
+	Seen   string `json:"seen,omitzero"`
+	Advice string `json:"advice,omitzero"`
+	// Took is the time that it took, in milliseconds, where that says something.
+	Took float64 `json:"ms,omitzero"`
+
+	detail bool // printed on demand only
+}
+
+// surroundings are what is between here and the Hub. A test has its own.
+type surroundings struct {
+	transport http.RoundTripper
+	proxy     func(*http.Request) (*url.URL, error)
+	resolve   func(ctx context.Context, host string) (addresses int, err error)
+}
+
+// stepLimit bounds one step, so that the next is reached.
+const stepLimit = 20 * time.Second
+
+// doctor examines one Hub.
+type doctor struct {
+	write   bool
+	between *surroundings
+	found   func(Line) // is told of each line; nil: nobody wants to know
+	lines   []Line
+	hide    []hidden // what must not be printed
+
+	embedded *codertest.Hub // without an account
+	probe    *probe
+	wire     *promises.Wire
+	drift    drift.Recorder
+	once     *coder.Client // does not try again: the first failure is what is looked for
+	client   *coder.Client // does
+
+	answers bool   // some route works
+	session string // one to look at
+	live    bool   // it is not over
+	results *promises.Report
+}
+
+func newDoctor(write bool, between *surroundings) *doctor {
+	if between == nil {
+		between = outside()
+	}
+	return &doctor{write: write, between: between, hide: secrets()}
+}
+
+func (d *doctor) stop() {
+	if d.client != nil {
+		d.client.CloseIdleConnections()
+	}
+	if d.embedded != nil {
+		d.embedded.Close()
+	}
+}
+
+// examine goes the way of a request. It ends where nothing behind could work either.
+func (d *doctor) examine(ctx context.Context) {
+	for _, step := range []func(context.Context) bool{
+		d.environment, d.discovery, d.hubNetwork, d.credentials, d.routes, d.events, d.socket, d.beliefs, d.drifted,
+	} {
+		if ctx.Err() != nil {
+			d.add(Line{Check: "doctor", Status: Wrong, Seen: "interrupted", Advice: "Run it again: what follows was not looked at."})
+			return
+		}
+		if !step(ctx) {
+			return
+		}
+	}
+}
+
+func (d *doctor) add(line Line) {
+	line.Seen, line.Advice = d.clean(line.Seen), d.clean(line.Advice)
+	d.lines = append(d.lines, line)
+	if d.found != nil {
+		d.found(line)
+	}
+}
+
+// fail adds a line about an error.
+func (d *doctor) fail(check string, took time.Duration, err error) {
+	line := Line{Check: check, Status: Wrong, Seen: text(err), Advice: advice(err), Took: ms(took)}
+	var odd *coder.ResponseError
+	if errors.As(err, &odd) && d.probe.lastKind() == "text/html" {
+		line.Seen += ": it is HTML"
+		line.Advice = "A gateway or a page to log in answers in the Hub's place: check the URL, log in, or let the Hub's host pass."
+	}
+	d.add(line)
+}
+
+func (d *doctor) wrong() int {
+	n := 0
+	for i := range d.lines {
+		if d.lines[i].Status == Wrong {
+			n++
+		}
+	}
+	return n
+}
+
+// timed measures a call, and bounds it.
+func timed(ctx context.Context, call func(context.Context) error) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, stepLimit)
+	defer cancel()
+	began := time.Now()
+	err := call(ctx)
+	return time.Since(began), err
+}
+
+func ms(d time.Duration) float64 {
+	return float64(d.Round(time.Microsecond*100)) / float64(time.Millisecond)
+}

@@ -1,0 +1,81 @@
+// Doctor finds out why it does not work: it goes the way of a request, from the environment to the live channels, and
+// prints a line a step, with a sentence of advice on each that is not fine.
+//
+//	go run ./examples/doctor            # changes nothing at the Hub
+//	go run ./examples/doctor -write     # also makes, changes, archives and deletes a session with a small task
+//	go run ./examples/doctor -json      # for a bug report
+//
+// It examines the Hub that the environment names, with the key that is there. Without either it examines a Hub of its
+// own in memory, so that it runs without an account. At the end it compares what the Hub does with what this library
+// believes about it; -v prints each of these promises, and -write settles those that can only be seen by writing.
+//
+// Nothing it prints has the key, a value of the environment, or what was said in a session. It ends with status 0 if all
+// is fine, 1 if something is not, and 2 if it was called wrongly.
+//
+// How it works: checks.go has the steps and their order, network.go what is between here and the Hub, hub.go the Hub's
+// routes, live.go its live channels, beliefs.go the promises, drift.go what is new. probe.go is a transport that notes what a client does not
+// show, advice.go knows what to do about an error, and table.go prints. It belongs to this module: it uses internal packages,
+// which no other program can.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr, nil)
+	stop()
+	os.Exit(status)
+}
+
+// The statuses that it ends with.
+const (
+	allFine  = 0
+	notFine  = 1
+	badUsage = 2
+)
+
+// run examines a Hub through what is between here and there; nil: whatever the environment says.
+func run(ctx context.Context, args []string, out, errs io.Writer, between *surroundings) int {
+	var asJSON, all, write bool
+	flags := flag.NewFlagSet("doctor", flag.ContinueOnError)
+	flags.SetOutput(errs)
+	flags.BoolVar(&write, "write", false, "also make, change, prompt, archive and delete a session; an agent works on it, which costs a little")
+	flags.BoolVar(&asJSON, "json", false, "print JSON, for a bug report")
+	flags.BoolVar(&all, "v", false, "print every promise, also those that were held")
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return allFine
+	case err != nil:
+		return badUsage
+	case flags.NArg() > 0:
+		fmt.Fprintf(errs, "doctor: %d arguments too many; what to examine is in the environment\n", flags.NArg())
+		return badUsage
+	}
+	d := newDoctor(write, between)
+	defer d.stop()
+	table := &table{out: out, all: all, clean: d.clean}
+	if !asJSON {
+		d.found = table.print
+	}
+	d.examine(ctx)
+	if asJSON {
+		if err := writeJSON(out, d); err != nil {
+			fmt.Fprintln(errs, "doctor:", err)
+			return notFine
+		}
+	} else {
+		table.end(d.lines)
+	}
+	if d.wrong() > 0 {
+		return notFine
+	}
+	return allFine
+}
