@@ -14,6 +14,7 @@ import (
 )
 
 //go:generate go run ./internal/openjson
+//go:generate go run ./internal/drift/enums
 
 // SessionVisibility says who may see a session. Unknown values are kept as they came.
 type SessionVisibility string
