@@ -275,7 +275,7 @@ func TestConcurrentFaults(t *testing.T) {
 // A connection that was cut must not be taken for one that can be reused.
 func TestCutEndsTheConnection(t *testing.T) {
 	f := start(t)
-	transport := f.client.Transport.(*http.Transport)
+	transport := f.HTTPClient().Transport.(*http.Transport)
 	conn, err := transport.DialContext(t.Context(), "tcp", "anywhere:80")
 	require.NoError(t, err)
 	defer conn.Close()

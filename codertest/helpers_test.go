@@ -31,7 +31,7 @@ func start(t testing.TB, opts ...codertest.Option) fixture {
 	t.Helper()
 	hub := codertest.NewHub(append([]codertest.Option{codertest.WithInMemoryNetwork()}, opts...)...)
 	t.Cleanup(hub.Close)
-	return fixture{TB: t, Hub: hub, client: hub.HTTPClient()}
+	return fixture{TB: t, Hub: hub, client: watched(t, hub)}
 }
 
 // reply is an answer, read to its end.

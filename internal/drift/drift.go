@@ -5,7 +5,8 @@
 //
 // It is a second walk over the JSON, beside the types of the library. It knows more than they say in a few tables, each
 // with the reason: what the library reads on demand or leaves unread (extras.go), and where null is a value
-// (shapes.go). Free JSON, such as metadata and the arguments of tools, is not walked.
+// (shapes.go). Free JSON, such as metadata and the arguments of tools, is not walked. A member that is missing is not
+// missed: for most of them the library has a zero value, and what it needs it asks for.
 //
 // Nothing of the library imports this package, and nothing of it runs in a call.
 package drift
@@ -43,8 +44,8 @@ const (
 
 // Report is one way in which something differs from what the library knows. It has no contents of free text.
 type Report struct {
-	// Where is the route, as "GET /hub/session/{sessionId}", with ", 404" after it for an answer other than 2xx; or
-	// the channel.
+	// Where is the method and the template of the route, as a coder.Observer is told it, such as
+	// "GET /hub/session/{sessionID}", with ", 404" after it for an answer other than 2xx; or the channel.
 	Where string
 	// Path names the member, as "sessions.sandbox[].loop.status". An element of a list is [], one of a map *. It is
 	// empty for the whole.
@@ -55,8 +56,8 @@ type Report struct {
 	Value string
 }
 
-// Answer looks at an answer of a route that the library knows: the path may be that of a request, escaped, with or
-// without what comes before "/hub", or the template of the route. It has no reports for other routes.
+// Answer looks at an answer. The path is that of the request, escaped, or the template of the route. It reports nothing
+// of routes that the library does not ask.
 func Answer(method, path string, status int, body []byte) []Report {
 	r := routeOf(method, path)
 	if r == nil {
@@ -126,7 +127,8 @@ func (r *Recorder) Findings() []Finding {
 		found = append(found, Finding{report, count})
 	}
 	slices.SortFunc(found, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.Where, b.Where), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Value, b.Value))
+		return cmp.Or(cmp.Compare(a.Where, b.Where), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Kind, b.Kind),
+			cmp.Compare(a.Value, b.Value))
 	})
 	return found
 }

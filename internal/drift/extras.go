@@ -28,6 +28,8 @@ func (s *shapes) extras(t reflect.Type) object {
 		}
 	case reflect.TypeFor[coder.LifecycleResponse](): // ResumeSession looks for a refusal
 		return object{"resumed": boolean, "error": text}
+	case reflect.TypeFor[coder.RPCCommandErrorMessage](): // the type of the command that failed
+		return object{"command": text}
 	case reflect.TypeFor[coder.SessionRepositoryRef](): // what the Hub's command-line program sends of GitHub comes back
 		return object{
 			"private": boolean, "htmlUrl": text, "accountId": text, "accountName": text, "accountType": text,
@@ -51,6 +53,8 @@ func (s *shapes) agentExtras(t reflect.Type) object {
 		}
 	case reflect.TypeFor[coder.ContentBlock](): // of a call that is being written
 		return object{"partialArgs": text, "streamIndex": number}
+	case reflect.TypeFor[coder.SessionStart](): // the Hub sends an event of this name too
+		return object{"origin": text}
 	case reflect.TypeFor[coder.AgentCost]():
 		return object{"totalFromProvider": boolean}
 	case reflect.TypeFor[coder.RPCModel]():

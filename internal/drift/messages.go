@@ -42,7 +42,7 @@ func (s *shapes) frame() check {
 		"rpc_command":          typed[coder.RPCCommandMessage](s),
 		"rpc_command_error":    typed[coder.RPCCommandErrorMessage](s),
 	}
-	response := object{"type": text, "id": text, "actions": listOf(s.action())}.check
+	response := s.hubResponse().check
 	refusal := object{"type": text, "error": text}.check
 	return func(w *walker, at string, v jsontext.Value) {
 		kind := peekText(v, "type")
@@ -80,6 +80,11 @@ func (s *shapes) observed() func(name string) check {
 			}
 		}
 	}
+}
+
+// hubResponse has no type. With one that is null it is taken for one all the same.
+func (s *shapes) hubResponse() object {
+	return object{"type": text, "id": text, "actions": listOf(s.action())}
 }
 
 // unknown reports a message, an event or an action without a type.
@@ -163,7 +168,7 @@ func (s *shapes) events() events {
 		case *coder.ToolCall, *coder.ToolResult, *coder.ToolExecutionStart, *coder.ToolExecutionUpdate, *coder.ToolExecutionEnd:
 			all[name] = s.agentObject(s.toolEvent())
 		case *coder.UserPrompt:
-			all[name] = s.agentObject(object{"content": text, "text": text, "timestamp": number})
+			all[name] = s.agentObject(userPrompt)
 		default:
 			t := reflect.TypeOf(event).Elem()
 			s.of(t)
@@ -176,26 +181,31 @@ func (s *shapes) events() events {
 	return all
 }
 
+// userPrompt has what the library reads of the event.
+var userPrompt = object{"content": text, "text": text, "timestamp": number}
+
 // agentObject is the payload of an event of the agent, with what all of them may have.
 func (s *shapes) agentObject(o object) check { return agentMembers.with(o).check }
 
-// messageUpdate has what the library reads of an update, and the message so far, which it does not.
+// messageUpdate has the piece of a message, which the library reads, and the message so far, which it does not.
 func (s *shapes) messageUpdate() object {
+	return object{
+		"assistantMessageEvent": s.update().check, "message": shape[coder.AgentMessage](s), "usage": shape[coder.AgentUsage](s),
+		"text": text, // which the Hub's terminal program reads
+	}
+}
+
+// update is a piece of a message. The kind and the phase are one word there.
+func (s *shapes) update() object {
 	var kinds []string
 	for _, kind := range values["UpdateKind"] {
 		for _, phase := range values["UpdatePhase"] {
 			kinds = append(kinds, kind+"_"+phase)
 		}
 	}
-	message := shape[coder.AgentMessage](s)
 	return object{
-		"message": message,
-		"usage":   shape[coder.AgentUsage](s),
-		"text":    text, // which the Hub's terminal program reads
-		"assistantMessageEvent": object{
-			"type": oneOf(kinds...), "contentIndex": whole, "delta": text, "content": text,
-			"toolCall": shape[coder.ContentBlock](s), "id": text, "toolName": text, "partial": message,
-		}.check,
+		"type": oneOf(kinds...), "contentIndex": whole, "delta": text, "content": text,
+		"toolCall": shape[coder.ContentBlock](s), "id": text, "toolName": text, "partial": shape[coder.AgentMessage](s),
 	}
 }
 
@@ -208,13 +218,14 @@ func (s *shapes) toolEvent() object {
 	})
 }
 
-// payload looks at an event of this name.
+// payload looks at the payload of an event, nil if there is none, and at the event's name.
 func (e events) payload(w *walker, nameAt, name, at string, v jsontext.Value) {
 	name, _ = agentrun.Unwrap(name, nil)
-	if c := e[name]; c != nil {
-		c(w, at, v)
-	} else {
+	switch c := e[name]; {
+	case c == nil:
 		w.unknown(nameAt, name)
+	case v != nil:
+		c(w, at, v)
 	}
 }
 
@@ -236,8 +247,8 @@ func (e events) broadcast(s *shapes) check {
 func (e events) named(c check, payload string) check {
 	return func(w *walker, at string, v jsontext.Value) {
 		c(w, at, v)
-		if found := peek(v, payload); found != nil {
-			e.payload(w, member(at, "event"), peekText(v, "event"), member(at, payload), found)
+		if name := peekText(v, "event"); name != "" {
+			e.payload(w, member(at, "event"), name, member(at, payload), peek(v, payload))
 		}
 	}
 }

@@ -2,6 +2,7 @@ package drift
 
 import (
 	"bytes"
+	"cmp"
 	"maps"
 	"regexp"
 	"slices"
@@ -36,33 +37,50 @@ const (
 // are written by hand from those, not taken from the tables that are tested here.
 var (
 	// freeJSON is in a form of somebody's own. Nothing is changed inside.
-	freeJSON = regexp.MustCompile(`(^|\.)(metadata|parameters|toolArgs|arguments|args|input|details|structuredContent|sections|` +
-		`toolsAdded\[\]|systemPromptOptions|preparation|branchEntries\[\]|entry|attachments\[\]|replay|context|actions\[\]\.result|` +
-		`issues\[\]\.input)$`)
+	freeJSON = oneAtEnd("metadata", "parameters", "toolArgs", "arguments", "args", "input", "details", "structuredContent",
+		"sections", `toolsAdded\[\]`, "systemPromptOptions", "preparation", `branchEntries\[\]`, "entry", `attachments\[\]`,
+		"replay", "context", `actions\[\]\.result`, `issues\[\]\.input`)
 	// anyKind may also be something else than an object.
-	anyKind = regexp.MustCompile(`(^|\.)(details|structuredContent|entry|replay|actions\[\]\.result|issues\[\]\.input)$`)
+	anyKind = oneAtEnd("details", "structuredContent", "entry", "replay", `actions\[\]\.result`, `issues\[\]\.input`)
 	// The payloads of events that the Hub has made itself, and the answers to commands that the library does not send,
 	// are free too.
-	ofTheHub = regexp.MustCompile(`^(session_(join|leave|complete|error|label_updated)|loop_\w+|coord_\w+|runtime_\w+|thinking_\w+|` +
-		`presence_update|rpc_ready)$`)
-	ofNoCommand = regexp.MustCompile(`^(get_entries|get_last_assistant_text|get_session_stats|abort)$`)
+	ofTheHub = oneAtEnd("session_(join|leave|complete|error|label_updated)", `(loop|coord|runtime|thinking)_\w+`,
+		"presence_update", "rpc_ready")
+	ofNoCommand = oneAtEnd("get_entries", "get_last_assistant_text", "get_session_stats", "abort")
 	// dataNames are objects whose names are data.
-	dataNames = regexp.MustCompile(`(^|\.)(env|agentActivity|byAgent|tokens|model\.cost|stream\.tasks|workers\[\]\.stream\.tasks)$`)
+	dataNames = oneAtEnd("env", "agentActivity", "byAgent", "tokens", `model\.cost`, `stream\.tasks`)
 	// nulls are members that may be null.
-	nulls = regexp.MustCompile(`^GET /hub/session/\{sessionId\}/loop loop$|^PATCH /hub/session/\{sessionId\} defaultAgent$| sandboxId$| stream(Id|Url)$|` +
-		` todos\[\]\.(type|priority|origin|kind|parentTaskId|prdKey|externalRef|taskKey|lastSessionId|lastTouchedByAgent|assignee)$`)
+	nulls = oneAtEnd("GET /hub/session/{sessionID}/loop loop", "PATCH /hub/session/{sessionID} defaultAgent", "sandboxId",
+		"streamId", "streamUrl", `todos\[\]\.(type|priority|origin|kind|parentTaskId|prdKey|externalRef|taskKey|assignee)`,
+		`todos\[\]\.(lastSessionId|lastTouchedByAgent)`)
 	// enumerations are the members of which the contract says all values.
-	enumerations = regexp.MustCompile(`\bmode$|^(GET|PATCH|POST) /hub/session\S* (.*\.)?visibility$|\bworkflowMode$|\bbucket$|\bloopStatus$|\bscope$|\bloop\.status$|^GET .*/loop loop\.status$|` +
-		`lastAction\.(kind|status)$|/hub/agents.*\.thinkingLevel$|\bproposal\.thinkingLevel$|\blifecycle$|\bsystemPromptMode$|` +
-		`\bentriesSource$|\bactorType$|entries\[\]\.type$|todos\[\]\.status$|\btasks\[\]\.status$|\bagents\[\]\.(status|source)$|` +
-		`participants?(\[\])?\.(role|transport)$| role$|actions\[\]\.(action|mode|level)$|\b(message|messages\[\]|toolResults\[\]|data\[\])\.role$|` +
-		`\bassistantMessageEvent\.type$|content\[\]\.type$|toolCall\.type$|\bstopReason$|\bdisposition$|\bcommand\.(type|streamingBehavior)$|response\.command$|` +
-		`\bmethod$|\bnotifyType$|, \d+ code$| event$|\bevent\.type$|^websocket type$|^event stream type$`)
+	enumerations = oneAtEnd(
+		// Sessions.
+		"mode", "workflowMode", "bucket", "loopStatus", "scope", `/hub/session\S* (\S+\.)?visibility`,
+		`/hub/sessions sessions\.websocket\[\]\.visibility`, `loop\.status`, `lastAction\.(kind|status)`, `proposal\.thinkingLevel`,
+		"entriesSource", `entries\[\]\.type`, "actorType", `todos\[\]\.status`, `tasks\[\]\.status`,
+		`participants?(\[\])?\.(role|transport)`,
+		// Other resources, and errors.
+		`/hub/agents\S* \S+\.thinkingLevel`, "lifecycle", "systemPromptMode", `, \d+ code`,
+		// Messages of the Hub.
+		"(websocket|event stream) (type|event|role)", "GET /hub/init role", `agents\[\]\.(status|source)`,
+		`actions\[\]\.(action|mode|level)`, `actions\[\]\.message\.role`, "method", "notifyType",
+		`command\.(type|streamingBehavior)`, `response\.command`, "disposition", `data\.event\.type`, `websocket event\.type`,
+		// What the agent says.
+		`(message|partial|messages\[\]|toolResults\[\]|data\[\])\.role`, `assistantMessageEvent\.type`, `content\[\]\.type`,
+		`toolCall\.type`, "stopReason", "streamingBehavior",
+	)
 )
+
+// oneAtEnd matches a path that ends in one of these.
+func oneAtEnd(patterns ...string) *regexp.Regexp {
+	all := strings.ReplaceAll(strings.Join(patterns, "|"), "{sessionID}", `\{sessionID\}`)
+	return regexp.MustCompile(`(^|[. ])(` + all + `)$`)
+}
 
 // mutations returns all mutations of a sample, and counts the places where one would be none.
 func mutations(s *sample) (made []mutation, left int) {
-	m := &mutator{sample: s, where: s.where()}
+	m := &mutator{sample: s, where: s.where(), seen: make(map[string]bool)}
 	if s.route != "" && s.status != 200 {
 		m.where += ", " + jsontext.Int(int64(s.status)).String()
 	}
@@ -74,10 +92,15 @@ type mutator struct {
 	*sample
 	where string
 	made  []mutation
+	seen  map[string]bool // of a recording each member is changed once, whatever the length of a list
 	left  int
 }
 
 func (m *mutator) change(kind, at string, from, to int, with string) {
+	if m.recorded && m.seen[kind+at] {
+		return
+	}
+	m.seen[kind+at] = true
 	text := slices.Concat(m.text[:from], []byte(with), m.text[to:])
 	m.made = append(m.made, mutation{sample: m.sample, kind: kind, at: at, text: text})
 }
@@ -152,28 +175,39 @@ func (m *mutator) member(parent string, object jsontext.Value, name string, name
 	m.value(at, begin, value)
 }
 
-// distinct leaves of recorded messages one of each form: the members it has, and the values of type, event and command.
-func distinct(all []sample) []sample {
+var forms []sample // as recordedForms returned them before
+
+// recordedForms returns so many of the recorded messages that every member of every message, event and answer of the
+// agent is among them.
+func recordedForms(t *testing.T) []sample {
+	t.Helper()
+	if forms != nil {
+		return slices.Clone(forms)
+	}
 	seen := make(map[string]bool)
-	return slices.DeleteFunc(all, func(s sample) bool {
-		forms := make(map[string]bool)
-		all, _ := mutations(&s)
-		for _, m := range all {
-			forms[m.at] = true
+	forms = slices.DeleteFunc(recordings(t), func(s sample) bool {
+		name := s.where()
+		for v, inner := jsontext.Value(s.text), true; inner; { // what it is, and what it wraps
+			name += " " + peekText(v, "type") + " " + peekText(v, "event") + " " + peekText(v, "command")
+			v = jsontext.Value(cmp.Or(string(peek(v, "data")), string(peek(v, "event")), string(peek(v, "response"))))
+			inner = v.Kind() == jsontext.KindBeginObject
 		}
-		key := s.where() + strings.Join(slices.Sorted(maps.Keys(forms)), " ") +
-			strings.Join(regexp.MustCompile(`"(type|event|command|role)": ?"\w+"`).FindAllString(string(s.text), -1), " ")
-		twice := seen[key]
-		seen[key] = true
-		return twice
+		all, _ := mutations(&s)
+		nothing := true
+		for _, m := range all {
+			nothing = nothing && seen[name+m.at]
+			seen[name+m.at] = true
+		}
+		return nothing
 	})
+	return slices.Clone(forms)
 }
 
 // TestMutations: nearly every mutation is reported, and where it was made.
 func TestMutations(t *testing.T) {
 	type count struct{ made, found int }
 	counts := map[string]*count{added: {}, renamed: {}, toNull: {}, toNumber: {}, newValue: {}}
-	all := slices.Concat(samples(t), distinct(recordings(t)))
+	all := slices.Concat(samples(t), recordedForms(t))
 	var sum count
 	left := 0
 	missed := make(map[string]int)

@@ -17,11 +17,12 @@ import (
 
 // sample is something that a Hub has sent, or could have.
 type sample struct {
-	file   string
-	route  string // method and path; "" for a message
-	status int
-	event  string // the name of an event of a stream; "" for a frame of a WebSocket
-	text   []byte
+	file     string
+	recorded bool   // it is not made up
+	route    string // method and path; "" for a message
+	status   int
+	event    string // the name of an event of a stream; "" for a frame of a WebSocket
+	text     []byte
 }
 
 func (s *sample) look(text []byte) []Report {
@@ -47,28 +48,30 @@ func (s *sample) where() string {
 
 // routesOf says which route the samples of answers are of.
 var routesOf = map[string]string{
-	"agent-archive": "POST /hub/agents/{agentIdOrSlug}/archive", "agent-create": "POST /hub/agents",
-	"agent-get": "GET /hub/agents/{agentIdOrSlug}", "agent-publish": "POST /hub/agents/{agentIdOrSlug}/publish",
-	"agent-update": "PATCH /hub/agents/{agentIdOrSlug}", "agent-versions": "GET /hub/agents/{agentIdOrSlug}/versions",
+	"agent-archive": "POST /hub/agents/{agentIDOrSlug}/archive", "agent-create": "POST /hub/agents",
+	"agent-get": "GET /hub/agents/{agentIDOrSlug}", "agent-publish": "POST /hub/agents/{agentIDOrSlug}/publish",
+	"agent-update": "PATCH /hub/agents/{agentIDOrSlug}", "agent-versions": "GET /hub/agents/{agentIDOrSlug}/versions",
 	"agents-list": "GET /hub/agents", "bucket-create": "POST /hub/skills/buckets",
-	"bucket-delete": "DELETE /hub/skills/buckets/{bucketId}", "buckets-list": "GET /hub/skills/buckets", "discover": "GET /coder",
+	"bucket-delete": "DELETE /hub/skills/buckets/{bucketID}", "buckets-list": "GET /hub/skills/buckets", "discover": "GET /coder",
 	"github-accounts": "GET /hub/github/accounts", "github-accounts-disconnected": "GET /hub/github/accounts",
 	"github-repos": "GET /hub/github/repos", "hub-init": "GET /hub/init", "hub-skills": "GET /hub/skills",
-	"session-archive": "POST /hub/session/{sessionId}/archive", "session-create": "POST /hub/session",
+	"session-archive": "POST /hub/session/{sessionID}/archive", "session-create": "POST /hub/session",
 	"session-create-builder": "POST /hub/session/builder", "session-create-full": "POST /hub/session",
-	"session-delete": "DELETE /hub/session/{sessionId}", "session-events-history": "GET /hub/session/{sessionId}/events/history",
-	"session-get": "GET /hub/session/{sessionId}", "session-get-builder": "GET /hub/session/{sessionId}",
-	"session-get-history": "GET /hub/session/{sessionId}", "session-get-minimal": "GET /hub/session/{sessionId}",
-	"session-get-paused": "GET /hub/session/{sessionId}", "session-loop": "GET /hub/session/{sessionId}/loop",
-	"session-loop-none": "GET /hub/session/{sessionId}/loop", "session-participants": "GET /hub/session/{sessionId}/participants",
-	"session-replay": "GET /hub/session/{sessionId}/replay", "session-resume": "POST /hub/session/{sessionId}/resume",
-	"session-todos": "GET /hub/session/{sessionId}/todos", "session-update": "PATCH /hub/session/{sessionId}",
-	"sessions-list": "GET /hub/sessions", "sessions-list-empty": "GET /hub/sessions", "skill-create-custom": "POST /hub/skills/library",
-	"skill-delete": "DELETE /hub/skills/library/{savedSkillId}", "skill-save": "POST /hub/skills/library",
+	"session-delete": "DELETE /hub/session/{sessionID}", "session-events-history": "GET /hub/session/{sessionID}/events/history",
+	"session-get": "GET /hub/session/{sessionID}", "session-get-builder": "GET /hub/session/{sessionID}",
+	"session-get-history": "GET /hub/session/{sessionID}", "session-get-minimal": "GET /hub/session/{sessionID}",
+	"session-get-paused": "GET /hub/session/{sessionID}", "session-loop": "GET /hub/session/{sessionID}/loop",
+	"session-loop-none": "GET /hub/session/{sessionID}/loop", "session-participants": "GET /hub/session/{sessionID}/participants",
+	"session-replay": "GET /hub/session/{sessionID}/replay", "session-resume": "POST /hub/session/{sessionID}/resume",
+	"session-todos": "GET /hub/session/{sessionID}/todos", "session-update": "PATCH /hub/session/{sessionID}",
+	"sessions-list": "GET /hub/sessions", "sessions-list-empty": "GET /hub/sessions",
+	"skill-create-custom": "POST /hub/skills/library",
+	"skill-delete":        "DELETE /hub/skills/library/{skillID}", "skill-save": "POST /hub/skills/library",
 	"skills-library-list": "GET /hub/skills/library", "users-list-array": "GET /hub/users", "users-list-object": "GET /hub/users",
-	"workspace-create": "POST /hub/workspaces", "workspace-delete": "DELETE /hub/workspaces/{workspaceId}",
-	"workspace-get": "GET /hub/workspaces/{workspaceId}", "workspace-refresh": "POST /hub/workspaces/{workspaceId}/snapshot/refresh",
-	"workspace-update":                "PATCH /hub/workspaces/{workspaceId}",
+	"workspace-create": "POST /hub/workspaces", "workspace-delete": "DELETE /hub/workspaces/{workspaceID}",
+	"workspace-get":                   "GET /hub/workspaces/{workspaceID}",
+	"workspace-refresh":               "POST /hub/workspaces/{workspaceID}/snapshot/refresh",
+	"workspace-update":                "PATCH /hub/workspaces/{workspaceID}",
 	"workspace-validate-dependencies": "POST /hub/workspaces/dependencies/validate", "workspaces-list": "GET /hub/workspaces",
 }
 
@@ -89,7 +92,7 @@ func samples(t *testing.T) []sample {
 				Body   json.RawMessage
 			}
 			require.NoError(t, json.Unmarshal(read(t, file), &failure))
-			all = append(all, sample{file: file, route: "GET /hub/session/{sessionId}", status: failure.Status, text: failure.Body})
+			all = append(all, sample{file: file, route: "GET /hub/session/{sessionID}", status: failure.Status, text: failure.Body})
 		}
 		for _, file := range files(t, dir+"/stream/ws-*.json") {
 			for _, frame := range framesOf(t, file) {
@@ -152,18 +155,19 @@ func recordings(t *testing.T) (all []sample) {
 			}
 			switch {
 			case line.Direction == "s2c" && (line.Channel == "lead" || line.Channel == "controller"):
-				all = append(all, sample{file: file, text: line.Frame})
+				all = append(all, sample{file: file, recorded: true, text: line.Frame})
 			case line.Channel == "sse" && len(frame.Data) > 0:
-				all = append(all, sample{file: file, event: "message", text: frame.Data})
+				all = append(all, sample{file: file, recorded: true, event: "message", text: frame.Data})
 			case line.Channel == "lead" && line.Direction == "c2s" && frame.Type == "event":
 				text := `{"type":"broadcast","event":` + quoted(frame.Event) + `,"category":"agent","data":` + string(frame.Data) +
 					`,"sessionId":"codesess_1","timestamp":1700000000000}`
-				all = append(all, sample{file: file, event: "broadcast", text: []byte(text)})
+				all = append(all, sample{file: file, recorded: true, event: "broadcast", text: []byte(text)})
 			case line.Channel == "pi-stdout" && frame.Type == "response":
-				all = append(all, sample{file: file, text: []byte(`{"type":"rpc_response","response":` + string(line.Frame) + `}`)})
+				text := `{"type":"rpc_response","response":` + string(line.Frame) + `}`
+				all = append(all, sample{file: file, recorded: true, text: []byte(text)})
 			case line.Channel == "pi-stdout" && frame.Type != "extension_ui_request":
 				text := `{"type":"rpc_event","event":` + string(line.Frame) + `,"timestamp":1700000000000}`
-				all = append(all, sample{file: file, text: []byte(text)})
+				all = append(all, sample{file: file, recorded: true, text: []byte(text)})
 			}
 		}
 	}
@@ -192,14 +196,10 @@ func read(t *testing.T, file string) []byte {
 // listed is the drift of the samples, with the reason.
 var listed = map[string][]Report{
 	// They show that an origin may have more members than its type.
-	"session-get-history.json": {{Where: "GET /hub/session/{sessionId}", Path: "origin.client", Kind: UnknownMember}},
-	"sessions-list.json":       {{Where: "GET /hub/sessions", Path: "sessions.websocket[].origin.client", Kind: UnknownMember}},
-	// Here the Hub has made the event, not the agent.
-	"session-events-history.json": {{
-		Where: "GET /hub/session/{sessionId}/events/history", Path: "events[].payload.origin", Kind: UnknownMember,
-	}},
+	"session-get-history.json": {{"GET /hub/session/{sessionID}", "origin.client", UnknownMember, ""}},
+	"sessions-list.json":       {{"GET /hub/sessions", "sessions.websocket[].origin.client", UnknownMember, ""}},
 	// It shows what one bad member does to an error body.
-	"404-form-f-null-member.json": {{Where: "GET /hub/session/{sessionId}, 404", Path: "code", Kind: WrongKind, Value: "null, not text"}},
+	"404-form-f-null-member.json": {{"GET /hub/session/{sessionID}, 404", "code", WrongKind, "null, not text"}},
 }
 
 // TestSamples: nothing is reported of what the contract of the Hub has as samples, and of the recordings of the agent.

@@ -208,7 +208,9 @@ var closed = map[string][]string{
 var further = map[string][]string{
 	"AgentMessage.StopReason": {"pending"}, // before the message has ended
 	// Commands of the agent that the library does not send. Everybody hears the answers to everybody.
-	"RPCResponse.Command": {"get_entries", "get_last_assistant_text", "get_session_stats"},
+	"RPCResponse.Command": {
+		"get_entries", "get_last_assistant_text", "get_session_stats", "clear_queue", "abort_retry",
+	},
 }
 
 // shapes turns types into checks.

@@ -47,6 +47,13 @@ func (t *tap) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// CloseIdleConnections is what [http.Client.CloseIdleConnections] calls.
+func (t *tap) CloseIdleConnections() {
+	if inner, ok := t.inner.(interface{ CloseIdleConnections() }); ok {
+		inner.CloseIdleConnections()
+	}
+}
+
 // listener is told what is read. It must not keep the text.
 type listener interface {
 	heard(text []byte)
@@ -61,7 +68,7 @@ type tappedBody struct {
 func (b *tappedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.to.heard(p[:n])
-	if err == io.EOF { //nolint:errorlint // a reader returns it bare
+	if err == io.EOF {
 		b.to.ended()
 	}
 	return n, err
@@ -100,18 +107,24 @@ func (a *answer) ended() {
 
 // blocks are an event stream, looked at block by block.
 type blocks struct {
-	text []byte
+	text []byte // from the beginning of a block
 	add  func(...Report)
+	lost bool // a block was too large
 }
 
 func (b *blocks) heard(text []byte) {
+	if b.lost {
+		return
+	}
+	from := max(0, len(b.text)-len("\r\n\r")) // there was no empty line before
 	if b.text = append(b.text, text...); len(b.text) > mostHeld {
-		b.text = nil
+		b.text, b.lost = nil, true
+		return
 	}
 	end := 0
 	for _, empty := range []string{"\n\n", "\r\r", "\r\n\r\n"} {
-		if i := bytes.LastIndex(b.text, []byte(empty)); i >= 0 {
-			end = max(end, i+len(empty))
+		if i := bytes.LastIndex(b.text[from:], []byte(empty)); i >= 0 {
+			end = max(end, from+i+len(empty))
 		}
 	}
 	if end == 0 {
@@ -131,7 +144,7 @@ type frames struct {
 	text    []byte
 	message []byte // the text message under way
 	add     func(...Report)
-	lost    bool // a frame was too large, or broken: what follows is not understood
+	lost    bool // a frame was too large
 }
 
 func (f *frames) heard(text []byte) {
@@ -183,6 +196,6 @@ func (f *frames) next() bool {
 			f.message = nil
 		}
 	}
-	f.text = slices.Delete(f.text, 0, end)
+	f.text = f.text[end:]
 	return true
 }

@@ -16,8 +16,18 @@ var values = map[string][]string{
 	"AgentDefinitionStatus": {
 		"available", "busy", "offline",
 	},
+	"AttemptFailure": {
+		"never_sent", "unknown_host", "untrusted", "unprocessed",
+		"lost", "rate_limited", "unavailable", "too_late",
+		"server_error", "unusable", "rejected", "ended",
+		"no_credential",
+	},
 	"BlockType": {
 		"text", "thinking", "toolCall", "image",
+	},
+	"ConnectionChange": {
+		"opened", "failed", "lost", "back",
+		"over",
 	},
 	"ConversationActorType": {
 		"user", "api_key", "service",
@@ -182,6 +192,7 @@ var values = map[string][]string{
 
 // aliased has the enumerations of the fields that are a string to reflection.
 var aliased = map[string]string{
+	"AgentInfo.Name":                 "EventName",
 	"AgentMessage.StopReason":        "StopReason",
 	"Answer.StopReason":              "StopReason",
 	"ContentBlock.Type":              "BlockType",
