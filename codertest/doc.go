@@ -49,7 +49,8 @@
 //	}
 //
 // Without a bubble leave the option out. The Hub then listens on a loopback port,
-// and programs in any language can reach it at [Hub.URL].
+// or on the listener of [WithListener], and programs in any language can reach it at
+// [Hub.URL]. To try that, run the program examples/fakehub of this module.
 //
 // # Testing an agent that follows a session
 //
