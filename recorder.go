@@ -102,4 +102,3 @@ func (r *Recorder) Close() error {
 	}
 	return nil
 }
-

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/agentuity/coder-go"
@@ -23,7 +25,12 @@ func tellStory(ctx context.Context, c *coder.Client, cut func(id string)) (seen 
 	}
 	id := created.SessionID
 	note("created %s %s", id, created.Status)
-	conn, err := c.Attach(ctx, id, nil)
+	back := make(chan struct{}, 1)
+	conn, err := c.Attach(ctx, id, &coder.AttachOptions{Connection: coder.HubConnectOptions{OnState: func(state coder.HubConnState, _ error) {
+		if state == coder.StateConnected {
+			back <- struct{}{}
+		}
+	}}})
 	if err != nil {
 		return seen, err
 	}
@@ -35,6 +42,11 @@ func tellStory(ctx context.Context, c *coder.Client, cut func(id string)) (seen 
 			return seen, err
 		}
 		note("answered %q %q %d", answer.Text, text, answer.ToolCalls)
+		cut(id)
+		<-back // the next prompt goes over another connection
+	}
+	if err := conn.Close(); err != nil {
+		return seen, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -61,23 +73,61 @@ func tellStory(ctx context.Context, c *coder.Client, cut func(id string)) (seen 
 	return seen, nil
 }
 
-func TestScratch(t *testing.T) {
+// record runs a program with a Hub in a bubble, and returns the recording and what the program has seen.
+func record(t *testing.T, options *coder.RecorderOptions, program func(*testing.T, *coder.Client, *codertest.Hub) ([]string, error),
+	opts ...codertest.Option,
+) (recording []byte, seen []string) {
+	t.Helper()
 	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
-		hub.Inject(codertest.Fault{Method: "GET", Route: "/hub/sessions", Status: http.StatusServiceUnavailable})
 		var file bytes.Buffer
-		rec, err := coder.NewRecorder(&file, nil)
+		rec, err := coder.NewRecorder(&file, options)
 		require.NoError(t, err)
 		c := hubClient(t, hub, coder.WithRecorder(rec))
-		seen, err := tellStory(t.Context(), c, func(id string) {
-			time.Sleep(time.Second)
-			hub.Session(id).CutStreams()
-		})
-		t.Log(seen)
+		seen, err = program(t, c, hub)
 		require.NoError(t, err)
-		c.CloseIdleConnections()
 		require.NoError(t, rec.Close())
-		for line := range bytes.Lines(file.Bytes()) {
-			fmt.Printf("%.300s\n", bytes.TrimSpace(line))
-		}
-	}, codertest.WithAgentVersion("1.6.0"), codertest.WithAgentPace(20*time.Millisecond))
+		recording = file.Bytes()
+	}, opts...)
+	return recording, seen
+}
+
+// replay plays a recording in a bubble.
+func replay(t *testing.T, recording []byte, program func(t *testing.T, hub *codertest.ReplayHub, c *coder.Client), opts ...codertest.Option) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		hub, err := codertest.Replay(bytes.NewReader(recording), append(opts, codertest.WithInMemoryNetwork())...)
+		require.NoError(t, err)
+		defer hub.Close()
+		c, err := hub.NewClient()
+		require.NoError(t, err)
+		program(t, hub, c)
+	})
+}
+
+// storyOn is tellStory on a Hub that is away at times.
+func storyOn(t *testing.T, c *coder.Client, hub *codertest.Hub) ([]string, error) {
+	hub.Inject(codertest.Fault{Method: "GET", Route: "/hub/sessions", Status: http.StatusServiceUnavailable})
+	return tellStory(t.Context(), c, func(id string) {
+		time.Sleep(time.Second)
+		hub.Session(id).CutStreams()
+	})
+}
+
+// TestRecorder_PlayedBack: a program that meets what it has met before sees the same, at any pace.
+func TestRecorder_PlayedBack(t *testing.T) {
+	recording, seen := record(t, nil, storyOn, codertest.WithAgentVersion("1.6.0"), codertest.WithAgentPace(20*time.Millisecond))
+	require.Contains(t, seen, "cause unexpected EOF")
+	for name, opts := range map[string][]codertest.Option{
+		"as it was": nil, "at once": {codertest.WithReplayPace(0)}, "slowly": {codertest.WithReplayPace(0.5)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			replay(t, recording, func(t *testing.T, hub *codertest.ReplayHub, c *coder.Client) {
+				again, err := tellStory(t.Context(), c, func(string) {})
+				require.NoError(t, err)
+				assert.Equal(t, seen, again)
+				assert.Empty(t, hub.Missing())
+				assert.Empty(t, hub.Unasked())
+			}, opts...)
+		})
+	}
 }

@@ -58,14 +58,7 @@ func NewHub(opts ...Option) *Hub {
 		AgentExtension: h.config.dialect == DialectExtension, AgentErrors: worldErrors(h.config.agentErrors),
 	})
 	h.routes = h.allRoutes()
-	switch {
-	case h.config.inMemory:
-		h.network = listenInMemory()
-	case h.config.listener != nil:
-		h.network = overSockets(h.config.listener)
-	default:
-		h.network = overSockets(listenLoopback())
-	}
+	h.network = listen(&h.config)
 	h.restarts.begin(h)
 	h.client = h.newHTTPClient(&http.Transport{MaxIdleConnsPerHost: 64})
 	h.server = &http.Server{
@@ -92,9 +85,11 @@ func (h *Hub) String() string { return fmt.Sprintf("codertest.Hub(%s)", h.URL())
 // Handler returns the Hub as an http.Handler, to be served by a server of the
 // test: over TLS or HTTP/2, under a path prefix, behind a proxy. It shares its
 // memory with the Hub's own server, and works until Close.
-func (h *Hub) Handler() http.Handler {
-	var handler http.Handler = http.HandlerFunc(h.serve)
-	for _, around := range slices.Backward(h.config.around) {
+func (h *Hub) Handler() http.Handler { return h.config.wrap(http.HandlerFunc(h.serve)) }
+
+// wrap puts the middleware of the test around a handler.
+func (c *config) wrap(handler http.Handler) http.Handler {
+	for _, around := range slices.Backward(c.around) {
 		handler = around(handler)
 	}
 	return handler
@@ -192,6 +187,18 @@ type network struct {
 	listener net.Listener
 	url      string
 	dial     func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// listen listens where the options say.
+func listen(c *config) network {
+	switch {
+	case c.inMemory:
+		return listenInMemory()
+	case c.listener != nil:
+		return overSockets(c.listener)
+	default:
+		return overSockets(listenLoopback())
+	}
 }
 
 func listenLoopback() net.Listener {

@@ -21,6 +21,7 @@ type config struct {
 	queue     int
 	pace      time.Duration
 	replay    int
+	speed     *float64 // of a ReplayHub; nil: as the clock says
 
 	noAgent     bool
 	version     string
@@ -150,4 +151,15 @@ func WithAgentPace(rest time.Duration) Option {
 // tool and task, whoever has made them happen. The default is 0.
 func WithEventReplay(events int) Option {
 	return func(c *config) { c.replay = events }
+}
+
+// WithReplayPace sets how fast a [ReplayHub] plays a recording: at 1 the time between two things is
+// what it was, at 2 half of that, and at 0 nothing waits. The default is 1 in a
+// testing/synctest bubble, where time costs nothing, and 0 elsewhere. It panics if
+// speed is negative. For a [Hub] it means nothing.
+func WithReplayPace(speed float64) Option {
+	if speed < 0 {
+		panic("codertest: the speed of a replay must not be negative")
+	}
+	return func(c *config) { c.speed = &speed }
 }

@@ -77,9 +77,10 @@ type Body struct {
 	JSON   json.RawMessage `json:"json,omitempty"`
 	Text   string          `json:"text,omitzero"`
 	Base64 []byte          `json:"base64,omitempty"`
-	// Omitted is how many bytes were left out at the end, because there were too many, or because they are the
-	// rest of JSON that is broken.
+	// Omitted is how many bytes were left out at the end: there were too many, or, with Broken, what stands here is the
+	// beginning of something that looked like JSON, and is none from there on.
 	Omitted int64 `json:"omitted,omitzero"`
+	Broken  bool  `json:"broken,omitzero"`
 }
 
 // Bytes is what was sent, but for what was taken out.

@@ -165,7 +165,7 @@ func (r *Redaction) Body(data []byte, omitted int64) Body {
 			return Body{JSON: text}
 		}
 		// Of JSON that is broken nobody can tell what the rest is.
-		return Body{Text: string(text), Omitted: omitted + int64(len(data)-read)}
+		return Body{Text: string(text), Omitted: omitted + int64(len(data)-read), Broken: omitted == 0}
 	}
 	return r.other(data, omitted)
 }
@@ -216,7 +216,7 @@ func (r *Redaction) Event(block []byte, omitted int64) Body {
 	if body.Omitted == 0 {
 		kept.WriteString(end)
 	}
-	return Body{Text: kept.String(), Omitted: body.Omitted}
+	return Body{Text: kept.String(), Omitted: body.Omitted, Broken: body.Broken}
 }
 
 // mode is what is done to the values of a member and all below it.
