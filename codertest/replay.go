@@ -57,7 +57,8 @@ type ReplayHub struct {
 // WebSocket the program has to send what was sent in the recording: what the Hub sent after
 // that waits for it. The id and the timestamp of a message do not count, since a client makes
 // them up: in what the ReplayHub sends, over any connection, the new id stands in the place of the
-// old one. The message that names a key does not count. Pings are answered if they were.
+// old one. The message that names a key does not count. Pings are answered if they were. Where texts
+// were taken out of a recording, those of the program are put back into what it hears.
 //
 // What went wrong goes wrong again: answers that were cut, connections that were reset. A
 // connection that could not be made fails to dial with the clients of [ReplayHub.NewClient]
@@ -112,11 +113,14 @@ func (h *ReplayHub) Handler() http.Handler { return h.config.wrap(http.HandlerFu
 // call returns the same client. It uses no proxy and sends no credentials.
 func (h *ReplayHub) HTTPClient() *http.Client { return h.client }
 
+// replayKey is the key of clients of a ReplayHub. A client takes its key out of errors: it is in none of ours.
+const replayKey = "a-made-up-key"
+
 // NewClient returns a client of the ReplayHub, with a made-up key, as [Hub.NewClient] does. The options come after
 // that, and win.
 func (h *ReplayHub) NewClient(opts ...coder.Option) (*coder.Client, error) {
 	own := []coder.Option{
-		coder.WithURL(h.URL()), coder.WithAPIKey(placeholderKey), coder.WithHTTPClient(h.newHTTPClient(coder.NewTransport())),
+		coder.WithURL(h.URL()), coder.WithAPIKey(replayKey), coder.WithHTTPClient(h.newHTTPClient(coder.NewTransport())),
 	}
 	return coder.NewClient(slices.Concat(own, opts)...)
 }

@@ -17,7 +17,7 @@ func (h *ReplayHub) serve(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	what := newAsked(r, body, h.tape)
-	x, why := h.tape.take(what)
+	x, why := h.tape.take(what, body)
 	if x == nil {
 		refuse(w, what.String()+": "+why)
 		return
@@ -159,7 +159,7 @@ func (p *replayed) location(to string) string {
 
 // body is what a line has, with what is different now.
 func (p *replayed) body(line *cassette.Line) []byte {
-	data := p.hub.tape.withIDs(line.Bytes())
+	data := p.hub.tape.asNow(line.Bytes())
 	if p.path == discovery {
 		if value, _ := anyJSON(data); value != nil {
 			if object, ok := value.(map[string]any); ok {

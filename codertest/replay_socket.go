@@ -153,7 +153,7 @@ func (s *replayedSocket) write() {
 		}
 		switch line.Kind {
 		case cassette.Received:
-			kind, data := websocket.MessageText, s.hub.tape.withIDs(line.Bytes())
+			kind, data := websocket.MessageText, s.hub.tape.asNow(line.Bytes())
 			if line.Base64 != nil {
 				kind = websocket.MessageBinary
 			}

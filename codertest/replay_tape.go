@@ -24,6 +24,7 @@ type tape struct {
 	mu      sync.Mutex
 	missing []string          // guarded by mu
 	ids     map[string]string // guarded by mu; those that a client has made up now, by those in the recording
+	texts   map[string]string // guarded by mu; what was asked, by what stands for it where texts were taken out
 }
 
 // played is an exchange of the recording.
@@ -44,12 +45,13 @@ type message struct {
 	name  string
 	body  string
 	id    string
+	value any
 	taken bool          // guarded by the mutex of the tape
 	came  chan struct{} // closed when it has
 }
 
 func newTape(read *cassette.Tape) *tape {
-	t := &tape{omitTexts: read.OmitTexts, ids: make(map[string]string)}
+	t := &tape{omitTexts: read.OmitTexts, ids: make(map[string]string), texts: make(map[string]string)}
 	redaction := &cassette.Redaction{OmitTexts: read.OmitTexts}
 	for _, x := range read.Exchanges {
 		_, rest, _ := strings.Cut(x.Request.URL, "://")
@@ -148,6 +150,7 @@ func messageOf(data []byte, redaction *cassette.Redaction) *message {
 		return &message{name: "a message that is no object", body: string(body.Bytes())}
 	}
 	m := new(message)
+	m.value, _ = anyJSON(data)
 	m.name, _ = object["type"].(string)
 	for _, o := range []any{object, object["command"]} {
 		if o, ok := o.(map[string]any); ok {
@@ -198,11 +201,14 @@ func isEventStream(h http.Header) bool {
 }
 
 // take returns what a request is answered with, or nil and why there is nothing.
-func (t *tape) take(a asked) (*played, string) {
+func (t *tape) take(a asked, body []byte) (*played, string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if p := t.next(a); p != nil {
 		p.taken = true
+		recorded, _ := anyJSON(p.Request.Bytes())
+		now, _ := anyJSON(body)
+		t.learn(recorded, now)
 		return p, ""
 	}
 	why := t.why(a)
@@ -343,6 +349,7 @@ func (t *tape) takeMessage(p *played, m *message) bool {
 		if recorded.id != "" && m.id != "" && recorded.id != m.id {
 			t.ids[recorded.id] = m.id
 		}
+		t.learn(recorded.value, m.value)
 		close(recorded.came)
 		return true
 	}
@@ -363,8 +370,8 @@ func (t *tape) noteMissing(what string) {
 // shortestID is how long an id is at least that is replaced wherever it stands. A shorter one could be a part of a word.
 const shortestID = 12
 
-// withIDs returns what a Hub sends, with the ids that the client has made up now.
-func (t *tape) withIDs(data []byte) []byte {
+// asNow returns what a Hub sends, with the ids that the client has made up now, and with its texts.
+func (t *tape) asNow(data []byte) []byte {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for recorded, now := range t.ids {
@@ -374,7 +381,34 @@ func (t *tape) withIDs(data []byte) []byte {
 			data = bytes.ReplaceAll(data, []byte(comparableValue(recorded)), []byte(comparableValue(now)))
 		}
 	}
+	for recorded, now := range t.texts {
+		data = bytes.ReplaceAll(data, []byte(comparableValue(recorded)), []byte(comparableValue(now)))
+	}
 	return data
+}
+
+// learn notes what stands in a recording for the texts of a request, so that the program finds its own words in what it
+// hears. The caller holds the lock.
+func (t *tape) learn(recorded, now any) {
+	if !t.omitTexts {
+		return
+	}
+	switch recorded := recorded.(type) {
+	case string:
+		if now, ok := now.(string); ok && now != recorded {
+			t.texts[recorded] = now
+		}
+	case map[string]any:
+		now, _ := now.(map[string]any)
+		for name, value := range recorded {
+			t.learn(value, now[name])
+		}
+	case []any:
+		now, _ := now.([]any)
+		for i, value := range recorded[:min(len(recorded), len(now))] {
+			t.learn(value, now[i])
+		}
+	}
 }
 
 func (t *tape) allMissing() []string {
