@@ -262,8 +262,8 @@ func TestRecorder_File(t *testing.T) {
 
 	file, err = os.Open(path)
 	require.NoError(t, err)
-	defer file.Close()
 	again, err := codertest.Replay(file)
+	require.NoError(t, file.Close())
 	require.NoError(t, err)
 	defer again.Close()
 	assert.Equal(t, "codertest.ReplayHub("+again.URL()+")", again.String())

@@ -198,6 +198,13 @@
 // Deleted and Detail, and what happened in it with Events, Entries and
 // Participants. Unlike a client it moves nothing on by that.
 //
+// # What a real Hub said once
+//
+// [coder.NewRecorder] records what a client and a Hub say to each other, without what is secret.
+// [Replay] starts a [ReplayHub], which says it again: for tests, in a bubble too, and to see for oneself what
+// happened to somebody else. It knows nothing but its recording, and tells with
+// [ReplayHub.Missing] what a program has asked for besides.
+//
 // # Limits
 //
 // No real agent runs: the Hub's own has no model and no tools. Files, commands and
