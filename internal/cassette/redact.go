@@ -33,7 +33,7 @@ func (r *Redaction) Text(s string) string {
 	}
 	s = r.known(s)
 	for _, p := range patterns {
-		if p.maybe == "" || strings.Contains(s, p.maybe) {
+		if strings.Contains(s, p.maybe) {
 			s = p.shape.ReplaceAllString(s, p.becomes)
 		}
 	}
@@ -56,7 +56,7 @@ var patterns = []struct {
 	becomes string
 }{
 	{"agc_", regexp.MustCompile(`\bagc_[A-Za-z0-9_-]{8,}`), Mask},
-	{"", regexp.MustCompile(`(?i)\b(Bearer|Basic)\s+[A-Za-z0-9+/_.~-]{8,}=*`), "$1 " + Mask},
+	{" ", regexp.MustCompile(`(?i)\b(Bearer|Basic) +[A-Za-z0-9+/_.~-]{8,}=*`), "$1 " + Mask},
 	{"gh", regexp.MustCompile(`\bgh[opsur]_[A-Za-z0-9]{16,}`), Mask},
 	{"github_pat_", regexp.MustCompile(`\bgithub_pat_[A-Za-z0-9_]{16,}`), Mask},
 	{"glpat-", regexp.MustCompile(`\bglpat-[A-Za-z0-9_-]{16,}`), Mask},
@@ -374,7 +374,13 @@ func crossed(s string) string {
 
 // plainName is a name without what people write it with: accessToken, access_token, ACCESS-TOKEN.
 func plainName(name string) string {
-	return strings.ToLower(strings.NewReplacer("_", "", "-", "", ".", "", " ", "", "$", "").Replace(name))
+	return strings.Map(func(c rune) rune {
+		switch c {
+		case '_', '-', '.', ' ', '$':
+			return -1
+		}
+		return unicode.ToLower(c)
+	}, name)
 }
 
 // credentialEnds are the ends of names whose values are credentials.
@@ -392,19 +398,22 @@ var connectionNames = []string{
 
 // IsCredential reports whether a member, or a parameter, of this name holds a credential.
 func IsCredential(name string) bool {
-	name = plainName(name)
-	return slices.ContainsFunc(credentialEnds, func(end string) bool { return strings.HasSuffix(name, end) })
+	return isCredential(plainName(name))
+}
+
+func isCredential(plain string) bool {
+	return slices.ContainsFunc(credentialEnds, func(end string) bool { return strings.HasSuffix(plain, end) })
 }
 
 // modeOf is the mode of a member in an object of the mode above.
 func modeOf(name string, above mode) mode {
-	switch {
-	case above == secret, above == environment:
+	if above == secret || above == environment {
 		return above
-	case IsCredential(name):
-		return secret
 	}
 	name = plainName(name)
+	if isCredential(name) {
+		return secret
+	}
 	switch name {
 	case "env", "environ", "environment", "envvars", "environmentvariables", "envs", "dotenv":
 		return environment
