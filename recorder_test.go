@@ -8,13 +8,16 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,6 +58,11 @@ func tellStory(ctx context.Context, c *coder.Client, cut func(id string)) (seen 
 		cut(id)
 		<-back // the next prompt goes over another connection
 	}
+	state, err := conn.GetState(ctx)
+	if err != nil {
+		return seen, err
+	}
+	note("%d messages, streaming: %t", state.MessageCount, state.IsStreaming)
 	if err := conn.Close(); err != nil {
 		return seen, err
 	}
@@ -189,7 +197,11 @@ func TestRecorder_AnotherProgram(t *testing.T) {
 
 // TestRecorder_Faults: what went wrong goes wrong again, each in its way.
 func TestRecorder_Faults(t *testing.T) {
-	program := func(ctx context.Context, c *coder.Client) (seen []string) {
+	program := func(ctx context.Context, c *coder.Client, goDown func()) (seen []string) {
+		goDown()
+		_, err := c.PublishCustomAgent(ctx, "none") // a create without a body
+		seen = append(seen, fmt.Sprint("refused, then ", err))
+		goDown()
 		for _, task := range []string{"refused", "lost", "cut", "broken", "hangs"} {
 			ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 			created, err := c.CreateSession(ctx, coder.CreateSessionRequest{Task: task})
@@ -207,33 +219,31 @@ func TestRecorder_Faults(t *testing.T) {
 			seen = append(seen, fmt.Sprint(task, " unknown: ", errors.Is(err, coder.ErrOutcomeUnknown), ", request error: ", known, " ", sent,
 				", deadline: ", errors.Is(err, context.DeadlineExceeded)))
 		}
-		_, err := c.GetSession(ctx, "codesess_gone")
+		_, err = c.GetSession(ctx, "codesess_gone")
 		return append(seen, fmt.Sprint("read ", err))
 	}
 	recording, seen := record(t, nil, func(t *testing.T, c *coder.Client, hub *codertest.Hub) ([]string, error) {
-		down := hub.Restart(3*time.Second, codertest.Outage{})
+		goDown := func() { hub.Restart(3*time.Second, codertest.Outage{}) }
 		const route = "/hub/session"
 		hub.Inject(codertest.Fault{Method: "POST", Route: route, Skip: 1, Cut: codertest.CutAfterEffect})
 		hub.Inject(codertest.Fault{Method: "POST", Route: route, Skip: 1, Cut: codertest.CutMidBody})
 		hub.Inject(codertest.Fault{Method: "POST", Route: route, Skip: 1, Body: []byte(`{"sessionId":!}`)})
 		hub.Inject(codertest.Fault{Method: "POST", Route: route, Skip: 1, Stall: true})
 		hub.Inject(codertest.Fault{Method: "GET", Route: "/hub/session/{id}", Cut: codertest.CutBeforeEffect})
-		seen := program(t.Context(), c)
-		<-down.Over()
-		assert.Positive(t, down.Hits())
-		return seen, nil
+		return program(t.Context(), c, goDown), nil
 	})
-	require.Len(t, seen, 6)
-	assert.Contains(t, seen[0], "refused created")
-	assert.Contains(t, seen[1], "lost unknown: true")
-	assert.Contains(t, seen[4], "deadline: true")
+	require.Len(t, seen, 7)
+	assert.Contains(t, seen[0], "refused, then coder: PublishCustomAgent: 404")
+	assert.Contains(t, seen[1], "refused created")
+	assert.Contains(t, seen[2], "lost unknown: true")
+	assert.Contains(t, seen[5], "deadline: true")
 	for _, how := range []string{"refused", "reset", "cut", "whole", "left"} {
 		assert.Contains(t, string(recording), `"how":"`+how+`"`)
 	}
 	for name, pace := range map[string]float64{"as it was": 1, "at once": 0} {
 		t.Run(name, func(t *testing.T) {
 			replay(t, recording, func(t *testing.T, hub *codertest.ReplayHub, c *coder.Client) {
-				assert.Equal(t, seen, program(t.Context(), c))
+				assert.Equal(t, seen, program(t.Context(), c, func() {}))
 				assert.Empty(t, hub.Missing())
 				assert.Empty(t, hub.Unasked())
 			}, codertest.WithReplayPace(pace))
@@ -347,7 +357,7 @@ func TestRecorder_Secrets(t *testing.T) {
 					text, _ := json.Marshal(form)
 					list = append(list, string(text))
 				}
-				body := `{"sessionId":"s1","status":"active","repeated":[` + strings.Join(list, ",") + `],"env":{"PASSWORD":"env-secret"},"streamUrl":"wss://h/url-secret"}`
+				body := `{"sessionId":"s1","status":"active","repeated":[` + strings.Join(list, ",") + `],"env":{"PLAIN":"env-secret"},"streamUrl":"wss://h/url-secret"}`
 				switch {
 				case strings.HasSuffix(r.URL.Path, "/events"):
 					w.Header().Set("Content-Type", "text/event-stream")
@@ -374,7 +384,7 @@ func TestRecorder_Secrets(t *testing.T) {
 				c := newClient(t, coder.WithURL(hub.URL+prefix), auth, coder.WithRecorder(rec), coder.WithHTTPClient(&http.Client{Jar: jar}),
 					coder.WithRetryPolicy(coder.RetryPolicy{MaxAttempts: 1}))
 				_, err = c.CreateSession(t.Context(), coder.CreateSessionRequest{
-					Task: "My key is " + key, Env: map[string]string{"TOKEN": "env-secret"}, Metadata: map[string]any{key: []any{key}},
+					Task: "My key is " + key, Env: map[string]string{"PLAIN": "env-secret"}, Metadata: map[string]any{key: []any{key}},
 				})
 				require.NoError(t, err)
 				_, _ = c.GetSession(t.Context(), "s1")
@@ -465,3 +475,60 @@ func TestRecorder_BadWriter(t *testing.T) {
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// wiretap keeps what a client sends.
+type wiretap struct {
+	net.Conn
+	sent *bytes.Buffer
+	mu   *sync.Mutex
+}
+
+func (w wiretap) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sent.Write(p)
+	return w.Conn.Write(p)
+}
+
+// TestRecorder_ChangesNoByte compares what goes over the network with and without a recorder.
+func TestRecorder_ChangesNoByte(t *testing.T) {
+	random := regexp.MustCompile(`Sec-Websocket-Key: .*`)
+	sent := func(t *testing.T, recorded bool) (text string) {
+		bubble(t, func(t *testing.T, hub *codertest.Hub) {
+			hub.Inject(codertest.Fault{Method: "POST", Route: "/hub/session", Status: http.StatusTooManyRequests})
+			base := hub.HTTPClient().Transport.(*http.Transport).Clone()
+			dial := base.DialContext
+			var wire bytes.Buffer
+			var mu sync.Mutex
+			base.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+				conn, err := dial(ctx, network, address)
+				return wiretap{conn, &wire, &mu}, err
+			}
+			rec, err := coder.NewRecorder(io.Discard, nil)
+			require.NoError(t, err)
+			opts := []coder.Option{coder.WithHTTPClient(&http.Client{Transport: base})}
+			if recorded {
+				opts = append(opts, coder.WithRecorder(rec))
+			}
+			c := hubClient(t, hub, opts...)
+			id := newSession(t, c)
+			_, err = c.GetSession(t.Context(), id)
+			require.NoError(t, err)
+			_, err = take(c.StreamEvents(t.Context(), id, nil), 1)
+			require.NoError(t, err)
+			conn, err := c.Connect(t.Context(), id, nil)
+			require.NoError(t, err)
+			require.NoError(t, conn.Close())
+			c.CloseIdleConnections()
+			require.NoError(t, rec.Close())
+			mu.Lock()
+			defer mu.Unlock()
+			text, _, _ = strings.Cut(random.ReplaceAllString(wire.String(), ""), "\r\n\r\n\x81") // frames have random masks
+		})
+		return text
+	}
+	plain := sent(t, false)
+	assert.Equal(t, 2, strings.Count(plain, "POST /api/hub/session HTTP/1.1"))
+	assert.Contains(t, plain, "Upgrade: websocket")
+	assert.Equal(t, plain, sent(t, true))
+}

@@ -176,7 +176,7 @@ type replayTransport struct {
 func (t *replayTransport) CloseIdleConnections() { t.base.CloseIdleConnections() }
 
 func (t *replayTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	body := transport.BodyOf(req.Context())
+	body, _ := transport.BodyOf(req.Context())
 	if body == nil && req.Body != nil && req.GetBody != nil {
 		if again, err := req.GetBody(); err == nil {
 			body, _ = io.ReadAll(again)
@@ -191,7 +191,7 @@ func (t *replayTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
 		_ = req.Body.Close()
 	}
-	if trace := httptrace.ContextClientTrace(req.Context()); trace != nil && trace.GetConn != nil {
+	if trace := httptrace.ContextClientTrace(req.Context()); trace != nil && trace.GetConn != nil && end.How != cassette.Unsent {
 		trace.GetConn(req.URL.Host)
 	}
 	if !t.hub.rest(req.Context(), end.Offset-x.Request.Offset) {
@@ -200,13 +200,15 @@ func (t *replayTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return nil, connectError(end.How, req.URL.Hostname())
 }
 
-// connectError is an error of the kind that package net/http returns when it cannot connect.
+// connectError is an error of the kind that package net/http returns when it cannot send a request.
 func connectError(how, host string) error {
 	switch how {
 	case cassette.UnknownHost:
 		return &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}}
 	case cassette.Untrusted:
 		return x509.UnknownAuthorityError{}
+	case cassette.Unsent:
+		return &net.OpError{Op: "write", Net: "tcp", Err: os.NewSyscallError("write", syscall.EPIPE)}
 	}
 	return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 }

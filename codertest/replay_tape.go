@@ -181,13 +181,16 @@ const (
 // counts reports whether what follows in the recording waits for the message.
 func (m *message) counts() bool { return m.name != greeting && m.name != ping }
 
-// neverSent returns how an exchange has ended for which no connection came about, else nil.
+// neverSent returns how an exchange has ended whose request has certainly reached nobody, else nil.
 func (p *played) neverSent() *cassette.Line {
 	end, ended := p.Ended()
-	if !ended || end.How != cassette.Refused && end.How != cassette.UnknownHost && end.How != cassette.Untrusted {
+	switch {
+	case !ended:
 		return nil
+	case end.How == cassette.Unsent, end.How == cassette.Refused, end.How == cassette.UnknownHost, end.How == cassette.Untrusted:
+		return &end
 	}
-	return &end
+	return nil
 }
 
 // isLive reports whether it is a stream of events or a WebSocket.

@@ -44,6 +44,7 @@ const (
 	Left        = "left"         // the program has not waited for more
 	Cut         = "cut"          // the connection broke after the header of the answer
 	Reset       = "reset"        // the connection broke before it
+	Unsent      = "unsent"       // never sent: the connection broke before anything of the body was written
 	Refused     = "refused"      // never sent: no connection came about
 	UnknownHost = "unknown host" // never sent: the name of the host does not exist
 	Untrusted   = "untrusted"    // never sent: the certificate, or the protocol on the port

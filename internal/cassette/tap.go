@@ -14,15 +14,15 @@ import (
 )
 
 // Around returns a RoundTripper that records what goes over base. It changes nothing of that. body returns the body
-// of a request that has one, without reading it from the request.
-func (r *Recorder) Around(base http.RoundTripper, body func(context.Context) []byte) http.RoundTripper {
+// of a request that has one, without reading it from the request, and what reports that nobody else has read it.
+func (r *Recorder) Around(base http.RoundTripper, body func(context.Context) ([]byte, func() bool)) http.RoundTripper {
 	return &tap{base: base, recorder: r, body: body}
 }
 
 type tap struct {
 	base     http.RoundTripper
 	recorder *Recorder
-	body     func(context.Context) []byte
+	body     func(context.Context) ([]byte, func() bool)
 }
 
 // CloseIdleConnections closes those of what is below.
@@ -35,13 +35,18 @@ func (t *tap) CloseIdleConnections() {
 func (t *tap) RoundTrip(req *http.Request) (*http.Response, error) {
 	x := &exchange{recorder: t.recorder, number: t.recorder.next(), ctx: req.Context()}
 	var body []byte
+	unread := func() bool { return false }
 	if req.Body != nil && req.Body != http.NoBody {
-		body = t.body(req.Context())
+		body, unread = t.body(req.Context())
 	}
 	x.begin(req, body)
 	resp, err := t.base.RoundTrip(req)
 	if err != nil {
-		x.end(x.whyNot(err), err)
+		how := x.whyNot(err)
+		if how == Reset && unread() {
+			how = Unsent
+		}
+		x.end(how, err)
 		return resp, err
 	}
 	x.answered(resp)

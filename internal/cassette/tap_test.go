@@ -149,7 +149,7 @@ func answered(t *testing.T, maxBody int64, kind string, body *pieces) (got strin
 	recorded = lines(t, maxBody, func(r *Recorder) {
 		rt := r.Around(roundTrip(func(*http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {kind}}, Body: body, ContentLength: -1}, nil
-		}), func(context.Context) []byte { return nil })
+		}), nil)
 		resp, err := rt.RoundTrip(httptest.NewRequest(http.MethodGet, "http://h/api/x", nil))
 		require.NoError(t, err)
 		all, _ := io.ReadAll(resp.Body)

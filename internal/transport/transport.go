@@ -202,12 +202,15 @@ func (t *Transport) Do(ctx context.Context, r *Request) *Outcome {
 }
 
 // BodyOf returns the body of the request that has this context, which must not be changed, and nil if it has none or is
-// none of a call. Reading it from the request would count as sending it.
-func BodyOf(ctx context.Context) []byte {
-	if c, ok := ctx.Value(callKey{}).(*call); ok {
-		return c.request.Body
+// none of a call. Reading it from the request would count as sending it. unread reports whether nothing of it has been
+// read for this attempt: then nobody has received the request.
+func BodyOf(ctx context.Context) (body []byte, unread func() bool) {
+	c, ok := ctx.Value(callKey{}).(*call)
+	if !ok {
+		return nil, func() bool { return false }
 	}
-	return nil
+	counted := c.body
+	return c.request.Body, func() bool { return counted != nil && counted.unread() }
 }
 
 // withoutURL takes the *url.Error of net/http apart: its text holds the query and user info.
