@@ -532,3 +532,93 @@ func TestRecorder_ChangesNoByte(t *testing.T) {
 	assert.Contains(t, plain, "Upgrade: websocket")
 	assert.Equal(t, plain, sent(t, true))
 }
+
+// TestRecorder_LongerPrograms: what waits, follows and collects meets the same again, also with a Hub that fails and texts
+// that were taken out.
+func TestRecorder_LongerPrograms(t *testing.T) {
+	programs := map[string]func(ctx context.Context, c *coder.Client) ([]string, error){
+		"RunSession": func(ctx context.Context, c *coder.Client) ([]string, error) {
+			result, err := c.RunSession(ctx, "job-7", coder.CreateSessionRequest{Task: "Sort the list"}, nil)
+			if err != nil {
+				return nil, err
+			}
+			return []string{result.SessionID, fmt.Sprint(result.Outcome.Kind, result.Outcome.Succeeded()), result.Answer}, nil
+		},
+		"EnsureSession, WaitForSession, WatchEvents, ReplayEntries": func(ctx context.Context, c *coder.Client) (seen []string, err error) {
+			ensured, err := c.EnsureSession(ctx, "job-8", coder.CreateSessionRequest{Task: "Sort the list"}, nil)
+			if err != nil {
+				return nil, err
+			}
+			outcome, err := c.WaitForSession(ctx, ensured.SessionID, &coder.WaitForSessionOptions{Follow: true})
+			if err != nil {
+				return nil, err
+			}
+			seen = append(seen, fmt.Sprint(ensured.Created, outcome.Kind, outcome.Succeeded()))
+			if _, err := c.ArchiveSession(ctx, ensured.SessionID); err != nil {
+				return nil, err
+			}
+			for event, err := range c.WatchEvents(ctx, ensured.SessionID, nil) {
+				if err != nil {
+					return nil, err
+				}
+				seen = append(seen, string(event.Event))
+			}
+			for entry, err := range c.ReplayEntries(ctx, ensured.SessionID, nil) {
+				if err != nil {
+					return nil, err
+				}
+				seen = append(seen, string(entry.Type), fmt.Sprint(len(entry.Content)))
+			}
+			return seen, nil
+		},
+		"Submit, Answer": func(ctx context.Context, c *coder.Client) ([]string, error) {
+			created, err := c.CreateSession(ctx, coder.CreateSessionRequest{Task: "Sort the list"})
+			if err != nil {
+				return nil, err
+			}
+			conn, err := c.Attach(ctx, created.SessionID, nil)
+			if err != nil {
+				return nil, err
+			}
+			receipt, err := conn.Submit(ctx, "Now add a test")
+			if err != nil {
+				return nil, err
+			}
+			if err := conn.Close(); err != nil {
+				return nil, err
+			}
+			answer, err := c.Answer(ctx, receipt)
+			if err != nil {
+				return nil, err
+			}
+			return []string{answer.Text, answer.StopReason}, nil
+		},
+	}
+	for name, program := range programs {
+		for _, omit := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, omit), func(t *testing.T) {
+				recording, seen := record(t, &coder.RecorderOptions{OmitTexts: omit}, func(t *testing.T, c *coder.Client, hub *codertest.Hub) ([]string, error) {
+					hub.Inject(codertest.Fault{Route: "/hub/session/{id}", Status: http.StatusBadGateway, Skip: 1, Count: 3})
+					return program(t.Context(), c)
+				}, codertest.WithAgentVersion("1.6.0"), codertest.WithAgentPace(300*time.Millisecond))
+				require.NotEmpty(t, seen)
+				for _, pace := range []float64{1, 0} {
+					replay(t, recording, func(t *testing.T, hub *codertest.ReplayHub, c *coder.Client) {
+						again, err := program(t.Context(), c)
+						require.NoError(t, err, "pace %v: %v", pace, hub.Missing())
+						if omit { // lengths are those of then
+							for i := range again {
+								assert.Len(t, again[i], len(seen[i]))
+							}
+						} else {
+							assert.Equal(t, seen, again)
+						}
+						if pace == 1 { // at once, the streams are silent for longer than they were, and are opened again
+							assert.Empty(t, hub.Missing())
+						}
+					}, codertest.WithReplayPace(pace))
+				}
+			})
+		}
+	}
+}

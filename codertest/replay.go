@@ -53,6 +53,11 @@ type ReplayHub struct {
 // requests get the answers in the order in which they came, and after the last the last
 // one again. Each attempt that a client makes is a request.
 //
+// A program may look more often than it did, or less: a GET is not answered with what was read
+// after a change that the program has not made yet (another request that is no GET, or a message over a
+// WebSocket), as long as there is an answer from before, nor with what was read before a change
+// that it has made.
+//
 // A stream of events or a WebSocket is played once for each time it was opened. Over a
 // WebSocket the program has to send what was sent in the recording: what the Hub sent after
 // that waits for it. The id and the timestamp of a message do not count, since a client makes

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -20,6 +21,8 @@ import (
 type tape struct {
 	omitTexts bool
 	all       []*played
+	found     map[asked][]*played // in the order in which they were asked
+	changes   []change            // in the order in which they were made
 
 	mu      sync.Mutex
 	missing []string          // guarded by mu
@@ -34,6 +37,13 @@ type played struct {
 	messages []*message // that the program has sent over a WebSocket, but for those that do not count
 
 	taken bool // guarded by the mutex of the tape
+}
+
+// change is something that a program has done that may change what it is answered later: a request that is no read, or a
+// message over a WebSocket.
+type change struct {
+	line int // in the recording
+	made func() bool
 }
 
 // asked is what a request is found by.
@@ -51,7 +61,7 @@ type message struct {
 }
 
 func newTape(read *cassette.Tape) *tape {
-	t := &tape{omitTexts: read.OmitTexts, ids: make(map[string]string), texts: make(map[string]string)}
+	t := &tape{omitTexts: read.OmitTexts, ids: make(map[string]string), texts: make(map[string]string), found: make(map[asked][]*played)}
 	redaction := &cassette.Redaction{OmitTexts: read.OmitTexts}
 	for _, x := range read.Exchanges {
 		_, rest, _ := strings.Cut(x.Request.URL, "://")
@@ -67,10 +77,18 @@ func newTape(read *cassette.Tape) *tape {
 			if m := messageOf(line.Bytes(), redaction); m.counts() {
 				m.line, m.came = i, make(chan struct{})
 				p.messages = append(p.messages, m)
+				if m.name != bootstrap {
+					t.changes = append(t.changes, change{line.Number, func() bool { return m.taken }})
+				}
 			}
 		}
 		t.all = append(t.all, p)
+		t.found[p.asked] = append(t.found[p.asked], p)
+		if !p.isRead() {
+			t.changes = append(t.changes, change{p.Request.Number, func() bool { return p.taken }})
+		}
 	}
+	slices.SortFunc(t.changes, func(a, b change) int { return a.line - b.line })
 	return t
 }
 
@@ -231,23 +249,56 @@ func (t *tape) takeIf(a asked, wanted func(*played) bool) *played {
 	return p
 }
 
-// next returns the first such exchange that was not played, else the last one, if that can be played again. The caller
-// holds the lock.
-func (t *tape) next(a asked) (last *played) {
-	for _, p := range t.all {
-		if p.asked != a {
-			continue
-		}
+// next returns what a request is answered with. The caller holds the lock.
+func (t *tape) next(a asked) *played {
+	list := t.found[a]
+	if len(list) == 0 {
+		return nil
+	}
+	last := list[len(list)-1]
+	if a.isRead() && !slices.ContainsFunc(list, (*played).isLive) {
+		return t.read(list)
+	}
+	for _, p := range list {
 		if !p.taken {
 			return p
 		}
-		last = p
 	}
-	if last != nil && last.isLive() {
+	if last.isLive() {
 		return nil
 	}
 	return last
 }
+
+// read returns what a read is answered with: the first answer that was not given, but none that is from before a change
+// that the program has made by now, and none from after a change that it has not made yet, as long as there is another. A
+// program may look more often than it did, or less.
+func (t *tape) read(list []*played) *played {
+	made, next := 0, math.MaxInt
+	for _, c := range t.changes {
+		if c.made() {
+			made, next = c.line, math.MaxInt // one before it was left out
+		} else {
+			next = min(next, c.line)
+		}
+	}
+	var last *played
+	for _, p := range list {
+		switch line := p.Request.Number; {
+		case line > next:
+			if last == nil || p.taken { // there is no earlier one
+				last = p
+			}
+		case line > made && !p.taken:
+			return p
+		default:
+			last = p
+		}
+	}
+	return last
+}
+
+func (a asked) isRead() bool { return a.method == http.MethodGet || a.method == http.MethodHead }
 
 func (a asked) String() string {
 	s := a.method + " " + a.path

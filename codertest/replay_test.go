@@ -118,6 +118,58 @@ func TestReplay_Finds(t *testing.T) {
 	})
 }
 
+// TestReplay_LooksMoreOrLess: a program that looks more often than it did, or less, is not told what comes after what it has
+// not done yet, nor what was before what it has done.
+func TestReplay_LooksMoreOrLess(t *testing.T) {
+	get, change := `"method":"GET","url":"http://h/api/hub/session/s"`, `"method":"POST","url":"http://h/api/hub/session/s/archive"`
+	socket := `{"n":9,"is":"request",` + socketRequest + "\n" + `{"n":9,"is":"answer","status":101}` + "\n" +
+		`{"n":9,"is":"sent","json":{"type":"bootstrap_ready"}}` + "\n"
+	recording := tape(
+		exchange("1", get, "200", `{"n":1}`), exchange("2", get, "200", `{"n":2}`),
+		exchange("3", change, "200", `{}`), exchange("4", get, "200", `{"n":3}`), exchange("5", get, "200", `{"n":4}`),
+		socket+`{"n":9,"is":"sent","json":{"type":"rpc_command","command":{"type":"prompt"}}}`, exchange("6", get, "200", `{"n":5}`),
+		exchange("7", `"method":"GET","url":"http://h/api/hub/other"`, "200", `{"n":6}`),
+	)
+	for name, test := range map[string]struct {
+		does string // g: look, c: change, p: prompt, o: look at something else
+		want []float64
+	}{
+		"the same":                       {"ggcggpgo", []float64{1, 2, 3, 4, 5, 6}},
+		"more":                           {"ggggcggggpgg", []float64{1, 2, 2, 2, 3, 4, 4, 4, 5, 5}},
+		"less":                           {"gcgpg", []float64{1, 3, 5}},
+		"without the change":             {"gggg", []float64{1, 2, 2, 2}},
+		"the prompt, and not the change": {"gpg", []float64{1, 5}},
+		"what came last, first":          {"oog", []float64{6, 6, 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			replayed(t, recording, func(t *testing.T, f replayFixture) {
+				var got []float64
+				for _, what := range test.does {
+					method, path := "GET", "/api/hub/session/s"
+					switch what {
+					case 'c':
+						method, path = "POST", path+"/archive"
+					case 'o':
+						path = "/api/hub/other"
+					case 'p':
+						conn := f.dial()
+						say(t, conn, `{"type":"rpc_command","command":{"type":"prompt"}}`)
+						synctest.Wait()
+						continue
+					}
+					r, err := f.ask(method, path, "")
+					require.NoError(t, err)
+					if what != 'c' {
+						got = append(got, r.json["n"].(float64))
+					}
+				}
+				assert.Equal(t, test.want, got)
+				assert.Empty(t, f.Missing())
+			})
+		})
+	}
+}
+
 // TestReplay_Answers: what an answer is besides its body.
 func TestReplay_Answers(t *testing.T) {
 	recording := tape(

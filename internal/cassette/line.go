@@ -58,6 +58,7 @@ const (
 
 // Line is one thing that has happened.
 type Line struct {
+	Number   int         `json:"-"` // of the line in the file, when it was read
 	Offset   int64       `json:"t"` // in milliseconds since the recording began
 	Exchange int         `json:"n"` // a request and all that belongs to it have one number
 	Kind     Kind        `json:"is"`

@@ -57,7 +57,7 @@ func Read(r io.Reader) (*Tape, error) {
 		whole := err == nil
 		text = bytes.TrimSpace(text)
 		if len(text) > 0 {
-			err := t.line(text, numbers)
+			err := t.line(text, number, numbers)
 			if err != nil && (whole || number == 1) {
 				return nil, fmt.Errorf("line %d: %w", number, err)
 			}
@@ -72,7 +72,7 @@ func Read(r io.Reader) (*Tape, error) {
 	return t, nil
 }
 
-func (t *Tape) line(text []byte, numbers map[int]*Exchange) error {
+func (t *Tape) line(text []byte, number int, numbers map[int]*Exchange) error {
 	if t.Format == 0 {
 		return t.first(text)
 	}
@@ -80,6 +80,7 @@ func (t *Tape) line(text []byte, numbers map[int]*Exchange) error {
 	if err := json.Unmarshal(text, &l); err != nil {
 		return errors.New("it is no line of a recording: " + err.Error())
 	}
+	l.Number = number
 	x := numbers[l.Exchange]
 	switch {
 	case l.Kind == Request && x != nil:
