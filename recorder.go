@@ -38,9 +38,12 @@ type RecorderOptions struct {
 //	…
 //	err = rec.Close()
 //
-// A recording is JSON, a line for each thing that happened, with the milliseconds since it began. It changes no byte
-// that is sent, makes no call fail, and waits for no writer: what a slow one has not taken is held in memory, and when
-// that is more than 64 MiB, the recording ends there.
+// A recording is JSON, a line for each thing that happened: t is the milliseconds since it began, n the number of the
+// exchange, and is says what happened: request, answer, body (whole, or one event of a stream), sent and received (messages of a
+// WebSocket), close, end.
+//
+// Recording changes no byte that is sent, makes no call fail, and waits for no writer: what a slow one has not
+// taken is held in memory, and when that is more than 64 MiB, the recording ends there.
 //
 // # What is taken out
 //

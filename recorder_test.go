@@ -561,7 +561,7 @@ func TestRecorder_LongerPrograms(t *testing.T) {
 				if err != nil {
 					return nil, err
 				}
-				seen = append(seen, string(event.Event))
+				seen = append(seen, event.Event)
 			}
 			for entry, err := range c.ReplayEntries(ctx, ensured.SessionID, nil) {
 				if err != nil {

@@ -122,7 +122,7 @@ func (h *ReplayHub) HTTPClient() *http.Client { return h.client }
 const replayKey = "a-made-up-key"
 
 // NewClient returns a client of the ReplayHub, with a made-up key, as [Hub.NewClient] does. The options come after
-// that, and win.
+// that, and win; with coder.WithCredential goes coder.WithAPIKey("").
 func (h *ReplayHub) NewClient(opts ...coder.Option) (*coder.Client, error) {
 	own := []coder.Option{
 		coder.WithURL(h.URL()), coder.WithAPIKey(replayKey), coder.WithHTTPClient(h.newHTTPClient(coder.NewTransport())),

@@ -102,7 +102,7 @@ func TestFrames(t *testing.T) {
 					assert.Equal(t, want, string(got[i].Bytes()))
 				}
 				assert.Equal(t, []byte("binary"), got[4].Base64)
-				assert.Equal(t, Line{Kind: Close, Exchange: 1, By: ByHub, Code: 1001, Reason: "going away", Offset: got[6].Offset}, got[6])
+				assert.Equal(t, Line{Kind: Close, Exchange: 1, By: ByHub, Code: 1001, Reason: "going away", Offset: got[6].Offset, Number: got[6].Number}, got[6])
 			})
 		}
 	}
@@ -246,6 +246,20 @@ func TestRecorder_TooSlow(t *testing.T) {
 		assert.False(t, ended)
 		assert.Len(t, tape.Exchanges[0].Lines, mostWaiting>>20, "an answer, and less than that in messages")
 	})
+}
+
+// TestRecorder_Panic: it is an error of the recording, and nothing of it is written.
+func TestRecorder_Panic(t *testing.T) {
+	var file bytes.Buffer
+	r, err := NewRecorder(&file, "test", 0, false)
+	require.NoError(t, err)
+	x := begun(r)
+	x.add(0, func(*Redaction) Line { panic("a mistake") })
+	x.end(Left, nil)
+	require.ErrorContains(t, r.Close(), "a mistake")
+	tape, err := Read(&file)
+	require.NoError(t, err)
+	assert.Len(t, tape.Exchanges[0].Lines, 1)
 }
 
 type writer func([]byte) (int, error)

@@ -136,7 +136,14 @@ func keysOf(redactors []quote.Redactor) func(string) string {
 	}
 }
 
-func (r *Recorder) write(e entry, redaction *Redaction) error {
+// write writes a line. A panic in what takes secrets out, or in the writer, ends the recording and not the program:
+// the goroutine is ours.
+func (r *Recorder) write(e entry, redaction *Redaction) (err error) {
+	defer func() {
+		if why := recover(); why != nil {
+			err = fmt.Errorf("a panic while a line was written: %v", why)
+		}
+	}()
 	line := e.line(redaction)
 	line.Offset = e.at.Sub(r.began).Milliseconds()
 	var b bytes.Buffer
@@ -145,7 +152,7 @@ func (r *Recorder) write(e entry, redaction *Redaction) error {
 	if err := enc.Encode(line); err != nil {
 		return fmt.Errorf("encoding a line: %w", err)
 	}
-	_, err := r.out.Write(b.Bytes())
+	_, err = r.out.Write(b.Bytes())
 	return err
 }
 
