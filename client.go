@@ -88,7 +88,12 @@ func NewClient(opts ...Option) (*Client, error) {
 	if cfg.hasCredential {
 		rotating, secret = newCredential(cfg.credential)
 	}
+	var around func(http.RoundTripper) http.RoundTripper
+	if cfg.recorder != nil {
+		around = cfg.recorder.around(secret)
+	}
 	calls := transport.New(transport.Config{
+		Around:     around,
 		HTTPClient: httpClient,
 		Policy:     transport.Policy(cfg.retry),
 		Logger:     cfg.logger,

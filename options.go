@@ -24,6 +24,7 @@ type config struct {
 	retry                      RetryPolicy
 	maxResponseSize            int64
 	observer                   Observer
+	recorder                   *Recorder
 }
 
 // WithAPIKey sets the API key. Default: the environment variable AGENTUITY_SDK_KEY, else
@@ -75,6 +76,10 @@ func WithLogger(logger *slog.Logger) Option { return func(c *config) { c.logger 
 // [NewTransport]) and Jar are used, its CheckRedirect can forbid a redirect that this package
 // would follow, its Timeout bounds each attempt of a call but no stream. Default: a client of its own.
 func WithHTTPClient(client *http.Client) Option { return func(c *config) { c.httpClient = client } }
+
+// WithRecorder records what goes over the client's connections: see [NewRecorder]. Several clients may share one
+// Recorder. Default: nothing is recorded.
+func WithRecorder(recorder *Recorder) Option { return func(c *config) { c.recorder = recorder } }
 
 // WithUserAgent puts text before the User-Agent of this package, for example "billing-bot/1.4".
 func WithUserAgent(text string) Option { return func(c *config) { c.userAgent = text } }

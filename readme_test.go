@@ -37,7 +37,8 @@ func TestREADME_Compiles(t *testing.T) {
 			assert.LessOrEqual(t, strings.Count(body, "\n"), 19, "the snippet is short")
 			source = "package readme\n" + source
 		case strings.HasPrefix(source, "func "):
-			source = framed(source + "\nfunc yourAgent(context.Context, *coder.Client) error { return nil }\n")
+			agent := fmt.Sprintf("yourAgent%d", i)
+			source = framed(strings.ReplaceAll(source, "yourAgent", agent) + "\nfunc " + agent + "(context.Context, *coder.Client) error { return nil }\n")
 		default:
 			source = framed(fmt.Sprintf("func f%d(ctx context.Context, client *coder.Client, id string, request coder.CreateSessionRequest) error {\n", i) +
 				source + "\nreturn nil }\n")
@@ -56,7 +57,7 @@ func TestREADME_Compiles(t *testing.T) {
 func framed(source string) string {
 	imports := ""
 	for _, path := range []string{
-		"context", "errors", "fmt", "testing", "testing/synctest", "github.com/agentuity/coder-go", "github.com/agentuity/coder-go/codertest",
+		"context", "errors", "fmt", "os", "testing", "testing/synctest", "github.com/agentuity/coder-go", "github.com/agentuity/coder-go/codertest",
 	} {
 		name := strings.TrimSuffix(path[strings.LastIndex(path, "/")+1:], "-go")
 		if strings.Contains(source, name+".") {

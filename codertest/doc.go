@@ -49,7 +49,8 @@
 //	}
 //
 // Without a bubble leave the option out. The Hub then listens on a loopback port,
-// and programs in any language can reach it at [Hub.URL].
+// or on the listener of [WithListener], and programs in any language can reach it at
+// [Hub.URL]. To try that, run the program examples/fakehub of this module.
 //
 // # Testing an agent that follows a session
 //
@@ -196,6 +197,13 @@
 // reads a session with [SessionControl.Status], Task, Label, Metadata, Archived,
 // Deleted and Detail, and what happened in it with Events, Entries and
 // Participants. Unlike a client it moves nothing on by that.
+//
+// # What a real Hub said once
+//
+// [coder.NewRecorder] records what a client and a Hub say to each other, without what is secret.
+// [Replay] starts a [ReplayHub], which says it again: for tests, in a bubble too, and to see for oneself what
+// happened to somebody else. It knows nothing but its recording, and tells with
+// [ReplayHub.Missing] what a program has asked for besides.
 //
 // # Limits
 //

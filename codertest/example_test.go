@@ -1,6 +1,7 @@
 package codertest_test
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -368,4 +369,56 @@ func ExampleHub_AddSkillFile() {
 	// Output:
 	// .agents/skills/review/SKILL.md true
 	// ../../.profile false
+}
+
+// A program whose session was recorded meets the same Hub again.
+func ExampleReplay() {
+	// The recording: usually a file that has been written long ago, with a real Hub.
+	var recording bytes.Buffer
+	recorder, err := coder.NewRecorder(&recording, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	once := codertest.NewHub()
+	defer once.Close()
+	recorded, err := once.NewClient(coder.WithRecorder(recorder))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	if _, err := recorded.CreateSession(ctx, coder.CreateSessionRequest{Task: "Fix the flaky test"}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := recorder.Close(); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	hub, err := codertest.Replay(&recording)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer hub.Close()
+	client, err := hub.NewClient()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	created, err := client.CreateSession(ctx, coder.CreateSessionRequest{Task: "Fix the flaky test"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(created.SessionID, created.Status)
+	_, err = client.CreateSession(ctx, coder.CreateSessionRequest{Task: "Remove the flaky test"})
+	fmt.Println(err)
+	fmt.Println(hub.Missing())
+	// Output:
+	// codesess_000000000001 creating
+	// coder: CreateSession: 501 Not Implemented: codertest.Replay: POST /api/hub/session: it was recorded with another body (at /task) (POST /hub/session; NOT_RECORDED)
+	// [POST /api/hub/session: it was recorded with another body (at /task)]
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 
 	"github.com/agentuity/coder-go"
@@ -38,7 +39,7 @@ type Hub struct {
 	apiKey  string         // guarded by mu; empty: anybody may use the Hub
 }
 
-// NewHub starts a Hub on a loopback port, or in memory if an option says so. It
+// NewHub starts a Hub on a loopback port, or where an option says. It
 // panics if it cannot listen on a loopback port. The caller must call Close when
 // done with it.
 func NewHub(opts ...Option) *Hub {
@@ -57,11 +58,7 @@ func NewHub(opts ...Option) *Hub {
 		AgentExtension: h.config.dialect == DialectExtension, AgentErrors: worldErrors(h.config.agentErrors),
 	})
 	h.routes = h.allRoutes()
-	if h.config.inMemory {
-		h.network = listenInMemory()
-	} else {
-		h.network = listenLoopback()
-	}
+	h.network = listen(&h.config)
 	h.restarts.begin(h)
 	h.client = h.newHTTPClient(&http.Transport{MaxIdleConnsPerHost: 64})
 	h.server = &http.Server{
@@ -88,7 +85,15 @@ func (h *Hub) String() string { return fmt.Sprintf("codertest.Hub(%s)", h.URL())
 // Handler returns the Hub as an http.Handler, to be served by a server of the
 // test: over TLS or HTTP/2, under a path prefix, behind a proxy. It shares its
 // memory with the Hub's own server, and works until Close.
-func (h *Hub) Handler() http.Handler { return http.HandlerFunc(h.serve) }
+func (h *Hub) Handler() http.Handler { return h.config.wrap(http.HandlerFunc(h.serve)) }
+
+// wrap puts the middleware of the test around a handler.
+func (c *config) wrap(handler http.Handler) http.Handler {
+	for _, around := range slices.Backward(c.around) {
+		handler = around(handler)
+	}
+	return handler
+}
 
 // HTTPClient returns an HTTP client that reaches the Hub on either network. Every
 // call returns the same client. It uses no proxy and sends no credentials.
@@ -184,18 +189,35 @@ type network struct {
 	dial     func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-func listenLoopback() network {
+// listen listens where the options say.
+func listen(c *config) network {
+	switch {
+	case c.inMemory:
+		return listenInMemory()
+	case c.listener != nil:
+		return overSockets(c.listener)
+	default:
+		return overSockets(listenLoopback())
+	}
+}
+
+func listenLoopback() net.Listener {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		if listener, err = net.Listen("tcp6", "[::1]:0"); err != nil {
 			panic("codertest: cannot listen on a loopback port: " + err.Error())
 		}
 	}
-	return network{
-		listener: listener,
-		url:      "http://" + listener.Addr().String(),
-		dial:     new(net.Dialer).DialContext,
+	return listener
+}
+
+// overSockets is the network of a listener that anybody can dial.
+func overSockets(listener net.Listener) network {
+	address := listener.Addr().String()
+	if tcp, ok := listener.Addr().(*net.TCPAddr); ok && tcp.IP.IsUnspecified() { // nobody can dial that everywhere
+		address = net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
 	}
+	return network{listener: listener, url: "http://" + address, dial: new(net.Dialer).DialContext}
 }
 
 func listenInMemory() network {

@@ -2,6 +2,7 @@ package codertest_test
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -48,6 +49,68 @@ func TestHandlerSharesTheMemory(t *testing.T) {
 	r, err := read(http.Get(server.URL + "/prefix/api/hub/session/" + id))
 	require.NoError(t, err)
 	assert.Equal(t, id, r.json["sessionId"])
+}
+
+func TestListenerOfTheProgram(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	hub := codertest.NewHub(codertest.WithInMemoryNetwork(), codertest.WithListener(listener))
+	defer hub.Close()
+	assert.Equal(t, "http://"+listener.Addr().String(), hub.URL())
+	r, err := read(http.Get(hub.URL() + "/coder"))
+	require.NoError(t, err)
+	assert.Equal(t, map[string]any{"url": hub.URL()}, r.json)
+	client, err := hub.NewClient()
+	require.NoError(t, err)
+	_, err = client.ListSessions(t.Context(), nil)
+	require.NoError(t, err)
+	hub.Close()
+	_, err = listener.Accept()
+	require.ErrorIs(t, err, net.ErrClosed, "it is the Hub's, and was closed")
+
+	none := codertest.NewHub(codertest.WithListener(nil))
+	defer none.Close()
+	assert.Contains(t, none.URL(), "http://127.0.0.1:")
+	memory := codertest.NewHub(codertest.WithListener(listener), codertest.WithInMemoryNetwork())
+	defer memory.Close()
+	assert.Equal(t, "http://hub.invalid", memory.URL(), "the later one counts")
+}
+
+// TestListenerOnAllAddresses: nobody can dial 0.0.0.0 on every system, so the URL names an address to dial.
+func TestListenerOnAllAddresses(t *testing.T) {
+	listener, err := net.Listen("tcp", "0.0.0.0:0")
+	require.NoError(t, err)
+	hub := codertest.NewHub(codertest.WithListener(listener))
+	defer hub.Close()
+	assert.Equal(t, fmt.Sprintf("http://127.0.0.1:%d", listener.Addr().(*net.TCPAddr).Port), hub.URL())
+	r, err := read(http.Get(hub.URL() + "/coder"))
+	require.NoError(t, err)
+	assert.Equal(t, 200, r.status)
+}
+
+func TestMiddleware(t *testing.T) {
+	var order []string
+	note := func(name string) codertest.Option {
+		return codertest.WithMiddleware(func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				order = append(order, name)
+				next.ServeHTTP(w, r)
+				order = append(order, name+" has seen "+r.Pattern)
+			})
+		})
+	}
+	f := start(t, note("first"), note("second"))
+	f.get("/hub/sessions")
+	_, err := f.try("GET", "/nowhere", "")
+	require.NoError(t, err)
+	_, err = read(f.client.Get(f.URL() + "/coder"))
+	require.NoError(t, err)
+	f.Close()
+	assert.Equal(t, []string{
+		"first", "second", "second has seen GET /api/hub/sessions", "first has seen GET /api/hub/sessions",
+		"first", "second", "second has seen ", "first has seen ",
+		"first", "second", "second has seen GET /coder", "first has seen GET /coder",
+	}, order)
 }
 
 func TestStartsFast(t *testing.T) {

@@ -2,6 +2,8 @@ package codertest
 
 import (
 	"fmt"
+	"net"
+	"net/http"
 	"time"
 
 	"github.com/agentuity/coder-go/codertest/internal/world"
@@ -13,10 +15,13 @@ type Option func(*config)
 type config struct {
 	apiKey    string // empty: anybody may use the Hub
 	inMemory  bool
+	listener  net.Listener
+	around    []func(http.Handler) http.Handler
 	keepAlive time.Duration
 	queue     int
 	pace      time.Duration
 	replay    int
+	speed     *float64 // of a ReplayHub; nil: as the clock says
 
 	noAgent     bool
 	version     string
@@ -43,7 +48,26 @@ func WithAPIKey(key string) Option {
 // clients of [Hub.NewClient] reach the Hub then. They do so whatever host a URL
 // names. The default is a loopback socket.
 func WithInMemoryNetwork() Option {
-	return func(c *config) { c.inMemory = true }
+	return func(c *config) { c.inMemory, c.listener = true, nil }
+}
+
+// WithListener serves the Hub on a listener of the program, such as one with a
+// fixed address. It is the Hub's from then on: Close closes it. [Hub.URL] has the
+// address of the listener; one that listens on all addresses is named by that of
+// the loopback interface. The default, and nil, is a free loopback port.
+// Of WithListener and [WithInMemoryNetwork] the later one counts.
+func WithListener(listener net.Listener) Option {
+	return func(c *config) { c.listener, c.inMemory = listener, false }
+}
+
+// WithMiddleware puts a handler around that of the Hub, for its own server and for
+// [Hub.Handler]: to log requests, to add headers, or to answer in the Hub's place. Of
+// several the first sees a request first. The Hub sets the Pattern of the request it
+// is handed, as an [http.ServeMux] does: "GET /api/hub/session/{id}". It needs
+// a ResponseWriter that [http.ResponseController] can flush and hijack: one of the
+// middleware's own must have a method Unwrap. The default is none.
+func WithMiddleware(around func(http.Handler) http.Handler) Option {
+	return func(c *config) { c.around = append(c.around, around) }
 }
 
 // WithKeepAlive sets how long a stream of events may be silent before the Hub
@@ -127,4 +151,15 @@ func WithAgentPace(rest time.Duration) Option {
 // tool and task, whoever has made them happen. The default is 0.
 func WithEventReplay(events int) Option {
 	return func(c *config) { c.replay = events }
+}
+
+// WithReplayPace sets how fast a [ReplayHub] plays a recording: at 1 the time between two things is
+// what it was, at 2 half of that, and at 0 nothing waits. The default is 1 in a
+// testing/synctest bubble, where time costs nothing, and 0 elsewhere. It panics if
+// speed is negative. For a [Hub] it means nothing.
+func WithReplayPace(speed float64) Option {
+	if speed < 0 {
+		panic("codertest: the speed of a replay must not be negative")
+	}
+	return func(c *config) { c.speed = &speed }
 }

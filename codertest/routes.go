@@ -97,6 +97,18 @@ func (t target) id() string {
 	return id
 }
 
+// pattern is the route in the form of http.Request.Pattern, "" if there is none.
+func (t target) pattern() string {
+	switch {
+	case t.route == nil:
+		return ""
+	case t.api:
+		return t.route.Method + " /api" + t.route.Pattern
+	default:
+		return t.route.Method + " " + t.route.Pattern
+	}
+}
+
 // problem is the answer to a request that has no route.
 func (t target) problem() *world.Problem {
 	if len(t.allow) == 0 {

@@ -45,6 +45,7 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x := &exchange{hub: h, life: life, w: w, r: r, target: h.locate(r.Method, r.URL.EscapedPath())}
+	r.Pattern = x.target.pattern()
 	if x.target.channel() == nil {
 		x.whileUp(func() { x.receive(); x.answer() })
 		return

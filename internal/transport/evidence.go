@@ -121,6 +121,13 @@ func (b *countedBody) seal() int64 {
 	return b.rest.Size() - int64(b.rest.Len())
 }
 
+// unread reports whether there is a body, and nothing of it has gone out.
+func (b *countedBody) unread() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.rest.Size() > 0 && int64(b.rest.Len()) == b.rest.Size()
+}
+
 // noEffect returns the verdict on an attempt that certainly had no effect, and None if there is no evidence
 // for that.
 func (c *call) noEffect(err error) Failure {

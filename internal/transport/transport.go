@@ -17,7 +17,7 @@ import (
 // ErrorBodyLimit is how much of the body of an answer other than 2xx is read.
 const ErrorBodyLimit = 64 << 10
 
-// Config is what a Transport is made of. All fields are required, HTTPClient may be the zero client.
+// Config is what a Transport is made of. All fields but Around are required, HTTPClient may be the zero client.
 type Config struct {
 	HTTPClient http.Client    // copied; a nil Transport means NewHTTPTransport
 	Policy     Policy         // zero fields take their defaults
@@ -25,6 +25,9 @@ type Config struct {
 	Redactor   quote.Redactor // for errors, and for what is logged of an answer
 	MaxBody    int64          // limit of a 2xx body in bytes
 	Silence    time.Duration  // a body that yields nothing for so long is a lost connection
+	// Around is put around each RoundTripper that requests go over, those of [Transport.RoundTripper] included. nil:
+	// nothing is.
+	Around func(http.RoundTripper) http.RoundTripper
 }
 
 // Transport makes calls. It is safe for concurrent use.
@@ -61,6 +64,9 @@ func unlimited(given http.RoundTripper) http.RoundTripper {
 }
 
 func newOver(cfg Config, base roundTrippers) *Transport {
+	if around := cfg.Around; around != nil {
+		base = roundTrippers{reads: around(base.reads), creates: around(base.creates), streams: around(base.streams)}
+	}
 	client := cfg.HTTPClient
 	client.CheckRedirect = redirectRule(cfg.HTTPClient.CheckRedirect)
 	over := func(base http.RoundTripper) *retryablehttp.Client {
@@ -209,6 +215,18 @@ func (t *Transport) Do(ctx context.Context, r *Request) *Outcome {
 		c.cancel()
 	}
 	return &c.outcome
+}
+
+// BodyOf returns the body of the request that has this context, which must not be changed, and nil if it has none or is
+// none of a call. Reading it from the request would count as sending it. unread reports whether nothing of it has been
+// read for this attempt: then nobody has received the request.
+func BodyOf(ctx context.Context) (body []byte, unread func() bool) {
+	c, ok := ctx.Value(callKey{}).(*call)
+	if !ok {
+		return nil, func() bool { return false }
+	}
+	counted := c.body
+	return c.request.Body, func() bool { return counted != nil && counted.unread() }
 }
 
 // withoutURL takes the *url.Error of net/http apart: its text holds the query and user info.

@@ -1,0 +1,168 @@
+package cassette
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/agentuity/coder-go/internal/quote"
+)
+
+const testKey = "agc-made/up+key=0123456789" // of no known shape
+
+func redaction() *Redaction { return &Redaction{Keys: quote.NewRedactor(testKey).Text} }
+
+func TestRedaction_Bodies(t *testing.T) {
+	for name, test := range map[string]struct{ body, want string }{
+		"nothing secret":       {`{"a":[1.50,true,null,"x"],"a":"<again>"}`, `{"a":[1.50,true,null,"x"],"a":"<again>"}`},
+		"blanks go":            {"{ \"a\" : 1 }\n", `{"a":1}`},
+		"long numbers stay":    {`{"n":12345678901234567890,"f":1e400}`, `{"n":12345678901234567890,"f":1e400}`},
+		"the key":              {`{"a":"my ` + testKey + `!"}`, `{"a":"my [API key]!"}`},
+		"the key as a name":    {`{"` + testKey + `":1}`, `{"[API key]":1}`},
+		"the key, escaped":     {`{"a":"\u0061gc-made\/up\u002bkey=0123456789"}`, `{"a":"[API key]"}`},
+		"the key, in a URL":    {`{"a":"x?y=agc-made%2Fup%2Bkey%3D0123456789"}`, `{"a":"x?y=[API key]"}`},
+		"the key, JSON twice":  {`{"a":"{\"b\":\"agc-made\\/up+key=0123456789\"}"}`, `{"a":"{\"b\":\"[API key]\"}"}`},
+		"the key, cut":         {`{"a":"agc-made/up"}`, `{"a":"[API key]"}`},
+		"env":                  {`{"env":{"TOKEN":"s1","EMPTY":"","N":4}}`, `{"env":{"TOKEN":"[removed]","EMPTY":"","N":0}}`},
+		"env as a list":        {`{"env":["A=s1","s2",{"name":"s3","value":"s4"}]}`, `{"env":["A=[removed]","[removed]",{"name":"[removed]","value":"[removed]"}]}`},
+		"env below":            {`{"runtime":{"env":{"A":{"deep":["s1"]}}}}`, `{"runtime":{"env":{"A":{"deep":["[removed]"]}}}}`},
+		"credentials by name":  {`{"accessToken":"s1","API_KEY":"s2","client-secret":"s3","password":4711,"Cookie":["s5"]}`, `{"accessToken":"[removed]","API_KEY":"[removed]","client-secret":"[removed]","password":0,"Cookie":["[removed]"]}`},
+		"a whole object":       {`{"credentials":{"user":"s1","list":[{"x":"s2"}]}}`, `{"credentials":{"user":"[removed]","list":[{"x":"[removed]"}]}}`},
+		"tokens are counts":    {`{"inputTokens":12,"maxToken":5}`, `{"inputTokens":12,"maxToken":5}`},
+		"the first frame":      {`{"authorization":"s1","org_id":"org_1"}`, `{"authorization":"[removed]","org_id":"org_1"}`},
+		"repository URL":       {`{"url":"https://user:s1@github.com/a/b.git"}`, `{"url":"https://[removed]@github.com/a/b.git"}`},
+		"URL in a text":        {`{"content":"clone https://s1@h/x?token=s2&b=1#f, please"}`, `{"content":"clone https://[removed]@h/x?token=%5Bremoved%5D&b=1#f, please"}`},
+		"presigned":            {`{"avatar":"https://h/x?X-Amz-Signature=s1&X-Amz-Credential=s2&v=1"}`, `{"avatar":"https://h/x?X-Amz-Signature=%5Bremoved%5D&X-Amz-Credential=%5Bremoved%5D&v=1"}`},
+		"connections":          {`{"streamUrl":"wss://h:1/v1/s1?x=s2","sandboxUrl":"s3"}`, `{"streamUrl":"wss://h:1/[removed]","sandboxUrl":"[removed]"}`},
+		"known shapes":         {`{"text":"ghp_0123456789abcdefXYZ and sk-proj-0123456789abcdef, Bearer abcdefghij"}`, `{"text":"[removed] and [removed], Bearer [removed]"}`},
+		"arguments in a text":  {`{"args":"{\"password\":\"s1\",\"path\":\"/x\"}"}`, `{"args":"{\"password\":\"[removed]\",\"path\":\"/x\"}"}`},
+		"JSON in a text stays": {`{"args":"{ \"path\" : 1 }"}`, `{"args":"{ \"path\" : 1 }"}`},
+		"session texts stay":   {`{"task":"My name is Jo","content":"x = 1"}`, `{"task":"My name is Jo","content":"x = 1"}`},
+		"half a character":     {"{\"a\":\"\xff\"}", "{\"a\":\"\ufffd\"}"},
+		"a list":               {`[{"token":"s1"}]`, `[{"token":"[removed]"}]`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := redaction().Body([]byte(test.body), 0)
+			assert.Equal(t, test.want, string(body.JSON))
+			assert.Zero(t, body.Omitted)
+			assert.True(t, json.Valid(body.JSON))
+			again := redaction().Body(body.JSON, 0)
+			assert.Equal(t, test.want, string(again.JSON), "what was taken out stays out")
+		})
+	}
+}
+
+// TestRedaction_BrokenJSON: of what follows nobody can tell what it is.
+func TestRedaction_BrokenJSON(t *testing.T) {
+	for name, test := range map[string]struct {
+		body, want string
+		omitted    int64
+	}{
+		"cut in a value":   {`{"a":1,"token":"s1s1`, `{"a":1,"token"`, 6},
+		"cut in a name":    {`{"a":1,"tok`, `{"a":1`, 5},
+		"cut after":        {`{"token":"s1","b":[`, `{"token":"[removed]","b":[`, 0},
+		"something after":  {`{"token":"s1"} token=s2`, `{"token":"[removed]"}`, 0},
+		"not JSON at all":  {`{{ token: s1 }}`, `{`, 14},
+		"a second value":   {`{"token":"s1"}{"token":"s2"}`, `{"token":"[removed]"},{"token":"[removed]"}`, 0},
+		"wrong in between": {`{"a":[1,}],"token":"s1"}`, `{"a":[1`, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := redaction().Body([]byte(test.body), 0)
+			assert.Empty(t, body.JSON)
+			assert.Equal(t, test.want, body.Text)
+			assert.NotContains(t, string(body.Bytes()), "s1")
+			assert.NotContains(t, string(body.Bytes()), "s2")
+			if test.omitted > 0 {
+				assert.Equal(t, test.omitted, body.Omitted)
+			}
+		})
+	}
+	body := redaction().Body([]byte(`{"a":1}`), 7)
+	assert.Equal(t, Body{Text: `{"a":1}`, Omitted: 7}, body, "there was more")
+}
+
+func TestRedaction_OtherBodies(t *testing.T) {
+	body := redaction().Body([]byte("<p>"+testKey+" https://u:p@h/</p>"), 0)
+	assert.Equal(t, Body{Text: "<p>[API key] https://[removed]@h/</p>"}, body)
+	body = redaction().Body([]byte("\xff\x00"+testKey+"\xfe"), 3)
+	assert.Equal(t, Body{Base64: []byte("\xff\x00[API key]\xfe"), Omitted: 3}, body)
+	assert.Equal(t, Body{}, redaction().Body(nil, 0))
+}
+
+func TestRedaction_Events(t *testing.T) {
+	for name, test := range map[string]struct{ block, want string }{
+		"an event":       {"event: x\ndata: {\"token\":\"s1\"}\n\n", "event: x\ndata: {\"token\":\"[removed]\"}\n\n"},
+		"other ends":     {"event: x\r\ndata: {\"a\":1}\r\n\r\n", "event: x\ndata: {\"a\":1}\n\n"},
+		"several lines":  {"data: {\"a\":\ndata: 1}\nid: 7\n\n", "id: 7\ndata: {\"a\":1}\n\n"},
+		"no JSON":        {"data: one\ndata: " + testKey + "\n\n", "data: one\ndata: [API key]\n\n"},
+		"a comment":      {": keep-alive\n\n", ": keep-alive\n\n"},
+		"a blank":        {"\n", "\n"},
+		"without blank":  {"data:{}\n\n", "data: {}\n\n"},
+		"cut in data":    {"event: x\ndata: {\"a\":1,\"token\":\"s1", "event: x\ndata: {\"a\":1,\"token\""},
+		"cut after data": {"data: {}\n", "data: {}\n"},
+		"cut in a field": {"event: x", "event: x"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			assert.Equal(t, test.want, redaction().Event([]byte(test.block), 0).Text)
+		})
+	}
+}
+
+func TestRedaction_Requests(t *testing.T) {
+	r := redaction()
+	assert.Equal(t, "https://h/p/[API key]?api_key=%5Bremoved%5D&a=1&token=%5Bremoved%5D",
+		r.URL("https://h/p/"+testKey+"?api_key=s1&a=1&token=s2"))
+	assert.Equal(t, "https://[removed]@h", r.URL("https://u:p@h"))
+	assert.Equal(t, http.Header{
+		"Authorization": {Mask}, "X-Agentuity-Auth-Api-Key": {Mask}, "Cookie": {Mask}, "Set-Cookie": {Mask}, "X-Unheard-Of": {Mask},
+		"Content-Type": {"application/json"}, "User-Agent": {"me [API key]"}, "X-Ratelimit-Reset": {"3"}, "Location": {"https://[removed]@h/x"},
+	}, r.Header(http.Header{
+		"Authorization": {"Bearer " + testKey}, "X-Agentuity-Auth-Api-Key": {"s1"}, "Cookie": {"s2"}, "Set-Cookie": {"s3"}, "X-Unheard-Of": {"s4"},
+		"Content-Type": {"application/json"}, "User-Agent": {"me " + testKey}, "X-Ratelimit-Reset": {"3"}, "Location": {"https://u:p@h/x?t=s5"},
+	}))
+}
+
+func TestRedaction_OmitTexts(t *testing.T) {
+	r := redaction()
+	r.OmitTexts = true
+	body := r.Body([]byte(`{"sessionId":"codesess_1","task":"Say hello, Jo","status":"active","createdAt":"2026-11-28T19:30:59Z","tags":["blue"],`+
+		`"entries":[{"type":"message","content":[{"type":"text","text":"Hi\nJo"}]},{"type":"tool_call","toolName":"bash","toolArgs":{"command":"ls /home/jo"}}],`+
+		`"command":"prompt","what":"Jo","metadata":{"id":"Jo"}}`), 0)
+	assert.JSONEq(t, `{"sessionId":"codesess_1","task":"xxx xxxxxx xx","status":"active","createdAt":"2026-11-28T19:30:59Z","tags":["xxxx"],
+		"entries":[{"type":"message","content":[{"type":"text","text":"xx\nxx"}]},{"type":"tool_call","toolName":"bash","toolArgs":{"command":"xx xxxxxxxx"}}],
+		"command":"prompt","what":"xx","metadata":{"id":"xx"}}`, string(body.JSON))
+	assert.Equal(t, "xxxxxx xxxxxxxx", r.Body([]byte("<h1>Jo was</h1>"), 0).Text)
+	assert.Equal(t, "event: turn_end\ndata: {\"type\":\"broadcast\",\"data\":{\"text\":\"xx\"}}\n\n",
+		r.Event([]byte("event: turn_end\ndata: {\"type\":\"broadcast\",\"data\":{\"text\":\"Jo\"}}\n\n"), 0).Text)
+	assert.Equal(t, "role=lead&task=xxx+xxxxx", r.Query("role=lead&task=Say+hello"))
+	whole, parts := crossed("Say hello, Jo"), crossed("Say hel")+crossed("lo, Jo")
+	assert.Equal(t, whole, parts, "pieces make up the whole")
+}
+
+// TestRedaction_LinearTime: what a Hub sends must not cost more than its size.
+func TestRedaction_DeepAndLong(t *testing.T) {
+	deep := strings.Repeat("[", 9000) + strings.Repeat("]", 9000)
+	assert.Equal(t, deep, string(redaction().Body([]byte(deep), 0).JSON))
+	require.Empty(t, redaction().Body([]byte(strings.Repeat("[", 20000)), 0).JSON)
+}
+
+func FuzzRedaction(f *testing.F) {
+	f.Add([]byte(`{"token":"` + testKey + `","env":{"A":"b"},"url":"https://u:p@h/?token=x"}`))
+	f.Add([]byte("event: x\ndata: {\"a\":\"" + testKey + "\"}\n\n"))
+	f.Add([]byte(`["{\"a\":\"` + testKey + `\"}"]`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r := redaction()
+		for _, body := range []Body{r.Body(data, 0), r.Event(data, 0)} {
+			if body.JSON != nil && !json.Valid(body.JSON) {
+				t.Fatalf("%q became %q, which is no JSON", data, body.JSON)
+			}
+			if strings.Contains(string(body.Bytes()), testKey) {
+				t.Fatalf("%q became %q, with the key", data, body.Bytes())
+			}
+		}
+	})
+}
