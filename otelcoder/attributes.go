@@ -84,8 +84,10 @@ func errorType(err error) string {
 		return "invalid_argument"
 	case errors.As(err, &response):
 		return string(coder.FailureUnusable)
+	case errors.As(err, &request) && request.Sent == coder.SentNo:
+		return string(coder.FailureNeverSent)
 	case errors.As(err, &request):
-		return "no_answer"
+		return string(coder.FailureLost)
 	}
 	return other
 }

@@ -385,6 +385,7 @@ func TestWithoutAgentEvents(t *testing.T) {
 		})
 	}
 	assert.Less(t, requests[false], requests[true])
+	t.Logf("a run of two turns and two tools: %d requests with the events of the agent, %d without", requests[true], requests[false])
 }
 
 // TestObserver_Bounded: a Hub that names everything anew makes neither labels nor memory without end.
