@@ -135,7 +135,7 @@ func line(attrs attribute.Set) string {
 	for _, kv := range attrs.ToSlice() {
 		key := strings.TrimPrefix(strings.TrimPrefix(string(kv.Key), "agentuity.coder."), "gen_ai.")
 		if !strings.HasPrefix(key, "server.") {
-			parts = append(parts, key+"="+kv.Value.Emit())
+			parts = append(parts, key+"="+kv.Value.String())
 		}
 	}
 	slices.Sort(parts)
@@ -175,7 +175,7 @@ func (p *probe) texts(t *testing.T) (texts []string) {
 	add := func(list []attribute.KeyValue) {
 		for _, kv := range list {
 			if kv.Key != "gen_ai.conversation.id" {
-				texts = append(texts, string(kv.Key)+"="+kv.Value.Emit())
+				texts = append(texts, string(kv.Key)+"="+kv.Value.String())
 			}
 		}
 	}

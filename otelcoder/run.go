@@ -83,7 +83,9 @@ func toolKey(info *coder.AgentInfo, id, name string) string {
 }
 
 func (r *run) toolAttributes(name, id string) []attribute.KeyValue {
-	attrs := append(genAI(executeTool)[:1:1], semconv.GenAIToolName(name), semconv.GenAIToolType("extension"))
+	attrs := []attribute.KeyValue{
+		semconv.GenAIOperationNameKey.String(executeTool), semconv.GenAIToolName(name), semconv.GenAIToolType("extension"),
+	}
 	if id != "" {
 		attrs = append(attrs, semconv.GenAIToolCallID(id))
 	}
@@ -91,9 +93,9 @@ func (r *run) toolAttributes(name, id string) []attribute.KeyValue {
 }
 
 // begin opens the span of a step, below that of the task it belongs to.
-func (r *run) begin(info *coder.AgentInfo, key, operation, name string, at time.Time, attrs []attribute.KeyValue) *step {
+func (r *run) begin(info *coder.AgentInfo, key, operation, name string, at time.Time, attrs []attribute.KeyValue) {
 	if r.open[key] != nil || len(r.open) >= mostOpen {
-		return nil
+		return
 	}
 	ctx := r.call.ctx
 	if task := r.open[taskKey(info.TaskID)]; task != nil {
@@ -110,12 +112,10 @@ func (r *run) begin(info *coder.AgentInfo, key, operation, name string, at time.
 	if r.open == nil {
 		r.open = make(map[string]*step)
 	}
-	s := &step{span: span, began: at, tool: tool}
-	r.open[key] = s
-	return s
+	r.open[key] = &step{span: span, began: at, tool: tool}
 }
 
-// end ends a step, if it is open, and returns it. The clocks of its beginning and its end may be different ones.
+// end ends a step, if it is open. The clocks of its beginning and its end may be different ones.
 func (r *run) end(key string, at time.Time, kind, description string, attrs ...attribute.KeyValue) {
 	s := r.open[key]
 	if s == nil {

@@ -101,7 +101,7 @@ func labels(set attribute.Set, keys []attribute.Key) string {
 	for _, key := range keys {
 		if v, ok := set.Value(key); ok {
 			name := strings.TrimPrefix(strings.TrimPrefix(string(key), "agentuity.coder."), "gen_ai.")
-			parts = append(parts, name+"=`"+v.Emit()+"`")
+			parts = append(parts, name+"=`"+v.String()+"`")
 		}
 	}
 	return strings.Join(parts, " ")
@@ -214,9 +214,9 @@ func event(attrs []attribute.KeyValue) string {
 	for _, kv := range attrs {
 		switch kv.Key {
 		case "agentuity.coder.attempt.failure", "agentuity.coder.attempt.number", "agentuity.coder.attempt.wait", "agentuity.coder.connection.down_time", "agentuity.coder.connection.change":
-			text += fmt.Sprintf(" %s=%.12s", kv.Key[len("agentuity.coder."):], kv.Value.Emit())
+			text += fmt.Sprintf(" %s=%.12s", kv.Key[len("agentuity.coder."):], kv.Value.String())
 		}
-		dull = dull || kv.Value.Emit() == "opened" || kv.Value.Emit() == "over"
+		dull = dull || kv.Value.String() == "opened" || kv.Value.String() == "over"
 	}
 	if dull || !strings.Contains(text, "failure") && !strings.Contains(text, "change") {
 		return ""
@@ -227,7 +227,7 @@ func event(attrs []attribute.KeyValue) string {
 func value(s *tracetest.SpanStub, key attribute.Key) string {
 	for _, kv := range s.Attributes {
 		if kv.Key == key {
-			return kv.Value.Emit()
+			return kv.Value.String()
 		}
 	}
 	return ""
