@@ -300,8 +300,16 @@ func TestObserver_Streams(t *testing.T) {
 		assert.Equal(t, 2, changes["Connect failed"]+changes["StreamEvents failed"])
 		assert.Equal(t, []string{"operation=Connect: 1", "operation=StreamEvents: 1"}, p.lines(t, "agentuity.coder.connection.down_time"))
 		assert.Positive(t, p.sum(t, "agentuity.coder.connection.down_time"))
-		for _, s := range p.ended("GET /api/hub/session/{sessionID}/events") {
-			assert.False(t, s.EndTime.IsZero())
-		}
+
+		other := hub.Session(newSession(t, hub))
+		other.SetStatus("active")
+		away, err := c.Connect(t.Context(), other.ID(), nil)
+		require.NoError(t, err)
+		away.DiscardMessages()
+		other.RefuseStreams(codertest.Refusal{Count: -1, Status: 503})
+		other.CutStreams()
+		time.Sleep(time.Second)
+		require.NoError(t, away.Close())
+		assert.Equal(t, []string{"operation=Connect: 0", "operation=StreamEvents: 0"}, p.lines(t, "agentuity.coder.connection.active"), "it was closed while it was away")
 	}, codertest.WithoutAgent())
 }

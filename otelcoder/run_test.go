@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -139,8 +140,12 @@ func TestObserver_RunSession(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
 		p := newProbe()
 		hub.Answer(work...)
+		hub.OnSession(func(s *codertest.SessionControl) {
+			s.Set("usage", map[string]any{"inputTokens": 1200, "outputTokens": 340})
+		})
 		result, err := p.client(t, hub).RunSession(t.Context(), secretKey, coder.CreateSessionRequest{Task: secretTask}, nil)
 		require.NoError(t, err)
+		require.NotNil(t, result.Usage)
 		require.Equal(t, secretAnswer, result.Answer)
 		assertWork(t, p, "RunSession", result.SessionID)
 		for _, path := range []string{
@@ -252,6 +257,7 @@ func TestObserver_Tasks(t *testing.T) {
 			assert.Equal(t, trace.SpanKindInternal, task.SpanKind)
 			assert.Equal(t, "scout", attributes(task.Attributes)["gen_ai.agent.name"])
 			assert.Equal(t, failure != "", task.Status.Code == codes.Error)
+			assert.Empty(t, task.Status.Description)
 			assert.NotContains(t, attributes(task.Attributes), "agentuity.coder.unfinished")
 		}, codertest.WithAgentPace(500*time.Millisecond))
 	}
@@ -397,6 +403,8 @@ func TestObserver_Bounded(t *testing.T) {
 		tell := func(name string, event coder.AgentEvent) {
 			p.observer.Agent(ctx, coder.AgentInfo{Operation: "Ask", SessionID: "s", Name: name, Event: event, At: time.Now()})
 		}
+		tell(strings.Repeat("x", 1000), nil)
+		tell("bad \xff", nil)
 		for i := range 5000 {
 			name := fmt.Sprint("name", i)
 			tell(name, &coder.ToolExecutionStart{ToolCallID: name, ToolName: name})
@@ -408,8 +416,6 @@ func TestObserver_Bounded(t *testing.T) {
 			tell(name, &coder.ToolExecutionEnd{ToolCallID: name, ToolName: name})
 		}
 		tell("tool_execution_end", &coder.ToolExecutionEnd{ToolCallID: "late", ToolName: "late"})
-		tell(strings.Repeat("x", 1000), nil)
-		tell("bad \xff", nil)
 		over(coder.CallResult{})
 		assert.Len(t, p.lines(t, "agentuity.coder.agent.events"), 201)
 		assert.Len(t, p.lines(t, "gen_ai.client.token.usage"), 201)
@@ -443,6 +449,7 @@ func TestObserver_Clocks(t *testing.T) {
 		tell(&coder.ToolExecutionEnd{ToolName: "nameless"}, time.Time{})
 		over(coder.CallResult{})
 		tell(&coder.ToolExecutionStart{ToolCallID: "4", ToolName: "late"}, now)
+		tell(&coder.ToolExecutionEnd{ToolCallID: "4", ToolName: "late"}, now)
 		assert.Equal(t, now.UTC(), p.one(t, "execute_tool read").EndTime.UTC())
 		assert.Equal(t, 3*time.Second, now.Sub(p.one(t, "execute_tool bash").StartTime))
 		assert.Equal(t, now.UTC(), p.one(t, "execute_tool nameless").StartTime.UTC())
@@ -450,4 +457,79 @@ func TestObserver_Clocks(t *testing.T) {
 		assert.NotContains(t, p.names(), "execute_tool late")
 		assert.Zero(t, p.sum(t, "agentuity.coder.operation.duration"))
 	})
+}
+
+// TestObserver_ToolsOfTasks: the tools of another agent are below its task, and are not taken for those of the first.
+func TestObserver_ToolsOfTasks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProbe()
+		ctx, over := p.observer.Call(t.Context(), coder.CallInfo{Operation: "RunSession"})
+		tell := func(task string, event coder.AgentEvent) {
+			p.observer.Agent(ctx, coder.AgentInfo{Operation: "RunSession", TaskID: task, Event: event, At: time.Now()})
+		}
+		tell("", &coder.ToolExecutionStart{ToolCallID: "1", ToolName: "task"})
+		tell("", &coder.MessageEnd{Message: coder.AgentMessage{Role: "assistant", Model: "large", StopReason: "stop", Usage: &coder.AgentUsage{Output: 5}}})
+		tell("t", &coder.TaskStart{TaskID: "t", Agent: "scout"})
+		tell("t", &coder.ToolExecutionStart{ToolCallID: "1", ToolName: "read"})
+		tell("t", &coder.ToolExecutionStart{ToolCallID: "1", ToolName: "read"}) // once more
+		time.Sleep(time.Second)
+		tell("t", &coder.ToolExecutionEnd{ToolCallID: "1", ToolName: "read"})
+		tell("t", &coder.MessageEnd{Message: coder.AgentMessage{Role: "assistant", Model: "small", StopReason: "length", Usage: &coder.AgentUsage{Output: 7}}})
+		tell("t", &coder.TaskComplete{TaskID: "t"})
+		tell("t", &coder.ToolExecutionStart{ToolCallID: "2", ToolName: "late"})
+		tell("t", &coder.ToolExecutionEnd{ToolCallID: "2", ToolName: "late"})
+		tell("", &coder.ToolExecutionEnd{ToolCallID: "1", ToolName: "task"})
+		over(coder.CallResult{})
+		assert.Equal(t, []string{
+			"invoke_agent", "invoke_agent > execute_tool late", "invoke_agent > execute_tool task", "invoke_agent > invoke_agent scout",
+			"invoke_agent > invoke_agent scout > execute_tool read",
+		}, p.paths())
+		read := p.one(t, "execute_tool read")
+		assert.Equal(t, time.Second, read.EndTime.Sub(read.StartTime))
+		attrs := attributes(p.one(t, "invoke_agent").Attributes)
+		assert.Equal(t, int64(12), attrs["gen_ai.usage.output_tokens"], "of all agents")
+		assert.Equal(t, "large", attrs["gen_ai.response.model"])
+		assert.Equal(t, []string{"stop"}, attrs["gen_ai.response.finish_reasons"])
+	})
+}
+
+// TestObserver_EventsAtOnce: events of one call that several goroutines tell, while it ends.
+func TestObserver_EventsAtOnce(t *testing.T) {
+	p := newProbe()
+	ctx, over := p.observer.Call(t.Context(), coder.CallInfo{Operation: "RunSession"})
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			for j := range 200 {
+				id := fmt.Sprint(i, " ", j)
+				tell := func(event coder.AgentEvent) {
+					p.observer.Agent(ctx, coder.AgentInfo{Operation: "RunSession", Name: id, Event: event, At: time.Now()})
+				}
+				tell(&coder.ToolExecutionStart{ToolCallID: id, ToolName: id})
+				tell(&coder.MessageEnd{Message: coder.AgentMessage{Role: "assistant", Model: id, Usage: &coder.AgentUsage{Output: 1}}})
+				tell(&coder.ToolExecutionEnd{ToolCallID: id, ToolName: id})
+				if i == 0 && j == 100 {
+					over(coder.CallResult{})
+				}
+			}
+		})
+	}
+	all.Wait()
+	p.one(t, "invoke_agent")
+	assert.InDelta(t, 4800, p.sum(t, "agentuity.coder.agent.events"), 0)
+}
+
+// TestObserver_TwoObservers: a call of another client, made with the context of a call, is one of the program's to its own observer.
+func TestObserver_TwoObservers(t *testing.T) {
+	one, two := newProbe(), newProbe()
+	ctx, over := one.observer.Call(t.Context(), coder.CallInfo{Operation: "Ask"})
+	inner, innerOver := two.observer.Call(ctx, coder.CallInfo{Operation: "GetState", Route: "/ws"})
+	two.observer.Agent(ctx, coder.AgentInfo{Operation: "Ask", Event: &coder.MessageEnd{Message: coder.AgentMessage{Role: "assistant", Usage: &coder.AgentUsage{Output: 1}}}})
+	one.observer.Connection(inner, coder.ConnectionInfo{Change: coder.ConnectionOpened})
+	innerOver(coder.CallResult{})
+	over(coder.CallResult{})
+	assert.Equal(t, []string{"operation=GetState: 1"}, two.lines(t, "agentuity.coder.operation.duration"))
+	assert.Empty(t, one.lines(t, "gen_ai.client.token.usage"))
+	assert.Empty(t, two.one(t, "coder.GetState").Events)
+	assert.Equal(t, one.one(t, "invoke_agent").SpanContext.SpanID(), two.one(t, "coder.GetState").Parent.SpanID(), "the trace is one")
 }
