@@ -92,7 +92,8 @@ func errorType(err error) string {
 	return other
 }
 
-// attemptErrorType is the class of the failure of an attempt, "" for none: the status if there was one, as the conventions want it.
+// attemptErrorType is the class of the failure of an attempt, "" for none. It is the status if there was one, as the conventions
+// want it.
 func attemptErrorType(info *coder.AttemptInfo) string {
 	switch {
 	case info.Failure == "":

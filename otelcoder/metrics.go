@@ -46,7 +46,8 @@ type metrics struct {
 
 func newMetrics(m metric.Meter) *metrics {
 	seconds := func(name, description string, buckets []float64) metric.Float64Histogram {
-		h, err := m.Float64Histogram(name, metric.WithUnit("s"), metric.WithDescription(description), metric.WithExplicitBucketBoundaries(buckets...))
+		h, err := m.Float64Histogram(name, metric.WithUnit("s"), metric.WithDescription(description),
+			metric.WithExplicitBucketBoundaries(buckets...))
 		return made[metric.Float64Histogram](h, noop.Float64Histogram{}, err)
 	}
 	counter := func(name, unit, description string) metric.Int64Counter {

@@ -108,7 +108,8 @@ func (r *run) begin(info *coder.AgentInfo, key, operation, name string, at time.
 	if operation == executeTool {
 		tool = name
 	}
-	_, span := r.call.recorder.tracer.Start(ctx, spanName, trace.WithSpanKind(trace.SpanKindInternal), trace.WithTimestamp(at), trace.WithAttributes(attrs...))
+	_, span := r.call.recorder.tracer.Start(ctx, spanName, trace.WithSpanKind(trace.SpanKindInternal), trace.WithTimestamp(at),
+		trace.WithAttributes(attrs...))
 	if r.open == nil {
 		r.open = make(map[string]*step)
 	}

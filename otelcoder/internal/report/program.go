@@ -44,7 +44,8 @@ func (p *program) run(ctx context.Context, out io.Writer) error {
 	)
 	weather := &weather{hub: p.hub, base: p.hub.HTTPClient().Transport, seed: p.seed, rate: p.rate}
 	var err error
-	if p.client, err = p.hub.NewClient(coder.WithObserver(observer), coder.WithHTTPClient(&http.Client{Transport: weather})); err != nil {
+	p.client, err = p.hub.NewClient(coder.WithObserver(observer), coder.WithHTTPClient(&http.Client{Transport: weather}))
+	if err != nil {
 		return err
 	}
 	defer p.client.CloseIdleConnections()
@@ -74,7 +75,8 @@ func (p *program) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	requests, faults := weather.counts()
-	fmt.Fprintf(out, "%d jobs, of which %d failed; %d requests, of which %d were made to fail; seed %d.\n\n", p.sessions, failed, requests, faults, p.seed)
+	fmt.Fprintf(out, "%d jobs, of which %d failed; %d requests, of which %d were made to fail; seed %d.\n\n",
+		p.sessions, failed, requests, faults, p.seed)
 	writeMetrics(out, &metrics)
 	writeTrace(out, spans.GetSpans())
 	return nil

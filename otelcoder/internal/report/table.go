@@ -180,12 +180,16 @@ func writeSpan(out io.Writer, s *tracetest.SpanStub, below map[trace.SpanID][]tr
 	slices.SortStableFunc(children, func(a, b tracetest.SpanStub) int { return a.StartTime.Compare(b.StartTime) })
 	for i := 0; i < len(children); {
 		same := 1
-		for i+same < len(children) && plain(&children[i], below) && plain(&children[i+same], below) && looks(&children[i]) == looks(&children[i+same]) {
+		for i+same < len(children) && alike(&children[i], &children[i+same], below) {
 			same++
 		}
 		writeSpan(out, &children[i], below, indent+"  ", same)
 		i += same
 	}
+}
+
+func alike(a, b *tracetest.SpanStub, below map[trace.SpanID][]tracetest.SpanStub) bool {
+	return plain(a, below) && plain(b, below) && looks(a) == looks(b)
 }
 
 // plain reports whether there is nothing to tell of a span but its name.
@@ -200,7 +204,9 @@ func plain(s *tracetest.SpanStub, below map[trace.SpanID][]tracetest.SpanStub) b
 
 func looks(s *tracetest.SpanStub) string {
 	text := s.Name
-	for _, key := range []attribute.Key{"http.response.status_code", "error.type", "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens", "agentuity.coder.session.outcome"} {
+	for _, key := range []attribute.Key{
+		"http.response.status_code", "error.type", "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens", "agentuity.coder.session.outcome",
+	} {
 		if v := value(s, key); v != "" {
 			text += fmt.Sprintf(" %s=%s", key[strings.LastIndexByte(string(key), '.')+1:], v)
 		}
@@ -213,7 +219,8 @@ func event(attrs []attribute.KeyValue) string {
 	text, dull := "", false
 	for _, kv := range attrs {
 		switch kv.Key {
-		case "agentuity.coder.attempt.failure", "agentuity.coder.attempt.number", "agentuity.coder.attempt.wait", "agentuity.coder.connection.down_time", "agentuity.coder.connection.change":
+		case "agentuity.coder.attempt.failure", "agentuity.coder.attempt.number", "agentuity.coder.attempt.wait",
+			"agentuity.coder.connection.down_time", "agentuity.coder.connection.change":
 			text += fmt.Sprintf(" %s=%.12s", kv.Key[len("agentuity.coder."):], kv.Value.String())
 		}
 		dull = dull || kv.Value.String() == "opened" || kv.Value.String() == "over"
