@@ -469,6 +469,7 @@ func TestObserver_ToolsOfTasks(t *testing.T) {
 		}
 		tell("", &coder.ToolExecutionStart{ToolCallID: "1", ToolName: "task"})
 		tell("", &coder.MessageEnd{Message: coder.AgentMessage{Role: "assistant", Model: "large", StopReason: "stop", Usage: &coder.AgentUsage{Output: 5}}})
+		tell("", &coder.MessageEnd{Message: coder.AgentMessage{Role: "user", Model: "nobody", Usage: &coder.AgentUsage{Output: 100}}})
 		tell("t", &coder.TaskStart{TaskID: "t", Agent: "scout"})
 		tell("t", &coder.ToolExecutionStart{ToolCallID: "1", ToolName: "read"})
 		tell("t", &coder.ToolExecutionStart{ToolCallID: "1", ToolName: "read"}) // once more
