@@ -34,8 +34,8 @@ func canned(*http.Request) (*http.Response, error) {
 
 func benchClient(b testing.TB, opts ...coder.Option) *coder.Client {
 	b.Helper()
-	c, err := coder.NewClient(append(opts, coder.WithURL("http://hub.test"), coder.WithAPIKey("key"),
-		coder.WithHTTPClient(&http.Client{Transport: roundTripper(canned)}))...)
+	c, err := coder.NewClient(append([]coder.Option{coder.WithURL("http://hub.test"), coder.WithAPIKey("key"),
+		coder.WithHTTPClient(&http.Client{Transport: roundTripper(canned)})}, opts...)...)
 	require.NoError(b, err)
 	return c
 }

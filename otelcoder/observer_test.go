@@ -313,3 +313,16 @@ func TestObserver_Streams(t *testing.T) {
 		assert.Equal(t, []string{"operation=Connect: 0", "operation=StreamEvents: 0"}, p.lines(t, "agentuity.coder.connection.active"), "it was closed while it was away")
 	}, codertest.WithoutAgent())
 }
+
+// TestObserver_Transport: each request has the span of its call in its context, for a transport that sends it on.
+func TestObserver_Transport(t *testing.T) {
+	p := newProbe()
+	var sent trace.SpanContext
+	c := benchClient(t, coder.WithObserver(p.observer), coder.WithHTTPClient(&http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		sent = trace.SpanContextFromContext(r.Context())
+		return canned(r)
+	})}))
+	_, err := c.GetSession(t.Context(), "codesess_1")
+	require.NoError(t, err)
+	assert.Equal(t, p.one(t, get).SpanContext.SpanID(), sent.SpanID())
+}
