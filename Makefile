@@ -22,11 +22,12 @@ GATEWAYS  = nginx,haproxy,varnish
 ORIGINAL   = internal/parity/node
 COMPARISON = internal/bench
 XNET       = internal/xnet
+OTEL       = otelcoder
 SERVERS    = internal/servers/js
 LEAD       = internal/reallead/npm
 
 .NOTPARALLEL:
-.PHONY: help check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare cover examples parity xnet gateways servers lead nightly
+.PHONY: help check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare cover examples parity xnet otel gateways servers lead nightly
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -51,19 +52,22 @@ vet: ## Run go vet
 	$(GO) vet ./...
 	$(GO) -C $(COMPARISON) vet ./...
 	$(GO) -C $(XNET) vet ./...
+	$(GO) -C $(OTEL) vet ./...
 
 # The comparison prints, ends with a status, and replaces the library by what is here: what the last
-# three linters forbid is about the library.
+# three linters forbid is about the library. The last two are about the library for otelcoder too.
 lint: ## Run the linters listed in .golangci.yml
 	$(TOOL) golangci-lint run
 	cd $(COMPARISON) && $(GO) tool -modfile=../../tools/go.mod golangci-lint run \
 		--config ../../.golangci.yml --disable forbidigo,gomoddirectives,depguard
+	cd $(OTEL) && $(GO) tool -modfile=../tools/go.mod golangci-lint run --config ../.golangci.yml --disable gomoddirectives,depguard
 
 tidy-check: ## Fail and show a diff if a go.mod or go.sum is not tidy
 	$(GO) mod tidy -diff
 	$(GO) -C tools mod tidy -diff
 	$(GO) -C $(COMPARISON) mod tidy -diff
 	$(GO) -C $(XNET) mod tidy -diff
+	$(GO) -C $(OTEL) mod tidy -diff
 
 build: ## Compile everything as a release would be
 	$(GO) build -trimpath ./...
@@ -113,6 +117,9 @@ parity: $(ORIGINAL)/node_modules/.package-lock.json ## Compare with the TypeScri
 
 xnet: ## Test with the HTTP/2 transport of golang.org/x/net
 	$(GO) -C $(XNET) test -count=1 -timeout 2m ./...
+
+otel: ## Test otelcoder, the module for OpenTelemetry, with the race detector
+	$(GO) -C $(OTEL) test -race -timeout 5m ./...
 
 # Needs Debian bookworm and root: it installs gateways.
 gateways: ## Test behind GATEWAYS (nginx,haproxy,varnish), by the matrix of docs/gateways.md

@@ -282,8 +282,8 @@ func (c *Client) exchangeBody(ctx context.Context, r *request, url string, body 
 	if told := c.observer.Attempt; told != nil {
 		request.Observe = func(ctx context.Context, a transport.Attempt) {
 			told(ctx, AttemptInfo{
-				Operation: r.op, Method: r.method, Route: r.route, Scheme: a.Scheme, Host: a.Host, Attempt: a.Number, StatusCode: a.Status, Err: a.Err,
-				Failure: attemptFailures[a.Failure], Duration: a.Duration, Sent: a.Sent, Received: a.Received, Again: a.Again, Wait: a.Wait,
+				Operation: r.op, Method: r.method, Route: r.route, Scheme: a.Scheme, Host: a.Host, Attempt: a.Number,
+				StatusCode: a.Status, Err: a.Err, Failure: attemptFailures[a.Failure], Duration: a.Duration, Sent: a.Sent, Received: a.Received, Again: a.Again, Wait: a.Wait,
 			})
 		}
 	}

@@ -377,7 +377,8 @@ func TestWithObserver_Streams(t *testing.T) {
 			require.Error(t, err)
 		}
 		other := newSession(t, hubClient(t, hub))
-		for range c.StreamEvents(t.Context(), other, nil) {
+		for _, err := range c.StreamEvents(t.Context(), other, nil) {
+			require.NoError(t, err)
 			break
 		}
 		var seen []string

@@ -265,7 +265,8 @@ func (c *call) over(f Failure) Attempt {
 		return Attempt{}
 	}
 	a := Attempt{
-		Scheme: c.loopRequest.URL.Scheme, Host: c.loopRequest.URL.Host, Number: c.attempts, Status: c.outcome.Status, Err: c.outcome.Err, Failure: f,
+		Scheme: c.loopRequest.URL.Scheme, Host: c.loopRequest.URL.Host, Number: c.attempts,
+		Status: c.outcome.Status, Err: c.outcome.Err, Failure: f,
 		Duration: time.Since(c.began), Sent: int64(len(c.request.Body)),
 	}
 	if f.NeverSent() {
