@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"os"
 	"time"
 
 	"github.com/agentuity/coder-go"
@@ -55,12 +56,14 @@ type doctor struct {
 	lines   []Line
 	hide    []hidden // what must not be printed
 
-	embedded *codertest.Hub // without an account
-	probe    *probe
-	wire     *promises.Wire
-	drift    drift.Recorder
-	once     *coder.Client // does not try again: the first failure is what is looked for
-	client   *coder.Client // does
+	embedded  *codertest.Hub // without an account
+	probe     *probe
+	wire      *promises.Wire
+	drift     drift.Recorder
+	recorder  *coder.Recorder // nil: nothing is recorded
+	recording *os.File
+	once      *coder.Client // does not try again: the first failure is what is looked for
+	client    *coder.Client // does
 
 	answers bool   // some route works
 	session string // one to look at

@@ -64,6 +64,9 @@ func (d *doctor) connect(options ...coder.Option) error {
 	d.probe = &probe{base: d.between.transport}
 	d.wire = &promises.Wire{Base: d.drift.Transport(d.probe)}
 	options = append([]coder.Option{coder.WithHTTPClient(&http.Client{Transport: d.wire})}, options...)
+	if d.recorder != nil {
+		options = append(options, coder.WithRecorder(d.recorder))
+	}
 	var err error
 	if d.client, err = coder.NewClient(options...); err != nil {
 		return err

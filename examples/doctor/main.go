@@ -4,6 +4,7 @@
 //	go run ./examples/doctor            # changes nothing at the Hub
 //	go run ./examples/doctor -write     # also makes, changes, archives and deletes a session with a small task
 //	go run ./examples/doctor -json      # for a bug report
+//	go run ./examples/doctor -record F  # also writes to the file F what went over the wire, without keys and texts
 //
 // It examines the Hub that the environment names, with the key that is there. Without either it examines a Hub of its
 // own in memory, so that it runs without an account. At the end it compares what the Hub does with what this library
@@ -44,12 +45,16 @@ const (
 
 // run examines a Hub through what is between here and there; nil: whatever the environment says.
 func run(ctx context.Context, args []string, out, errs io.Writer, between *surroundings) int {
-	var asJSON, all, write bool
+	var (
+		asJSON, all, write bool
+		record             string
+	)
 	flags := flag.NewFlagSet("doctor", flag.ContinueOnError)
 	flags.SetOutput(errs)
 	flags.BoolVar(&write, "write", false, "also make, change, prompt, archive and delete a session; an agent works on it, which costs a little")
 	flags.BoolVar(&asJSON, "json", false, "print JSON, for a bug report")
 	flags.BoolVar(&all, "v", false, "print every promise, also those that were held")
+	flags.StringVar(&record, "record", "", "write what goes over the wire to a new `file`, without keys and without the texts of sessions")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		return allFine
@@ -61,11 +66,21 @@ func run(ctx context.Context, args []string, out, errs io.Writer, between *surro
 	}
 	d := newDoctor(write, between)
 	defer d.stop()
+	if record != "" {
+		if err := d.record(record); err != nil {
+			fmt.Fprintln(errs, "doctor:", err)
+			return badUsage
+		}
+	}
 	table := &table{out: out, all: all, clean: d.clean}
 	if !asJSON {
 		d.found = table.print
 	}
 	d.examine(ctx)
+	if err := d.recorded(); err != nil {
+		fmt.Fprintln(errs, "doctor: the recording is not whole:", err)
+		return notFine
+	}
 	if asJSON {
 		if err := writeJSON(out, d); err != nil {
 			fmt.Fprintln(errs, "doctor:", err)

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -640,4 +641,27 @@ func TestJSON(t *testing.T) {
 	assert.Contains(t, failed, "GET /hub/workspaces: ")
 	assert.Contains(t, failed, "request trace_", "a request id helps who reads it")
 	assert.NotContains(t, out, "All is fine", "there is nothing but JSON")
+}
+
+// TestRecord: the recording has what went over the wire, without the key and without what was said, and never replaces a file.
+func TestRecord(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "hub.jsonl")
+	status, _ := examined(t, account(), nil, "-record", name)
+	require.Equal(t, allFine, status)
+	text, err := os.ReadFile(name)
+	require.NoError(t, err)
+	for _, want := range []string{"/api/hub/sessions", "/events", "session_hydration", `"type":"init"`} {
+		assert.Contains(t, strings.ReplaceAll(string(text), `\"`, `"`), want)
+	}
+	assert.NotContains(t, string(text), testKey)
+	assert.NotContains(t, string(text), "Find the bug")
+	played, err := codertest.Replay(bytes.NewReader(text))
+	require.NoError(t, err)
+	played.Close()
+	var stdout, stderr bytes.Buffer
+	assert.Equal(t, badUsage, run(t.Context(), []string{"-record", name}, &stdout, &stderr, nil))
+	assert.Contains(t, stderr.String(), "file exists")
+	again, err := os.ReadFile(name)
+	require.NoError(t, err)
+	assert.Equal(t, text, again)
 }
