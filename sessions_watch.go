@@ -296,7 +296,8 @@ func answerInTime[T any, P checked[T]](ctx context.Context, c *Client, r *reques
 		silent.failure = transport.Lost
 		err = silent
 	}
-	return answer, sent, sent.over(err)
+	err = sent.over(err)
+	return answer, sent, err
 }
 
 func (w *eventWatch) fetch(ctx context.Context, limit, before int) ([]SessionEvent, error) {

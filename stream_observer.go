@@ -121,7 +121,8 @@ func (o *eventObserver) connect(ctx context.Context, cancel context.CancelCauseF
 	case err == nil:
 		err = a.noEvents()
 	}
-	return a, a.over(err)
+	err = a.over(err)
+	return a, err
 }
 
 // noEvents returns an error for an answer that cannot be a stream of events. One without a Content-Type, or
