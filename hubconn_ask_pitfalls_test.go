@@ -184,17 +184,7 @@ func TestHubConn_Ask_CleanCloseWithoutAnEnd(t *testing.T) {
 func TestHubConn_Ask_StallsInTheMiddle(t *testing.T) {
 	for _, cut := range []time.Duration{time.Second, 5 * time.Minute, time.Hour} {
 		bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
-			c := hubClient(t, hub)
-			id := newSession(t, c)
-			session := hub.Session(id)
-			session.SetStatus("active")
-			lead, err := c.Connect(t.Context(), id, &coder.HubConnectOptions{Role: coder.RoleLead})
-			require.NoError(t, err)
-			defer lead.Close()
-			lead.DiscardMessages()
-			conn, err := c.Attach(t.Context(), id, nil)
-			require.NoError(t, err)
-			defer conn.Close()
+			session, conn := silentLead(t, hub)
 			said := func(role, text, stopReason string) map[string]any {
 				return map[string]any{"message": map[string]any{"role": role, "stopReason": stopReason, "content": []any{map[string]any{"type": "text", "text": text}}}}
 			}

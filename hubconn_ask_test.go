@@ -319,6 +319,22 @@ func attached(t *testing.T, hub *codertest.Hub, session *codertest.SessionContro
 	return conn
 }
 
+// silentLead returns a session whose lead says and obeys nothing, and a connection to it.
+func silentLead(t *testing.T, hub *codertest.Hub, options ...coder.Option) (*codertest.SessionControl, *coder.HubConn) {
+	t.Helper()
+	c := hubClient(t, hub, options...)
+	session := hub.Session(newSession(t, c))
+	session.SetStatus("active")
+	lead, err := c.Connect(t.Context(), session.ID(), &coder.HubConnectOptions{Role: coder.RoleLead})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = lead.Close() })
+	lead.DiscardMessages()
+	conn, err := c.Attach(t.Context(), session.ID(), nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	return session, conn
+}
+
 // TestHubConn_Ask_AtWork attaches to an agent that works for somebody else, and says nothing for longer than a prompt takes
 // to begin.
 func TestHubConn_Ask_AtWork(t *testing.T) {

@@ -153,17 +153,7 @@ func TestHubConn_Ask_LimitsNotObeyed(t *testing.T) {
 		"it cannot be reached": {true, "more than 2 calls of tools, and the abort has failed: too many attempts to connect: the connection was lost: closed with 4408 UNAVAILABLE"},
 	} {
 		bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
-			c := hubClient(t, hub)
-			id := newSession(t, c)
-			session := hub.Session(id)
-			session.SetStatus("active")
-			lead, err := c.Connect(t.Context(), id, &coder.HubConnectOptions{Role: coder.RoleLead})
-			require.NoError(t, err)
-			defer lead.Close()
-			lead.DiscardMessages()
-			conn, err := c.Attach(t.Context(), id, nil)
-			require.NoError(t, err)
-			defer conn.Close()
+			session, conn := silentLead(t, hub)
 			ctx, cancel := context.WithCancel(t.Context())
 			var agent sync.WaitGroup
 			agent.Go(func() {
@@ -182,7 +172,7 @@ func TestHubConn_Ask_LimitsNotObeyed(t *testing.T) {
 				}
 			})
 			began := time.Now()
-			_, err = conn.Ask(t.Context(), "Do it", &coder.AskOptions{Limits: coder.Limits{ToolCalls: 2}})
+			_, err := conn.Ask(t.Context(), "Do it", &coder.AskOptions{Limits: coder.Limits{ToolCalls: 2}})
 			cancel()
 			agent.Wait()
 			e := agentError(t, err, coder.ErrLimitExceeded)

@@ -642,17 +642,7 @@ func TestWithObserver_AgentOnce(t *testing.T) {
 	for at := range len(events) { // the connection is lost before one of them
 		bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
 			w := new(onlooker)
-			c := hubClient(t, hub, w.observer())
-			id := newSession(t, c)
-			session := hub.Session(id)
-			session.SetStatus("active")
-			lead, err := c.Connect(t.Context(), id, &coder.HubConnectOptions{Role: coder.RoleLead})
-			require.NoError(t, err)
-			defer lead.Close()
-			lead.DiscardMessages()
-			conn, err := c.Attach(t.Context(), id, nil)
-			require.NoError(t, err)
-			defer conn.Close()
+			session, conn := silentLead(t, hub, w.observer())
 			time.AfterFunc(time.Second, func() {
 				for i, e := range events {
 					if i == at {
