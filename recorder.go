@@ -58,6 +58,7 @@ type RecorderOptions struct {
 //     sessionUrl and downloadUrl all but the host; reconnectState.
 //   - Wherever it stands, what has the shape of a credential: agc_…, ghp_…, glpat-…, sk-…, xoxb-…, AKIA…, a JWT, a
 //     private key, and what follows Bearer and Basic.
+//   - In texts, what stands there as JSON, whole or in part, and as name=value: the values of the same names.
 //   - Of JSON that is broken, or longer than MaxBody, everything from there on.
 //
 // # What is not taken out
@@ -67,7 +68,8 @@ type RecorderOptions struct {
 //     another shape in such a text remains.
 //   - Ids of sessions, users, organizations and requests, names and e-mail addresses of users, URLs and branches of repositories,
 //     the host of the Hub, the User-Agent, times.
-//   - A key of fewer than 4 bytes, and one that arrives in pieces, such as letter by letter.
+//   - A key of fewer than 4 bytes, and a credential that arrives in pieces, such as letter by letter, or whose name and value
+//     do: {"name":"Authorization","value":"…"}. A key in another encoding, such as base64, or in other letters.
 //   - What a binary body hides by its encoding.
 //
 // Errors: a [*ValidationError] for a nil writer or a negative MaxBody; that of the writer for the first line.

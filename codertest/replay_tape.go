@@ -428,17 +428,27 @@ const shortestID = 12
 func (t *tape) asNow(data []byte) []byte {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if len(t.ids)+len(t.texts) == 0 {
+		return data
+	}
+	replaced := make(map[string]string, len(t.ids)+len(t.texts))
+	for recorded, now := range t.texts {
+		replaced[comparableValue(recorded)] = comparableValue(now)
+	}
 	for recorded, now := range t.ids {
 		if len(recorded) >= shortestID {
-			data = bytes.ReplaceAll(data, []byte(recorded), []byte(now))
+			replaced[recorded] = now
 		} else {
-			data = bytes.ReplaceAll(data, []byte(comparableValue(recorded)), []byte(comparableValue(now)))
+			replaced[comparableValue(recorded)] = comparableValue(now)
 		}
 	}
-	for recorded, now := range t.texts {
-		data = bytes.ReplaceAll(data, []byte(comparableValue(recorded)), []byte(comparableValue(now)))
+	// All at once, since one that is new may be another that was recorded; the longest first, since one may begin another.
+	longest := slices.SortedFunc(maps.Keys(replaced), func(a, b string) int { return len(b) - len(a) })
+	var pairs []string
+	for _, recorded := range longest {
+		pairs = append(pairs, recorded, replaced[recorded])
 	}
-	return data
+	return []byte(strings.NewReplacer(pairs...).Replace(string(data)))
 }
 
 // learn notes what stands in a recording for the texts of a request, so that the program finds its own words in what it

@@ -58,6 +58,7 @@ func TestRestartKinds(t *testing.T) {
 				began := time.Now()
 				down := f.Restart(9500*time.Millisecond, codertest.Outage{Kind: codertest.OutageKind(kind)})
 				assert.Zero(t, time.Since(began), "it returns at once")
+				synctest.Wait() // until the client knows that its idle connection is gone
 				if want == "closed" {
 					_, err := f.try("GET", "/hub/sessions", "")
 					require.Error(t, err)

@@ -177,6 +177,9 @@ func (c *call) errorType(result *coder.CallResult) string {
 		return ""
 	}
 	kind := errorType(result.Err)
+	if result.Failure == coder.FailureNoCredential {
+		return string(result.Failure)
+	}
 	if c.info.Method != "" && c.failure != "" && kind != "canceled" && kind != "timeout" {
 		return c.failure // as the attempt has it: the same error has one type
 	}

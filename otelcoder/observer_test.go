@@ -178,7 +178,7 @@ func TestObserver_NoCredential(t *testing.T) {
 		require.NoError(t, err)
 		require.ErrorIs(t, listSessions(t.Context(), c), refused)
 		span := p.one(t, "GET /api/hub/sessions")
-		assert.Equal(t, "never_sent", attributes(span.Attributes)["error.type"])
+		assert.Equal(t, "no_credential", attributes(span.Attributes)["error.type"])
 		assert.Empty(t, span.Events)
 	})
 }

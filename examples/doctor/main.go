@@ -25,6 +25,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 )
@@ -68,6 +69,9 @@ func run(ctx context.Context, args []string, out, errs io.Writer, between *surro
 	defer d.stop()
 	if record != "" {
 		if err := d.record(record); err != nil {
+			if errors.Is(err, fs.ErrExist) {
+				err = fmt.Errorf("%w; name another one, a recording replaces nothing", err)
+			}
 			fmt.Fprintln(errs, "doctor:", err)
 			return badUsage
 		}
@@ -77,9 +81,9 @@ func run(ctx context.Context, args []string, out, errs io.Writer, between *surro
 		d.found = table.print
 	}
 	d.examine(ctx)
-	if err := d.recorded(); err != nil {
-		fmt.Fprintln(errs, "doctor: the recording is not whole:", err)
-		return notFine
+	failed := d.recorded()
+	if failed != nil {
+		fmt.Fprintln(errs, "doctor: the recording is not whole:", failed)
 	}
 	if asJSON {
 		if err := writeJSON(out, d); err != nil {
@@ -89,7 +93,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer, between *surro
 	} else {
 		table.end(d.lines)
 	}
-	if d.wrong() > 0 {
+	if d.wrong() > 0 || failed != nil {
 		return notFine
 	}
 	return allFine

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 
 	"github.com/agentuity/coder-go"
@@ -29,6 +30,9 @@ func (d *doctor) recorded() error {
 	err := d.recorder.Close()
 	if closed := d.recording.Close(); err == nil {
 		err = closed
+	}
+	if d.client == nil { // nothing was sent, and nobody wants an empty file to be in the way of the next try
+		return errors.Join(err, os.Remove(d.recording.Name()))
 	}
 	return err
 }

@@ -37,7 +37,40 @@ func (r *Redaction) Text(s string) string {
 			s = p.shape.ReplaceAllString(s, p.becomes)
 		}
 	}
+	if strings.Contains(s, "=") {
+		s = parameters.ReplaceAllStringFunc(s, r.parameter)
+	}
+	if strings.Contains(s, `":`) || strings.Contains(s, `" :`) {
+		s = members.ReplaceAllStringFunc(s, member)
+	}
 	return s
+}
+
+// parameters are those of URLs without a host, of forms, and in texts.
+var parameters = regexp.MustCompile(`(?:^|[?&;#\s]|&amp;|\\u0026)[A-Za-z0-9_.-]{1,64}=[^&;#\s"'<>\\]+`)
+
+func (r *Redaction) parameter(s string) string {
+	before, value, _ := strings.Cut(s, "=")
+	name := before[strings.LastIndexAny(before, "?&;# \t\r\n")+1:]
+	name = strings.TrimPrefix(name, `\u0026`)
+	asked := len(name) < len(before) && strings.ContainsAny(before, "?&;#\\")
+	if value != Mask && value != url.QueryEscape(Mask) && (IsCredential(name) || asked && secretParameters[plainName(name)]) {
+		return before + "=" + url.QueryEscape(Mask)
+	}
+	return s
+}
+
+// members are those of JSON that stands in a text, or of a piece of it.
+var members = regexp.MustCompile(`"[A-Za-z0-9_.$ -]{1,64}\\*"\s*:\s*\\*"[^"]*`)
+
+func member(s string) string {
+	name, rest, _ := strings.Cut(s[1:], `"`)
+	colon, value, _ := strings.Cut(rest, `"`)
+	if !IsCredential(strings.TrimRight(name, `\`)) || value == "" {
+		return s
+	}
+	escapes := value[len(strings.TrimRight(value, `\`)):] // of the quote behind it
+	return `"` + name + `"` + colon + `"` + Mask + escapes
 }
 
 func (r *Redaction) known(s string) string {
@@ -55,16 +88,18 @@ var patterns = []struct {
 	shape   *regexp.Regexp
 	becomes string
 }{
-	{"agc_", regexp.MustCompile(`\bagc_[A-Za-z0-9_-]{8,}`), Mask},
-	{" ", regexp.MustCompile(`(?i)\b(Bearer|Basic) +[A-Za-z0-9+/_.~-]{8,}=*`), "$1 " + Mask},
-	{"gh", regexp.MustCompile(`\bgh[opsur]_[A-Za-z0-9]{16,}`), Mask},
-	{"github_pat_", regexp.MustCompile(`\bgithub_pat_[A-Za-z0-9_]{16,}`), Mask},
-	{"glpat-", regexp.MustCompile(`\bglpat-[A-Za-z0-9_-]{16,}`), Mask},
-	{"sk", regexp.MustCompile(`\bsk[-_][A-Za-z0-9_-]{16,}`), Mask},
-	{"xox", regexp.MustCompile(`\bxox[abeoprs]-[A-Za-z0-9-]{10,}`), Mask},
-	{"AKIA", regexp.MustCompile(`\bAKIA[A-Z0-9]{16}\b`), Mask},
-	{"eyJ", regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*`), Mask},
-	{"PRIVATE KEY-----", regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)`), Mask},
+	{"agc_", regexp.MustCompile(`agc_[A-Za-z0-9_-]{8,}`), Mask},
+	{" ", regexp.MustCompile(`(?i)(Bearer|Basic) +[A-Za-z0-9+/_.~-]{8,}=*`), "$1 " + Mask},
+	{"%20", regexp.MustCompile(`(?i)(Bearer|Basic)%20[A-Za-z0-9+/_.~%-]{8,}=*`), "$1%20" + url.QueryEscape(Mask)},
+	{"+", regexp.MustCompile(`(?i)(Bearer|Basic)\+[A-Za-z0-9/_.~%-]{8,}=*`), "$1+" + url.QueryEscape(Mask)},
+	{"gh", regexp.MustCompile(`gh[opsur]_[A-Za-z0-9]{16,}`), Mask},
+	{"github_pat_", regexp.MustCompile(`github_pat_[A-Za-z0-9_]{16,}`), Mask},
+	{"glpat-", regexp.MustCompile(`glpat-[A-Za-z0-9_-]{16,}`), Mask},
+	{"sk", regexp.MustCompile(`(^|[^A-Za-z0-9]|\\[nrt]|%[0-9A-Fa-f]{2})sk[-_][A-Za-z0-9_-]{16,}`), "$1" + Mask},
+	{"xox", regexp.MustCompile(`xox[abeoprs]-[A-Za-z0-9-]{10,}`), Mask},
+	{"AKIA", regexp.MustCompile(`AKIA[A-Z0-9]{16}\b`), Mask},
+	{"eyJ", regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*`), Mask},
+	{"PRIVATE KEY", regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|$)`), Mask},
 }
 
 // URL returns a URL without user info, and without the values of parameters that are secret.
@@ -80,17 +115,33 @@ func (r *Redaction) url(s string) string {
 	host, rest := rest[:end], rest[end:]
 	if i := strings.LastIndexByte(host, '@'); i >= 0 {
 		host = Mask + host[i:]
+	} else if i := strings.LastIndexByte(rest, '@'); i >= 0 && endsInNoPort(host) { // a password with one of /?# in it
+		host, rest = Mask, rest[i:]
 	}
 	path, query, asked := strings.Cut(rest, "?")
 	if !asked {
-		return scheme + "://" + host + path
+		path, fragment, marked := strings.Cut(rest, "#")
+		return scheme + "://" + host + path + r.fragment(fragment, marked)
 	}
 	query, fragment, marked := strings.Cut(query, "#")
-	query = r.Query(query)
-	if marked {
-		query += "#" + fragment
+	return scheme + "://" + host + path + "?" + r.Query(query) + r.fragment(fragment, marked)
+}
+
+// fragment returns what stands behind a URL. It can have parameters too.
+func (r *Redaction) fragment(s string, marked bool) string {
+	switch {
+	case !marked:
+		return ""
+	case strings.Contains(s, "="):
+		return "#" + r.Query(s)
 	}
-	return scheme + "://" + host + path + "?" + query
+	return "#" + s
+}
+
+// endsInNoPort reports whether what follows the first colon is no port.
+func endsInNoPort(host string) bool {
+	_, port, found := strings.Cut(host, ":")
+	return found && strings.ContainsFunc(port, func(c rune) bool { return c < '0' || c > '9' })
 }
 
 // Query returns a query without the values of parameters that are secret.
@@ -106,6 +157,12 @@ func (r *Redaction) Query(query string) string {
 		case r.OmitTexts && textParameters[plainName(decoded)]:
 			text, _ := url.QueryUnescape(value)
 			parameters[i] = name + "=" + url.QueryEscape(crossed(text))
+		case strings.Contains(value, "%"):
+			if text, err := url.QueryUnescape(value); err == nil && strings.Contains(text, "://") { // a URL in a URL
+				if safe := r.Text(text); safe != text {
+					parameters[i] = name + "=" + url.QueryEscape(safe)
+				}
+			}
 		}
 	}
 	return strings.Join(parameters, "&")
@@ -116,7 +173,10 @@ var (
 	secretParameters = map[string]bool{
 		"key": true, "sig": true, "auth": true, "code": true, "xamzcredential": true, "ticket": true,
 	}
-	textParameters = map[string]bool{"task": true, "label": true, "search": true, "query": true, "q": true}
+	textParameters = map[string]bool{
+		"task": true, "label": true, "search": true, "query": true, "q": true, "name": true, "title": true, "text": true, "prompt": true,
+		"message": true, "tags": true, "path": true, "description": true,
+	}
 )
 
 // Header returns a header with the values of only those fields that are known to hold nothing secret.
@@ -124,7 +184,8 @@ func (r *Redaction) Header(h http.Header) http.Header {
 	safe := make(http.Header, len(h))
 	for name, values := range h {
 		name = r.Text(name)
-		if !safeFields[name] && !strings.HasPrefix(name, "X-Ratelimit-") && !strings.HasPrefix(name, "Ratelimit") {
+		limits := (strings.HasPrefix(name, "X-Ratelimit-") || strings.HasPrefix(name, "Ratelimit")) && !IsCredential(name)
+		if !safeFields[name] && !limits {
 			safe[name] = []string{Mask}
 			continue
 		}
@@ -154,11 +215,13 @@ func fields(names ...string) map[string]bool {
 
 func withoutQuery(u string) string {
 	u, _, _ = strings.Cut(u, "?")
+	u, _, _ = strings.Cut(u, "#")
 	return u
 }
 
 // Body returns a body as it is written. omitted is how many bytes of it are not in data.
 func (r *Redaction) Body(data []byte, omitted int64) Body {
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if trimmed := bytes.TrimLeft(data, " \t\r\n"); len(trimmed) > 0 && (trimmed[0] == '{' || trimmed[0] == '[') {
 		text, read, whole := r.json(data)
 		if whole && omitted == 0 {
@@ -191,7 +254,7 @@ func (r *Redaction) Event(block []byte, omitted int64) Body {
 			if line == "\n" {
 				break
 			}
-			kept.WriteString(r.Text(line))
+			kept.WriteString(r.line(line))
 			continue
 		}
 		data = append(data, strings.TrimPrefix(value, " "))
@@ -213,10 +276,20 @@ func (r *Redaction) Event(block []byte, omitted int64) Body {
 	body := r.Body([]byte(strings.Join(data, "\n")), omitted)
 	kept.WriteString("data: ")
 	kept.WriteString(strings.ReplaceAll(string(body.Bytes()), "\n", "\ndata: "))
-	if body.Omitted == 0 {
+	if body.Omitted == 0 || body.Broken {
 		kept.WriteString(end)
 	}
 	return Body{Text: kept.String(), Omitted: body.Omitted, Broken: body.Broken}
+}
+
+// line returns a line of a stream of events that has no data. What follows a colon at its beginning is a text.
+func (r *Redaction) line(s string) string {
+	s = r.Text(s)
+	name, value, _ := strings.Cut(strings.TrimRight(s, "\n"), ":")
+	if r.OmitTexts && (name == "" || !enumerated.MatchString(strings.TrimSpace(value))) {
+		return name + ":" + crossed(value) + s[len(strings.TrimRight(s, "\n")):]
+	}
+	return s
 }
 
 // mode is what is done to the values of a member and all below it.
@@ -259,9 +332,11 @@ func (r *Redaction) json(data []byte) (out []byte, read int, whole bool) {
 			top.mode = modeOf(top.name, top.above)
 			out = quoted(out, r.Text(top.name))
 		case kind == '"':
-			out = quoted(out, r.value(token.String(), top.name, top.mode))
+			out = quoted(out, r.value(token.String(), top))
 		case kind == '0':
 			out = append(out, r.number(token.String(), top.name, top.mode)...)
+		case kind != 'n' && (top.mode == secret || top.mode == environment):
+			out = quoted(out, Mask)
 		default:
 			out = append(out, token.String()...)
 		}
@@ -300,15 +375,16 @@ func quoted(out []byte, s string) []byte {
 }
 
 // value returns what stands in the place of a text.
-func (r *Redaction) value(s, name string, m mode) string {
+func (r *Redaction) value(s string, at *level) string {
+	name, m := at.name, at.mode
 	switch {
 	case s == "":
 		return s
 	case m == secret:
 		return Mask
 	case m == environment:
-		if variable, _, found := strings.Cut(s, "="); found {
-			return r.Text(variable) + "=" + Mask
+		if variable := assigned.FindStringSubmatch(s); variable != nil && !at.object {
+			return r.Text(variable[1]) + Mask
 		}
 		return Mask
 	case m == connection:
@@ -316,16 +392,26 @@ func (r *Redaction) value(s, name string, m mode) string {
 	case m == free:
 		name = ""
 	}
-	if s[0] == '{' || s[0] == '[' { // JSON in a text, as arguments of tools are
-		if inner, _, whole := r.json([]byte(s)); whole {
-			if !bytes.Equal(inner, compacted(s)) {
-				return r.cross(name, string(inner))
-			}
-			return r.cross(name, s)
+	if likeJSON.MatchString(s) { // as arguments of tools are
+		inner, read, whole := r.json([]byte(strings.TrimPrefix(s, "\ufeff")))
+		switch {
+		case !whole && read < len(s): // nobody can tell what the rest is
+			return r.cross(name, string(inner)+Mask)
+		case !whole || !bytes.Equal(inner, compacted(s)):
+			return r.cross(name, string(inner))
 		}
+		return r.cross(name, s)
 	}
 	return r.cross(name, r.Text(s))
 }
+
+var (
+	// assigned is the name of a variable that is set: what follows is no padding of base64.
+	assigned = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*=)[^=]`)
+	likeJSON = regexp.MustCompile(`^\x{FEFF}?[\s]*(?:[\[{]\s*)+["}\]]`)
+	// enumerated is what a value looks like that is no text.
+	enumerated = regexp.MustCompile(`^[\w.:/@*+%-]{0,128}$`)
+)
 
 func compacted(s string) []byte {
 	v := jsontext.Value(s)
@@ -333,10 +419,12 @@ func compacted(s string) []byte {
 	return v
 }
 
+var countsTokens = regexp.MustCompile(`^(max|min|num|total|input|output|prompt|completion|cached?|reasoning).*token$`)
+
 // number returns what stands in the place of a number.
 func (r *Redaction) number(text, name string, m mode) string {
 	switch {
-	case m == secret && !strings.HasSuffix(plainName(name), "token"), m == environment:
+	case m == secret && !countsTokens.MatchString(plainName(name)), m == environment:
 		return "0"
 	case r.known(text) != text:
 		return string(quoted(nil, r.known(text)))
@@ -355,7 +443,7 @@ func hostOnly(s string) string {
 
 // cross takes a text out, if that is wanted and it is one of a session.
 func (r *Redaction) cross(name, s string) string {
-	if !r.OmitTexts || isStructural(name) {
+	if !r.OmitTexts || isStructural(name) && (enumerated.MatchString(s) || isURL(name)) {
 		return s
 	}
 	return crossed(s)
@@ -372,6 +460,11 @@ func crossed(s string) string {
 	}, s)
 }
 
+func isURL(name string) bool {
+	name = plainName(name)
+	return strings.HasSuffix(name, "url") || strings.HasSuffix(name, "source")
+}
+
 // plainName is a name without what people write it with: accessToken, access_token, ACCESS-TOKEN.
 func plainName(name string) string {
 	return strings.Map(func(c rune) rune {
@@ -385,7 +478,7 @@ func plainName(name string) string {
 
 // credentialEnds are the ends of names whose values are credentials.
 var credentialEnds = []string{
-	"token", "secret", "secrets", "password", "passwd", "passphrase", "apikey", "accesskey", "accesskeyid", "secretkey",
+	"token", "secret", "secrets", "password", "passwd", "passphrase", "apikey", "apikeys", "accesskey", "accesskeyid", "secretkey",
 	"privatekey", "sshkey", "authkey", "signingkey", "encryptionkey", "credential", "credentials", "authorization", "cookie", "cookies",
 	"signature", "jwt", "reconnectstate",
 }
@@ -407,7 +500,7 @@ func isCredential(plain string) bool {
 
 // modeOf is the mode of a member in an object of the mode above.
 func modeOf(name string, above mode) mode {
-	if above == secret || above == environment {
+	if above == secret || above == environment || above == connection {
 		return above
 	}
 	name = plainName(name)
@@ -417,10 +510,11 @@ func modeOf(name string, above mode) mode {
 	switch name {
 	case "env", "environ", "environment", "envvars", "environmentvariables", "envs", "dotenv":
 		return environment
-	case "args", "arguments", "toolargs", "input", "metadata", "details", "params":
+	case "args", "arguments", "toolargs", "currenttoolargs", "partialargs", "input", "metadata", "details", "params", "parameters", "result",
+		"toolresult", "partialresult", "output":
 		return free
 	}
-	if purpose, isURL := strings.CutSuffix(name, "url"); isURL && slices.ContainsFunc(connectionNames, func(known string) bool {
+	if purpose, isURL := strings.CutSuffix(strings.TrimSuffix(strings.Replace(name, "uri", "url", 1), "s"), "url"); isURL && slices.ContainsFunc(connectionNames, func(known string) bool {
 		return strings.HasSuffix(purpose, known)
 	}) {
 		return connection

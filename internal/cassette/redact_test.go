@@ -2,6 +2,7 @@ package cassette
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -165,4 +166,55 @@ func FuzzRedaction(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestRedaction_Leaks: secrets that a reader has found in the forms in which they come.
+func TestRedaction_Leaks(t *testing.T) {
+	const s = "S3CR3T0123456789abcdef"
+	for name, body := range map[string]string{
+		"padding of base64 in env":   `{"env":{"A":"` + s + `=","B":"dsn://` + s + `/?a=b","C":"k=` + s + `"}}`,
+		"base64 in a list of env":    `{"env":["` + s + `=","` + s + `==","A=` + s + `"]}`,
+		"below a variable":           `{"env":{"A":{"value":"a=` + s + `"}}}`,
+		"arguments that are cut":     `{"partialArgs":"{\"path\":\"x\",\"password\":\"` + s + `"}`,
+		"lines of JSON":              `{"output":"{\"a\":1}\n{\"token\":\"` + s + `\"}"}`,
+		"blanks before JSON":         `{"output":"  {\"token\":\"` + s + `\"}"}`,
+		"words before JSON":          `{"output":"out: {\"token\":\"` + s + `\"}"}`,
+		"a piece of arguments":       `{"delta":"\",\"password\":\"` + s + `\""}`,
+		"JSON in JSON in a text":     `{"output":"log: {\"x\":\"{\\\"token\\\":\\\"` + s + `\\\"}\"}"}`,
+		"a mark at the beginning":    "\ufeff" + `{"token":"` + s + `"}`,
+		"a fragment":                 `{"u":"https://h/cb#access_token=` + s + `","v":"https://h/?a=1#access_token=` + s + `"}`,
+		"a URL without a host":       `{"u":"/api/ws?api_key=` + s + `&a=1"}`,
+		"a URL in a URL":             `{"u":"https://h/?redirect=https%3A%2F%2Fu%3A` + s + `%40h%2F%3Ftoken%3D` + s + `"}`,
+		"parameters in HTML":         `{"u":"https://h/?a=1&amp;sig=` + s + `&amp;key=` + s + `"}`,
+		"an escaped separator":       `{"u":"https://h/?a=1\\u0026token=` + s + `"}`,
+		"a password with a mark":     `{"u":"postgres://u:x#` + s + `@h/db","v":"postgres://u:x/` + s + `@h/db"}`,
+		"a form":                     `{"body":"client_secret=` + s + `&refresh_token=` + s + `"}`,
+		"a credential behind a line": `{"log":"x\\nghp_` + s + `","a":"K_agc_` + s + `","b":"token%3Dsk-` + s + `","c":"Bearer%20` + s + `"}`,
+		"a key of PGP":               `{"a":"-----BEGIN PGP PRIVATE KEY BLOCK-----\n` + s + `\n-----END PGP PRIVATE KEY BLOCK-----"}`,
+		"a list of keys":             `{"apiKeys":["` + s + `"],"streamUrls":["wss://h/` + s + `"],"streamUrl":{"href":"wss://h/` + s + `"},"sandboxUri":"https://h/` + s + `"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			whole := (&Redaction{}).Body([]byte(body), 0)
+			assert.NotContains(t, string(whole.Bytes()), s)
+			event := (&Redaction{}).Event([]byte("data: "+body+"\n\n"), 0)
+			assert.NotContains(t, event.Text, s)
+			assert.True(t, strings.HasSuffix(event.Text, "\n\n"), "the next event begins behind it: %q", event.Text)
+		})
+	}
+	header := (&Redaction{}).Header(http.Header{
+		"Location": {"/cb#access_token=" + s}, "X-Ratelimit-Token": {s}, "Content-Type": {"text/plain; token=" + s},
+	})
+	assert.NotContains(t, fmt.Sprint(header), s)
+	for _, plain := range []string{`{"text":"[INFO] it works","b":"[x] done: 1","c":"a = b & c = d","d":"see https://h/x@2 and f(a=1)"}`} {
+		assert.JSONEq(t, plain, string((&Redaction{}).Body([]byte(plain), 0).JSON), "what is no secret stays")
+	}
+}
+
+// TestRedaction_OmitTextsFree: what a tool says is a text, whatever its name.
+func TestRedaction_OmitTextsFree(t *testing.T) {
+	r := &Redaction{OmitTexts: true}
+	out := string(r.Body([]byte(`{"result":{"url":"secret thing","command":"secret thing"},"output":{"state":"secret thing"},"command":"cat a secret thing","type":"message_end"}`), 0).JSON)
+	assert.NotContains(t, out, "secret")
+	assert.Contains(t, out, `"type":"message_end"`)
+	assert.NotContains(t, r.Event([]byte(": a secret thing\nevent: x\ndata: {}\n\n"), 0).Text, "secret")
 }

@@ -150,6 +150,8 @@ type made struct {
 	metadata map[string]any
 	strings  error // why only texts were taken as metadata; nil: everything was
 	updated  bool
+	answers  []*coder.UpdateSessionResponse // to the same update
+	applied  *coder.Session                 // as it was read after the first of them
 	archived bool
 	deleted  bool
 	told     string // the event that the stream told after the update
@@ -409,8 +411,9 @@ func (r *run) untold(ctx context.Context) verdict {
 
 // update changes label and tags.
 func (r *run) update(ctx context.Context) error {
-	_, err := r.client.UpdateSession(ctx, r.made.id, coder.UpdateSessionRequest{Label: new(relabel), Tags: []string{tag, tag + "-2"}})
+	answer, err := r.client.UpdateSession(ctx, r.made.id, coder.UpdateSessionRequest{Label: new(relabel), Tags: []string{tag, tag + "-2"}})
 	r.made.updated = r.made.updated || err == nil
+	r.made.answers = append(r.made.answers, answer)
 	return err
 }
 
@@ -446,6 +449,7 @@ func (r *run) updateApplies(parent context.Context) verdict {
 	if v != nil {
 		return *v
 	}
+	r.made.applied = session
 	tags := slices.Equal(slices.Sorted(slices.Values(session.Tags)), []string{tag, tag + "-2"})
 	return check(session.Label == relabel && tags, "label changed: %t, tags replaced: %t", session.Label == relabel, tags)
 }
@@ -477,7 +481,14 @@ func (r *run) updateRepeats(parent context.Context) verdict {
 	case err != nil:
 		return failed(err)
 	}
-	return held("the same answer")
+	session, v := r.read(ctx)
+	if v != nil {
+		return *v
+	}
+	first, again := r.made.answers[0], r.made.answers[len(r.made.answers)-1]
+	same := first != nil && first.Label == again.Label && slices.Equal(first.Tags, again.Tags)
+	effect := r.made.applied == nil || session.Label == r.made.applied.Label && slices.Equal(session.Tags, r.made.applied.Tags)
+	return check(same && effect, "the same answer: %t, the same effect: %t", same, effect)
 }
 
 func (r *run) updateFixed(parent context.Context) verdict {
