@@ -76,6 +76,7 @@ type promptWatch struct {
 	sessionID string
 	prompt    *agentrun.Prompt
 	messages  []AgentMessage
+	said      map[string]bool      // the messages that were taken: a history may have each twice
 	question  *RPCUIRequestMessage // the last one that was asked
 	tally     *tally               // nil: there are no limits
 	teller    *agentTeller         // nil: nobody wants to know what the agent does
@@ -103,10 +104,24 @@ func (w *promptWatch) event(name string, payload []byte, at time.Time, taskID st
 	}
 	if mine && e.Name == EventMessageEnd && e.Role != "user" && e.Role != "system" {
 		if end, ok := decodeAgentEvent(name, payload).(*MessageEnd); ok {
-			w.messages = append(w.messages, end.Message)
+			w.take(&end.Message)
 		}
 	}
 	return mine
+}
+
+// take takes a message of the answer, once.
+func (w *promptWatch) take(m *AgentMessage) {
+	if id := messageIdentity(m); id != "" {
+		if w.said[id] {
+			return
+		}
+		if w.said == nil {
+			w.said = make(map[string]bool)
+		}
+		w.said[id] = true
+	}
+	w.messages = append(w.messages, *m)
 }
 
 // answer is what was said so far, nil if nothing was.

@@ -319,6 +319,42 @@ func attached(t *testing.T, hub *codertest.Hub, session *codertest.SessionContro
 	return conn
 }
 
+// TestClient_Answer_Twice: a history that has everything twice, from the driver of a sandbox and from the extension, gives one answer.
+func TestClient_Answer_Twice(t *testing.T) {
+	message := func(role, text, stop string, at int) map[string]any {
+		return map[string]any{"message": map[string]any{
+			"role": role, "timestamp": 1760000000000 + at, "stopReason": stop, "usage": map[string]any{"totalTokens": 5},
+			"content": []any{map[string]any{"type": "text", "text": text}},
+		}}
+	}
+	for _, times := range []int{1, 2} {
+		bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+			session, conn := silentLead(t, hub)
+			conn.DiscardMessages()
+			time.AfterFunc(time.Second, func() {
+				for _, e := range []codertest.Event{
+					{Event: coder.EventAgentStart}, {Event: coder.EventMessageEnd, Payload: message("user", "Do it", "", 0)},
+					{Event: coder.EventMessageStart, Payload: message("assistant", "", "", 1)},
+					{Event: coder.EventMessageEnd, Payload: message("assistant", "I look.", "toolUse", 1)},
+					{Event: coder.EventMessageStart, Payload: message("assistant", "", "", 2)},
+					{Event: coder.EventMessageEnd, Payload: message("assistant", "Done.", "stop", 2)},
+				} {
+					for range times {
+						session.Emit(e)
+					}
+				}
+			})
+			receipt, err := conn.Submit(t.Context(), "Do it")
+			require.NoError(t, err)
+			answer, err := hubClient(t, hub).Answer(t.Context(), receipt)
+			require.NoError(t, err)
+			assert.Equal(t, "Done.", answer.Text)
+			assert.Len(t, answer.Messages, 2)
+			assert.EqualValues(t, 10, answer.Usage.TotalTokens)
+		}, codertest.WithoutAgent())
+	}
+}
+
 // silentLead returns a session whose lead says and obeys nothing, and a connection to it.
 func silentLead(t *testing.T, hub *codertest.Hub, options ...coder.Option) (*codertest.SessionControl, *coder.HubConn) {
 	t.Helper()
