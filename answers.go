@@ -42,7 +42,7 @@ type Answer struct {
 type AgentError struct {
 	// Operation is a method of [HubConn] or [Client], such as "Ask".
 	Operation string
-	// SessionID is the session of the agent.
+	// SessionID is the session that the prompt was sent to.
 	SessionID string
 	// Reason says in words what the error was concluded from. It is for people.
 	Reason string

@@ -66,3 +66,22 @@ func TestPromptWatch_Result(t *testing.T) {
 		}
 	}
 }
+
+// TestPromptWatch_NotObeyed: it is told whether the agent was told to stop.
+func TestPromptWatch_NotObeyed(t *testing.T) {
+	client, err := NewClient(WithURL("http://127.0.0.1:1"), WithAPIKey("key"))
+	require.NoError(t, err)
+	waits, sent, failed := make(chan error, 1), make(chan error, 1), make(chan error, 1)
+	sent <- nil
+	failed <- newHubConnError("Abort", "x", ConnLost, nil)
+	for aborted, why := range map[chan error]string{
+		waits: "the abort could not be sent for 30s", sent: "it has not obeyed the abort for 30s", failed: "the abort has failed: the connection was lost",
+	} {
+		w := promptWatch{client: client, op: "Ask", prompt: &agentrun.Prompt{}, tally: newTally(Limits{Turns: 1}), aborted: aborted}
+		w.tally.cross("more than %d turns", 1)
+		err := w.notObeyed()
+		require.ErrorIs(t, err, ErrLimitExceeded)
+		assert.EqualError(t, err, "coder: Ask: limit exceeded: more than 1 turns, and "+why)
+		assert.False(t, IsTransient(err))
+	}
+}

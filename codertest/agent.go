@@ -64,7 +64,7 @@ type AgentTask struct {
 	Prompt, Description string
 	// Progress is what it says while it works.
 	Progress []string
-	// Result is its answer.
+	// Result is what the other agent answers, as task_complete reports it.
 	Result string
 	// Error is why it has failed. Empty: it has not.
 	Error string
