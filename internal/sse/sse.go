@@ -43,7 +43,7 @@ type Reader struct {
 	begun  bool // the byte order mark is past
 	err    error
 
-	names map[string]string // so that a name costs no allocation
+	names []string // those that came, so that a name costs no allocation
 
 	// The block under way. Its data is data, or, as long as it is a single line, what the window
 	// begins with.
@@ -56,14 +56,17 @@ type Reader struct {
 	retry   time.Duration // of the stream
 }
 
-// NewReader returns a Reader of blocks of at most limit bytes, or DefaultLimit if it is 0.
-func NewReader(source io.Reader, limit int) *Reader { return newReader(source, limit, 0) }
+// leastWindow is what a silent stream has for what may come.
+const leastWindow = 512
 
-func newReader(source io.Reader, limit, first int) *Reader {
+// NewReader returns a Reader of blocks of at most limit bytes, or DefaultLimit if it is 0.
+func NewReader(source io.Reader, limit int) *Reader { return newReader(source, limit, leastWindow) }
+
+func newReader(source io.Reader, limit, least int) *Reader {
 	if limit == 0 {
 		limit = DefaultLimit
 	}
-	return &Reader{window: window.New(source, first), limit: limit, names: make(map[string]string), held: -1}
+	return &Reader{window: window.New(source, least), limit: limit, held: -1}
 }
 
 // Comments counts the comment lines so far. Servers send them to show that they are there.
@@ -142,15 +145,20 @@ func (r *Reader) field(line []byte) {
 
 // intern returns the text without an allocation if it came before. There are few names.
 func (r *Reader) intern(text []byte) string {
-	if s, ok := r.names[string(text)]; ok {
-		return s
+	for _, name := range r.names {
+		if name == string(text) {
+			return name
+		}
 	}
 	s := string(text)
-	if len(s) <= 64 && len(r.names) < 256 {
-		r.names[s] = s
+	if len(s) <= 64 && len(r.names) < mostNames {
+		r.names = append(r.names, s)
 	}
 	return s
 }
+
+// mostNames are remembered.
+const mostNames = 16
 
 // hold keeps the end of the line that was just read, at the beginning of the window.
 func (r *Reader) hold(size int) {

@@ -60,6 +60,8 @@ func ours(base *http.Transport) roundTrippers {
 	creates, streams := base.Clone(), base.Clone()
 	creates.IdleConnTimeout = createIdleTimeout
 	streams.ResponseHeaderTimeout = 0 // a stream has a limit of its own on silence
+	// Each stream has a connection of its own, over which little is sent, and most of the time nothing comes.
+	streams.WriteBufferSize, streams.ReadBufferSize = 512, 2<<10
 	return roundTrippers{reads: base, creates: creates, streams: streams}
 }
 
