@@ -49,19 +49,17 @@ type HubConn struct {
 	ended      chan struct{} // closed by the reader when it has ended, and does not connect again
 	told       chan struct{} // closed after that, when OnState knows
 
-	links  chan *socket.Link // from the reader to the writer
-	writes chan *outgoing    // from senders to the writer
-	pings  ownPings
-	inbox  *socket.Inbox[inboxItem]
-	ear    ear // of the reader, before the inbox
+	pings ownPings
+	inbox *socket.Inbox[inboxItem]
+	ear   ear // of the reader, before the inbox
 
 	mu         sync.Mutex
 	state      HubConnState
 	sessionID  string
 	init       *HubInitMessage
 	subscribe  []string
-	link       *socket.Link  // the current one, or the last
-	greeting   func() []byte // its first message; nil: none. In a closure, since it has the key
+	link       *socket.Link // the current one, or the last
+	writer     writer
 	calls      map[callID]*hubCall
 	lastCall   *hubCall      // that of the newest frame a sender has written; nil: nobody waits for its answer
 	failedSend *outgoing     // its write has failed; the reader tells its sender why
@@ -78,7 +76,6 @@ func newHubConn(ctx context.Context, c *Client, op, sessionID string, o HubConne
 	h := &HubConn{
 		client: c, op: op, options: o,
 		admitted: make(chan struct{}), ended: make(chan struct{}), told: make(chan struct{}),
-		links: make(chan *socket.Link), writes: make(chan *outgoing),
 		inbox: socket.NewInbox(inboxMessages, inboxBytes, inboxItem.size),
 		state: StateConnecting, sessionID: sessionID, subscribe: o.Subscribe,
 		calls: make(map[callID]*hubCall),
@@ -298,7 +295,6 @@ func (c *Client) open(ctx context.Context, op, sessionID string, options HubConn
 	}
 	h := newHubConn(context.WithoutCancel(ctx), c, op, sessionID, options)
 	h.goroutines.Go(h.run)
-	h.goroutines.Go(h.write)
 	select {
 	case <-h.admitted:
 	case <-h.ended:

@@ -156,12 +156,13 @@ func (h *HubConn) address(base string) (string, error) {
 func (h *HubConn) adopt(l *socket.Link, key string) {
 	h.setState(StateAuthenticating)
 	h.mu.Lock()
-	h.link, h.greeting = l, h.client.hello
-	if h.client.credential != nil {
-		h.greeting = hello(key, h.client.orgID())
-	}
+	h.link = l
 	h.mu.Unlock()
-	h.links <- l
+	greeting := h.client.hello
+	if h.client.credential != nil {
+		greeting = hello(key, h.client.orgID())
+	}
+	h.serve(l, greeting())
 }
 
 // dial opens a socket.
@@ -169,6 +170,7 @@ func (h *HubConn) dial(ctx context.Context, address string, header http.Header) 
 	creating := h.SessionID() == ""
 	l, dial := socket.Dial(ctx, address, socket.Options{
 		Client: h.client.sockets, Header: header, Once: creating, ReadLimit: h.client.maxResponseSize,
+		Values: h.ctx, OnClosing: h.closing,
 	})
 	if dial == nil {
 		return l, nil

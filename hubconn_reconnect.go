@@ -11,7 +11,6 @@ import (
 
 // run is the reader: it connects, reads, and connects again, until the connection is over.
 func (h *HubConn) run() {
-	defer close(h.links)
 	err := h.live()
 	h.cancelCalls(err)
 	h.mu.Lock()
@@ -46,7 +45,6 @@ func (h *HubConn) live() (ended *HubConnError) {
 		cause  error // why the last connection was lost; nil: there was none
 		lost   time.Time
 		last   *HubConnError // of the attempt before
-		logger = h.client.logger
 		teller = h.client.connectionTeller(h.ctx, h.op, wsRoute)
 	)
 	defer func() {
@@ -61,16 +59,25 @@ func (h *HubConn) live() (ended *HubConnError) {
 		if cause == nil {
 			attempt++ // the first is no reconnect
 		}
-		l, first, failed := h.establish()
-		logger.LogAttrs(h.ctx, slog.LevelDebug, "coder hub connection", append(h.logged(began, failed), slog.Int("attempt", attempt))...)
+		var (
+			l      *socket.Link
+			first  []byte
+			failed *failedAttempt
+		)
+		onOwnStack(func() {
+			l, first, failed = h.establish()
+			h.log("coder hub connection", began, failed, slog.Int("attempt", attempt))
+		})
 		if failed == nil {
-			teller.there(attempt)
-			h.admit(l, first, tries, cause, lost)
+			onOwnStack(func() {
+				teller.there(attempt)
+				h.admit(l, first, tries, cause, lost)
+			})
 			tries, last, began = 0, nil, time.Now()
 			failed = h.receive(l, &socketHealth{attempts: &attempts})
 			cause, lost = failed.err, time.Now()
 			teller.ends()
-			logger.LogAttrs(h.ctx, slog.LevelDebug, "coder hub connection ended", h.logged(began, failed)...)
+			h.log("coder hub connection ended", began, failed)
 		} else if h.ctx.Err() == nil {
 			teller.failed(attempt, failed.err)
 		}
@@ -88,10 +95,7 @@ func (h *HubConn) live() (ended *HubConnError) {
 		}
 		wait, more := attempts.Next()
 		if !more {
-			exceeded := h.newError(h.op, ConnReconnectsExceeded, err)
-			exceeded.CloseCode, exceeded.CloseReason = err.CloseCode, err.CloseReason
-			exceeded.failure, exceeded.outcomeUnknown = err.failure, err.outcomeUnknown
-			return exceeded
+			return h.exceeded(err)
 		}
 		h.setState(StateReconnecting)
 		teller.gone(err)
@@ -103,6 +107,25 @@ func (h *HubConn) live() (ended *HubConnError) {
 			return err
 		}
 	}
+}
+
+// exceeded is the error of a connection that is not tried again, since err was one failure too many.
+func (h *HubConn) exceeded(err *HubConnError) *HubConnError {
+	e := h.newError(h.op, ConnReconnectsExceeded, err)
+	e.CloseCode, e.CloseReason = err.CloseCode, err.CloseReason
+	e.failure, e.outcomeUnknown = err.failure, err.outcomeUnknown
+	return e
+}
+
+// onOwnStack calls f on a goroutine of its own, and returns when it has. The stack that f needs is gone then, while that of a
+// reader grows and stays: what is not done with every frame is done so.
+func onOwnStack(f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	<-done
 }
 
 // socketHealth decides whether an admitted connection has proved healthy. Only time spent reading counts,
@@ -134,9 +157,11 @@ func (s *socketHealth) note(raw []byte) {
 		Type  string `json:"type"`
 		Event string `json:"event"`
 	}
-	if wire.Unmarshal(raw, &head) != nil {
-		return
-	}
+	onOwnStack(func() {
+		if wire.Unmarshal(raw, &head) != nil {
+			head.Type = ""
+		}
+	})
 	switch head.Type {
 	case typeBroadcast:
 		if head.Event != EventSessionJoin && head.Event != EventSessionLeave {
@@ -152,8 +177,12 @@ func (s *socketHealth) restore() {
 	s.attempts.Reset()
 }
 
-// logged describes an attempt to connect, or a connection that is lost.
-func (h *HubConn) logged(began time.Time, failed *failedAttempt) []slog.Attr {
+// log logs an attempt to connect, or a connection that is lost.
+func (h *HubConn) log(what string, began time.Time, failed *failedAttempt, more ...slog.Attr) {
+	logger := h.client.logger
+	if !logger.Enabled(h.ctx, slog.LevelDebug) {
+		return
+	}
 	attrs := []slog.Attr{
 		slog.String("operation", h.op),
 		slog.String("session_id", h.client.secret.Line(h.SessionID())),
@@ -162,7 +191,7 @@ func (h *HubConn) logged(began time.Time, failed *failedAttempt) []slog.Attr {
 	if failed != nil {
 		attrs = append(attrs, slog.String("error", failed.err.Error()))
 	}
-	return attrs
+	logger.LogAttrs(h.ctx, slog.LevelDebug, what, append(attrs, more...)...)
 }
 
 // admit begins the life of a link whose handshake is over.
@@ -179,6 +208,7 @@ func (h *HubConn) admit(l *socket.Link, first []byte, attempt int, cause error, 
 	}
 	h.pings.reset()
 	l.Open(h.options.HeartbeatTimeout)
+	h.opened(l)
 	if cause == nil {
 		close(h.admitted)
 	}

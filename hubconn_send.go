@@ -93,15 +93,7 @@ func (h *HubConn) put(ctx context.Context, op string, out *outgoing) error {
 	case ctx.Err() != nil:
 		return h.ctxError(ctx, op)
 	}
-	select {
-	case h.writes <- out:
-	case <-h.ended:
-		return h.finalError(op)
-	case <-h.ctx.Done():
-		return h.closedError(op)
-	case <-ctx.Done():
-		return h.ctxError(ctx, op)
-	}
+	h.enqueue(out)
 	var e *HubConnError
 	select {
 	case done := <-out.done:
@@ -113,16 +105,18 @@ func (h *HubConn) put(ctx context.Context, op string, out *outgoing) error {
 	case <-ctx.Done():
 		e = h.ctxError(ctx, op)
 	}
-	if !out.abandon() {
-		select {
-		case done := <-out.done:
-			if done.err == nil {
-				return nil
-			}
-		default:
-		}
-		e.outcomeUnknown = true
+	if out.abandon() {
+		h.unqueue(out)
+		return e
 	}
+	select {
+	case done := <-out.done:
+		if done.err == nil {
+			return nil
+		}
+	default:
+	}
+	e.outcomeUnknown = true
 	return e
 }
 

@@ -10,48 +10,144 @@ import (
 	"github.com/agentuity/coder-go/internal/wire"
 )
 
-// write is the writer: it serves one link after the other.
-func (h *HubConn) write() {
-	var held *outgoing // taken from a sender, but nothing of it was written
-	for l := range h.links {
-		held = h.serve(l, held)
-		l.EndWriting()
+// writer writes what there is to write, and ends: a silent connection has no goroutine that waits for that. HubConn.mu
+// guards it.
+type writer struct {
+	link    *socket.Link // nil: there is none, or its writing has ended
+	own     [][]byte     // frames that go out before all others
+	open    bool         // the Hub has admitted the link, so that frames of senders may go out
+	ping    bool         // a ping is due
+	pinger  *time.Timer  // of the link, once it is open
+	queue   []*outgoing  // of senders, in order
+	running bool         // a goroutine writes, or is about to
+}
+
+// serve begins to write to a link, first of all the greeting, unless that is nil. Only the greeting goes out before
+// the link is open.
+func (h *HubConn) serve(l *socket.Link, greeting []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.writer.link, h.writer.own, h.writer.open, h.writer.ping = l, nil, false, false
+	if greeting != nil {
+		h.writer.own = [][]byte{greeting}
+	}
+	h.wake()
+}
+
+// opened lets the frames of senders out, and pings.
+func (h *HubConn) opened(l *socket.Link) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	w := &h.writer
+	if w.link != l { // it is over already
+		return
+	}
+	w.open = true
+	if h.options.Role == RoleController {
+		w.own = append(w.own, ownFrame(new(BootstrapReadyMessage)))
+	}
+	w.pinger = time.AfterFunc(h.options.HeartbeatInterval, func() { h.pingDue(l) })
+	h.wake()
+}
+
+func (h *HubConn) pingDue(l *socket.Link) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if w := &h.writer; w.link == l {
+		w.ping = true
+		w.pinger.Reset(h.options.HeartbeatInterval)
+		h.wake()
 	}
 }
 
-// serve writes to a link until it closes, and returns the frame that it had to leave unwritten.
-func (h *HubConn) serve(l *socket.Link, held *outgoing) *outgoing {
+// closing is called when a link must not be written to any more.
+func (h *HubConn) closing() {
 	h.mu.Lock()
-	greeting := h.greeting
-	h.mu.Unlock()
-	if hello := greeting(); hello != nil {
-		_, _ = l.Write(hello) // if it fails, the link is closing
+	defer h.mu.Unlock()
+	h.wake()
+}
+
+// wake sees to it that somebody writes if there is something to write, or to end. The mutex is held.
+func (h *HubConn) wake() {
+	w := &h.writer
+	if w.running || w.link == nil {
+		return
 	}
-	if !l.AwaitOpen() {
-		return held
+	if w.isClosing() || len(w.own) > 0 || w.open && (w.ping || len(w.queue) > 0) {
+		w.running = true
+		h.goroutines.Go(h.write) // the reader, which is one of them, outlives every link
 	}
-	if h.options.Role == RoleController {
-		_, _ = l.Write(ownFrame(new(BootstrapReadyMessage)))
+}
+
+func (w *writer) isClosing() bool {
+	select {
+	case <-w.link.Closing():
+		return true
+	default:
+		return false
 	}
-	ticker := time.NewTicker(h.options.HeartbeatInterval)
-	defer ticker.Stop()
+}
+
+// write writes until there is nothing to write, or the link is closing.
+func (h *HubConn) write() {
 	for {
-		select {
-		case <-l.Closing(): // asked first, so that what is held goes to the next link
-			return held
+		h.mu.Lock()
+		w := &h.writer
+		l := w.link
+		var (
+			own []byte
+			out *outgoing
+		)
+		switch {
+		case w.isClosing(): // asked first: what senders wait with goes to the next link
+			w.link, w.running = nil, false
+			if w.pinger != nil {
+				w.pinger.Stop()
+				w.pinger = nil
+			}
+			h.mu.Unlock()
+			l.EndWriting()
+			return
+		case len(w.own) > 0:
+			own, w.own = w.own[0], w.own[1:]
+		case w.open && w.ping:
+			w.ping, own = false, ownFrame(h.pings.next())
+		case w.open && len(w.queue) > 0:
+			out = w.queue[0]
+			w.queue[0] = nil
+			if w.queue = w.queue[1:]; len(w.queue) == 0 {
+				w.queue = nil
+			}
 		default:
+			w.running = false
+			h.mu.Unlock()
+			return
 		}
-		if held != nil {
-			held = h.deliver(l, held) // not nil only if the write failed, and then the link is closing
+		h.mu.Unlock()
+		if own != nil {
+			_, _ = l.Write(own) // if it fails, the link is closing
 			continue
 		}
-		select {
-		case <-l.Closing():
-		case <-ticker.C:
-			_, _ = l.Write(ownFrame(h.pings.next()))
-		case held = <-h.writes:
+		if held := h.deliver(l, out); held != nil { // it has failed, and the link is closing
+			h.mu.Lock()
+			w.queue = slices.Insert(w.queue, 0, held)
+			h.mu.Unlock()
 		}
 	}
+}
+
+// enqueue gives a frame to the writer, and unqueue takes it back.
+func (h *HubConn) enqueue(out *outgoing) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.writer.queue = append(h.writer.queue, out)
+	h.wake()
+}
+
+func (h *HubConn) unqueue(out *outgoing) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.writer.queue = slices.DeleteFunc(h.writer.queue, func(o *outgoing) bool { return o == out })
 }
 
 // ownFrame encodes a message that the connection sends by itself. That cannot fail.
@@ -145,7 +241,8 @@ func (p *ownPings) answeredBy(raw []byte) bool {
 		Type   string    `json:"type"`
 		Echoed UnixMilli `json:"echoedTimestamp"`
 	}
-	if wire.Unmarshal(raw, &pong) != nil || pong.Type != typePong {
+	var err error
+	if onOwnStack(func() { err = wire.Unmarshal(raw, &pong) }); err != nil || pong.Type != typePong {
 		return false
 	}
 	p.mu.Lock()

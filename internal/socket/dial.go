@@ -26,6 +26,12 @@ type Options struct {
 	Once bool
 	// ReadLimit is how large a frame may be that is read, in bytes.
 	ReadLimit int64
+	// Values is a context that requests get their values from, and nothing else. nil: the one that bounds dialling, which
+	// the link then keeps.
+	Values context.Context
+	// OnClosing is called once, on a goroutine of its own, when the link is closing: it must not be written to any
+	// more, and EndWriting must be called. nil: nobody is told.
+	OnClosing func()
 }
 
 // DialError says why there is no WebSocket.
@@ -53,7 +59,11 @@ func (e *DialError) Unwrap() error { return e.Err }
 
 // Dial opens a WebSocket at a ws or wss URL. ctx bounds that, and nothing later.
 func Dial(ctx context.Context, address string, o Options) (*Link, *DialError) {
-	l := newLink(ctx)
+	values := o.Values
+	if values == nil {
+		values = ctx
+	}
+	l := newLink(values, o.OnClosing)
 	stop := context.AfterFunc(ctx, l.Cut)
 	defer stop()
 	client := *o.Client

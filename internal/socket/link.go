@@ -1,7 +1,6 @@
 package socket
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -38,7 +37,7 @@ const (
 // A link moves down this table, never up, and may leave out lines. Only enter changes the state.
 // Whatever happens in closing, after closeGrace the link is cut, so that the reader gets an error.
 //
-// The reader makes the link with Dial and hands it to the writer, which calls AwaitOpen and looks at
+// The reader makes the link with Dial, and Options.OnClosing tells the writer when it must stop; it looks at
 // Closing between two frames. Each says when it is done: EndReading, EndWriting.
 type Link struct {
 	ws *websocket.Conn
@@ -54,11 +53,11 @@ type Link struct {
 	paused  atomic.Bool  // the reader does not read
 	resumed atomic.Int64 // when it last began to read again, since began
 	began   time.Time
-	scratch bytes.Buffer // of Read
 
-	opened    chan struct{} // closed when the state is open
 	closing   chan struct{} // closed when the state is closing or closed
 	writerEnd chan struct{} // closed by EndWriting
+
+	onClosing func() // nil: nobody wants to know
 
 	mu          sync.Mutex
 	state       state
@@ -70,9 +69,10 @@ type Link struct {
 	watchdog    *time.Timer // runs while open
 }
 
-func newLink(ctx context.Context) *Link {
+func newLink(ctx context.Context, onClosing func()) *Link {
 	l := &Link{
-		opened: make(chan struct{}), closing: make(chan struct{}), writerEnd: make(chan struct{}), began: time.Now(),
+		onClosing: onClosing,
+		closing:   make(chan struct{}), writerEnd: make(chan struct{}), began: time.Now(),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return l
@@ -87,11 +87,13 @@ func (l *Link) enter(next state) bool {
 	}
 	l.state = next
 	if next == open {
-		close(l.opened)
 		return true
 	}
 	if previous < closing {
 		close(l.closing)
+		if l.onClosing != nil {
+			go l.onClosing()
+		}
 	}
 	if l.watchdog != nil {
 		l.watchdog.Stop()
@@ -186,17 +188,6 @@ func (l *Link) Cut() {
 	}
 }
 
-// AwaitOpen blocks until the link is open, or until the writer must stop; it reports whether the
-// link was opened.
-func (l *Link) AwaitOpen() bool {
-	select {
-	case <-l.opened:
-		return true
-	case <-l.closing:
-		return false
-	}
-}
-
 // Write puts a frame on the socket. If it fails, sent tells whether some of it may have gone out. What
 // the other side has sent before can still be read, above all why it has closed the connection.
 func (l *Link) Write(frame []byte) (sent bool, err error) {
@@ -251,26 +242,53 @@ func (l *Link) EndWriting() {
 	close(l.writerEnd)
 }
 
-// Read returns the next frame, which belongs to the caller.
+// Read returns the next frame, which belongs to the caller. Memory is taken only once the frame has begun to come, and
+// a little more than twice its size.
 func (l *Link) Read() ([]byte, error) {
 	_, r, err := l.ws.Reader(l.ctx)
 	if err != nil {
 		return nil, err
 	}
-	l.scratch.Reset()
-	if _, err := l.scratch.ReadFrom(r); err != nil {
+	return readFrame(r)
+}
+
+// firstPiece is the size of the first piece that a frame is read in; further ones are as large, or an eighth of what
+// was read.
+const firstPiece = 4 << 10
+
+var firstPieces = sync.Pool{New: func() any { return new([firstPiece]byte) }}
+
+// readFrame is not inlined: the stack of a reader that waits for a frame need not have its variables.
+//
+//go:noinline
+func readFrame(r io.Reader) ([]byte, error) {
+	first := firstPieces.Get().(*[firstPiece]byte)
+	defer firstPieces.Put(first)
+	n, err := readFull(r, first[:])
+	pieces, size := [][]byte{first[:n]}, n
+	for err == nil {
+		piece := make([]byte, max(firstPiece, size/8))
+		n, err = readFull(r, piece)
+		pieces, size = append(pieces, piece[:n]), size+n
+	}
+	if !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	frame := l.scratch.Bytes()
-	if len(frame) > 64<<10 && cap(frame) <= len(frame)+len(frame)/4 {
-		l.scratch = bytes.Buffer{}
-		return frame, nil
-	}
-	frame = bytes.Clone(frame)
-	if l.scratch.Cap() > 1<<20 {
-		l.scratch = bytes.Buffer{}
+	frame := make([]byte, 0, size)
+	for _, piece := range pieces {
+		frame = append(frame, piece...)
 	}
 	return frame, nil
+}
+
+// readFull reads until the piece is full, or returns io.EOF and how much it has read before the end.
+func readFull(r io.Reader, piece []byte) (n int, err error) {
+	for n < len(piece) && err == nil {
+		var more int
+		more, err = r.Read(piece[n:])
+		n += more
+	}
+	return n, err
 }
 
 // EndReading is the reader's last call. err is that of Read; it can be nil if the link is closing. It cuts
