@@ -93,6 +93,15 @@ func (h *HubConn) put(ctx context.Context, op string, out *outgoing) error {
 	case ctx.Err() != nil:
 		return h.ctxError(ctx, op)
 	}
+	select {
+	case <-h.ended:
+		return h.finalError(op)
+	case <-h.ctx.Done():
+		return h.closedError(op)
+	case <-ctx.Done():
+		return h.ctxError(ctx, op)
+	default:
+	}
 	h.enqueue(out)
 	var e *HubConnError
 	select {

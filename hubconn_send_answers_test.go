@@ -109,7 +109,7 @@ func TestHubConn_SendAndWait_AsTheContextEnds(t *testing.T) {
 			conn := connected(t, hub)
 			inner, cancel := context.WithCancel(t.Context())
 			ctx := &asked{Context: inner, before: func(times int) {
-				if times == 2 { // it is sent
+				if times == 3 { // it is sent
 					time.Sleep(time.Second)
 					cancel()
 				}

@@ -115,7 +115,7 @@ func TestHubConn_Send_AsTheContextEnds(t *testing.T) {
 			conn := connected(t, hub)
 			inner, cancel := context.WithCancel(t.Context())
 			ctx := &asked{Context: inner, before: func(times int) {
-				if times == 1 { // the writer has it
+				if times == 2 { // the writer has it
 					time.Sleep(time.Second)
 					cancel()
 				}
