@@ -46,6 +46,9 @@ func eventType(event []byte) string {
 // makes it useful, or is not even JSON, is an UnknownMessage.
 func decodeServerMessage(raw []byte) ServerMessage {
 	if bytes.HasPrefix(raw, []byte(`{"type":"broadcast"`)) { // most do, and need not be read twice
+		if m := new(BroadcastEventMessage); m.quickly(raw, "") {
+			return m.unwrapped()
+		}
 		if m := decodeServerBroadcast(raw); m != nil {
 			return m
 		}
@@ -146,6 +149,11 @@ func decodeServerBroadcast(raw []byte) ServerMessage {
 	if m == nil {
 		return nil
 	}
+	return m.unwrapped()
+}
+
+// unwrapped returns what the broadcast only wraps, if that is so.
+func (m *BroadcastEventMessage) unwrapped() ServerMessage {
 	switch m.Event {
 	case typeRPCEvent, typeRPCResponse, typeRPCUIRequest:
 		at := rpcOrigin{SessionID: m.SessionID, Timestamp: m.Timestamp}

@@ -1,7 +1,9 @@
 package coder
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -9,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/agentuity/coder-go/internal/sse"
 	"github.com/agentuity/coder-go/internal/wire"
 )
 
@@ -64,5 +67,38 @@ func FuzzServerMessage(f *testing.F) {
 		h.await(call)
 		h.settle(raw)
 		_ = h.refusal(raw)
+	})
+}
+
+// FuzzBroadcast: a broadcast that is decoded quickly is the one that is decoded otherwise, on both channels.
+func FuzzBroadcast(f *testing.F) {
+	for _, file := range []string{"testdata/stream/*.sse", "internal/sse/testdata/*.sse"} {
+		files, err := filepath.Glob(file)
+		require.NoError(f, err)
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			require.NoError(f, err)
+			for line := range bytes.Lines(text) {
+				if data, ok := bytes.CutPrefix(line, []byte("data: ")); ok {
+					f.Add(bytes.TrimSpace(data))
+				}
+			}
+		}
+	}
+	for _, text := range []string{
+		fmt.Sprintf(benchBroadcast, "x"), `{"event":"x","data":{}}`, `{"type":"pong","event":"x","data":{}}`, `{"event":"x","data":[]}`, `{"event":"x"}`,
+		`{"type":"broadcast","event":"rpc_event","data":{"event":{"type":"turn_end"}},"sessionId":"s"}`,
+		`{"type":"broadcast","event":"rpc_response","data":{"response":{"success":true}},"timestamp":0}`, `{"type":"","event":"x","data":{},"category":""}`,
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		block := sse.Event{Name: typeBroadcast, Data: text}
+		if event := quickEvent(block, "s"); event != nil {
+			require.Equal(t, decodeObserverEvent(block), event)
+		}
+		if m := new(BroadcastEventMessage); m.quickly(text, "") {
+			require.Equal(t, decodeServerBroadcast(text), m.unwrapped())
+		}
 	})
 }

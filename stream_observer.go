@@ -173,9 +173,8 @@ func (o *eventObserver) read(ctx context.Context, cancel context.CancelFunc, a *
 	shutdown := shutdownWatch{observer: o, cancel: cancel}
 	defer shutdown.stop()
 	for {
-		began := time.Now()
 		block, err := source.reader.Next()
-		health.read(time.Since(began))
+		health.read(source.waited())
 		if retry := source.reader.Retry(); retry > 0 && o.options.ReconnectDelay == 0 {
 			o.attempts.Least = min(retry, o.attempts.Most)
 		}
@@ -190,7 +189,10 @@ func (o *eventObserver) read(ctx context.Context, cancel context.CancelFunc, a *
 		if err := wire.CheckCost(block.Data); err != nil {
 			return a.unusable("an event: "+err.Error(), errors.Join(ErrResponseTooLarge, err))
 		}
-		event := decodeObserverEvent(block)
+		event := quickEvent(block, o.open.sessionID)
+		if event == nil {
+			event = decodeObserverEvent(block)
+		}
 		health.note(event.Data)
 		shutdown.note(ctx, event.Data)
 		if o.left = !o.yield(event, nil); o.left {
@@ -338,6 +340,14 @@ type idleSource struct {
 	stream *transport.Stream
 	reader *sse.Reader
 	fixed  time.Duration
+	spent  time.Duration // reading, since waited was called
+}
+
+// waited returns how long the stream was read since it was called last.
+func (s *idleSource) waited() time.Duration {
+	d := s.spent
+	s.spent = 0
+	return d
 }
 
 func (s *idleSource) Read(p []byte) (int, error) {
@@ -349,5 +359,8 @@ func (s *idleSource) Read(p []byte) (int, error) {
 	default:
 		s.stream.SetSilence(idleBeforeComment)
 	}
-	return s.stream.Read(p)
+	began := time.Now()
+	n, err := s.stream.Read(p)
+	s.spent += time.Since(began)
+	return n, err
 }
