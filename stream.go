@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/agentuity/coder-go/internal/backoff"
 	"github.com/agentuity/coder-go/internal/route"
 )
 
@@ -100,8 +99,6 @@ func (c *Client) streamEvents(ctx context.Context, sessionID string, options *St
 	open := get(op, "/hub/session/{sessionID}/events", sessionID).
 		with(new(route.Query).String("subscribe", strings.Join(subscribe, ",")))
 	open.stream, open.accept, open.attempts = true, "text/event-stream", 1
-	look := get(op, "/hub/session/{sessionID}", sessionID)
-	look.attempts = 1
 	return func(yield func(*SSEEvent, error) bool) {
 		switch {
 		case refused != nil:
@@ -111,11 +108,7 @@ func (c *Client) streamEvents(ctx context.Context, sessionID string, options *St
 			yield(nil, noContext(op))
 			return
 		}
-		o := eventObserver{
-			client: c, options: o, open: open, look: look, yield: yield, onLoss: onLoss,
-			attempts: backoff.Attempts{Max: o.MaxReconnectAttempts, Least: cmp.Or(o.ReconnectDelay, time.Second), Most: o.MaxReconnectDelay},
-		}
-		if err := o.run(ctx); err != nil {
+		if err := c.newEventObserver(o, open, yield, onLoss).run(ctx); err != nil {
 			yield(nil, err)
 		}
 	}

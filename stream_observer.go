@@ -13,19 +13,21 @@ import (
 	"time"
 
 	"github.com/agentuity/coder-go/internal/backoff"
+	"github.com/agentuity/coder-go/internal/ownstack"
 	"github.com/agentuity/coder-go/internal/quote"
 	"github.com/agentuity/coder-go/internal/sse"
 	"github.com/agentuity/coder-go/internal/transport"
 	"github.com/agentuity/coder-go/internal/wire"
 )
 
-// eventObserver is one range over StreamEvents.
+// eventObserver is one range over StreamEvents. Its methods between run and the read of the connection are kept small:
+// their variables are on the stack of a goroutine that waits for events, and what needs a large stack has one of its own.
 type eventObserver struct {
-	client     *Client
-	options    StreamEventsOptions
-	open, look *request
-	yield      func(*SSEEvent, error) bool
-	onLoss     func() // nil: nobody wants to know
+	client  *Client
+	options StreamEventsOptions
+	open    *request
+	yield   func(*SSEEvent, error) bool
+	onLoss  func() // nil: nobody wants to know
 
 	attempts  backoff.Attempts
 	connected bool      // at least once
@@ -38,17 +40,20 @@ type eventObserver struct {
 	left  bool // the loop was left
 }
 
+func (c *Client) newEventObserver(options StreamEventsOptions, open *request, yield func(*SSEEvent, error) bool, onLoss func()) *eventObserver {
+	return &eventObserver{
+		client: c, options: options, open: open, yield: yield, onLoss: onLoss,
+		attempts: backoff.Attempts{
+			Max: options.MaxReconnectAttempts, Least: cmp.Or(options.ReconnectDelay, time.Second), Most: options.MaxReconnectDelay,
+		},
+	}
+}
+
 // run connects until there is nothing to observe any more. It returns nil if the session is over, or the
 // loop was left.
 func (o *eventObserver) run(ctx context.Context) (err error) {
 	o.teller = o.client.connectionTeller(ctx, o.open.op, o.open.route)
-	defer func() {
-		if o.left || errors.Is(err, context.Canceled) && ctx.Err() != nil {
-			o.teller.over(nil)
-		} else {
-			o.teller.over(err)
-		}
-	}()
+	defer func() { o.over(ctx, err) }()
 	for {
 		attempt := o.tries
 		if !o.connected {
@@ -59,54 +64,71 @@ func (o *eventObserver) run(ctx context.Context) (err error) {
 		if !connected && ctx.Err() == nil {
 			o.teller.failed(attempt, err)
 		}
-		switch {
-		case o.left:
-			return nil
-		case ctx.Err() != nil:
-			return o.failed(contextError(ctx, ctx.Err(), nil))
-		case o.ended:
-			return nil
-		case o.connected && sessionIsGone(err): // meanwhile
-			if over, _ := o.sessionIsOver(ctx); over {
-				return nil
-			}
+		if again, err := o.goOn(ctx, connected, err); !again {
 			return err
-		case o.fatal(err):
-			return err
-		}
-		if connected {
-			if errors.Is(err, io.EOF) {
-				err = &reason{"the Hub ended the stream", io.ErrUnexpectedEOF}
-			}
-			o.lost, o.cause, o.tries = time.Now(), err, 0
-			if o.onLoss != nil {
-				o.onLoss()
-			}
-			err = o.failed(err)
-			if over, refused := o.sessionIsOver(ctx); over || refused != nil {
-				return refused
-			}
-			if ctx.Err() != nil {
-				return o.failed(contextError(ctx, ctx.Err(), nil))
-			}
-		}
-		asked := retryAfter(err)
-		if o.options.MaxReconnectAttempts < 0 || asked > maxRetryAfter {
-			return err
-		}
-		o.tries++
-		wait, more := o.attempts.Next()
-		if !more {
-			return o.failed(&reason{
-				fmt.Sprintf("too many attempts to reconnect (%d): %s", o.attempts.Max, innerText(err)),
-				errors.Join(ErrReconnectsExceeded, err),
-			})
-		}
-		o.teller.gone(err)
-		if !backoff.Sleep(ctx, max(wait, asked)) {
-			return o.failed(contextError(ctx, ctx.Err(), nil))
 		}
 	}
+}
+
+// over tells of the end of the stream.
+func (o *eventObserver) over(ctx context.Context, err error) {
+	if o.left || errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		err = nil
+	}
+	o.teller.over(err)
+}
+
+// goOn decides whether there is another attempt after a connection, or an attempt, that has ended with err, and waits for
+// its time. If there is none, the stream ends with the error that it returns.
+func (o *eventObserver) goOn(ctx context.Context, connected bool, err error) (again bool, _ error) {
+	switch {
+	case o.left:
+		return false, nil
+	case ctx.Err() != nil:
+		return false, o.failed(contextError(ctx, ctx.Err(), nil))
+	case o.ended:
+		return false, nil
+	case o.connected && sessionIsGone(err): // meanwhile
+		if over, _ := o.sessionIsOver(ctx); over {
+			return false, nil
+		}
+		return false, err
+	case o.fatal(err):
+		return false, err
+	}
+	if connected {
+		if errors.Is(err, io.EOF) {
+			err = &reason{"the Hub ended the stream", io.ErrUnexpectedEOF}
+		}
+		o.lost, o.cause, o.tries = time.Now(), err, 0
+		if o.onLoss != nil {
+			o.onLoss()
+		}
+		err = o.failed(err)
+		if over, refused := o.sessionIsOver(ctx); over || refused != nil {
+			return false, refused
+		}
+		if ctx.Err() != nil {
+			return false, o.failed(contextError(ctx, ctx.Err(), nil))
+		}
+	}
+	asked := retryAfter(err)
+	if o.options.MaxReconnectAttempts < 0 || asked > maxRetryAfter {
+		return false, err
+	}
+	o.tries++
+	wait, more := o.attempts.Next()
+	if !more {
+		return false, o.failed(&reason{
+			fmt.Sprintf("too many attempts to reconnect (%d): %s", o.attempts.Max, innerText(err)),
+			errors.Join(ErrReconnectsExceeded, err),
+		})
+	}
+	o.teller.gone(err)
+	if !backoff.Sleep(ctx, max(wait, asked)) {
+		return false, o.failed(contextError(ctx, ctx.Err(), nil))
+	}
+	return true, nil
 }
 
 // connect opens a stream. One that has not been answered within the limit on silence is lost.
@@ -147,7 +169,8 @@ func (o *eventObserver) observe(parent context.Context, attempt int) (connected 
 	ctx, cancelFor := context.WithCancelCause(parent)
 	cancel := func() { cancelFor(nil) }
 	defer cancel()
-	a, err := o.connect(ctx, cancelFor)
+	var a *response
+	ownstack.Call(func() { a, err = o.connect(ctx, cancelFor) })
 	if a.err == nil {
 		defer func() { _ = a.outcome.Stream.Close() }()
 	}
@@ -155,50 +178,79 @@ func (o *eventObserver) observe(parent context.Context, attempt int) (connected 
 		return false, err
 	}
 	o.teller.there(attempt)
-	if o.connected {
-		again := &ReconnectedMessage{Attempt: o.tries, Cause: o.cause, Down: time.Since(o.lost)}
-		if o.left = !o.yield(&SSEEvent{Event: "reconnected", Data: again}, nil); o.left {
-			return true, nil
-		}
+	if o.connected && !o.tellBack() {
+		return true, nil
 	}
 	o.connected = true
 	return true, o.read(ctx, cancel, a)
 }
 
+// tellBack yields that there is another connection, and reports whether the loop goes on.
+func (o *eventObserver) tellBack() bool {
+	again := &ReconnectedMessage{Attempt: o.tries, Cause: o.cause, Down: time.Since(o.lost)}
+	o.left = !o.yield(&SSEEvent{Event: "reconnected", Data: again}, nil)
+	return !o.left
+}
+
 // read yields the events of a connection.
 func (o *eventObserver) read(ctx context.Context, cancel context.CancelFunc, a *response) error {
-	source := &idleSource{stream: a.outcome.Stream, fixed: o.options.IdleTimeout}
-	source.reader = sse.NewReader(source, 0)
-	health := connectionHealth{attempts: &o.attempts}
-	shutdown := shutdownWatch{observer: o, cancel: cancel}
-	defer shutdown.stop()
+	c := &eventConnection{
+		observer: o, ctx: ctx, response: a,
+		health:   connectionHealth{attempts: &o.attempts},
+		shutdown: shutdownWatch{observer: o, cancel: cancel},
+		source:   idleSource{stream: a.outcome.Stream, fixed: o.options.IdleTimeout},
+	}
+	c.reader = sse.NewReader(&c.source, 0)
+	c.source.reader = c.reader
+	defer c.shutdown.stop()
 	for {
-		block, err := source.reader.Next()
-		health.read(source.waited())
-		if retry := source.reader.Retry(); retry > 0 && o.options.ReconnectDelay == 0 {
-			o.attempts.Least = min(retry, o.attempts.Most)
-		}
-		switch {
-		case errors.Is(err, sse.ErrTooLarge):
-			return a.unusable("an event is larger than 64 MiB", ErrResponseTooLarge)
-		case err != nil:
+		block, err := c.reader.Next()
+		event, err := c.take(block, err)
+		if err != nil {
 			return err
-		case ctx.Err() != nil:
-			return ctx.Err()
 		}
-		if err := wire.CheckCost(block.Data); err != nil {
-			return a.unusable("an event: "+err.Error(), errors.Join(ErrResponseTooLarge, err))
-		}
-		event := quickEvent(block, o.open.sessionID)
-		if event == nil {
-			event = decodeObserverEvent(block)
-		}
-		health.note(event.Data)
-		shutdown.note(ctx, event.Data)
 		if o.left = !o.yield(event, nil); o.left {
 			return nil
 		}
 	}
+}
+
+// eventConnection is an open stream.
+type eventConnection struct {
+	observer *eventObserver
+	ctx      context.Context
+	response *response
+	source   idleSource
+	reader   *sse.Reader
+	health   connectionHealth
+	shutdown shutdownWatch
+}
+
+// take makes an event of what was read, or the error that ends the connection.
+func (c *eventConnection) take(block sse.Event, err error) (*SSEEvent, error) {
+	o := c.observer
+	c.health.read(c.source.waited())
+	if retry := c.reader.Retry(); retry > 0 && o.options.ReconnectDelay == 0 {
+		o.attempts.Least = min(retry, o.attempts.Most)
+	}
+	switch {
+	case errors.Is(err, sse.ErrTooLarge):
+		return nil, c.response.unusable("an event is larger than 64 MiB", ErrResponseTooLarge)
+	case err != nil:
+		return nil, err
+	case c.ctx.Err() != nil:
+		return nil, c.ctx.Err()
+	}
+	if err := wire.CheckCost(block.Data); err != nil {
+		return nil, c.response.unusable("an event: "+err.Error(), errors.Join(ErrResponseTooLarge, err))
+	}
+	event := quickEvent(block, o.open.sessionID)
+	if event == nil {
+		ownstack.Call(func() { event = decodeObserverEvent(block) })
+	}
+	c.health.note(event.Data)
+	c.shutdown.note(c.ctx, event.Data)
+	return event, nil
 }
 
 // connectionHealth decides whether a connection has proved healthy. Presence proves nothing: of two
@@ -292,7 +344,9 @@ const shutdownQuit = "quit"
 func (o *eventObserver) sessionIsOver(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
-	session, err := call[Session](ctx, o.client, o.look)
+	look := get(o.open.op, "/hub/session/{sessionID}", o.open.sessionID)
+	look.attempts = 1
+	session, err := call[Session](ctx, o.client, look)
 	var api *APIError
 	switch {
 	case err == nil:
