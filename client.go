@@ -1,6 +1,7 @@
 package coder
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/agentuity/coder-go/internal/flight"
+	"github.com/agentuity/coder-go/internal/gate"
 	"github.com/agentuity/coder-go/internal/quote"
 	"github.com/agentuity/coder-go/internal/transport"
 	"github.com/agentuity/coder-go/internal/wire"
@@ -33,8 +35,10 @@ type Client struct {
 	doubts    *doubts
 	// maxResponseSize bounds what is held of an answer at a time.
 	maxResponseSize int64
-	retry           RetryPolicy  // without zero fields
-	sockets         *http.Client // opens live connections
+	gate            *gate.Gate
+	looks           chan struct{} // holds a token for each session that is looked at because its stream was lost
+	retry           RetryPolicy   // without zero fields
+	sockets         *http.Client  // opens live connections
 	logger          *slog.Logger
 	observer        Observer
 	// The key is in closures, so that printing a Client, with any verb, cannot reach it.
@@ -92,8 +96,10 @@ func NewClient(opts ...Option) (*Client, error) {
 	if cfg.recorder != nil {
 		around = cfg.recorder.around(secret)
 	}
+	admission := gate.New(cmp.Or(cfg.connectRate, defaultConnectRate))
 	calls := transport.New(transport.Config{
 		Around:     around,
+		Gate:       admission,
 		HTTPClient: httpClient,
 		Policy:     transport.Policy(cfg.retry),
 		Logger:     cfg.logger,
@@ -106,6 +112,8 @@ func NewClient(opts ...Option) (*Client, error) {
 		ensures:         new(flight.Group[*sharedSession]),
 		doubts:          new(doubts),
 		maxResponseSize: cfg.maxResponseSize,
+		gate:            admission,
+		looks:           make(chan struct{}, mostLooks),
 		retry:           RetryPolicy(transport.Policy(cfg.retry).WithDefaults()),
 		header:          headers(&cfg),
 		secret:          secret,

@@ -167,6 +167,7 @@ func (c *Client) collect(ctx context.Context, op string, receipt *Receipt, optio
 func (k *collector) look(ctx context.Context) (poll.Sight, error) {
 	request := get(k.op, "/hub/session/{sessionID}", k.sessionID)
 	request.attempts = 1
+	k.client.gate.Call(ctx) // to wait because of others is not part of the look
 	limited, cancel := context.WithTimeout(ctx, asideLimit)
 	defer cancel()
 	session, err := call[Session](limited, k.client, request)

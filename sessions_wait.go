@@ -274,7 +274,13 @@ func (w *waiter) least() int {
 func (w *waiter) detailOf(ctx context.Context) (*Session, error) {
 	limit := asideLimit
 	if w.options.StallTimeout > 0 {
-		limit = lookLimit(w.options.StallTimeout - time.Since(w.answered))
+		left := w.options.StallTimeout - time.Since(w.answered)
+		held, cancel := context.WithTimeout(ctx, left)
+		defer cancel()
+		w.client.gate.Call(held) // to wait because of others is not part of the look
+		limit = lookLimit(left)
+	} else {
+		w.client.gate.Call(ctx)
 	}
 	look, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

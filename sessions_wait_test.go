@@ -665,7 +665,7 @@ func TestWaitForSession_Intervals(t *testing.T) {
 		bubble(t, func(t *testing.T, hub *codertest.Hub) {
 			id := workingSession(t, hub)
 			loopAt("running")(hub.Session(id))
-			hub.Inject(codertest.Fault{Route: historyRoute, Status: 429, Header: http.Header{"Retry-After": {"25"}}})
+			hub.Inject(codertest.Fault{Route: historyRoute, Status: 503, Header: http.Header{"Retry-After": {"25"}}})
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
 			_, err := hubClient(t, hub).WaitForSession(ctx, id, nil)

@@ -59,7 +59,13 @@ func (o *eventObserver) run(ctx context.Context) (err error) {
 		if !o.connected {
 			attempt++ // the first is no reconnect
 		}
-		connected, err := o.observe(ctx, attempt)
+		var (
+			connected bool
+			err       error
+		)
+		if o.client.gate.Connect(ctx) {
+			connected, err = o.observe(ctx, attempt)
+		}
 		o.teller.ends()
 		if !connected && ctx.Err() == nil {
 			o.teller.failed(attempt, err)
@@ -344,6 +350,10 @@ const shutdownQuit = "quit"
 func (o *eventObserver) sessionIsOver(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
+	if !o.client.look(ctx) {
+		return false, nil
+	}
+	defer o.client.looked()
 	look := get(o.open.op, "/hub/session/{sessionID}", o.open.sessionID)
 	look.attempts = 1
 	session, err := call[Session](ctx, o.client, look)
@@ -359,6 +369,23 @@ func (o *eventObserver) sessionIsOver(ctx context.Context) (bool, error) {
 		return false, nil // the Hub may be away, as the stream is
 	}
 }
+
+// mostLooks is how many sessions are looked at at the same time because their streams were lost: when a Hub restarts, that
+// is all of them, and they are to share a few connections.
+const mostLooks = 16
+
+// look waits until the session of a stream that was lost may be looked at, or until the context ends; then it returns
+// false. looked ends the look.
+func (c *Client) look(ctx context.Context) bool {
+	select {
+	case c.looks <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (c *Client) looked() { <-c.looks }
 
 // isOver reports whether nothing will happen in the session any more.
 func (s *Session) isOver() bool {

@@ -152,6 +152,7 @@ func (c *call) next(resp *http.Response, err error) bool {
 	c.log(err)
 	c.record(failure, err)
 	over := c.over(failure)
+	c.holdGate()
 	if failure == None {
 		c.observe(over)
 		return false
@@ -174,7 +175,7 @@ func (c *call) next(resp *http.Response, err error) bool {
 			return false
 		}
 		c.outcome.Doubtful = c.outcome.Doubtful || failure.doubtful()
-		if !backoff.Sleep(c, over.Wait) {
+		if !backoff.Sleep(c, over.Wait) || !c.transport.admit(c, &c.request) {
 			c.outcome.Ended = c.Err()
 			return false
 		}

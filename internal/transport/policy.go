@@ -84,6 +84,23 @@ func (c *call) wait(f Failure) (time.Duration, bool) {
 	return wait, true
 }
 
+// holdGate keeps all calls from being made while the Hub says that there are too many requests, for as long as it says and
+// the policy accepts.
+func (c *call) holdGate() {
+	p := c.transport.policy
+	if c.outcome.Status != http.StatusTooManyRequests || p.MaxAttempts <= 1 {
+		return
+	}
+	asked, ok := RetryAfter(c.outcome.Status, c.outcome.Header, time.Now())
+	switch {
+	case !ok:
+		asked = p.MinBackoff
+	case asked > p.MaxRetryAfter:
+		return
+	}
+	c.transport.gate.Hold(asked)
+}
+
 // lastAttempt is how long before the deadline of a call its last attempt begins.
 const lastAttempt = 100 * time.Millisecond
 

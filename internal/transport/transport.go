@@ -11,13 +11,14 @@ import (
 
 	"github.com/hashicorp/go-retryablehttp"
 
+	"github.com/agentuity/coder-go/internal/gate"
 	"github.com/agentuity/coder-go/internal/quote"
 )
 
 // ErrorBodyLimit is how much of the body of an answer other than 2xx is read.
 const ErrorBodyLimit = 64 << 10
 
-// Config is what a Transport is made of. All fields but Around are required, HTTPClient may be the zero client.
+// Config is what a Transport is made of. All fields but Around and Gate are required, HTTPClient may be the zero client.
 type Config struct {
 	HTTPClient http.Client    // copied; a nil Transport means NewHTTPTransport
 	Policy     Policy         // zero fields take their defaults
@@ -25,6 +26,7 @@ type Config struct {
 	Redactor   quote.Redactor // for errors, and for what is logged of an answer
 	MaxBody    int64          // limit of a 2xx body in bytes
 	Silence    time.Duration  // a body that yields nothing for so long is a lost connection
+	Gate       *gate.Gate     // what attempts pass before they are made; nil: one of its own
 	// Around is put around each RoundTripper that requests go over, those of [Transport.RoundTripper] included. nil:
 	// nothing is.
 	Around func(http.RoundTripper) http.RoundTripper
@@ -41,6 +43,7 @@ type Transport struct {
 	secret  quote.Redactor
 	maxBody int64
 	silence time.Duration
+	gate    *gate.Gate
 }
 
 // New returns a Transport. It starts nothing.
@@ -82,6 +85,10 @@ func newOver(cfg Config, base roundTrippers) *Transport {
 		secret:  cfg.Redactor,
 		maxBody: cfg.MaxBody,
 		silence: cfg.Silence,
+		gate:    cfg.Gate,
+	}
+	if t.gate == nil {
+		t.gate = gate.New(0)
 	}
 	client.Timeout = 0
 	t.streams = over(base.streams)
@@ -172,8 +179,8 @@ type Attempt struct {
 // Do makes the call. The context bounds all of it, waits included. The caller releases the
 // outcome's body.
 func (t *Transport) Do(ctx context.Context, r *Request) *Outcome {
-	if err := ctx.Err(); err != nil {
-		return &Outcome{Err: err, Ended: err, Sent: SentNo, Failure: Ended}
+	if !t.admit(ctx, r) {
+		return &Outcome{Err: ctx.Err(), Ended: ctx.Err(), Sent: SentNo, Failure: Ended}
 	}
 	if r.Authorize != nil {
 		if _, err := r.Authorize(ctx, r.Header, false); err != nil {
@@ -215,6 +222,11 @@ func (t *Transport) Do(ctx context.Context, r *Request) *Outcome {
 		c.cancel()
 	}
 	return &c.outcome
+}
+
+// admit waits while the gate is held. It returns false if the context has ended. What connects has passed the gate already.
+func (t *Transport) admit(ctx context.Context, r *Request) bool {
+	return ctx.Err() == nil && (r.Stream || t.gate.Call(ctx))
 }
 
 // BodyOf returns the body of the request that has this context, which must not be changed, and nil if it has none or is

@@ -1,0 +1,135 @@
+// Package gate is what all requests of a client pass, so that many of them do not come at once: connections that stay
+// open are spread over time, and while the Hub says that there are too many requests, nobody makes one.
+package gate
+
+import (
+	"container/list"
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Gate lets calls and connects pass. It starts no goroutine, and keeps a timer only while somebody waits.
+type Gate struct {
+	mu       sync.Mutex
+	held     time.Time // nobody passes before
+	calls    lane
+	connects lane
+	// asked says that calls have to ask: the gate may be held, or others wait already. A call that need not costs nothing.
+	asked atomic.Bool
+}
+
+// New returns a gate that lets at most so many connects pass in any second, a fifth of them at once; and as many calls,
+// after it was held, until nobody waits any more. A rate that is not positive is no limit.
+func New(rate int) *Gate { return &Gate{calls: newLane(rate), connects: newLane(rate)} }
+
+// Call returns when a call may be made, which is at once unless the gate is held, or was until now. It returns false, at
+// once, when ctx ends first. A call whose context would end while the gate is held passes at once: the Hub shall say what
+// is the matter.
+func (g *Gate) Call(ctx context.Context) bool {
+	if !g.asked.Load() {
+		return true
+	}
+	g.mu.Lock()
+	if deadline, ok := ctx.Deadline(); ok && deadline.Before(g.held) {
+		g.mu.Unlock()
+		return true
+	}
+	if g.calls.waiting.Len() == 0 && !time.Now().Before(g.held) {
+		g.asked.Store(false)
+	}
+	return g.pass(ctx, &g.calls)
+}
+
+// Connect returns when a connection may be opened. It returns false, at once, when ctx ends first.
+func (g *Gate) Connect(ctx context.Context) bool {
+	g.mu.Lock()
+	return g.pass(ctx, &g.connects)
+}
+
+// Hold lets nobody pass for so long from now on.
+func (g *Gate) Hold(d time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if until := time.Now().Add(d); until.After(g.held) {
+		g.held = until
+		g.asked.Store(true)
+	}
+}
+
+// pass waits in a lane, in order. The mutex is held, and is not any more when it returns.
+func (g *Gate) pass(ctx context.Context, l *lane) bool {
+	if l.waiting.Len() == 0 && l.take(g.held) == 0 {
+		g.mu.Unlock()
+		return ctx.Err() == nil
+	}
+	passed := make(chan struct{})
+	place := l.waiting.PushBack(passed)
+	if l.timer == nil {
+		l.timer = time.AfterFunc(l.due(g.held), func() { g.release(l) })
+	}
+	g.mu.Unlock()
+	select {
+	case <-passed:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		l.waiting.Remove(place) // does nothing if it has passed
+		return false
+	}
+}
+
+// release lets those pass whose time has come.
+func (g *Gate) release(l *lane) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for l.waiting.Len() > 0 {
+		if wait := l.take(g.held); wait > 0 {
+			l.timer.Reset(wait)
+			return
+		}
+		close(l.waiting.Remove(l.waiting.Front()).(chan struct{}))
+	}
+	l.timer = nil
+}
+
+// lane is where those wait who pass one after the other.
+type lane struct {
+	interval time.Duration // between two
+	ahead    time.Duration // how much may be saved up
+	next     time.Time     // when the next one would pass if nothing were saved up
+	waiting  list.List     // of channels that are closed
+	timer    *time.Timer   // set while somebody waits
+}
+
+func newLane(rate int) lane {
+	if rate <= 0 {
+		return lane{}
+	}
+	atOnce := max(1, rate/5)
+	interval := time.Second / time.Duration(max(1, rate-atOnce))
+	if atOnce == 1 {
+		interval = time.Second / time.Duration(rate)
+	}
+	return lane{interval: interval, ahead: time.Duration(atOnce-1) * interval}
+}
+
+// due returns how long the next one has to wait.
+func (l *lane) due(held time.Time) time.Duration {
+	now := time.Now()
+	return max(0, held.Sub(now), l.next.Add(-l.ahead).Sub(now))
+}
+
+// take lets one pass if its time has come, and returns how long it has to wait otherwise.
+func (l *lane) take(held time.Time) time.Duration {
+	wait := l.due(held)
+	if wait == 0 {
+		if now := time.Now(); l.next.Before(now) {
+			l.next = now
+		}
+		l.next = l.next.Add(l.interval)
+	}
+	return wait
+}
