@@ -97,6 +97,9 @@ func checkSessionID(op, sessionID string) error {
 
 // check returns the *ValidationError of an invalid argument.
 func (r *request) check() error {
+	if r.err == nil { // which spares the variable below
+		return nil
+	}
 	var bad *route.Error
 	if errors.As(r.err, &bad) {
 		return invalid(r.op, bad.Field, bad.Reason)

@@ -207,11 +207,11 @@ func (a *response) otherSession(id string) error {
 
 func (a *response) decodeInto(out any) error {
 	_, large := out.(interface{ listsLargeStructs() })
-	if err := a.checkCost(large); err != nil {
+	cost, err := a.checkCost(large)
+	if err != nil {
 		return err
 	}
 	body, whole := a.outcome.Body.Bytes()
-	var err error
 	if whole {
 		switch text := bytes.TrimSpace(body); {
 		case len(text) == 0:
@@ -223,7 +223,7 @@ func (a *response) decodeInto(out any) error {
 		}
 		err = wire.Unmarshal(body, out)
 	} else {
-		err = wire.UnmarshalRead(a.ctx, a.outcome.Body.Reader, out)
+		err = cost.UnmarshalRead(a.ctx, a.outcome.Body.Reader, out)
 	}
 	switch {
 	case err == nil:
@@ -259,19 +259,21 @@ func elementOf(err error) string {
 }
 
 // checkCost refuses a body that would take too much memory decoded. Responses that are lists of large structs
-// have a method listsLargeStructs.
-func (a *response) checkCost(large bool) error {
+// have a method listsLargeStructs. The cost is that of a body in more than one piece, and else nil.
+func (a *response) checkCost(large bool) (*wire.Cost, error) {
 	body, whole := a.outcome.Body.Bytes()
-	err := (&wire.Cost{Large: large}).Of(body)
-	if !whole {
-		cost := wire.Cost{Large: large}
+	cost := wire.Cost{Large: large}
+	var err error
+	if whole {
+		err = cost.Of(body)
+	} else {
 		_, _ = io.Copy(&cost, a.outcome.Body.Reader()) // neither of them fails
 		err = cost.Check()
 	}
 	if err != nil {
-		return a.unusable(err.Error(), errors.Join(ErrResponseTooLarge, err))
+		return nil, a.unusable(err.Error(), errors.Join(ErrResponseTooLarge, err))
 	}
-	return nil
+	return &cost, nil
 }
 
 // ended is the error of an answer that was not decoded because the context has ended.
@@ -334,7 +336,7 @@ func (a *response) decodeRaw(out any) error {
 	if body, whole := a.outcome.Body.Bytes(); whole && string(bytes.TrimSpace(body)) == "null" {
 		return a.unusable("it is null", nil)
 	}
-	if err := a.checkCost(false); err != nil {
+	if _, err := a.checkCost(false); err != nil {
 		return err
 	}
 	err := wire.UnmarshalCallers(a.ctx, a.outcome.Body.Reader, out)

@@ -13,11 +13,17 @@ const (
 	firstRead = 4 << 10
 	// largestPooled bounds what is allocated on the word of a Content-Length, and what is kept.
 	largestPooled = 1 << 20
-	// largestPiece is the size that the pieces of a larger body grow to.
-	largestPiece = 4 << 20
+	// pieceSize is the size of the pieces of a larger body.
+	pieceSize = 1 << 20
+	// mostPooled pieces of one body are kept for the next.
+	mostPooled = 8
 )
 
-var buffers = sync.Pool{New: func() any { return new([]byte) }}
+// What no body uses. The garbage collector empties them.
+var (
+	buffers = sync.Pool{New: func() any { return new([]byte) }}
+	pieces  = sync.Pool{New: func() any { return new([pieceSize]byte) }}
+)
 
 // Body is an answer, read whole. A large one is kept in pieces, so that growing never copies it.
 // Its bytes are valid until Release.
@@ -59,6 +65,9 @@ func (b *Body) Release() {
 	if b.head != nil && cap(*b.head) <= largestPooled+1 {
 		*b.head = (*b.head)[:0]
 		buffers.Put(b.head)
+	}
+	for _, piece := range b.rest[:min(len(b.rest), mostPooled)] {
+		pieces.Put((*[pieceSize]byte)(piece[:pieceSize]))
 	}
 	b.head, b.rest = nil, nil
 }
@@ -110,7 +119,7 @@ func (b *Body) grow(full *[]byte) *[]byte {
 		*full = larger
 		return full
 	}
-	b.rest = append(b.rest, make([]byte, 0, min(2*cap(*full), largestPiece)))
+	b.rest = append(b.rest, pieces.Get().(*[pieceSize]byte)[:0])
 	return &b.rest[len(b.rest)-1]
 }
 

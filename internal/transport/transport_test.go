@@ -387,7 +387,7 @@ func TestBodiesBeyondTheLimit(t *testing.T) {
 			_, err := readBody(source, announced, limit)
 			runtime.ReadMemStats(&after)
 			require.ErrorIs(t, err, ErrTooLarge)
-			assert.LessOrEqual(t, source.read, int64(limit+largestPiece), "no more is read than is needed to know")
+			assert.LessOrEqual(t, source.read, int64(limit+pieceSize), "no more is read than is needed to know")
 			assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(3*limit), "memory stays bounded")
 		})
 	}

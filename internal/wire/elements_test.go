@@ -22,7 +22,7 @@ func TestUnmarshal_ElementsThatAreNoObjects(t *testing.T) {
 		} {
 			var out element
 			require.ErrorIs(t, Unmarshal([]byte(text), &out), ErrNotAnObject, text)
-			require.ErrorIs(t, UnmarshalRead(t.Context(), opens(text), &out), ErrNotAnObject, text)
+			require.ErrorIs(t, unmarshalRead(t.Context(), opens(text), &out), ErrNotAnObject, text)
 		}
 		var list []element
 		require.ErrorIs(t, Unmarshal([]byte(`[`+bad+`]`), &list), ErrNotAnObject)

@@ -41,9 +41,9 @@ type free struct {
 func TestUnmarshal_KeepsWholeNumbers(t *testing.T) {
 	decoders := map[string]func(string, any) error{
 		"text":   func(text string, out any) error { return Unmarshal([]byte(text), out) },
-		"stream": func(text string, out any) error { return UnmarshalRead(context.Background(), opens(text), out) },
+		"stream": func(text string, out any) error { return unmarshalRead(context.Background(), opens(text), out) },
 		"slow": func(text string, out any) error {
-			return UnmarshalRead(context.Background(), func() io.Reader { return oneByOne{strings.NewReader(text)} }, out)
+			return unmarshalRead(context.Background(), func() io.Reader { return oneByOne{strings.NewReader(text)} }, out)
 		},
 	}
 	for name, decode := range decoders {

@@ -83,10 +83,10 @@ func UnmarshalCallers(ctx context.Context, open func() io.Reader, out any) error
 	return named(err)
 }
 
-// UnmarshalRead is Unmarshal for a value that can be read twice. It ends with the context.
-func UnmarshalRead(ctx context.Context, open func() io.Reader, out any) error {
+// UnmarshalRead is Unmarshal for a value that can be read twice, whose cost is known. It ends with the context.
+func (c *Cost) UnmarshalRead(ctx context.Context, open func() io.Reader, out any) error {
 	out = methodless(out)
-	err := json.UnmarshalRead(&endingReader{ctx, open()}, out, surveyRead(open).strict())
+	err := json.UnmarshalRead(&endingReader{ctx, open()}, out, c.survey.strict())
 	if !meaning(err) {
 		return err
 	}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"strings"
@@ -50,13 +51,13 @@ func TestUnmarshal(t *testing.T) {
 		var got, read thing
 		require.NoError(t, Unmarshal([]byte(in), &got), in)
 		assert.Equal(t, want, got, in)
-		require.NoError(t, UnmarshalRead(t.Context(), func() io.Reader { return strings.NewReader(in) }, &read), in)
+		require.NoError(t, unmarshalRead(t.Context(), func() io.Reader { return strings.NewReader(in) }, &read), in)
 		assert.Equal(t, want, read, in)
 	}
 	for _, in := range []string{``, `{`, `{"id":"x"`, `{"id":"x"}}`, `{"id":"x"} 1`, `<html>`, `{"id":"\x"}`, `{'id':1}`, `{"n":"","id":}`} {
 		var got thing
 		require.Error(t, Unmarshal([]byte(in), &got), in)
-		require.Error(t, UnmarshalRead(t.Context(), func() io.Reader { return strings.NewReader(in) }, &got), in)
+		require.Error(t, unmarshalRead(t.Context(), func() io.Reader { return strings.NewReader(in) }, &got), in)
 		assert.False(t, Valid([]byte(in)), in)
 	}
 	var exact thing
@@ -116,4 +117,11 @@ func TestSpan(t *testing.T) {
 			assert.Empty(t, out.None.Of([]byte(text)))
 		}
 	}
+}
+
+// unmarshalRead is UnmarshalRead with the cost of the text.
+func unmarshalRead(ctx context.Context, open func() io.Reader, out any) error {
+	var cost Cost
+	_, _ = io.Copy(&cost, open())
+	return cost.UnmarshalRead(ctx, open, out)
 }
