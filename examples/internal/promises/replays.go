@@ -2,6 +2,7 @@ package promises
 
 import (
 	"context"
+	"slices"
 
 	"github.com/agentuity/coder-go"
 )
@@ -48,6 +49,9 @@ func (r *run) replayOrder(parent context.Context) verdict {
 		return *v
 	case len(entries) < 2:
 		return unsettled("the replay has %d entries", len(entries))
+	}
+	if !slices.ContainsFunc(entries, func(e coder.ConversationEntry) bool { return !e.Timestamp.IsZero() }) {
+		return unsettled("none of %d entries has a time", len(entries))
 	}
 	for i := 1; i < len(entries); i++ {
 		if entries[i].Timestamp.Before(entries[i-1].Timestamp.Time) {
