@@ -69,6 +69,8 @@ type doctor struct {
 	session string // one to look at
 	live    bool   // it is not over
 	results *promises.Report
+
+	interrupted func() bool
 }
 
 func newDoctor(write bool, between *surroundings) *doctor {
@@ -89,14 +91,17 @@ func (d *doctor) stop() {
 
 // examine goes the way of a request. It ends where nothing behind could work either.
 func (d *doctor) examine(ctx context.Context) {
-	for _, step := range []func(context.Context) bool{
+	d.interrupted = func() bool { return ctx.Err() != nil }
+	steps := []func(context.Context) bool{
 		d.environment, d.discovery, d.hubNetwork, d.credentials, d.routes, d.events, d.socket, d.beliefs, d.drifted,
-	} {
-		if ctx.Err() != nil {
+	}
+	for i, step := range steps {
+		on := step(ctx)
+		if d.interrupted() && (!on || i+1 < len(steps)) {
 			d.add(Line{Check: "doctor", Status: Wrong, Seen: "interrupted", Advice: "Run it again: what follows was not looked at."})
 			return
 		}
-		if !step(ctx) {
+		if !on {
 			return
 		}
 	}
@@ -110,8 +115,11 @@ func (d *doctor) add(line Line) {
 	}
 }
 
-// fail adds a line about an error.
+// fail adds a line about an error, unless it is that somebody has interrupted the doctor.
 func (d *doctor) fail(check string, took time.Duration, err error) {
+	if d.interrupted() {
+		return
+	}
 	line := Line{Check: check, Status: Wrong, Seen: text(err), Advice: advice(err), Took: ms(took)}
 	var odd *coder.ResponseError
 	if errors.As(err, &odd) && d.probe.lastKind() == "text/html" {

@@ -28,13 +28,28 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"syscall"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, end := interruptible(context.Background(), os.Stderr)
 	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr, nil)
-	stop()
+	end()
 	os.Exit(status)
+}
+
+// interruptible returns a context that ends with the first Ctrl-C, which begins to clean up: that may take half a minute, so
+// it says so. The second ends the program as if it had never asked for signals.
+func interruptible(parent context.Context, errs io.Writer) (ctx context.Context, end func()) {
+	ctx, stop := signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM)
+	silent := context.AfterFunc(ctx, func() {
+		stop()
+		fmt.Fprintln(errs, "doctor: interrupted, cleaning up; once more ends it at once")
+	})
+	return ctx, func() {
+		silent()
+		stop()
+	}
 }
 
 // The statuses that it ends with.

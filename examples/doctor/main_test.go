@@ -73,8 +73,8 @@ func examined(t *testing.T, env map[string]string, set func(*scene), args ...str
 		}
 		s := &scene{hub: hub, between: &surroundings{
 			transport: hub.HTTPClient().Transport,
-			proxy:     func(*http.Request) (*url.URL, error) { return nil, nil },
-			resolve:   func(context.Context, string) (int, error) { return 2, nil },
+			proxy:     noProxy,
+			resolve:   oneAddress,
 		}}
 		if set != nil {
 			set(s)
@@ -84,6 +84,9 @@ func examined(t *testing.T, env map[string]string, set func(*scene), args ...str
 	})
 	return status, out
 }
+
+func noProxy(*http.Request) (*url.URL, error)         { return nil, nil }
+func oneAddress(context.Context, string) (int, error) { return 1, nil }
 
 // called runs the doctor, and looks for what it must not print.
 func called(ctx context.Context, t *testing.T, between *surroundings, args ...string) (status int, out string) {
@@ -590,8 +593,8 @@ func TestInterrupted(t *testing.T) {
 				go func() { synctest.Wait(); cancel() }()
 				status, out := called(ctx, t, &surroundings{
 					transport: hub.HTTPClient().Transport,
-					proxy:     func(*http.Request) (*url.URL, error) { return nil, nil },
-					resolve:   func(context.Context, string) (int, error) { return 1, nil },
+					proxy:     noProxy,
+					resolve:   oneAddress,
 				})
 				assert.Equal(t, notFine, status)
 				assert.Contains(t, line(out, Wrong, "doctor"), "interrupted")

@@ -61,8 +61,8 @@ func through(t *testing.T, address string, trusted *x509.CertPool) *surroundings
 	t.Cleanup(transport.CloseIdleConnections)
 	return &surroundings{
 		transport: transport,
-		proxy:     func(*http.Request) (*url.URL, error) { return nil, nil },
-		resolve:   func(context.Context, string) (int, error) { return 1, nil },
+		proxy:     noProxy,
+		resolve:   oneAddress,
 	}
 }
 
