@@ -16,10 +16,10 @@ import (
 )
 
 // text is what an error says, without the name of this package in front.
-func text(err error) string { return strings.TrimPrefix(err.Error(), "coder: ") }
+func (d *doctor) text(err error) string { return d.foreign(strings.TrimPrefix(err.Error(), "coder: ")) }
 
 // advice is what to do about an error.
-func advice(err error) string {
+func (d *doctor) advice(err error) string {
 	var (
 		invalid *coder.ValidationError
 		api     *coder.APIError
@@ -38,7 +38,7 @@ func advice(err error) string {
 	case errors.As(err, &odd):
 		return "The Hub speaks another version, or something between answers in its place: update the library, or report it with -json."
 	}
-	return adviceOnNetwork(err)
+	return d.adviceOnNetwork(err)
 }
 
 func adviceOnStatus(err *coder.APIError) string {
@@ -72,7 +72,7 @@ func adviceOnStatus(err *coder.APIError) string {
 	return "The Hub, or something before it, refuses this: report it with -json."
 }
 
-func adviceOnNetwork(err error) string {
+func (d *doctor) adviceOnNetwork(err error) string {
 	var (
 		name    *net.DNSError
 		record  tls.RecordHeaderError
@@ -83,7 +83,7 @@ func adviceOnNetwork(err error) string {
 	switch {
 	case about != "":
 		if certificate != nil {
-			about += " It is " + describe(certificate) + "."
+			about += " It is " + d.describe(certificate) + "."
 		}
 		return about
 	case errors.As(err, &socket) && socket.Op == "proxyconnect":

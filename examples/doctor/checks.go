@@ -108,7 +108,7 @@ func (d *doctor) examine(ctx context.Context) {
 }
 
 func (d *doctor) add(line Line) {
-	line.Seen, line.Advice = d.clean(line.Seen), d.clean(line.Advice)
+	line.Seen, line.Advice = clean(line.Seen), clean(line.Advice)
 	d.lines = append(d.lines, line)
 	if d.found != nil {
 		d.found(line)
@@ -120,7 +120,7 @@ func (d *doctor) fail(check string, took time.Duration, err error) {
 	if d.interrupted() {
 		return
 	}
-	line := Line{Check: check, Status: Wrong, Seen: text(err), Advice: advice(err), Took: ms(took)}
+	line := Line{Check: check, Status: Wrong, Seen: d.text(err), Advice: d.advice(err), Took: ms(took)}
 	var odd *coder.ResponseError
 	if errors.As(err, &odd) && d.probe.lastKind() == "text/html" {
 		line.Seen += ": it is HTML"

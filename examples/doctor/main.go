@@ -91,7 +91,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer, between *surro
 			return badUsage
 		}
 	}
-	table := &table{out: out, all: all, clean: d.clean}
+	table := &table{out: out, all: all}
 	if !asJSON {
 		d.found = table.print
 	}

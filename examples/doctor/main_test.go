@@ -47,7 +47,7 @@ func environ(t *testing.T, values map[string]string) {
 	t.Helper()
 	for _, name := range []string{
 		"AGENTUITY_SDK_KEY", "AGENTUITY_CLI_KEY", "AGENTUITY_CODER_URL", "AGENTUITY_CATALYST_URL", "AGENTUITY_TRANSPORT_URL", "AGENTUITY_REGION",
-		"HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy",
+		"HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy", "ALL_PROXY", "all_proxy", "AGENTUITY_CLOUD_ORG_ID",
 	} {
 		t.Setenv(name, values[name])
 	}
@@ -87,6 +87,10 @@ func examined(t *testing.T, env map[string]string, set func(*scene), args ...str
 
 func noProxy(*http.Request) (*url.URL, error)         { return nil, nil }
 func oneAddress(context.Context, string) (int, error) { return 1, nil }
+
+func failing(err error) func(context.Context, string) (int, error) {
+	return func(context.Context, string) (int, error) { return 0, err }
+}
 
 // called runs the doctor, and looks for what it must not print.
 func called(ctx context.Context, t *testing.T, between *surroundings, args ...string) (status int, out string) {
@@ -183,9 +187,7 @@ func TestAdvice(t *testing.T) {
 	refusing := func(r codertest.Refusal) func(*scene) {
 		return func(s *scene) { r.Count = -1; s.hub.RefuseStreams(r) }
 	}
-	dns := func(err error) func(*scene) {
-		return func(s *scene) { s.between.resolve = func(context.Context, string) (int, error) { return 0, err } }
-	}
+	dns := func(err error) func(*scene) { return func(s *scene) { s.between.resolve = failing(err) } }
 	for name, tc := range map[string]struct {
 		env    map[string]string
 		set    func(*scene)

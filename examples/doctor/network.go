@@ -171,7 +171,7 @@ func (d *doctor) certificate(prefix string, base *url.URL, state *tls.Connection
 		return
 	}
 	c := state.PeerCertificates[0]
-	line := Line{Check: prefix + "TLS", Status: OK, Seen: fmt.Sprintf("%s, %s", tls.VersionName(state.Version), describe(c))}
+	line := Line{Check: prefix + "TLS", Status: OK, Seen: fmt.Sprintf("%s, %s", tls.VersionName(state.Version), d.describe(c))}
 	if left := time.Until(c.NotAfter); left < expiresSoon {
 		line.Status = Note
 		line.Advice = fmt.Sprintf("The certificate expires in %d hours: whoever runs the Hub or the gateway has to renew it.", int(left.Hours()))
@@ -179,12 +179,12 @@ func (d *doctor) certificate(prefix string, base *url.URL, state *tls.Connection
 	d.add(line)
 }
 
-func describe(c *x509.Certificate) string {
+func (d *doctor) describe(c *x509.Certificate) string {
 	issuer := c.Issuer.CommonName
 	if len(c.Issuer.Organization) > 0 {
 		issuer = c.Issuer.Organization[0]
 	}
-	return fmt.Sprintf("issued by %.60q, until %s", issuer, c.NotAfter.UTC().Format(time.DateOnly))
+	return fmt.Sprintf("issued by %.60q, until %s", d.foreign(issuer), c.NotAfter.UTC().Format(time.DateOnly))
 }
 
 func isLocal(host string) bool {
