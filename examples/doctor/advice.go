@@ -30,7 +30,7 @@ func (d *doctor) advice(err error) string {
 	case errors.Is(err, coder.ErrMissingAPIKey):
 		return "Set AGENTUITY_SDK_KEY to your key, or AGENTUITY_CODER_URL to a Hub that wants none."
 	case errors.As(err, &invalid):
-		return "Correct what it names: a line break or a blank at its end is often the reason."
+		return adviceOnValue(invalid)
 	case errors.As(err, &api):
 		return adviceOnStatus(api)
 	case errors.As(err, &proxy):
@@ -44,7 +44,7 @@ func (d *doctor) advice(err error) string {
 func adviceOnStatus(err *coder.APIError) string {
 	switch {
 	case errors.Is(err, coder.ErrUnauthorized):
-		if key := used(keyVariables); key != "" {
+		if key := usedKey(); key != "" {
 			return "The key in " + key + " is wrong, expired or of another region: make a new one."
 		}
 		return "Set AGENTUITY_SDK_KEY: this Hub wants a key."

@@ -31,11 +31,18 @@ func used(names []string) string {
 
 // environment makes the client. Without an account that is one of an embedded Hub.
 func (d *doctor) environment(ctx context.Context) bool {
-	key, address, catalyst := used(keyVariables), used(urlVariables), used(discoveryVariables)
+	key, address, catalyst := usedKey(), used(urlVariables), used(discoveryVariables)
 	if key == "" && address == "" && catalyst == "" {
 		return d.embed(ctx)
 	}
-	if err := d.connect(); err != nil {
+	wrong, advice := faultOfKey(key)
+	if wrong != "" { // some of these the library sends as they are
+		d.add(Line{Check: "environment", Status: Wrong, Seen: "the key in " + key + " " + wrong, Advice: advice})
+	}
+	switch err := d.connect(); {
+	case wrong != "":
+		return err == nil
+	case err != nil:
 		d.fail("environment", 0, err)
 		return false
 	}

@@ -34,7 +34,7 @@ func (d *doctor) credentials(ctx context.Context) bool {
 	}
 	d.answers = true
 	seen := "the key is accepted"
-	if d.embedded == nil && used(keyVariables) == "" {
+	if d.embedded == nil && usedKey() == "" {
 		seen = "none, and none was asked for"
 	}
 	d.add(Line{Check: "credentials", Status: OK, Seen: seen})

@@ -213,18 +213,6 @@ func TestAdvice(t *testing.T) {
 			env: map[string]string{"AGENTUITY_CLI_KEY": "sk_other_S3CR3T", "AGENTUITY_CATALYST_URL": "http://" + testHost}, check: "discovery",
 			seen: "401", advice: "The key in AGENTUITY_CLI_KEY is wrong",
 		},
-		"a key with a line break": {
-			env:   without(func(env map[string]string) { env["AGENTUITY_SDK_KEY"] = testKey + "\n" }),
-			check: "environment", seen: "line break", advice: "Correct what it names",
-		},
-		"a key that is no text": {
-			env:   without(func(env map[string]string) { env["AGENTUITY_SDK_KEY"] = "\xffS3CR3T" }),
-			check: "environment", seen: "character", advice: "Correct what it names",
-		},
-		"no URL": {
-			env:   without(func(env map[string]string) { env["AGENTUITY_CODER_URL"] = "S3CR3T" }),
-			check: "environment", seen: "AGENTUITY_CODER_URL", advice: "Correct what it names",
-		},
 		"a URL with a wrong path": {
 			env:   without(func(env map[string]string) { env["AGENTUITY_CODER_URL"] += "/S3CR3T/path" }),
 			check: "Hub", seen: "404", advice: "Check the URL in AGENTUITY_CODER_URL",
