@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -15,8 +16,21 @@ import (
 	"github.com/agentuity/coder-go/internal/transport"
 )
 
-// text is what an error says, without the name of this package in front.
-func (d *doctor) text(err error) string { return d.foreign(strings.TrimPrefix(err.Error(), "coder: ")) }
+// text is what an error says, without the name of this package in front. That of a proxy is without its hint, which knows
+// nothing of small letters.
+func (d *doctor) text(err error) string {
+	var (
+		refused *transport.ProxyError
+		api     *coder.APIError
+	)
+	switch {
+	case errors.As(err, &refused):
+		return fmt.Sprintf("the proxy did not connect: %d %s", refused.Status, http.StatusText(refused.Status))
+	case errors.As(err, &api) && api.StatusCode == http.StatusProxyAuthRequired:
+		return fmt.Sprintf("407 %s: a proxy wants a user and a password", http.StatusText(api.StatusCode))
+	}
+	return d.foreign(strings.TrimPrefix(err.Error(), "coder: "))
+}
 
 // advice is what to do about an error.
 func (d *doctor) advice(err error) string {
@@ -24,7 +38,6 @@ func (d *doctor) advice(err error) string {
 		invalid *coder.ValidationError
 		api     *coder.APIError
 		odd     *coder.ResponseError
-		proxy   *transport.ProxyError
 	)
 	switch {
 	case errors.Is(err, coder.ErrMissingAPIKey):
@@ -32,22 +45,22 @@ func (d *doctor) advice(err error) string {
 	case errors.As(err, &invalid):
 		return adviceOnValue(invalid)
 	case errors.As(err, &api):
-		return adviceOnStatus(api)
-	case errors.As(err, &proxy):
-		return "The proxy of HTTPS_PROXY lets nothing through to the Hub: ask who runs it, or put the Hub into NO_PROXY."
+		return d.adviceOnStatus(api)
 	case errors.As(err, &odd):
 		return "The Hub speaks another version, or something between answers in its place: update the library, or report it with -json."
 	}
 	return d.adviceOnNetwork(err)
 }
 
-func adviceOnStatus(err *coder.APIError) string {
+func (d *doctor) adviceOnStatus(err *coder.APIError) string {
 	switch {
 	case errors.Is(err, coder.ErrUnauthorized):
 		if key := usedKey(); key != "" {
 			return "The key in " + key + " is wrong, expired or of another region: make a new one."
 		}
 		return "Set AGENTUITY_SDK_KEY: this Hub wants a key."
+	case err.StatusCode == http.StatusProxyAuthRequired:
+		return d.adviceOnProxyUser("")
 	case errors.Is(err, coder.ErrForbidden):
 		return "The key may not do that: ask the owner of the organization, or use a key of the right one."
 	case errors.Is(err, coder.ErrPaymentRequired):
@@ -74,10 +87,8 @@ func adviceOnStatus(err *coder.APIError) string {
 
 func (d *doctor) adviceOnNetwork(err error) string {
 	var (
-		name    *net.DNSError
-		record  tls.RecordHeaderError
-		socket  *net.OpError
-		timeout net.Error
+		name   *net.DNSError
+		record tls.RecordHeaderError
 	)
 	certificate, about := certificateOf(err)
 	switch {
@@ -86,8 +97,8 @@ func (d *doctor) adviceOnNetwork(err error) string {
 			about += " It is " + d.describe(certificate) + "."
 		}
 		return about
-	case errors.As(err, &socket) && socket.Op == "proxyconnect":
-		return "The proxy itself cannot be reached: check HTTPS_PROXY and HTTP_PROXY, or put the Hub into NO_PROXY."
+	case d.adviceOnProxy(err) != "" && !errors.Is(err, errBehindProxy):
+		return d.adviceOnProxy(err)
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return "The port speaks no TLS: put http in the place of https into the URL, or use another port."
 	case errors.As(err, &name) && name.IsNotFound:
@@ -98,7 +109,9 @@ func (d *doctor) adviceOnNetwork(err error) string {
 		return "Nobody listens there: check the host and the port in the URL, and whether the Hub is running."
 	case isCut(err):
 		return "Something cuts the connection: a firewall, a proxy, or a port that wants https."
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+	case errors.Is(err, errBehindProxy):
+		return "Nothing comes back from the Hub behind " + d.via.name() + ": check the host and the port of the Hub, and whether it is running."
+	case isTimeout(err):
 		return "Nothing comes back: a firewall may swallow it. Try it from another network, or set HTTPS_PROXY if there has to be a proxy."
 	case errors.Is(err, context.Canceled):
 		return "Run it again: it was interrupted."

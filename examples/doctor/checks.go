@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -43,6 +44,7 @@ type surroundings struct {
 	transport http.RoundTripper
 	proxy     func(*http.Request) (*url.URL, error)
 	resolve   func(ctx context.Context, host string) (addresses int, err error)
+	dial      func(ctx context.Context, network, address string) (net.Conn, error) // nil: a port cannot be listened to
 }
 
 // stepLimit bounds one step, so that the next is reached.
@@ -69,6 +71,7 @@ type doctor struct {
 	session string // one to look at
 	live    bool   // it is not over
 	results *promises.Report
+	via     *proxyUse // the proxy on the way to the Hub; nil: none
 
 	interrupted func() bool
 }

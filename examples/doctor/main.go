@@ -13,9 +13,10 @@
 // Nothing it prints has the key, a value of the environment, or what was said in a session. It ends with status 0 if all
 // is fine, 1 if something is not, and 2 if it was called wrongly.
 //
-// How it works: checks.go has the steps and their order, network.go what is between here and the Hub, hub.go the Hub's
-// routes, live.go its live channels, beliefs.go the promises, drift.go what is new. probe.go is a transport that notes what a client does not
-// show, advice.go knows what to do about an error, and table.go prints. It belongs to this module: it uses internal packages,
+// How it works: checks.go has the steps and their order, values.go what can be wrong with a variable, network.go what is
+// between here and the Hub, with proxy.go and port.go, hub.go the Hub's routes, live.go its live channels, beliefs.go the
+// promises, drift.go what is new. probe.go is a transport that notes what a client does not show, advice.go knows what to do
+// about an error, hide.go what must not be printed, and table.go prints. It belongs to this module: it uses internal packages,
 // which no other program can.
 package main
 
@@ -26,12 +27,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
 )
 
 func main() {
+	log.SetOutput(io.Discard) // package net/http prints there what a port says unasked; the table has it
 	ctx, end := interruptible(context.Background(), os.Stderr)
 	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr, nil)
 	end()

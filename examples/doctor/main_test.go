@@ -267,7 +267,7 @@ func TestAdvice(t *testing.T) {
 					}}
 				})
 			},
-			check: "connection", seen: "lookup $HTTP_PROXY: no such host", advice: "The proxy itself cannot be reached",
+			check: "proxy", seen: "lookup $HTTP_PROXY: no such host", advice: "The proxy itself cannot be reached: check HTTP_PROXY",
 		},
 		"a clock that is an hour ahead": {
 			set:   func(s *scene) { dated(s, -time.Hour) },
