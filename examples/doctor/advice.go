@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -72,17 +73,19 @@ func (d *doctor) adviceOnStatus(err *coder.APIError) string {
 	case errors.Is(err, coder.ErrRateLimited):
 		return "Too much was asked at once: wait, and make one Client that the whole program shares."
 	case errors.Is(err, coder.ErrNotFound):
-		return "Check the URL in AGENTUITY_CODER_URL, and its path: this is not a Hub, or one without this route."
-	case err.StatusCode == http.StatusBadGateway || err.StatusCode == http.StatusGatewayTimeout || err.StatusCode >= 520:
+		return "Check the URL in " + cmp.Or(d.asking, urlVariables[0]) + ", and its path: this is not a Hub, or one without this route."
+	case isOfGateway(err.StatusCode):
 		return "A gateway does not reach the Hub: try again in a minute, then ask who runs it."
 	case errors.Is(err, coder.ErrUnavailable):
 		return "The Hub is away, as when it restarts: try again in a minute."
 	case err.StatusCode >= 500:
 		return "The Hub itself fails at this: report it with -json. The request id is in it."
-	case err.StatusCode/100 == 3:
-		return "Something redirects the request: put the address it names, or https, into AGENTUITY_CODER_URL."
 	}
 	return "The Hub, or something before it, refuses this: report it with -json."
+}
+
+func isOfGateway(status int) bool {
+	return status == http.StatusBadGateway || status == http.StatusGatewayTimeout || status >= 520
 }
 
 func (d *doctor) adviceOnNetwork(err error) string {

@@ -10,6 +10,10 @@ import (
 
 // beliefs compares what the Hub does with what the library believes.
 func (d *doctor) beliefs(ctx context.Context) bool {
+	if d.silent {
+		d.add(Line{Check: "promises", Status: Skipped, Seen: "not tried: each may wait as long as the routes above, and there are many"})
+		return true
+	}
 	d.results = promises.Check(ctx, d.client, promises.Options{Write: d.write, Wire: d.wire, Progress: func(r promises.Result) {
 		seen := d.foreign(r.Seen)
 		line := Line{Check: "promise " + r.Name, Seen: r.Belief + " Seen: " + seen}
