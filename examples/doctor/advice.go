@@ -111,7 +111,7 @@ func (d *doctor) adviceOnNetwork(err error) string {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "Nobody listens there: check the host and the port in the URL, and whether the Hub is running."
 	case isCut(err):
-		return "Something cuts the connection: a firewall, a proxy, or a port that wants https."
+		return "Something cuts the connection: a firewall, a proxy, or a server of another kind."
 	case errors.Is(err, errBehindProxy):
 		return "Nothing comes back from the Hub behind " + d.via.name() + ": check the host and the port of the Hub, and whether it is running."
 	case isTimeout(err):

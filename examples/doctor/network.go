@@ -153,9 +153,9 @@ func (d *doctor) unconnected(ctx context.Context, prefix string, base *url.URL, 
 			handshakes-- // that with the proxy
 		}
 		if handshakes > 0 {
-			err = errors.Join(errBehindProxy, err)
+			err = fmt.Errorf("%w: %w", errBehindProxy, err)
 		} else {
-			name, err = "proxy", errors.Join(errSilentProxy, err)
+			name, err = "proxy", fmt.Errorf("%w: %w", errSilentProxy, err)
 		}
 	}
 	if ofProxy {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -135,6 +136,9 @@ func wantsTLS(said []byte) bool {
 	return false
 }
 
+// malformed is what package net/http says of an answer that is none of HTTP. The error has no type.
+const malformed = "malformed HTTP "
+
 // speechIn is what an error of package net/http says of what was spoken, nothing if it does not.
 func speechIn(err error) speech {
 	var record tls.RecordHeaderError
@@ -143,7 +147,7 @@ func speechIn(err error) speech {
 		return speaksHTTP
 	case errors.As(err, &record):
 		return speechOf(record.RecordHeader[:])
-	case strings.Contains(err.Error(), "malformed HTTP "): // an error without a type
+	case strings.Contains(err.Error(), malformed):
 		return speaksOther
 	}
 	return speaksNothing
@@ -152,6 +156,12 @@ func speechIn(err error) speech {
 // misspoken is the line about a port that speaks something else than the URL says, nil if it does not seem to.
 func (d *doctor) misspoken(ctx context.Context, prefix string, base *url.URL, err error) *Line {
 	found := speechIn(err)
+	if found == speaksOther && d.via != nil && strings.Contains(err.Error(), malformed) { // what is behind it was to speak TLS, or had no say
+		return &Line{
+			Check: prefix + "proxy", Status: Wrong, Seen: "what answers is no proxy",
+			Advice: "Check the host and the port in " + cmp.Or(d.via.variable, "its URL") + ".",
+		}
+	}
 	if found != speaksNothing || isCut(err) || isTimeout(err) {
 		if asked := d.spoken(ctx, base); asked != speaksNothing && (asked != speaksOther || found == speaksNothing) {
 			found = asked

@@ -188,7 +188,7 @@ func TestProxies(t *testing.T) {
 		advice               []string
 	}{
 		"silent, for http":               {plain, "HTTP_PROXY", without, silent, "connection", "deadline", []string{"through the proxy of HTTP_PROXY", "NO_PROXY"}},
-		"silent, for https":              {encrypted, "HTTPS_PROXY", without, silent, "proxy", "is silent", []string{"The proxy of HTTPS_PROXY", "NO_PROXY"}},
+		"silent, for https":              {encrypted, "HTTPS_PROXY", without, silent, "proxy", "the proxy is silent: ", []string{"The proxy of HTTPS_PROXY", "NO_PROXY"}},
 		"silent, in small letters":       {encrypted, "https_proxy", without, silent, "proxy", "is silent", []string{"The proxy of https_proxy", "NO_PROXY"}},
 		"silent behind the proxy":        {encrypted, "HTTPS_PROXY", without, tunnel(silent), "connection", "lets through", []string{"Nothing comes back", "the Hub"}},
 		"cuts, for http":                 {plain, "http_proxy", without, closing, "connection", "", []string{"The proxy of http_proxy cuts the connection"}},
@@ -201,6 +201,13 @@ func TestProxies(t *testing.T) {
 		"lets nothing through":           {encrypted, "https_proxy", without, answeringWith(page(403, "")), "proxy", "403", []string{"The proxy of https_proxy lets nothing through", "NO_PROXY"}},
 		"does not reach the Hub":         {encrypted, "https_proxy", without, answeringWith(page(502, "")), "proxy", "502", []string{"The proxy of https_proxy does not reach the Hub"}},
 		"is no proxy":                    {encrypted, "HTTPS_PROXY", without, answeringWith(page(404, "")), "proxy", "404", []string{"HTTPS_PROXY", "no proxy"}},
+		"is SSH, for http":               {plain, "http_proxy", without, saying("SSH-2.0-OpenSSH_9.6\r\n"), "proxy", "no proxy", []string{"Check the host and the port in http_proxy"}},
+		"is SSH, for https":              {encrypted, "https_proxy", without, saying("SSH-2.0-OpenSSH_9.6\r\n"), "proxy", "no proxy", []string{"Check the host and the port in https_proxy"}},
+		"is Redis, for http":             {plain, "HTTP_PROXY", without, answeringWith("-ERR unknown command\r\n"), "proxy", "no proxy", []string{"Check the host and the port in HTTP_PROXY"}},
+		"speaks no SOCKS":                {encrypted, "HTTPS_PROXY", "socks5://proxy.secret.example:1080", answeringWith(page(400, "")), "proxy", "protocol version", []string{"HTTPS_PROXY", "speaks no SOCKS"}},
+		"refuses as a SOCKS proxy":       {encrypted, "HTTPS_PROXY", "socks5://proxy.secret.example:1080", socks("\x05\x00", "\x05\x02\x00\x01\x00\x00\x00\x00\x00\x00"), "proxy", "not allowed", []string{"The SOCKS proxy of HTTPS_PROXY", "NO_PROXY"}},
+		"wants a user as a SOCKS proxy":  {encrypted, "https_proxy", "socks5://proxy.secret.example:1080", socks("\x05\xff"), "proxy", "authentication", []string{"wants a user and a password", "socks5://user:password@host:port"}},
+		"the Hub behind it is SSH":       {encrypted, "HTTPS_PROXY", without, tunnel(saying("SSH-2.0-OpenSSH_9.6\r\n")), "connection", "no web server: it looks like SSH", []string{"AGENTUITY_CODER_URL"}},
 		"speaks no TLS itself":           {encrypted, "HTTPS_PROXY", "https://proxy.secret.example:3128", honest, "proxy", "does not look like a TLS handshake", []string{"The proxy itself speaks no TLS", "put http in the place of https into HTTPS_PROXY"}},
 		"the Hub behind it has no TLS":   {encrypted, "HTTPS_PROXY", without, tunnel(honest), "TLS", "no TLS", []string{"put http in the place of https into AGENTUITY_CODER_URL"}},
 		"the Hub behind it wants TLS":    {plain, "HTTP_PROXY", without, answeringWith(page(400, "The plain HTTP request was sent to HTTPS port")), "TLS", "wants TLS", []string{"Put https in the place of http into AGENTUITY_CODER_URL"}},
@@ -227,6 +234,20 @@ func TestProxies(t *testing.T) {
 				assert.Equal(t, 1, strings.Count("\n"+out, "\n"+string(Wrong)), "nothing else is wrong:\n%s", out)
 			})
 		})
+	}
+}
+
+// socks answers each message with the next text.
+func socks(answers ...string) func(net.Conn) {
+	return func(conn net.Conn) {
+		for _, answer := range answers {
+			if _, err := conn.Read(make([]byte, 512)); err != nil {
+				return
+			}
+			if _, err := io.WriteString(conn, answer); err != nil {
+				return
+			}
+		}
 	}
 }
 

@@ -94,9 +94,12 @@ func (d *doctor) adviceOnProxy(err error) string {
 		return ""
 	case errors.Is(err, errSilentProxy):
 		return via.Name() + " does not answer: check its host and port, ask who runs it" + without
-	case strings.HasPrefix(d.via.url.Scheme, "socks") && strings.Contains(err.Error(), "username/password"),
-		strings.HasPrefix(d.via.url.Scheme, "socks") && strings.Contains(err.Error(), "authentication method"):
+	case isOfSOCKS(err) && strings.Contains(err.Error(), "authentication"): // it has no type
 		return d.adviceOnProxyUser("")
+	case isOfSOCKS(err) && strings.Contains(err.Error(), "unexpected protocol version"):
+		return "What " + cmp.Or(via.variable, "the transport") + " names speaks no SOCKS: check its host and port, or put http in the place of " + d.via.url.Scheme + "."
+	case isOfSOCKS(err) && !isCut(err) && !isTimeout(err):
+		return "The SOCKS proxy of " + cmp.Or(via.variable, "the transport") + " does not connect to the Hub: ask who runs it" + without
 	case isCut(err):
 		return via.Name() + " cuts the connection, or something behind it: check its host and port, ask who runs it" + without
 	case isTimeout(err):
@@ -111,7 +114,12 @@ func isOfProxy(err error) bool {
 		refused *transport.ProxyError
 		socket  *net.OpError
 	)
-	return errors.As(err, &refused) || errors.As(err, &socket) && socket.Op == "proxyconnect"
+	return errors.As(err, &refused) || errors.As(err, &socket) && socket.Op == "proxyconnect" || isOfSOCKS(err)
+}
+
+func isOfSOCKS(err error) bool {
+	var socket *net.OpError
+	return errors.As(err, &socket) && strings.HasPrefix(socket.Op, "socks")
 }
 
 func isTimeout(err error) bool {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net"
 	"os"
 	"strings"
 	"unicode"
@@ -95,6 +96,8 @@ func adviceOnURL(name, value string) string {
 		return "Take the quotation marks around it away: files of variables and consoles, unlike a shell, keep them."
 	case strings.ContainsFunc(value, isAround):
 		return "Take the blanks and line breaks out of " + name + ", and what is behind them."
+	case !absolute && !strings.Contains(value, ":/") && isHere(value):
+		return "Put http:// before it: " + name + " has to be http://host:port on this machine."
 	case !absolute && !strings.Contains(value, ":/"):
 		return "Put https:// before it: " + name + " has to be https://host."
 	case !absolute || !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https"):
@@ -110,6 +113,15 @@ func adviceOnURL(name, value string) string {
 		return "Correct the port in " + name + "."
 	}
 	return "Correct " + name + ": it has to be https://host, with a port and a path if there are."
+}
+
+// isHere tells whether what should be a URL begins with the host of this machine.
+func isHere(value string) bool {
+	host, _, _ := strings.Cut(value, "/")
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return isLocal(host)
 }
 
 func isNumber(text string) bool {

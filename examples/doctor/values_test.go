@@ -41,6 +41,8 @@ func TestValues(t *testing.T) {
 		"a URL with a fragment":                {address, "http://" + testHost + "/#/sessions", "a fragment", "Take everything from the # on out of AGENTUITY_CODER_URL"},
 		"a URL without a scheme":               {address, testHost, "absolute", "Put https:// before it"},
 		"a URL without a scheme and a port":    {address, testHost + ":8443", "AGENTUITY_CODER_URL", "Put https:// before it"},
+		"this machine without a scheme":        {address, "localhost:8443", "AGENTUITY_CODER_URL", "Put http:// before it"},
+		"an address of this machine":           {address, "127.0.0.1:8443", "AGENTUITY_CODER_URL", "Put http:// before it"},
 		"an address without a scheme":          {address, "10.11.12.13:8443", "AGENTUITY_CODER_URL", "Put https:// before it"},
 		"a URL with one slash":                 {address, "https:/" + testHost, "absolute", "https://host"},
 		"a URL of another scheme":              {address, "ftp://" + testHost, "absolute", "https://host"},
