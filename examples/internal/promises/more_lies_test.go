@@ -116,6 +116,25 @@ var moreLies = map[string]struct {
 		tell:      listing(func(body object) { body["total"] = 0 }),
 		unsettled: []string{"sessions-total"},
 	},
+	"lists whose total is what came so far": {
+		tell: func(l *liar, r *http.Request) (*http.Response, error) {
+			if is(r, "GET", "s") {
+				offset, _ := strconv.Atoi(r.URL.Query().Get("offset"))
+				return l.changed(r, func(body object) { body["total"] = offset + len(sessionsOf(body)) })
+			}
+			return l.honest.RoundTrip(r)
+		},
+		broken: []string{"sessions-total"},
+	},
+	"a replay without its beginning": {
+		tell: func(l *liar, r *http.Request) (*http.Response, error) {
+			if is(r, "GET", "/replay") && !missing(r) {
+				return l.changed(r, func(body object) { body["entries"] = body["entries"].([]any)[1:] })
+			}
+			return l.honest.RoundTrip(r)
+		},
+		broken: []string{"replay-order"},
+	},
 	"a stream that tells something else after the update": {
 		tell: func(l *liar, r *http.Request) (*http.Response, error) {
 			return meanwhile(coder.EventToolCall, "event: broadcast\n", "session_label_updated")(l, r)

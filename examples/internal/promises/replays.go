@@ -3,6 +3,7 @@ package promises
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/agentuity/coder-go"
 )
@@ -58,7 +59,12 @@ func (r *run) replayOrder(parent context.Context) verdict {
 			return broken("entry %d of %d is older than the one before", i+1, len(entries))
 		}
 	}
-	return held("%d entries", len(entries))
+	if r.made == nil || r.told != r.made.id { // what others were asked first is not known
+		return held("%d entries", len(entries))
+	}
+	first := slices.IndexFunc(entries, func(e coder.ConversationEntry) bool { return e.Type == coder.EntryUserPrompt })
+	begins := first >= 0 && strings.Contains(entries[first].Content, task)
+	return check(begins, "%d entries, the task is the first prompt: %t", len(entries), begins)
 }
 
 func (r *run) replayStable(parent context.Context) verdict {
