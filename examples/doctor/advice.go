@@ -115,7 +115,8 @@ func (d *doctor) adviceOnNetwork(err error) string {
 	case errors.Is(err, errBehindProxy):
 		return "Nothing comes back from the Hub behind " + d.via.name() + ": check the host and the port of the Hub, and whether it is running."
 	case isTimeout(err):
-		return "Nothing comes back: a firewall may swallow it. Try it from another network, or set HTTPS_PROXY if there has to be a proxy."
+		return "Nothing comes back: a firewall may swallow it. Try it from another network, or set " + strings.ToUpper(cmp.Or(d.scheme, "https")) +
+			"_PROXY if there has to be a proxy."
 	case errors.Is(err, context.Canceled):
 		return "Run it again: it was interrupted."
 	}

@@ -76,6 +76,7 @@ type doctor struct {
 	results *promises.Report
 	via     *proxyUse // the proxy on the way to the Hub; nil: none
 	asking  string    // the variable of the URL that is asked
+	scheme  string    // of that URL
 	failed  failure   // what the route before has come to
 	silent  bool      // routes took too long
 

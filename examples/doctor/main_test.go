@@ -249,7 +249,7 @@ func TestAdvice(t *testing.T) {
 					return nil, r.Context().Err()
 				})
 			},
-			check: "connection", seen: "deadline", advice: "a firewall may swallow it",
+			check: "connection", seen: "deadline", advice: "a firewall may swallow it. Try it from another network, or set HTTP_PROXY",
 		},
 		"a proxy that cannot be read": {
 			set: func(s *scene) {

@@ -100,7 +100,7 @@ func (d *doctor) network(ctx context.Context, prefix, base string) bool {
 		d.add(Line{Check: prefix + "URL", Status: Wrong, Seen: "it is not a URL", Advice: "Check the spelling in " + d.variableOf(prefix) + "."})
 		return false
 	}
-	d.asking = d.variableOf(prefix)
+	d.asking, d.scheme = d.variableOf(prefix), request.URL.Scheme
 	d.viaProxy(prefix, request)
 	if d.via == nil && !d.resolves(ctx, prefix, request.URL.Hostname()) {
 		return false

@@ -136,8 +136,12 @@ func wantsTLS(said []byte) bool {
 	return false
 }
 
-// malformed is what package net/http says of an answer that is none of HTTP. The error has no type.
-const malformed = "malformed HTTP "
+// What package net/http says of an answer that is none of HTTP, and of one that comes before the request. The errors have no
+// type.
+const (
+	malformed = "malformed HTTP "
+	unasked   = "readLoopPeekFailLocked"
+)
 
 // speechIn is what an error of package net/http says of what was spoken, nothing if it does not.
 func speechIn(err error) speech {
@@ -147,7 +151,7 @@ func speechIn(err error) speech {
 		return speaksHTTP
 	case errors.As(err, &record):
 		return speechOf(record.RecordHeader[:])
-	case strings.Contains(err.Error(), malformed):
+	case strings.Contains(err.Error(), malformed), strings.Contains(err.Error(), unasked) && !isCut(err):
 		return speaksOther
 	}
 	return speaksNothing
@@ -156,7 +160,7 @@ func speechIn(err error) speech {
 // misspoken is the line about a port that speaks something else than the URL says, nil if it does not seem to.
 func (d *doctor) misspoken(ctx context.Context, prefix string, base *url.URL, err error) *Line {
 	found := speechIn(err)
-	if found == speaksOther && d.via != nil && strings.Contains(err.Error(), malformed) { // what is behind it was to speak TLS, or had no say
+	if found == speaksOther && d.via != nil && !errors.As(err, new(tls.RecordHeaderError)) { // what is behind it was to speak TLS, or had no say
 		return &Line{
 			Check: prefix + "proxy", Status: Wrong, Seen: "what answers is no proxy",
 			Advice: "Check the host and the port in " + cmp.Or(d.via.variable, "its URL") + ".",

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -157,6 +158,26 @@ func TestWhatSpeaksOnThePort(t *testing.T) {
 					assert.Equal(t, 1, strings.Count("\n"+out, "\n"+string(Wrong)), "nothing else is wrong:\n%s", out)
 				})
 			}
+		})
+	}
+}
+
+// TestSpeechInErrors: what package net/http says depends on whether the port speaks before the request is written.
+func TestSpeechInErrors(t *testing.T) {
+	environ(t, account())
+	for _, text := range []string{
+		`net/http: HTTP/1.x transport connection broken: malformed HTTP response "SSH-2.0-OpenSSH_9.6"`,
+		`net/http: HTTP/1.x transport connection broken: malformed HTTP status code "abc"`,
+		"readLoopPeekFailLocked: %!w(<nil>)",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			between := talking(t, saying("SSH-2.0-OpenSSH_9.6\r\n"))
+			between.transport = roundTrip(func(*http.Request) (*http.Response, error) { return nil, errors.New(text) })
+			_, out := called(t.Context(), t, between)
+			assert.Contains(t, line(out, Wrong, "connection"), "no web server: it looks like SSH")
+			between.dial = nil
+			_, out = called(t.Context(), t, between)
+			assert.Contains(t, line(out, Wrong, "connection"), "no web server")
 		})
 	}
 }
