@@ -93,7 +93,7 @@ func (d *doctor) adviceOnNetwork(err error) string {
 		name   *net.DNSError
 		record tls.RecordHeaderError
 	)
-	certificate, about := certificateOf(err)
+	certificate, about := d.certificateOf(err)
 	switch {
 	case about != "":
 		if certificate != nil {
@@ -103,13 +103,17 @@ func (d *doctor) adviceOnNetwork(err error) string {
 	case d.adviceOnProxy(err) != "" && !errors.Is(err, errBehindProxy):
 		return d.adviceOnProxy(err)
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
-		return "The port speaks no TLS: put http in the place of https into the URL, or use another port."
+		return "The port speaks no TLS: put http in the place of https into " + cmp.Or(d.asking, "the URL") + ", or use another port."
 	case errors.As(err, &name) && name.IsNotFound:
-		return "The name does not exist: check the spelling of the URL, and whether a VPN or a DNS server of your company is needed."
+		spelling := "check "
+		if d.place != "" {
+			spelling = "check the spelling in " + d.place + ", and "
+		}
+		return "The name does not exist: " + spelling + "whether a VPN or a DNS server of your company is needed."
 	case errors.As(err, &name):
 		return "The DNS server does not answer: check the network, the VPN and the resolver of this machine."
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "Nobody listens there: check the host and the port in the URL, and whether the Hub is running."
+		return "Nobody listens there: check the host and the port in " + cmp.Or(d.place, "the URL") + ", and whether the Hub is running."
 	case isCut(err):
 		return "Something cuts the connection: a firewall, a proxy, or a server of another kind."
 	case errors.Is(err, errBehindProxy):
@@ -135,7 +139,7 @@ func isCut(err error) bool {
 }
 
 // certificateOf is the certificate that an error is about, if it is known, and what to do about it; "" if it is about none.
-func certificateOf(err error) (*x509.Certificate, string) {
+func (d *doctor) certificateOf(err error) (*x509.Certificate, string) {
 	var (
 		unknown x509.UnknownAuthorityError
 		invalid x509.CertificateInvalidError
@@ -147,7 +151,7 @@ func certificateOf(err error) (*x509.Certificate, string) {
 	case errors.As(err, &unknown):
 		return unknown.Cert, "This machine does not trust who has issued the certificate: if that is a proxy of your company, name its CA in SSL_CERT_FILE."
 	case errors.As(err, &host):
-		return host.Certificate, "The certificate is for another name: check the host in the URL, and what answers there."
+		return host.Certificate, "The certificate is for another name: check the host in " + cmp.Or(d.place, "the URL") + ", and what answers there."
 	case errors.As(err, &invalid):
 		return invalid.Cert, "The certificate cannot be used: whoever runs the Hub or the gateway has to replace it."
 	}

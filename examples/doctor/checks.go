@@ -75,7 +75,8 @@ type doctor struct {
 	live    bool   // it is not over
 	results *promises.Report
 	via     *proxyUse // the proxy on the way to the Hub; nil: none
-	asking  string    // the variable of the URL that is asked
+	asking  string    // the variable that another URL can be put into
+	place   string    // where the URL that is asked comes from
 	scheme  string    // of that URL
 	failed  failure   // what the route before has come to
 	silent  bool      // routes took too long

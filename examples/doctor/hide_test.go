@@ -139,7 +139,7 @@ func TestOwnWordsStay(t *testing.T) {
 	env["NO_PROXY"] = "whether,company,server,needed"
 	_, got := examined(t, env, noSuchHost)
 	assert.Equal(t, want, got)
-	assert.Contains(t, got, "check the spelling of the URL")
+	assert.Contains(t, got, "check the spelling in AGENTUITY_CODER_URL")
 }
 
 func noSuchHost(s *scene) {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"syscall"
@@ -194,5 +195,38 @@ func TestSomebodyElseAnswersDiscovery(t *testing.T) {
 			_, out := examined(t, env, func(s *scene) { instead(s, func(r *http.Request) bool { return r.URL.Path != "/" }, tc.answer) })
 			assert.Contains(t, line(out, Wrong, "discovery"), tc.advice, out)
 		})
+	}
+}
+
+// TestADiscoveredHub that cannot be reached: no variable has its URL, and one can overrule it.
+func TestADiscoveredHub(t *testing.T) {
+	env := map[string]string{"AGENTUITY_SDK_KEY": testKey, "AGENTUITY_CATALYST_URL": "http://" + testHost}
+	for name, tc := range map[string]struct {
+		err    error
+		advice string
+	}{
+		"refused":     {syscall.ECONNREFUSED, "Nobody listens there: check the host and the port in the URL that discovery has named (AGENTUITY_CODER_URL overrules it)"},
+		"unknown":     {&net.DNSError{Err: "no such host", IsNotFound: true}, "check the spelling in the URL that discovery has named (AGENTUITY_CODER_URL overrules it)"},
+		"no web port": {errors.New(malformed), "Check the host and the port in the URL that discovery has named (AGENTUITY_CODER_URL overrules it)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, out := examined(t, env, func(s *scene) {
+				instead(s, func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/coder") }, respond(200, http.Header{"Content-Type": {"application/json"}}, `{"url":"http://elsewhere.example"}`))
+				instead(s, func(r *http.Request) bool { return r.URL.Host == "elsewhere.example" }, func(*http.Request) (*http.Response, error) { return nil, tc.err })
+			})
+			assert.Contains(t, line(out, Wrong, "connection"), tc.advice, out)
+		})
+	}
+}
+
+// TestARegionThatDoesNotExist is what the name of discovery is made of.
+func TestARegionThatDoesNotExist(t *testing.T) {
+	for _, region := range []string{"", "nowhere"} {
+		_, out := examined(t, map[string]string{"AGENTUITY_SDK_KEY": testKey, "AGENTUITY_REGION": region}, func(s *scene) {
+			s.between.resolve = failing(&net.DNSError{Err: "no such host", IsNotFound: true})
+		})
+		found := line(out, Wrong, "discovery: DNS")
+		assert.NotContains(t, found, "URL")
+		assert.Equal(t, region != "", strings.Contains(found, "check the spelling in AGENTUITY_REGION"), found)
 	}
 }

@@ -85,12 +85,20 @@ func (d *doctor) hubNetwork(ctx context.Context) bool {
 	return d.network(ctx, "", base)
 }
 
-// variableOf is where the URL of the Hub comes from, or that of discovery.
+// placeOf is where the URL of the Hub comes from, or that of discovery; "" if it is this library's own.
+func (d *doctor) placeOf(prefix string) string {
+	if prefix != "" {
+		return cmp.Or(used(discoveryVariables), firstSet("AGENTUITY_REGION"))
+	}
+	return cmp.Or(used(urlVariables), "the URL that discovery has named ("+urlVariables[0]+" overrules it)")
+}
+
+// variableOf is the variable that a better URL can be put into.
 func (d *doctor) variableOf(prefix string) string {
 	if prefix != "" {
 		return cmp.Or(used(discoveryVariables), "AGENTUITY_REGION")
 	}
-	return cmp.Or(used(urlVariables), "AGENTUITY_CODER_URL") // it overrules discovery
+	return urlVariables[0] // it overrules discovery
 }
 
 // network goes as far as the first answer: proxy, name, connection, certificate, clock. No key is sent.
@@ -100,7 +108,7 @@ func (d *doctor) network(ctx context.Context, prefix, base string) bool {
 		d.add(Line{Check: prefix + "URL", Status: Wrong, Seen: "it is not a URL", Advice: "Check the spelling in " + d.variableOf(prefix) + "."})
 		return false
 	}
-	d.asking, d.scheme = d.variableOf(prefix), request.URL.Scheme
+	d.asking, d.place, d.scheme = d.variableOf(prefix), d.placeOf(prefix), request.URL.Scheme
 	d.viaProxy(prefix, request)
 	if d.via == nil && !d.resolves(ctx, prefix, request.URL.Hostname()) {
 		return false
@@ -145,7 +153,7 @@ func (d *doctor) unconnected(ctx context.Context, prefix string, base *url.URL, 
 		}
 	}
 	name := "connection"
-	if _, about := certificateOf(err); about != "" || base.Scheme == "https" && isTLS(err) {
+	if _, about := d.certificateOf(err); about != "" || base.Scheme == "https" && isTLS(err) {
 		name = "TLS"
 	}
 	if d.via != nil && base.Scheme == "https" && isTimeout(err) && !ofProxy {

@@ -192,7 +192,7 @@ func (d *doctor) misspokenLine(prefix string, base *url.URL, found speech) *Line
 	}
 	line := &Line{
 		Check: prefix + "connection", Status: Wrong, Seen: "what answers is no web server",
-		Advice: "Check the host and the port in " + variable + ".",
+		Advice: "Check the host and the port in " + cmp.Or(d.placeOf(prefix), "the URL") + ".",
 	}
 	if found != speaksOther {
 		line.Seen += ": it looks like " + string(found)

@@ -314,6 +314,9 @@ func TestAVariableThatGoDoesNotRead(t *testing.T) {
 		status, out := examined(t, env, nil)
 		assert.Equal(t, allFine, status)
 		assert.Contains(t, line(out, Note, "proxy"), name+" is not read by programs in Go")
+		env["AGENTUITY_CODER_URL"] = "http://localhost:1"
+		_, out = examined(t, env, nil)
+		assert.Empty(t, line(out, Note, "proxy"), "no proxy is asked for this machine")
 	}
 }
 

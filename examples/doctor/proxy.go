@@ -56,7 +56,7 @@ func (d *doctor) viaProxy(prefix string, request *http.Request) {
 		})
 	case found == nil:
 		line := Line{Check: prefix + "proxy", Status: OK, Seen: "none"}
-		if unread := firstSet("ALL_PROXY", "all_proxy"); unread != "" && variable == "" {
+		if unread := firstSet("ALL_PROXY", "all_proxy"); unread != "" && variable == "" && !isLocal(request.URL.Hostname()) {
 			line.Status = Note
 			line.Advice = unread + " is not read by programs in Go: set " + strings.ToUpper(request.URL.Scheme) + "_PROXY if there has to be a proxy."
 		}
