@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -94,14 +95,17 @@ func (d *doctor) adviceOnNetwork(err error) string {
 		record tls.RecordHeaderError
 	)
 	certificate, about := d.certificateOf(err)
+	ofProxy := d.adviceOnProxy(err)
 	switch {
 	case about != "":
 		if certificate != nil {
 			about += " It is " + d.describe(certificate) + "."
 		}
 		return about
-	case d.adviceOnProxy(err) != "" && !errors.Is(err, errBehindProxy):
-		return d.adviceOnProxy(err)
+	case errors.Is(err, errBehindProxy):
+		return "Nothing comes back from the Hub behind " + d.via.name() + ": check the host and the port of the Hub, and whether it is running."
+	case ofProxy != "":
+		return ofProxy
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return "The port speaks no TLS: put http in the place of https into " + cmp.Or(d.asking, "the URL") + ", or use another port."
 	case errors.As(err, &name) && name.IsNotFound:
@@ -116,8 +120,6 @@ func (d *doctor) adviceOnNetwork(err error) string {
 		return "Nobody listens there: check the host and the port in " + cmp.Or(d.place, "the URL") + ", and whether the Hub is running."
 	case isCut(err):
 		return "Something cuts the connection: a firewall, a proxy, or a server of another kind."
-	case errors.Is(err, errBehindProxy):
-		return "Nothing comes back from the Hub behind " + d.via.name() + ": check the host and the port of the Hub, and whether it is running."
 	case isTimeout(err):
 		return "Nothing comes back: a firewall may swallow it. Try it from another network, or set " + strings.ToUpper(cmp.Or(d.scheme, "https")) +
 			"_PROXY if there has to be a proxy."
@@ -125,6 +127,61 @@ func (d *doctor) adviceOnNetwork(err error) string {
 		return "Run it again: it was interrupted."
 	}
 	return "Check the network between here and the Hub, and report it with -json if that is fine."
+}
+
+const (
+	logInFirst = "A gateway wants somebody to log in, which a program cannot: connect the VPN, or have /api/hub and /api/ws let pass with the key alone."
+	letPass    = "have the Hub's host let pass"
+)
+
+// somebodyElse says how something answers in the Hub's place, and what to do about it; "" if it is not known to.
+func (d *doctor) somebodyElse(err error) (seen, advice string) {
+	var (
+		odd *coder.ResponseError
+		api *coder.APIError
+	)
+	switch {
+	case errors.As(err, &odd):
+		if d.isPage(odd.Body) {
+			return "it is HTML", "A gateway or a page to log in answers in the Hub's place: check the URL, log in, or " + letPass + "."
+		}
+	case !errors.As(err, &api):
+	case api.StatusCode/100 == 3:
+		return d.adviceOnRedirect()
+	case api.StatusCode == http.StatusProxyAuthRequired:
+		return "it is not from the Hub", d.adviceOnProxyUser("")
+	case api.StatusCode == http.StatusNetworkAuthenticationRequired:
+		return "it is not from the Hub", "The network wants somebody to log in: open any page in a browser."
+	case api.StatusCode == http.StatusUnauthorized && d.isPage(api.Body):
+		return "it is HTML", logInFirst
+	case api.StatusCode == http.StatusForbidden && d.isPage(api.Body):
+		return "it is HTML", "A gateway refuses it in the Hub's place: ask who runs it to " + letPass + "."
+	}
+	return "", ""
+}
+
+// isPage tells whether an answer was meant for a browser.
+func (d *doctor) isPage(body []byte) bool {
+	begun := strings.ToLower(string(bytes.TrimSpace(body[:min(len(body), 512)])))
+	return d.probe.lastKind() == "text/html" || strings.HasPrefix(begun, "<!doctype html") || strings.HasPrefix(begun, "<html")
+}
+
+func (d *doctor) adviceOnRedirect() (seen, advice string) {
+	to := d.probe.lastMoved()
+	variable := cmp.Or(d.asking, urlVariables[0])
+	switch {
+	case to == nil:
+		return "it redirects", "Something redirects the request: check the URL in " + variable + ", and what is between."
+	case to.toLogIn() && to.away():
+		return "it redirects to a page to log in on another host", logInFirst
+	case to.toLogIn():
+		return "it redirects to a page to log in", logInFirst
+	case to.toHTTPS():
+		return "it redirects to https", "Put https in the place of http into " + variable + ": a key must not travel unencrypted."
+	case to.away():
+		return "it redirects to another host, to which no key is sent", "Put that host into " + variable + " if the Hub has moved, else ask who runs what redirects."
+	}
+	return "it redirects to another path", "Put the path that it names into " + variable + ": curl -I shows it."
 }
 
 // isCut tells whether a connection was there and ended.

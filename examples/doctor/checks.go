@@ -1,15 +1,11 @@
 package main
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"errors"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/agentuity/coder-go"
@@ -137,61 +133,6 @@ func (d *doctor) fail(check string, took time.Duration, err error) {
 		line.Advice = advice
 	}
 	d.add(line)
-}
-
-const (
-	logInFirst = "A gateway wants somebody to log in, which a program cannot: connect the VPN, or have /api/hub and /api/ws let pass with the key alone."
-	letPass    = "have the Hub's host let pass"
-)
-
-// somebodyElse says how something answers in the Hub's place, and what to do about it; "" if it is not known to.
-func (d *doctor) somebodyElse(err error) (seen, advice string) {
-	var (
-		odd *coder.ResponseError
-		api *coder.APIError
-	)
-	switch {
-	case errors.As(err, &odd):
-		if d.isPage(odd.Body) {
-			return "it is HTML", "A gateway or a page to log in answers in the Hub's place: check the URL, log in, or " + letPass + "."
-		}
-	case !errors.As(err, &api):
-	case api.StatusCode/100 == 3:
-		return d.adviceOnRedirect()
-	case api.StatusCode == http.StatusProxyAuthRequired:
-		return "it is not from the Hub", d.adviceOnProxyUser("")
-	case api.StatusCode == http.StatusNetworkAuthenticationRequired:
-		return "it is not from the Hub", "The network wants somebody to log in: open any page in a browser."
-	case api.StatusCode == http.StatusUnauthorized && d.isPage(api.Body):
-		return "it is HTML", logInFirst
-	case api.StatusCode == http.StatusForbidden && d.isPage(api.Body):
-		return "it is HTML", "A gateway refuses it in the Hub's place: ask who runs it to " + letPass + "."
-	}
-	return "", ""
-}
-
-// isPage tells whether an answer was meant for a browser.
-func (d *doctor) isPage(body []byte) bool {
-	begun := strings.ToLower(string(bytes.TrimSpace(body[:min(len(body), 512)])))
-	return d.probe.lastKind() == "text/html" || strings.HasPrefix(begun, "<!doctype html") || strings.HasPrefix(begun, "<html")
-}
-
-func (d *doctor) adviceOnRedirect() (seen, advice string) {
-	to := d.probe.lastMoved()
-	variable := cmp.Or(d.asking, urlVariables[0])
-	switch {
-	case to == nil:
-		return "it redirects", "Something redirects the request: check the URL in " + variable + ", and what is between."
-	case to.toLogIn() && to.away():
-		return "it redirects to a page to log in on another host", logInFirst
-	case to.toLogIn():
-		return "it redirects to a page to log in", logInFirst
-	case to.toHTTPS():
-		return "it redirects to https", "Put https in the place of http into " + variable + ": a key must not travel unencrypted."
-	case to.away():
-		return "it redirects to another host, to which no key is sent", "Put that host into " + variable + " if the Hub has moved, else ask who runs what redirects."
-	}
-	return "it redirects to another path", "Put the path that it names into " + variable + ": curl -I shows it."
 }
 
 func (d *doctor) wrong() int {
