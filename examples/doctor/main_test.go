@@ -162,6 +162,54 @@ func slow(wait time.Duration) func(*http.Response) {
 	}
 }
 
+// delayed is a body that passes everything on some time after it came, as a gateway does that collects.
+func delayed(wait time.Duration) func(*http.Response) {
+	return func(answer *http.Response) {
+		from, to := answer.Body, make(chan delivery, 1000)
+		go func() {
+			defer close(to)
+			for {
+				piece := make([]byte, 4096)
+				n, err := from.Read(piece)
+				to <- delivery{piece[:n], err, time.Now().Add(wait)}
+				if err != nil {
+					return
+				}
+			}
+		}()
+		answer.Body = &delayedBody{Closer: from, from: to}
+	}
+}
+
+type delivery struct {
+	text []byte
+	err  error
+	at   time.Time
+}
+
+type delayedBody struct {
+	io.Closer
+	from chan delivery
+	rest []byte
+}
+
+func (d *delayedBody) Read(p []byte) (int, error) {
+	for len(d.rest) == 0 {
+		next, ok := <-d.from
+		switch {
+		case !ok:
+			return 0, net.ErrClosed
+		case next.err != nil:
+			return 0, next.err
+		}
+		<-time.After(time.Until(next.at))
+		d.rest = next.text
+	}
+	n := copy(p, d.rest)
+	d.rest = d.rest[n:]
+	return n, nil
+}
+
 const events = "/hub/session/{id}/events"
 
 func html(status int) codertest.Fault {
@@ -421,7 +469,7 @@ func TestAdvice(t *testing.T) {
 				opened := 0
 				answering(s, "/events", func(a *http.Response) {
 					if opened++; opened == 3 { // that of the change
-						slow(2500 * time.Millisecond)(a)
+						delayed(2500 * time.Millisecond)(a)
 					}
 				})
 			},
