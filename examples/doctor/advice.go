@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -15,39 +18,51 @@ import (
 	"github.com/agentuity/coder-go/internal/transport"
 )
 
-// text is what an error says, without the name of this package in front.
-func text(err error) string { return strings.TrimPrefix(err.Error(), "coder: ") }
+// text is what an error says, without the name of this package in front. That of a proxy is without its hint, which knows
+// nothing of small letters.
+func (d *doctor) text(err error) string {
+	var (
+		refused *transport.ProxyError
+		api     *coder.APIError
+	)
+	switch {
+	case errors.As(err, &refused):
+		return fmt.Sprintf("the proxy did not connect: %d %s", refused.Status, http.StatusText(refused.Status))
+	case errors.As(err, &api) && api.StatusCode == http.StatusProxyAuthRequired:
+		return fmt.Sprintf("407 %s: a proxy wants a user and a password", http.StatusText(api.StatusCode))
+	}
+	return d.foreign(strings.TrimPrefix(err.Error(), "coder: "))
+}
 
 // advice is what to do about an error.
-func advice(err error) string {
+func (d *doctor) advice(err error) string {
 	var (
 		invalid *coder.ValidationError
 		api     *coder.APIError
 		odd     *coder.ResponseError
-		proxy   *transport.ProxyError
 	)
 	switch {
 	case errors.Is(err, coder.ErrMissingAPIKey):
 		return "Set AGENTUITY_SDK_KEY to your key, or AGENTUITY_CODER_URL to a Hub that wants none."
 	case errors.As(err, &invalid):
-		return "Correct what it names: a line break or a blank at its end is often the reason."
+		return adviceOnValue(invalid)
 	case errors.As(err, &api):
-		return adviceOnStatus(api)
-	case errors.As(err, &proxy):
-		return "The proxy of HTTPS_PROXY lets nothing through to the Hub: ask who runs it, or put the Hub into NO_PROXY."
+		return d.adviceOnStatus(api)
 	case errors.As(err, &odd):
 		return "The Hub speaks another version, or something between answers in its place: update the library, or report it with -json."
 	}
-	return adviceOnNetwork(err)
+	return d.adviceOnNetwork(err)
 }
 
-func adviceOnStatus(err *coder.APIError) string {
+func (d *doctor) adviceOnStatus(err *coder.APIError) string {
 	switch {
 	case errors.Is(err, coder.ErrUnauthorized):
-		if key := used(keyVariables); key != "" {
+		if key := usedKey(); key != "" {
 			return "The key in " + key + " is wrong, expired or of another region: make a new one."
 		}
 		return "Set AGENTUITY_SDK_KEY: this Hub wants a key."
+	case err.StatusCode == http.StatusProxyAuthRequired:
+		return d.adviceOnProxyUser("")
 	case errors.Is(err, coder.ErrForbidden):
 		return "The key may not do that: ask the owner of the organization, or use a key of the right one."
 	case errors.Is(err, coder.ErrPaymentRequired):
@@ -59,51 +74,114 @@ func adviceOnStatus(err *coder.APIError) string {
 	case errors.Is(err, coder.ErrRateLimited):
 		return "Too much was asked at once: wait, and make one Client that the whole program shares."
 	case errors.Is(err, coder.ErrNotFound):
-		return "Check the URL in AGENTUITY_CODER_URL, and its path: this is not a Hub, or one without this route."
-	case err.StatusCode == http.StatusBadGateway || err.StatusCode == http.StatusGatewayTimeout || err.StatusCode >= 520:
+		return "Check the URL in " + cmp.Or(d.asking, urlVariables[0]) + ", and its path: this is not a Hub, or one without this route."
+	case isOfGateway(err.StatusCode):
 		return "A gateway does not reach the Hub: try again in a minute, then ask who runs it."
 	case errors.Is(err, coder.ErrUnavailable):
 		return "The Hub is away, as when it restarts: try again in a minute."
 	case err.StatusCode >= 500:
 		return "The Hub itself fails at this: report it with -json. The request id is in it."
-	case err.StatusCode/100 == 3:
-		return "Something redirects the request: put the address it names, or https, into AGENTUITY_CODER_URL."
 	}
 	return "The Hub, or something before it, refuses this: report it with -json."
 }
 
-func adviceOnNetwork(err error) string {
+func isOfGateway(status int) bool {
+	return status == http.StatusBadGateway || status == http.StatusGatewayTimeout || status >= 520
+}
+
+func (d *doctor) adviceOnNetwork(err error) string {
 	var (
-		name    *net.DNSError
-		record  tls.RecordHeaderError
-		socket  *net.OpError
-		timeout net.Error
+		name   *net.DNSError
+		record tls.RecordHeaderError
 	)
-	certificate, about := certificateOf(err)
+	certificate, about := d.certificateOf(err)
+	ofProxy := d.adviceOnProxy(err)
 	switch {
 	case about != "":
 		if certificate != nil {
-			about += " It is " + describe(certificate) + "."
+			about += " It is " + d.describe(certificate) + "."
 		}
 		return about
-	case errors.As(err, &socket) && socket.Op == "proxyconnect":
-		return "The proxy itself cannot be reached: check HTTPS_PROXY and HTTP_PROXY, or put the Hub into NO_PROXY."
+	case errors.Is(err, errBehindProxy):
+		return "Nothing comes back from the Hub behind " + d.via.name() + ": check the host and the port of the Hub, and whether it is running."
+	case ofProxy != "":
+		return ofProxy
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
-		return "The port speaks no TLS: put http in the place of https into the URL, or use another port."
+		return "The port speaks no TLS: put http in the place of https into " + cmp.Or(d.asking, "the URL") + ", or use another port."
 	case errors.As(err, &name) && name.IsNotFound:
-		return "The name does not exist: check the spelling of the URL, and whether a VPN or a DNS server of your company is needed."
+		spelling := "check "
+		if d.place != "" {
+			spelling = "check the spelling in " + d.place + ", and "
+		}
+		return "The name does not exist: " + spelling + "whether a VPN or a DNS server of your company is needed."
 	case errors.As(err, &name):
 		return "The DNS server does not answer: check the network, the VPN and the resolver of this machine."
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "Nobody listens there: check the host and the port in the URL, and whether the Hub is running."
+		return "Nobody listens there: check the host and the port in " + cmp.Or(d.place, "the URL") + ", and whether the Hub is running."
 	case isCut(err):
-		return "Something cuts the connection: a firewall, a proxy, or a port that wants https."
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return "Nothing comes back: a firewall may swallow it. Try it from another network, or set HTTPS_PROXY if there has to be a proxy."
+		return "Something cuts the connection: a firewall, a proxy, or a server of another kind."
+	case isTimeout(err):
+		return "Nothing comes back: a firewall may swallow it. Try it from another network, or set " + strings.ToUpper(cmp.Or(d.scheme, "https")) +
+			"_PROXY if there has to be a proxy."
 	case errors.Is(err, context.Canceled):
 		return "Run it again: it was interrupted."
 	}
 	return "Check the network between here and the Hub, and report it with -json if that is fine."
+}
+
+const (
+	logInFirst = "A gateway wants somebody to log in, which a program cannot: connect the VPN, or have /api/hub and /api/ws let pass with the key alone."
+	letPass    = "have the Hub's host let pass"
+)
+
+// somebodyElse says how something answers in the Hub's place, and what to do about it; "" if it is not known to.
+func (d *doctor) somebodyElse(err error) (seen, advice string) {
+	var (
+		odd *coder.ResponseError
+		api *coder.APIError
+	)
+	switch {
+	case errors.As(err, &odd):
+		if d.isPage(odd.Body) {
+			return "it is HTML", "A gateway or a page to log in answers in the Hub's place: check the URL, log in, or " + letPass + "."
+		}
+	case !errors.As(err, &api):
+	case api.StatusCode/100 == 3:
+		return d.adviceOnRedirect()
+	case api.StatusCode == http.StatusProxyAuthRequired:
+		return "it is not from the Hub", d.adviceOnProxyUser("")
+	case api.StatusCode == http.StatusNetworkAuthenticationRequired:
+		return "it is not from the Hub", "The network wants somebody to log in: open any page in a browser."
+	case api.StatusCode == http.StatusUnauthorized && d.isPage(api.Body):
+		return "it is HTML", logInFirst
+	case api.StatusCode == http.StatusForbidden && d.isPage(api.Body):
+		return "it is HTML", "A gateway refuses it in the Hub's place: ask who runs it to " + letPass + "."
+	}
+	return "", ""
+}
+
+// isPage tells whether an answer was meant for a browser.
+func (d *doctor) isPage(body []byte) bool {
+	begun := strings.ToLower(string(bytes.TrimSpace(body[:min(len(body), 512)])))
+	return d.probe.lastKind() == "text/html" || strings.HasPrefix(begun, "<!doctype html") || strings.HasPrefix(begun, "<html")
+}
+
+func (d *doctor) adviceOnRedirect() (seen, advice string) {
+	to := d.probe.lastMoved()
+	variable := cmp.Or(d.asking, urlVariables[0])
+	switch {
+	case to == nil:
+		return "it redirects", "Something redirects the request: check the URL in " + variable + ", and what is between."
+	case to.toLogIn() && to.away():
+		return "it redirects to a page to log in on another host", logInFirst
+	case to.toLogIn():
+		return "it redirects to a page to log in", logInFirst
+	case to.toHTTPS():
+		return "it redirects to https", "Put https in the place of http into " + variable + ": a key must not travel unencrypted."
+	case to.away():
+		return "it redirects to another host, to which no key is sent", "Put that host into " + variable + " if the Hub has moved, else ask who runs what redirects."
+	}
+	return "it redirects to another path", "Put the path that it names into " + variable + ": curl -I shows it."
 }
 
 // isCut tells whether a connection was there and ended.
@@ -118,7 +196,7 @@ func isCut(err error) bool {
 }
 
 // certificateOf is the certificate that an error is about, if it is known, and what to do about it; "" if it is about none.
-func certificateOf(err error) (*x509.Certificate, string) {
+func (d *doctor) certificateOf(err error) (*x509.Certificate, string) {
 	var (
 		unknown x509.UnknownAuthorityError
 		invalid x509.CertificateInvalidError
@@ -130,7 +208,7 @@ func certificateOf(err error) (*x509.Certificate, string) {
 	case errors.As(err, &unknown):
 		return unknown.Cert, "This machine does not trust who has issued the certificate: if that is a proxy of your company, name its CA in SSL_CERT_FILE."
 	case errors.As(err, &host):
-		return host.Certificate, "The certificate is for another name: check the host in the URL, and what answers there."
+		return host.Certificate, "The certificate is for another name: check the host in " + cmp.Or(d.place, "the URL") + ", and what answers there."
 	case errors.As(err, &invalid):
 		return invalid.Cert, "The certificate cannot be used: whoever runs the Hub or the gateway has to replace it."
 	}

@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -43,6 +43,7 @@ type surroundings struct {
 	transport http.RoundTripper
 	proxy     func(*http.Request) (*url.URL, error)
 	resolve   func(ctx context.Context, host string) (addresses int, err error)
+	dial      func(ctx context.Context, network, address string) (net.Conn, error) // nil: a port cannot be listened to
 }
 
 // stepLimit bounds one step, so that the next is reached.
@@ -69,6 +70,14 @@ type doctor struct {
 	session string // one to look at
 	live    bool   // it is not over
 	results *promises.Report
+	via     *proxyUse // the proxy on the way to the Hub; nil: none
+	asking  string    // the variable that another URL can be put into
+	place   string    // where the URL that is asked comes from
+	scheme  string    // of that URL
+	failed  failure   // what the route before has come to
+	silent  bool      // routes took too long
+
+	interrupted func() bool
 }
 
 func newDoctor(write bool, between *surroundings) *doctor {
@@ -89,34 +98,39 @@ func (d *doctor) stop() {
 
 // examine goes the way of a request. It ends where nothing behind could work either.
 func (d *doctor) examine(ctx context.Context) {
-	for _, step := range []func(context.Context) bool{
+	d.interrupted = func() bool { return ctx.Err() != nil }
+	steps := []func(context.Context) bool{
 		d.environment, d.discovery, d.hubNetwork, d.credentials, d.routes, d.events, d.socket, d.beliefs, d.drifted,
-	} {
-		if ctx.Err() != nil {
+	}
+	for i, step := range steps {
+		on := step(ctx)
+		if d.interrupted() && (!on || i+1 < len(steps)) {
 			d.add(Line{Check: "doctor", Status: Wrong, Seen: "interrupted", Advice: "Run it again: what follows was not looked at."})
 			return
 		}
-		if !step(ctx) {
+		if !on {
 			return
 		}
 	}
 }
 
 func (d *doctor) add(line Line) {
-	line.Seen, line.Advice = d.clean(line.Seen), d.clean(line.Advice)
+	line.Seen, line.Advice = clean(line.Seen), clean(line.Advice)
 	d.lines = append(d.lines, line)
 	if d.found != nil {
 		d.found(line)
 	}
 }
 
-// fail adds a line about an error.
+// fail adds a line about an error, unless it is that somebody has interrupted the doctor.
 func (d *doctor) fail(check string, took time.Duration, err error) {
-	line := Line{Check: check, Status: Wrong, Seen: text(err), Advice: advice(err), Took: ms(took)}
-	var odd *coder.ResponseError
-	if errors.As(err, &odd) && d.probe.lastKind() == "text/html" {
-		line.Seen += ": it is HTML"
-		line.Advice = "A gateway or a page to log in answers in the Hub's place: check the URL, log in, or let the Hub's host pass."
+	if d.interrupted() {
+		return
+	}
+	line := Line{Check: check, Status: Wrong, Seen: d.text(err), Advice: d.advice(err), Took: ms(took)}
+	if seen, advice := d.somebodyElse(err); seen != "" {
+		line.Seen += ": " + seen
+		line.Advice = advice
 	}
 	d.add(line)
 }

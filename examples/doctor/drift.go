@@ -28,7 +28,7 @@ func (d *doctor) drifted(context.Context) bool {
 		if f.Value != "" {
 			line.Seen += ": " + f.Value
 		}
-		line.Seen += fmt.Sprintf(" (%d times)", f.Count)
+		line.Seen = d.foreign(line.Seen) + fmt.Sprintf(" (%d times)", f.Count)
 		line.Advice = "The Hub is newer than this library, which keeps it as it came: update the library, or report it with -json."
 		if f.Kind == drift.WrongKind {
 			line.Status = Wrong

@@ -1,19 +1,15 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"net/http"
 	"net/url"
 	"os"
-	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
 	"github.com/agentuity/coder-go/examples/internal/promises"
-	"github.com/agentuity/coder-go/examples/internal/transcript"
 )
 
 // What the library reads, in the order in which it does.
@@ -35,11 +31,18 @@ func used(names []string) string {
 
 // environment makes the client. Without an account that is one of an embedded Hub.
 func (d *doctor) environment(ctx context.Context) bool {
-	key, address, catalyst := used(keyVariables), used(urlVariables), used(discoveryVariables)
+	key, address, catalyst := usedKey(), used(urlVariables), used(discoveryVariables)
 	if key == "" && address == "" && catalyst == "" {
 		return d.embed(ctx)
 	}
-	if err := d.connect(); err != nil {
+	wrong, advice := faultOfKey(key)
+	if wrong != "" { // some of these the library sends as they are
+		d.add(Line{Check: "environment", Status: Wrong, Seen: "the key in " + key + " " + wrong, Advice: advice})
+	}
+	switch err := d.connect(); {
+	case wrong != "":
+		return err == nil
+	case err != nil:
 		d.fail("environment", 0, err)
 		return false
 	}
@@ -119,51 +122,4 @@ func furnish(ctx context.Context, hub *codertest.Hub, client *coder.Client) erro
 		}
 	}
 	return nil
-}
-
-// hidden is a text that must not be printed, in whatever case, and what is printed in its place.
-type hidden struct {
-	text *regexp.Regexp
-	name string
-}
-
-// secrets are the values of the environment that could come up in an error, the longest first.
-func secrets() []hidden {
-	var all []hidden
-	hide := func(text, name string) {
-		if len(text) <= 3 { // it is in any text, and tells nothing
-			return
-		}
-		if pattern, err := regexp.Compile("(?i)" + regexp.QuoteMeta(text)); err == nil { // else it is no text, and no client takes it
-			all = append(all, hidden{pattern, "$" + name})
-		}
-	}
-	for _, name := range slices.Concat(keyVariables, urlVariables, discoveryVariables, []string{
-		"AGENTUITY_ORGID", "AGENTUITY_CLOUD_ORG_ID", "AGENTUITY_REGION",
-		"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "all_proxy", "no_proxy",
-	}) {
-		value := strings.TrimSpace(os.Getenv(name))
-		hide(value, name)
-		if u, err := url.Parse(value); err == nil && u.Host != "" {
-			hide(u.Scheme+"://"+u.Host+u.EscapedPath(), name)
-			hide(u.Host, name)
-			hide(u.Hostname(), name)
-			hide(strings.Trim(u.EscapedPath(), "/"), name)
-			hide(u.User.Username(), name)
-			password, _ := u.User.Password()
-			hide(password, name)
-		} else if host, _, ok := strings.Cut(value, ":"); ok && strings.Contains(name, "PROXY") {
-			hide(host, name)
-		}
-	}
-	slices.SortStableFunc(all, func(a, b hidden) int { return cmp.Compare(len(b.text.String()), len(a.text.String())) })
-	return all
-}
-
-// clean makes a text fit to be printed: without what is hidden, and without what could do something to a terminal.
-func (d *doctor) clean(text string) string {
-	for _, h := range d.hide {
-		text = h.text.ReplaceAllLiteralString(text, h.name)
-	}
-	return strings.Join(strings.Fields(transcript.Clean(text)), " ")
 }

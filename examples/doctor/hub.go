@@ -17,30 +17,85 @@ func (d *doctor) credentials(ctx context.Context) bool {
 		list, err = d.once.ListSessions(ctx, &coder.ListSessionsParams{IncludeArchived: true, Limit: 20})
 		return err
 	})
-	var odd *coder.ResponseError
-	switch {
-	case errors.As(err, &odd):
-		d.fail("Hub", took, err)
-		return false
-	case errors.Is(err, coder.ErrUnauthorized), errors.Is(err, coder.ErrForbidden), errors.Is(err, coder.ErrPaymentRequired):
-		d.fail("credentials", took, err)
-		return false
-	case errors.Is(err, coder.ErrNotFound):
-		d.fail("Hub", took, err)
-		return false
-	case err != nil: // the other routes are looked at all the same
-		d.fail("GET /hub/sessions", took, err)
-		return true
+	if err != nil {
+		return d.unlisted(took, err)
 	}
 	d.answers = true
 	seen := "the key is accepted"
-	if d.embedded == nil && used(keyVariables) == "" {
+	if d.embedded == nil && usedKey() == "" {
 		seen = "none, and none was asked for"
 	}
 	d.add(Line{Check: "credentials", Status: OK, Seen: seen})
 	d.timedLine("GET /hub/sessions", fmt.Sprintf("%d of %d sessions", len(list.Sessions), list.Total), took)
 	d.choose(list.Sessions)
 	return true
+}
+
+// unlisted says why the first route has failed, and whether the others are worth a look.
+func (d *doctor) unlisted(took time.Duration, err error) bool {
+	var odd *coder.ResponseError
+	why := ""
+	switch seen, _ := d.somebodyElse(err); {
+	case seen != "", errors.As(err, &odd), errors.Is(err, coder.ErrNotFound):
+		d.fail("Hub", took, err)
+		why = "what answers is not the Hub"
+	case errors.Is(err, coder.ErrUnauthorized), errors.Is(err, coder.ErrForbidden), errors.Is(err, coder.ErrPaymentRequired):
+		d.fail("credentials", took, err)
+		why = "all of them want a key that may do it"
+	default:
+		d.fail("GET /hub/sessions", took, err)
+		d.failed = failureOf(err)
+		return true
+	}
+	if !d.interrupted() {
+		d.add(Line{Check: "routes, live channels, promises", Status: Skipped, Seen: "not tried: " + why})
+	}
+	return false
+}
+
+// A failure is what several routes may have in common.
+type failure string
+
+// Those that end it when they come twice in a row, and what is said of it.
+const (
+	tookLong failure = "the two before it took too long"
+	limited  failure = "the two before it were limited"
+	network  failure = "the two before it were not answered"
+	gateway  failure = "a gateway did not reach the Hub for the two before it"
+)
+
+// failureOf tells what kind of failure an error is, "" for one of the Hub itself.
+func failureOf(err error) failure {
+	var (
+		api *coder.APIError
+		odd *coder.ResponseError
+	)
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &api):
+		switch {
+		case errors.Is(err, coder.ErrRateLimited):
+			return limited
+		case isOfGateway(api.StatusCode):
+			return gateway
+		}
+		return ""
+	case errors.As(err, &odd):
+		return ""
+	case isTimeout(err):
+		return tookLong
+	}
+	return network
+}
+
+// endsIt tells whether the routes behind a failure are not worth a try. Where some have worked, those are that would not
+// take long.
+func (d *doctor) endsIt(f failure) bool {
+	again := f != "" && f == d.failed
+	d.failed = f
+	d.silent = d.silent || again && f == tookLong
+	return again && (f == tookLong || f == limited || !d.answers)
 }
 
 // choose takes a session to look at: best one that is awake, and else one that is not over.
@@ -149,7 +204,12 @@ func errorOf[T any](_ T, err error) error { return err }
 
 // routes asks each route that only reads. If none answers, there is no use in going on.
 func (d *doctor) routes(ctx context.Context) bool {
+	var ended failure
 	for _, r := range d.readOnly() {
+		if ended != "" {
+			d.add(Line{Check: r.name, Status: Skipped, Seen: "not tried: " + string(ended)})
+			continue
+		}
 		if r.id != nil && *r.id == "" {
 			d.add(Line{Check: r.name, Status: Skipped, Seen: "there is no " + r.needs + " to ask about"})
 			continue
@@ -167,6 +227,9 @@ func (d *doctor) routes(ctx context.Context) bool {
 			d.add(Line{Check: r.name, Status: OK, Seen: "GitHub is not connected", Took: ms(took)})
 		default:
 			d.fail(r.name, took, err)
+		}
+		if f := failureOf(err); d.endsIt(f) {
+			ended = f
 		}
 	}
 	if !d.answers {

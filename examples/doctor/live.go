@@ -58,7 +58,7 @@ func (d *doctor) events(parent context.Context) bool {
 	case err != nil && ctx.Err() != nil:
 		line.Seen, line.Advice = fmt.Sprintf("the stream began, and snapshot and hydration were not whole within %v", liveLimit), unbuffer
 	case err != nil && isCut(err):
-		line.Seen, line.Advice = text(err), unlimit
+		line.Seen, line.Advice = d.text(err), unlimit
 	case err != nil:
 		d.fail("events", time.Since(times.asked), err)
 		return true
@@ -106,7 +106,7 @@ func (d *doctor) socket(parent context.Context) bool {
 		line    = Line{Check: "WebSocket", Status: Wrong, Took: ms(took)}
 	)
 	if err != nil {
-		line.Seen = text(err)
+		line.Seen = d.text(err)
 	}
 	switch {
 	case parent.Err() != nil:
@@ -121,11 +121,11 @@ func (d *doctor) socket(parent context.Context) bool {
 			line.Seen = "open"
 		}
 	case !errors.As(err, &refused):
-		line.Advice = advice(err)
+		line.Advice = d.advice(err)
 	case !d.live && (errors.Is(err, coder.ErrSessionNotFound) || refused.CloseCode == coder.CloseSessionNotFound):
 		line.Status, line.Seen = OK, "open; the Hub refuses a session that does not exist, as it should"
 	case errors.As(err, &api) && (errors.Is(err, coder.ErrUnauthorized) || errors.Is(err, coder.ErrForbidden)):
-		line.Advice = advice(err) + " If all routes above work, it is a gateway that refuses: " + letUpgrade
+		line.Advice = d.advice(err) + " If all routes above work, it is a gateway that refuses: " + letUpgrade
 	case errors.As(err, &api):
 		line.Advice = letUpgrade
 	case refused.CloseCode == coder.CloseAuthRequired || refused.CloseCode == coder.CloseForbidden:
@@ -136,7 +136,7 @@ func (d *doctor) socket(parent context.Context) bool {
 		line.Seen = fmt.Sprintf("nothing came within %v", took.Round(time.Second))
 		line.Advice = letUpgrade
 	default:
-		line.Advice = letUpgrade + " " + advice(err)
+		line.Advice = letUpgrade + " " + d.advice(err)
 	}
 	d.add(line)
 	return true

@@ -13,9 +13,10 @@
 // Nothing it prints has the key, a value of the environment, or what was said in a session. It ends with status 0 if all
 // is fine, 1 if something is not, and 2 if it was called wrongly.
 //
-// How it works: checks.go has the steps and their order, network.go what is between here and the Hub, hub.go the Hub's
-// routes, live.go its live channels, beliefs.go the promises, drift.go what is new. probe.go is a transport that notes what a client does not
-// show, advice.go knows what to do about an error, and table.go prints. It belongs to this module: it uses internal packages,
+// How it works: checks.go has the steps and their order, values.go what can be wrong with a variable, network.go what is
+// between here and the Hub, with proxy.go and port.go, hub.go the Hub's routes, live.go its live channels, beliefs.go the
+// promises, drift.go what is new. probe.go is a transport that notes what a client does not show, advice.go knows what to do
+// about an error, hide.go what must not be printed, and table.go prints. It belongs to this module: it uses internal packages,
 // which no other program can.
 package main
 
@@ -26,15 +27,32 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log"
 	"os"
 	"os/signal"
+	"syscall"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	log.SetOutput(io.Discard) // package net/http prints there what a port says unasked; the table has it
+	ctx, end := interruptible(context.Background(), os.Stderr)
 	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr, nil)
-	stop()
+	end()
 	os.Exit(status)
+}
+
+// interruptible returns a context that ends with the first Ctrl-C, which begins to clean up: that may take half a minute, so
+// it says so. The second ends the program as if it had never asked for signals.
+func interruptible(parent context.Context, errs io.Writer) (ctx context.Context, end func()) {
+	ctx, stop := signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM)
+	silent := context.AfterFunc(ctx, func() {
+		stop()
+		fmt.Fprintln(errs, "doctor: interrupted, cleaning up; once more ends it at once")
+	})
+	return ctx, func() {
+		silent()
+		stop()
+	}
 }
 
 // The statuses that it ends with.
@@ -76,7 +94,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer, between *surro
 			return badUsage
 		}
 	}
-	table := &table{out: out, all: all, clean: d.clean}
+	table := &table{out: out, all: all}
 	if !asJSON {
 		d.found = table.print
 	}

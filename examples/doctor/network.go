@@ -1,16 +1,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"os"
-	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/agentuity/coder-go"
@@ -34,6 +37,7 @@ func outside() *surroundings {
 			addresses, err := net.DefaultResolver.LookupHost(ctx, host)
 			return len(addresses), err
 		},
+		dial: new(net.Dialer).DialContext,
 	}
 }
 
@@ -81,58 +85,117 @@ func (d *doctor) hubNetwork(ctx context.Context) bool {
 	return d.network(ctx, "", base)
 }
 
+// placeOf is where the URL of the Hub comes from, or that of discovery; "" if it is this library's own.
+func (d *doctor) placeOf(prefix string) string {
+	if prefix != "" {
+		return cmp.Or(used(discoveryVariables), firstSet("AGENTUITY_REGION"))
+	}
+	return cmp.Or(used(urlVariables), "the URL that discovery has named ("+urlVariables[0]+" overrules it)")
+}
+
+// variableOf is the variable that a better URL can be put into.
+func (d *doctor) variableOf(prefix string) string {
+	if prefix != "" {
+		return cmp.Or(used(discoveryVariables), "AGENTUITY_REGION")
+	}
+	return urlVariables[0] // it overrules discovery
+}
+
 // network goes as far as the first answer: proxy, name, connection, certificate, clock. No key is sent.
 func (d *doctor) network(ctx context.Context, prefix, base string) bool {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/", http.NoBody)
 	if err != nil {
-		d.add(Line{Check: prefix + "URL", Status: Wrong, Seen: "it is not a URL", Advice: "Check the spelling in " + used(urlVariables) + "."})
+		d.add(Line{Check: prefix + "URL", Status: Wrong, Seen: "it is not a URL", Advice: "Check the spelling in " + d.variableOf(prefix) + "."})
 		return false
 	}
-	proxied := d.viaProxy(prefix, request)
-	if !proxied && !d.resolves(ctx, prefix, request.URL.Hostname()) {
+	d.asking, d.place, d.scheme = d.variableOf(prefix), d.placeOf(prefix), request.URL.Scheme
+	d.viaProxy(prefix, request)
+	if d.via == nil && !d.resolves(ctx, prefix, request.URL.Hostname()) {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, stepLimit)
+	var handshakes atomic.Int32
+	bounded, cancel := context.WithTimeout(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		TLSHandshakeStart: func() { handshakes.Add(1) },
+	}), stepLimit)
 	defer cancel()
 	began := time.Now()
-	answer, err := d.between.transport.RoundTrip(request.WithContext(ctx))
+	answer, err := d.between.transport.RoundTrip(request.WithContext(bounded))
 	took := time.Since(began)
 	if err != nil {
-		name := "connection"
-		if _, about := certificateOf(err); about != "" || request.URL.Scheme == "https" && isTLS(err) {
-			name = "TLS"
-		}
-		d.fail(prefix+name, took, err)
+		d.unconnected(ctx, prefix, request.URL, took, handshakes.Load(), err)
 		return false
 	}
 	defer answer.Body.Close()
+	if line := d.refused(ctx, prefix, request.URL, answer); line != nil {
+		d.add(*line)
+		return false
+	}
 	d.add(Line{Check: prefix + "connection", Status: OK, Seen: answer.Proto, Took: ms(took)})
 	d.certificate(prefix, request.URL, answer.TLS)
-	if location, err := answer.Location(); err == nil && location.Scheme == "https" && request.URL.Scheme == "http" {
+	if to, err := answer.Location(); err == nil && to.Scheme == "https" && request.URL.Scheme == "http" && to.Hostname() == request.URL.Hostname() {
 		d.add(Line{
 			Check: prefix + "URL", Status: Wrong, Seen: "http is redirected to https",
-			Advice: "Put https in the place of http into " + used(urlVariables) + ": a key must not travel unencrypted.",
+			Advice: "Put https in the place of http into " + d.variableOf(prefix) + ": a key must not travel unencrypted.",
 		})
 	}
 	d.clock(prefix, answer.Header.Get("Date"), took)
 	return true
 }
 
-func (d *doctor) viaProxy(prefix string, request *http.Request) bool {
-	proxy, err := d.between.proxy(request)
-	switch {
-	case err != nil:
-		d.add(Line{
-			Check: prefix + "proxy", Status: Wrong, Seen: "the address of the proxy cannot be read",
-			Advice: "Check the spelling in HTTPS_PROXY and HTTP_PROXY: http://host:port.",
-		})
-	case proxy == nil:
-		d.add(Line{Check: prefix + "proxy", Status: OK, Seen: "none"})
-	default:
-		name := strings.ToUpper(request.URL.Scheme) + "_PROXY"
-		d.add(Line{Check: prefix + "proxy", Status: OK, Seen: "through the " + proxy.Scheme + " proxy of " + name})
+// unconnected says why there was no answer.
+func (d *doctor) unconnected(ctx context.Context, prefix string, base *url.URL, took time.Duration, handshakes int32, err error) {
+	ofProxy := isOfProxy(err)
+	if !ofProxy && !d.interrupted() {
+		if line := d.misspoken(ctx, prefix, base, err); line != nil && !d.interrupted() {
+			line.Took = ms(took)
+			d.add(*line)
+			return
+		}
 	}
-	return proxy != nil
+	name := "connection"
+	if _, about := d.certificateOf(err); about != "" || base.Scheme == "https" && isTLS(err) {
+		name = "TLS"
+	}
+	if d.via != nil && base.Scheme == "https" && isTimeout(err) && !ofProxy {
+		if d.via.url.Scheme == "https" {
+			handshakes-- // that with the proxy
+		}
+		if handshakes > 0 {
+			err = fmt.Errorf("%w: %w", errBehindProxy, err)
+		} else {
+			name, err = "proxy", fmt.Errorf("%w: %w", errSilentProxy, err)
+		}
+	}
+	if ofProxy {
+		name = "proxy"
+	}
+	d.fail(prefix+name, took, err)
+}
+
+// What a proxy has done.
+var (
+	errSilentProxy = errors.New("the proxy is silent")
+	errBehindProxy = errors.New("the proxy lets through, and nothing comes back from behind it")
+)
+
+// refused is the line about a first answer that is not the Hub's, nil if it may be.
+func (d *doctor) refused(ctx context.Context, prefix string, base *url.URL, answer *http.Response) *Line {
+	switch answer.StatusCode {
+	case http.StatusProxyAuthRequired:
+		return &Line{
+			Check: prefix + "proxy", Status: Wrong, Seen: "it answers 407: it wants a user and a password",
+			Advice: d.adviceOnProxyUser(d.foreign(schemesOf(answer.Header))),
+		}
+	case http.StatusBadRequest, http.StatusUpgradeRequired:
+		if base.Scheme != "http" {
+			return nil
+		}
+		said, _ := io.ReadAll(io.LimitReader(answer.Body, 4096))
+		if wantsTLS(said) || d.spoken(ctx, base) == speaksTLS {
+			return d.misspokenLine(prefix, base, speaksTLS)
+		}
+	}
+	return nil
 }
 
 func (d *doctor) resolves(ctx context.Context, prefix, host string) bool {
@@ -171,7 +234,7 @@ func (d *doctor) certificate(prefix string, base *url.URL, state *tls.Connection
 		return
 	}
 	c := state.PeerCertificates[0]
-	line := Line{Check: prefix + "TLS", Status: OK, Seen: fmt.Sprintf("%s, %s", tls.VersionName(state.Version), describe(c))}
+	line := Line{Check: prefix + "TLS", Status: OK, Seen: fmt.Sprintf("%s, %s", tls.VersionName(state.Version), d.describe(c))}
 	if left := time.Until(c.NotAfter); left < expiresSoon {
 		line.Status = Note
 		line.Advice = fmt.Sprintf("The certificate expires in %d hours: whoever runs the Hub or the gateway has to renew it.", int(left.Hours()))
@@ -179,12 +242,12 @@ func (d *doctor) certificate(prefix string, base *url.URL, state *tls.Connection
 	d.add(line)
 }
 
-func describe(c *x509.Certificate) string {
+func (d *doctor) describe(c *x509.Certificate) string {
 	issuer := c.Issuer.CommonName
 	if len(c.Issuer.Organization) > 0 {
 		issuer = c.Issuer.Organization[0]
 	}
-	return fmt.Sprintf("issued by %.60q, until %s", issuer, c.NotAfter.UTC().Format(time.DateOnly))
+	return fmt.Sprintf("issued by %.60q, until %s", d.foreign(issuer), c.NotAfter.UTC().Format(time.DateOnly))
 }
 
 func isLocal(host string) bool {

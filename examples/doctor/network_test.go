@@ -30,6 +30,22 @@ func served(t *testing.T, name string, from, until time.Time) (address string, t
 	t.Helper()
 	hub := codertest.NewHub(codertest.WithAPIKey(testKey), codertest.WithInMemoryNetwork())
 	t.Cleanup(hub.Close)
+	certificate := certified(t, name, from, until)
+	parsed, err := x509.ParseCertificate(certificate.Certificate[0])
+	require.NoError(t, err)
+	server := httptest.NewUnstartedServer(hub.Handler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	trusted = x509.NewCertPool()
+	trusted.AddCert(parsed)
+	return server.Listener.Addr().String(), trusted
+}
+
+// certified is a certificate for a name.
+func certified(t *testing.T, name string, from, until time.Time) tls.Certificate {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	template := &x509.Certificate{
@@ -38,16 +54,7 @@ func served(t *testing.T, name string, from, until time.Time) (address string, t
 	}
 	raw, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	require.NoError(t, err)
-	parsed, err := x509.ParseCertificate(raw)
-	require.NoError(t, err)
-	server := httptest.NewUnstartedServer(hub.Handler())
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{raw}, PrivateKey: key}}}
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	trusted = x509.NewCertPool()
-	trusted.AddCert(parsed)
-	return server.Listener.Addr().String(), trusted
+	return tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key}
 }
 
 // through is what is between here and an address, whatever host a URL names.
@@ -55,14 +62,16 @@ func through(t *testing.T, address string, trusted *x509.CertPool) *surroundings
 	t.Helper()
 	transport := coder.NewTransport()
 	transport.TLSClientConfig.RootCAs = trusted
-	transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+	dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, address)
 	}
+	transport.DialContext = dial
 	t.Cleanup(transport.CloseIdleConnections)
 	return &surroundings{
 		transport: transport,
-		proxy:     func(*http.Request) (*url.URL, error) { return nil, nil },
-		resolve:   func(context.Context, string) (int, error) { return 1, nil },
+		proxy:     noProxy,
+		resolve:   oneAddress,
+		dial:      dial,
 	}
 }
 
@@ -124,5 +133,5 @@ func TestAProxyThatLetsNothingThrough(t *testing.T) {
 	status, out := called(t.Context(), t, between)
 	assert.Equal(t, notFine, status)
 	assert.NotEmpty(t, line(out, OK, "proxy"), out)
-	assert.Contains(t, line(out, Wrong, "connection"), "put the Hub into NO_PROXY", out)
+	assert.Contains(t, line(out, Wrong, "proxy"), "put the Hub into NO_PROXY", out)
 }

@@ -4,6 +4,8 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -15,6 +17,7 @@ type probe struct {
 
 	mu     sync.Mutex
 	kind   string // the media type of the last answer
+	moved  *moved // where that redirects to; nil: nowhere
 	stream streamTimes
 }
 
@@ -40,6 +43,10 @@ func (p *probe) RoundTrip(request *http.Request) (*http.Response, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.kind, _, _ = mime.ParseMediaType(answer.Header.Get("Content-Type"))
+	p.moved = nil
+	if to, err := answer.Location(); err == nil && answer.StatusCode/100 == 3 {
+		p.moved = &moved{from: request.URL, to: to}
+	}
 	if !stream {
 		return answer, nil
 	}
@@ -59,6 +66,29 @@ func (p *probe) lastKind() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.kind
+}
+
+func (p *probe) lastMoved() *moved {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.moved
+}
+
+// moved is a redirect.
+type moved struct{ from, to *url.URL }
+
+// toHTTPS tells whether it only wants another scheme.
+func (m *moved) toHTTPS() bool {
+	return m.from.Scheme == "http" && m.to.Scheme == "https" && strings.EqualFold(m.from.Hostname(), m.to.Hostname())
+}
+
+func (m *moved) away() bool { return !strings.EqualFold(m.from.Host, m.to.Host) }
+
+// logIn is what places are called where somebody has to log in.
+var logIn = regexp.MustCompile(`(?i)(^|[./_-])(log-?in|log-?on|sign-?in|sso|oauth2?|oidc|openid|saml2?|auth|authn|authorize|authenticate|idp|accounts?|adfs|cas|cdn-cgi/access|portal)($|[./_-])`)
+
+func (m *moved) toLogIn() bool {
+	return logIn.MatchString(m.to.Hostname()) || logIn.MatchString(m.to.Path)
 }
 
 func (p *probe) times() streamTimes {

@@ -14,9 +14,8 @@ import (
 
 // table prints a line a step.
 type table struct {
-	out   io.Writer
-	all   bool
-	clean func(string) string
+	out io.Writer
+	all bool
 }
 
 func (t *table) print(line Line) {
@@ -73,7 +72,7 @@ func writeJSON(out io.Writer, d *doctor) error {
 	}
 	if d.results != nil {
 		for _, result := range d.results.Results {
-			result.Seen = d.clean(result.Seen)
+			result.Seen = d.foreign(result.Seen)
 			r.Promises = append(r.Promises, result)
 		}
 	}

@@ -428,7 +428,7 @@ var lies = map[string]struct {
 			return l.changed(r, func(body object) { each(body, "events", func(e object) { delete(e, "ingestedAt") }) })
 		}
 		return l.honest.RoundTrip(r)
-	}},
+	}, hides: []string{"history-ids"}},
 	"history-prompts": {tell: func(l *liar, r *http.Request) (*http.Response, error) {
 		if is(r, "GET", "/events/history") && has(r, "limit", "50") {
 			return l.changed(r, func(body object) {
@@ -453,7 +453,7 @@ var lies = map[string]struct {
 		return l.honest.RoundTrip(r)
 	}},
 	"replay-stable": {tell: func(l *liar, r *http.Request) (*http.Response, error) {
-		if is(r, "GET", "/replay") && !missing(r) && l.nth("replays")%2 == 1 {
+		if is(r, "GET", "/replay") && !missing(r) && l.nth("replays") == 2 {
 			return l.changed(r, func(body object) { body["entries"] = body["entries"].([]any)[1:] })
 		}
 		return l.honest.RoundTrip(r)
@@ -537,7 +537,7 @@ var lies = map[string]struct {
 			return l.changed(r, func(body object) { delete(body, "metadata") })
 		}
 		return l.honest.RoundTrip(r)
-	}},
+	}, hides: []string{"update-fixed"}},
 	"update-repeats": {tell: func(l *liar, r *http.Request) (*http.Response, error) {
 		if is(r, "PATCH", "/*") && l.times("updates") == 1 {
 			return l.changed(r, func(body object) { body["label"] = "another" })

@@ -118,6 +118,9 @@ func Check(ctx context.Context, client *coder.Client, options Options) *Report {
 		default:
 			v := p.check(r, ctx)
 			result.Status, result.Seen = v.status, v.seen
+			if v.status == Broken && ctx.Err() != nil { // what was not waited for did not have to come
+				result.Status, result.Seen = Unsettled, "interrupted"
+			}
 		}
 		report.Results = append(report.Results, result)
 		if options.Progress != nil {

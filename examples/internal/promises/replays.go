@@ -2,6 +2,8 @@ package promises
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/agentuity/coder-go"
 )
@@ -49,12 +51,20 @@ func (r *run) replayOrder(parent context.Context) verdict {
 	case len(entries) < 2:
 		return unsettled("the replay has %d entries", len(entries))
 	}
+	if !slices.ContainsFunc(entries, func(e coder.ConversationEntry) bool { return !e.Timestamp.IsZero() }) {
+		return unsettled("none of %d entries has a time", len(entries))
+	}
 	for i := 1; i < len(entries); i++ {
 		if entries[i].Timestamp.Before(entries[i-1].Timestamp.Time) {
 			return broken("entry %d of %d is older than the one before", i+1, len(entries))
 		}
 	}
-	return held("%d entries", len(entries))
+	if r.made == nil || r.told != r.made.id { // what others were asked first is not known
+		return held("%d entries", len(entries))
+	}
+	first := slices.IndexFunc(entries, func(e coder.ConversationEntry) bool { return e.Type == coder.EntryUserPrompt })
+	begins := first >= 0 && strings.Contains(entries[first].Content, task)
+	return check(begins, "%d entries, the task is the first prompt: %t", len(entries), begins)
 }
 
 func (r *run) replayStable(parent context.Context) verdict {

@@ -1,6 +1,8 @@
 package promises
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -94,7 +96,7 @@ func (r *run) streamTells(parent context.Context) verdict {
 				return failed(err)
 			}
 		case *coder.BroadcastEventMessage:
-			if !sent.IsZero() && m.Event != coder.EventSessionJoin && m.Event != coder.EventSessionLeave {
+			if !sent.IsZero() && ofUpdate(m.Event, m.Data) {
 				r.made.told, r.delay = m.Event, max(time.Since(sent), 1)
 				return held("told of a changed label within %v", round(r.delay))
 			}
@@ -103,14 +105,21 @@ func (r *run) streamTells(parent context.Context) verdict {
 	return r.untold(ctx)
 }
 
-// untold is the verdict where the stream has told nothing: has the history anything new?
+// ofUpdate tells whether an event is that of the update. Others may come meanwhile, of the agent and of who joins.
+func ofUpdate(event string, data json.RawMessage) bool {
+	return event == coder.EventSessionLabelUpdated || bytes.Contains(data, []byte(relabel))
+}
+
+// untold is the verdict where the stream has not told of the update: has the history?
 func (r *run) untold(ctx context.Context) verdict {
-	newest, err := r.events(ctx, r.made.id, 1, 0)
-	switch {
-	case err != nil:
+	newest, err := r.events(ctx, r.made.id, 20, 0)
+	if err != nil {
 		return failed(err)
-	case len(newest) > 0 && newest[0].ID > r.made.after:
-		return broken("the history has a new event, %.40q, of which nothing was told", newest[0].Event)
+	}
+	for i := range newest {
+		if e := &newest[i]; e.ID > r.made.after && ofUpdate(e.Event, e.Payload) {
+			return broken("the history has a new event, %.40q, of which nothing was told", e.Event)
+		}
 	}
 	return unsettled("a changed label makes no event")
 }
@@ -118,8 +127,10 @@ func (r *run) untold(ctx context.Context) verdict {
 // update changes label and tags.
 func (r *run) update(ctx context.Context) error {
 	answer, err := r.client.UpdateSession(ctx, r.made.id, coder.UpdateSessionRequest{Label: new(relabel), Tags: []string{tag, tag + "-2"}})
-	r.made.updated = r.made.updated || err == nil
-	r.made.answers = append(r.made.answers, answer)
+	if err == nil {
+		r.made.updated = true
+		r.made.answers = append(r.made.answers, answer)
+	}
 	return err
 }
 
@@ -192,7 +203,7 @@ func (r *run) updateRepeats(parent context.Context) verdict {
 		return *v
 	}
 	first, again := r.made.answers[0], r.made.answers[len(r.made.answers)-1]
-	same := first != nil && first.Label == again.Label && slices.Equal(first.Tags, again.Tags)
+	same := first.Label == again.Label && slices.Equal(first.Tags, again.Tags)
 	effect := r.made.applied == nil || session.Label == r.made.applied.Label && slices.Equal(session.Tags, r.made.applied.Tags)
 	return check(same && effect, "the same answer: %t, the same effect: %t", same, effect)
 }
@@ -205,34 +216,47 @@ func (r *run) updateFixed(parent context.Context) verdict {
 		return *v
 	}
 	metadata, _ := json.Marshal(map[string]any{"idempotencyKey": r.made.key, "fixed": "no"})
-	_, err := r.client.UpdateSession(ctx, r.made.id, coder.UpdateSessionRequest{Extra: map[string]json.RawMessage{
-		"metadata": metadata, "env": json.RawMessage(`{"CODER_GO_PROMISE":"changed"}`),
-	}})
-	if err != nil && (statusOf(err) == "" || coder.IsTransient(err)) {
-		return failed(err)
-	}
-	answer := "ignored"
-	if err != nil {
-		answer = statusOf(err)
+	// One after the other: a refusal of both would say nothing of the second.
+	answers, refused := make([]string, 2), make([]bool, 2)
+	for i, extra := range []map[string]json.RawMessage{
+		{"metadata": metadata},
+		{"env": json.RawMessage(`{"CODER_GO_PROMISE":"changed"}`)},
+	} {
+		_, err := r.client.UpdateSession(ctx, r.made.id, coder.UpdateSessionRequest{Extra: extra})
+		switch {
+		case err == nil:
+			answers[i] = "ignored"
+		case statusOf(err) == "" || coder.IsTransient(err) || errors.Is(err, coder.ErrUnauthorized) || errors.Is(err, coder.ErrNotFound):
+			return failed(err)
+		default:
+			answers[i], refused[i] = statusOf(err), true
+		}
 	}
 	after, v := r.read(ctx)
 	if v != nil {
 		return *v
 	}
-	var changed []string
-	if !reflect.DeepEqual(before.Metadata, after.Metadata) {
+	var changed, unseen []string
+	switch {
+	case !reflect.DeepEqual(before.Metadata, after.Metadata):
 		changed = append(changed, "metadata")
+	case !refused[0] && before.Metadata["idempotencyKey"] != r.made.key:
+		unseen = append(unseen, "metadata")
 	}
-	if !reflect.DeepEqual(before.Env, after.Env) {
+	const name = "CODER_GO_PROMISE"
+	switch {
+	case !reflect.DeepEqual(before.Env, after.Env):
 		changed = append(changed, "env")
+	case !refused[1] && before.Env[name] != fixedEnv[name]: // not shown, or masked
+		unseen = append(unseen, "env")
 	}
-	if len(changed) > 0 {
+	switch {
+	case len(changed) > 0:
 		return broken("changed: %s", strings.Join(changed, ", "))
+	case len(unseen) > 0:
+		return unsettled("what became of it is not shown: %s", strings.Join(unseen, ", "))
 	}
-	if before.Env == nil {
-		answer += "; env is not shown"
-	}
-	return held("%s", answer)
+	return held("metadata: %s, env: %s", answers[0], answers[1])
 }
 
 func (r *run) askAnswers(parent context.Context) verdict {
@@ -272,9 +296,43 @@ func (r *run) resumeRepeats(parent context.Context) verdict {
 	_, err := r.client.ResumeSession(ctx, r.made.id)
 	switch {
 	case err == nil:
-		return held("it works")
 	case coder.IsTransient(err):
 		return failed(err)
+	default:
+		return broken("%v", err)
 	}
-	return broken("%v", err)
+	after, err := r.client.GetSession(ctx, r.made.id)
+	switch {
+	case errors.Is(err, coder.ErrSessionNotFound):
+		return broken("it works, and the session is gone: %s", statusOf(err))
+	case err != nil:
+		return failed(err)
+	}
+	changed := differences(session, after)
+	return check(len(changed) == 0, "it works, and changes %s", cmp.Or(strings.Join(changed, ", "), "nothing"))
+}
+
+// differences are what has changed of a session that works. Its status, activity and counts may, with its agent and who watches.
+func differences(before, after *coder.Session) []string {
+	var names []string
+	for _, d := range []struct {
+		name string
+		same bool
+	}{
+		{"label", before.Label == after.Label},
+		{"tags", slices.Equal(before.Tags, after.Tags)},
+		{"task", before.Task == after.Task},
+		{"mode", before.Mode == after.Mode},
+		{"visibility", before.Visibility == after.Visibility},
+		{"createdAt", before.CreatedAt.Equal(after.CreatedAt)},
+		{"metadata", reflect.DeepEqual(before.Metadata, after.Metadata)},
+		{"env", reflect.DeepEqual(before.Env, after.Env)},
+		{"runtimeAvailable", before.RuntimeAvailable == after.RuntimeAvailable},
+		{"historyOnly", before.HistoryOnly == after.HistoryOnly},
+	} {
+		if !d.same {
+			names = append(names, d.name)
+		}
+	}
+	return names
 }
