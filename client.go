@@ -283,6 +283,7 @@ func (c *Client) exchangeBody(ctx context.Context, r *request, url string, body 
 		Idempotent: r.idempotent,
 		Stream:     r.stream,
 		Attempts:   r.attempts,
+		Reduce:     r.reduce,
 	}
 	if c.credential != nil {
 		request.Authorize = c.credential.authorize

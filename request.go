@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -28,9 +29,10 @@ type request struct {
 	query      string
 	in         any // encoded as the body; nil: none
 	idempotent bool
-	attempts   int    // 0: as many as the retry policy says
-	stream     bool   // the body is read while it arrives
-	accept     string // the media type wanted; "": JSON
+	attempts   int                                           // 0: as many as the retry policy says
+	stream     bool                                          // the body is read while it arrives
+	accept     string                                        // the media type wanted; "": JSON
+	reduce     func(body io.Reader) (kept []byte, err error) // of a large answer, while it arrives; nil: nothing does
 	err        error
 }
 

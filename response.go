@@ -206,6 +206,9 @@ func (a *response) otherSession(id string) error {
 }
 
 func (a *response) decodeInto(out any) error {
+	if err := a.outcome.Unreduced; err != nil {
+		return a.unreduced(err)
+	}
 	_, large := out.(interface{ listsLargeStructs() })
 	cost, err := a.checkCost(large)
 	if err != nil {
@@ -235,6 +238,19 @@ func (a *response) decodeInto(out any) error {
 	default:
 		return a.unusable("it is not valid JSON", err)
 	}
+}
+
+// unreduced is the error of a large answer that could not be decoded while it arrived.
+func (a *response) unreduced(err error) error {
+	switch {
+	case err == wire.ErrNotAnObject: //nolint:errorlint // the whole of it
+		return a.unusable("it is not an object", err)
+	case errors.Is(err, wire.ErrNotAnObject):
+		return a.unusable(innerText(err), wire.ErrNotAnObject)
+	case errors.Is(err, wire.ErrOutOfProportion), errors.Is(err, wire.ErrTooLarge):
+		return a.unusable(err.Error(), errors.Join(ErrResponseTooLarge, err))
+	}
+	return a.unusable("it is not valid JSON", err)
 }
 
 // elementOf names the element of a list that is no object, as "sessions.websocket[0]".

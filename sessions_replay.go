@@ -211,7 +211,38 @@ func (c *Client) GetReplay(ctx context.Context, sessionID string, params *GetSes
 	if params != nil {
 		q.Int("limit", params.Limit).Int("offset", params.Offset)
 	}
-	return call[SessionReplay](ctx, c, get("GetReplay", "/hub/session/{sessionID}/replay", sessionID).with(&q))
+	var entries arrivingEntries
+	r := get("GetReplay", "/hub/session/{sessionID}/replay", sessionID).with(&q)
+	r.reduce = entries.read
+	replay, err := call[SessionReplay](ctx, c, r)
+	if err == nil && entries.list != nil {
+		replay.Entries = entries.list
+	}
+	return replay, err
+}
+
+// arrivingEntries are the entries of a replay that is decoded while it arrives.
+type arrivingEntries struct {
+	list []ConversationEntry // nil: there was no need to
+	cost wire.Cost
+}
+
+// read reads a replay, and returns the rest of it.
+func (e *arrivingEntries) read(body io.Reader) ([]byte, error) {
+	*e = arrivingEntries{}
+	return wire.Split(body, unlimited, "entries", func() { e.list = []ConversationEntry{} }, e.take)
+}
+
+func (e *arrivingEntries) take(raw []byte) error {
+	if raw[0] != '{' {
+		return &reason{fmt.Sprintf(`"entries[%d]" is not an object`, len(e.list)), wire.ErrNotAnObject}
+	}
+	_, _ = e.cost.Write(raw)
+	if err := e.cost.Check(); err != nil {
+		return err
+	}
+	e.list = append(e.list, ConversationEntry{})
+	return wire.Unmarshal(raw, &e.list[len(e.list)-1])
 }
 
 // ReplayError is a replay that broke off.

@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"errors"
 	"net/http"
+	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -31,4 +33,25 @@ func TestReplayEntries_ForgetsWhatItDelivered(t *testing.T) {
 		})
 	}
 	assert.InDelta(t, count(&coder.GetSessionReplayParams{NoResume: true}), count(nil), 10, "no allocation an entry for the sake of resuming, of 1,001")
+}
+
+// TestGetReplay_Memory: what is allocated for a large transcript is little more than its texts, not the body besides.
+func TestGetReplay_Memory(t *testing.T) {
+	const entries, size = 3200, 10 << 10
+	var body bytes.Buffer
+	body.WriteString(`{"sessionId":"x","entries":[`)
+	for range entries {
+		body.WriteString(`{"type":"message","content":"` + strings.Repeat("x", size) + `"},`)
+	}
+	body.WriteString(`{"type":"turn"}]}`)
+	hub := &replays{answers: []replayAnswer{{body: body.String()}}}
+	c, err := coder.NewClient(coder.WithURL("http://hub.test"), coder.WithHTTPClient(&http.Client{Transport: hub}))
+	require.NoError(t, err)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	replay, err := c.GetReplay(t.Context(), "x", nil)
+	runtime.ReadMemStats(&after)
+	require.NoError(t, err)
+	require.Len(t, replay.Entries, entries+1)
+	assert.Less(t, float64(after.TotalAlloc-before.TotalAlloc)/float64(body.Len()), 1.5)
 }

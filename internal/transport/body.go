@@ -111,6 +111,47 @@ func readBody(r io.Reader, announced, limit int64) (Body, error) {
 	}
 }
 
+// reduceBody is readBody for a body that reduce makes smaller while it arrives, if it is large.
+func reduceBody(r io.Reader, announced, limit int64, reduce func(io.Reader) ([]byte, error)) (body Body, unreduced, err error) {
+	if announced > limit {
+		return Body{}, nil, fmt.Errorf("%w of %d bytes", ErrTooLarge, limit)
+	}
+	source := &limitedReader{source: r, left: limit, limit: limit}
+	head, err := readBody(io.LimitReader(source, largestPooled), min(announced, largestPooled), largestPooled)
+	if err != nil || source.limit-source.left < largestPooled {
+		return head, nil, err
+	}
+	kept, unreduced := reduce(io.MultiReader(head.Reader(), source))
+	switch {
+	case source.err != nil && !errors.Is(source.err, io.EOF):
+		head.Release()
+		return Body{}, nil, source.err
+	case unreduced != nil:
+		return head, unreduced, nil
+	}
+	head.Release()
+	return Body{head: &kept}, nil, nil
+}
+
+// limitedReader fails with ErrTooLarge behind the limit, and remembers the error of its source.
+type limitedReader struct {
+	source      io.Reader
+	left, limit int64
+	err         error
+}
+
+func (r *limitedReader) Read(p []byte) (int, error) {
+	if r.err != nil {
+		return 0, r.err
+	}
+	n, err := r.source.Read(p)
+	if r.left -= int64(n); r.left < 0 {
+		n, err = 0, fmt.Errorf("%w of %d bytes", ErrTooLarge, r.limit)
+	}
+	r.err = err
+	return n, err
+}
+
 // grow returns a piece with room: the head, doubled, while it is small, else a new piece.
 func (b *Body) grow(full *[]byte) *[]byte {
 	if cap(*full) <= largestPooled/2 {

@@ -16,15 +16,17 @@ import (
 // Outcome is what came of a call. Err is nil exactly when the Hub's answer was read; Status is
 // then its status. With Ended set the rest says what the last attempt came to.
 type Outcome struct {
-	Status   int // 0: no answer. Also set when a 2xx body was larger than the limit.
-	Header   http.Header
-	Body     Body    // of a 2xx answer, read whole
-	Stream   *Stream // the body of a 2xx answer, where it was asked for; the caller closes it
-	Text     []byte  // of any other answer, at most ErrorBodyLimit
-	Err      error   // never a *url.Error
-	Ended    error   // the context's error, when that ended the call
-	Attempts int
-	Began    time.Time // of the last attempt
+	Status int // 0: no answer. Also set when a 2xx body was larger than the limit.
+	Header http.Header
+	Body   Body    // of a 2xx answer, read whole
+	Stream *Stream // the body of a 2xx answer, where it was asked for; the caller closes it
+	Text   []byte  // of any other answer, at most ErrorBodyLimit
+	// Unreduced is what Request.Reduce failed with. Body is then the beginning of what it has read.
+	Unreduced error
+	Err       error // never a *url.Error
+	Ended     error // the context's error, when that ended the call
+	Attempts  int
+	Began     time.Time // of the last attempt
 	// Failure is what [Classify] made of the last attempt.
 	Failure Failure
 	// Sent tells whether a request that the Hub has not plainly refused reached it.
@@ -121,7 +123,11 @@ func (c *call) read(resp *http.Response) error {
 	defer resp.Body.Close()
 	body := c.watch.over(resp.Body, c.cancel, c.transport.silence, leastProgress)
 	var err error
-	c.outcome.Body, err = readBody(body, c.announced(resp), c.transport.maxBody)
+	if c.outcome.Unreduced = nil; c.request.Reduce != nil {
+		c.outcome.Body, c.outcome.Unreduced, err = reduceBody(body, c.announced(resp), c.transport.maxBody, c.request.Reduce)
+	} else {
+		c.outcome.Body, err = readBody(body, c.announced(resp), c.transport.maxBody)
+	}
 	return err
 }
 

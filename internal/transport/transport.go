@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"math"
 	"net/http"
@@ -151,6 +152,10 @@ type Request struct {
 	// Stream leaves the body of a 2xx answer unread, as Outcome.Stream. What is lost later is the
 	// reader's to notice: only the way to the headers is repeated.
 	Stream bool
+	// Reduce, unless it is nil, reads a large 2xx body while it arrives, and returns what is kept of it as the outcome's body.
+	// An error of the reader is that of the attempt, and any other is the outcome's Unreduced. It is called anew for each
+	// attempt that has brought more than a megabyte; smaller bodies are kept as they are.
+	Reduce func(body io.Reader) (kept []byte, err error)
 	// Attempts replaces the policy's MaxAttempts. 0: the policy's.
 	Attempts int
 	// Authorize sets the credential in the header of each attempt, before it. nil: the header has what it
