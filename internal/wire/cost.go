@@ -26,7 +26,7 @@ const (
 type Cost struct {
 	Large                   bool // the text is a list of large structs, each of which has much JSON in a true answer
 	size, objects, elements int
-	survey                  survey // an object may be made of each of its nulls
+	nulls                   nulls // an object may be made of each
 }
 
 // Write adds a part of the text. It never fails.
@@ -34,7 +34,7 @@ func (c *Cost) Write(part []byte) (int, error) {
 	c.size += len(part)
 	c.objects += bytes.Count(part, []byte{'{'})
 	c.elements += bytes.Count(part, []byte{','})
-	_, _ = c.survey.Write(part)
+	_, _ = c.nulls.Write(part)
 	return len(part), nil
 }
 
@@ -44,7 +44,7 @@ func (c *Cost) Check() error {
 	if c.Large {
 		object = costOfLarge
 	}
-	if c.size+object*(c.objects+c.survey.nulls.count)+costOfElement*c.elements > mostFactor*c.size+mostBeyond {
+	if c.size+object*(c.objects+c.nulls.count)+costOfElement*c.elements > mostFactor*c.size+mostBeyond {
 		return ErrOutOfProportion
 	}
 	return nil

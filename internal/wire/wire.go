@@ -86,7 +86,9 @@ func UnmarshalCallers(ctx context.Context, open func() io.Reader, out any) error
 // UnmarshalRead is Unmarshal for a value that can be read twice, whose cost is known. It ends with the context.
 func (c *Cost) UnmarshalRead(ctx context.Context, open func() io.Reader, out any) error {
 	out = methodless(out)
-	err := json.UnmarshalRead(&endingReader{ctx, open()}, out, c.survey.strict())
+	known := survey{nulls: c.nulls}
+	_, _ = io.Copy(&known.long, open()) // an error is met again by the decoder
+	err := json.UnmarshalRead(&endingReader{ctx, open()}, out, known.strict())
 	if !meaning(err) {
 		return err
 	}
