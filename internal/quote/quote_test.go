@@ -166,3 +166,22 @@ func TestKeys(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestKeys_FormsDoNotHideOneAnother: keys that begin alike, and differ from the first byte on.
+func TestKeys_FormsDoNotHideOneAnother(t *testing.T) {
+	var keys quote.Keys
+	all := []string{"agc_one-made-up", "agc_one-made-up-longer", "agc_two/made-up", "xkey", "xkey-longer", `"quoted"key`, "%41percent", "~/home-key", "&and;key"}
+	for _, key := range all {
+		keys.Add(key)
+	}
+	r := keys.Redactor()
+	for _, key := range all {
+		inJSON, err := json.Marshal(key)
+		require.NoError(t, err)
+		for _, form := range []string{key, url.QueryEscape(key), html.EscapeString(key), strings.Trim(string(inJSON), `"`), strings.ReplaceAll(url.QueryEscape(key), "%", "%25")} {
+			assert.Equal(t, "a ([API key]) b", r.Text("a ("+form+") b"), form)
+		}
+	}
+	assert.Equal(t, "[API key]", r.Text("agc_two/"), "the first bytes of a key")
+	assert.Equal(t, "agc_thr axkeyb xke", r.Text("agc_thr axkeyb xke"))
+}
