@@ -122,7 +122,7 @@ func TestReplay_Finds(t *testing.T) {
 // not done yet, nor what was before what it has done.
 func TestReplay_LooksMoreOrLess(t *testing.T) {
 	get, change := `"method":"GET","url":"http://h/api/hub/session/s"`, `"method":"POST","url":"http://h/api/hub/session/s/archive"`
-	socket := `{"n":9,"is":"request",` + socketRequest + "\n" + `{"n":9,"is":"answer","status":101}` + "\n" +
+	socket := `{"n":9,"is":"request",` + socketRequest + "\n" + `{"n":9,"is":"answer","status":101,"header":{"Upgrade":["websocket"]}}` + "\n" +
 		`{"n":9,"is":"sent","json":{"type":"bootstrap_ready"}}` + "\n"
 	recording := tape(
 		exchange("1", get, "200", `{"n":1}`), exchange("2", get, "200", `{"n":2}`),
@@ -301,7 +301,7 @@ func hear(t testing.TB, conn *websocket.Conn) string {
 // TestReplay_Socket: what follows a message waits for it, ids are those of now, and what was not said is refused.
 func TestReplay_Socket(t *testing.T) {
 	recording := tape(
-		`{"n":1,"is":"request",`+socketRequest, `{"n":1,"is":"answer","status":101}`,
+		`{"n":1,"is":"request",`+socketRequest, `{"n":1,"is":"answer","status":101,"header":{"Upgrade":["websocket"]}}`,
 		`{"n":1,"is":"sent","json":{"authorization":"[removed]"}}`,
 		`{"n":1,"is":"received","json":{"type":"init"}}`,
 		`{"n":1,"is":"sent","json":{"type":"rpc_command","command":{"type":"prompt","id":"RECORDED-ID-OF-PROMPT","message":"x"}}}`,
@@ -313,11 +313,11 @@ func TestReplay_Socket(t *testing.T) {
 		`{"n":1,"is":"received","base64":"/wA="}`,
 		`{"n":1,"is":"close","by":"hub","code":4408,"reason":"restarts"}`,
 		`{"n":1,"is":"end","how":"whole"}`,
-		`{"n":2,"is":"request",`+socketRequest, `{"n":2,"is":"answer","status":101}`,
+		`{"n":2,"is":"request",`+socketRequest, `{"n":2,"is":"answer","status":101,"header":{"Upgrade":["websocket"]}}`,
 		`{"n":2,"is":"received","json":{"last":"RECORDED-ID-OF-PROMPT"}}`,
 		`{"n":2,"is":"close","by":"program","code":1000}`, `{"n":2,"is":"received","json":{"too":"late"}}`,
 		`{"n":2,"is":"close","by":"hub","code":1000}`, `{"n":2,"is":"end","how":"left"}`,
-		`{"n":3,"is":"request",`+socketRequest, `{"n":3,"is":"answer","status":101}`,
+		`{"n":3,"is":"request",`+socketRequest, `{"n":3,"is":"answer","status":101,"header":{"Upgrade":["websocket"]}}`,
 		`{"n":3,"is":"sent","json":{"type":"rpc_command","command":{"type":"abort","id":"1"}}}`, `{"n":3,"is":"end","how":"cut"}`,
 	)
 	replayed(t, recording, func(t *testing.T, f replayFixture) {
@@ -365,7 +365,7 @@ func TestReplay_Socket(t *testing.T) {
 // TestReplay_SilentHub: a Hub that did not answer pings does not do so now.
 func TestReplay_SilentHub(t *testing.T) {
 	replayed(t, tape(
-		`{"n":1,"is":"request",`+socketRequest, `{"n":1,"is":"answer","status":101}`, `{"n":1,"is":"sent","json":{"type":"ping","timestamp":1}}`,
+		`{"n":1,"is":"request",`+socketRequest, `{"n":1,"is":"answer","status":101,"header":{"Upgrade":["websocket"]}}`, `{"n":1,"is":"sent","json":{"type":"ping","timestamp":1}}`,
 	), func(t *testing.T, f replayFixture) {
 		conn := f.dial()
 		say(t, conn, `{"type":"ping","timestamp":77}`)
@@ -380,7 +380,7 @@ func TestReplay_SilentHub(t *testing.T) {
 // TestReplay_Close ends whatever hangs.
 func TestReplay_Close(t *testing.T) {
 	replayed(t, tape(
-		`{"n":1,"is":"request",`+socketRequest, `{"n":1,"is":"answer","status":101}`,
+		`{"n":1,"is":"request",`+socketRequest, `{"n":1,"is":"answer","status":101,"header":{"Upgrade":["websocket"]}}`,
 		`{"n":2,"is":"request","method":"GET","url":"http://h/api/hub/a"}`,
 	), func(t *testing.T, f replayFixture) {
 		conn := f.dial()
@@ -407,7 +407,7 @@ func TestReplay_NoRecording(t *testing.T) {
 func FuzzReplay(f *testing.F) {
 	f.Add(tape(exchange("1", `"method":"GET","url":"http://h/api/hub/a"`, "200", `{"n":1}`)), "GET", "/api/hub/a?x=1", "{}")
 	f.Add(tape(`{"n":1,"is":"request","method":"POST","url":"://?","text":"x"}`, `{"n":1,"is":"answer","status":103,"header":{"":["\n"]}}`), "POST", "/", "x")
-	f.Add(tape(`{"n":1,"is":"request",`+socketRequest, `{"n":1,"is":"answer","status":101}`, `{"n":1,"is":"sent","text":"["}`), "GET", "/api/ws?role=controller&sessionId=s", "")
+	f.Add(tape(`{"n":1,"is":"request",`+socketRequest, `{"n":1,"is":"answer","status":101,"header":{"Upgrade":["websocket"]}}`, `{"n":1,"is":"sent","text":"["}`), "GET", "/api/ws?role=controller&sessionId=s", "")
 	hubs := codertest.WithInMemoryNetwork()
 	f.Fuzz(func(t *testing.T, recording, method, target, body string) {
 		hub, err := codertest.Replay(strings.NewReader(recording), hubs)

@@ -35,7 +35,7 @@ func lines(t testing.TB, maxBody int64, happens func(*Recorder)) []Line {
 func begun(r *Recorder) *exchange {
 	x := &exchange{recorder: r, number: r.next(), ctx: context.Background()}
 	x.begin(httptest.NewRequest(http.MethodGet, "http://h/api/ws", nil), nil)
-	x.answered(&http.Response{StatusCode: http.StatusSwitchingProtocols})
+	x.answered(&http.Response{StatusCode: http.StatusSwitchingProtocols, Header: http.Header{"Upgrade": {"websocket"}}})
 	return x
 }
 
@@ -290,7 +290,7 @@ func FuzzFrames(f *testing.F) {
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(firstLine))
 	f.Add([]byte(firstLine + `{"t":1,"n":1,"is":"request","method":"GET","url":"http://h/api/x","json":null}` + "\n" + `{"n":1,"is":"answer","status":200}` + "\n"))
-	f.Add([]byte(firstLine + `{"n":1,"is":"request"}` + "\n" + `{"n":1,"is":"end","how":"refused"}`))
+	f.Add([]byte(firstLine + `{"n":1,"is":"request","method":"GET","url":"http://h/"}` + "\n" + `{"n":1,"is":"end","how":"refused"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		tape, err := Read(bytes.NewReader(data))
 		if (tape == nil) == (err == nil) {
