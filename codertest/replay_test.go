@@ -3,6 +3,7 @@ package codertest_test
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -212,7 +213,7 @@ func TestReplay_Answers(t *testing.T) {
 		r, err = f.ask("GET", "/api/hub/long", "")
 		require.NoError(t, err)
 		assert.Equal(t, 501, r.status)
-		assert.Equal(t, []string{"GET /api/hub/long: the recording has all but 7 bytes of its answer"}, f.Missing())
+		assert.Equal(t, []string{"GET /api/hub/long: the recording has all but 7 bytes of its answer: record with a larger MaxBody"}, f.Missing())
 		r, err = f.ask("GET", "/api/hub/broken", "")
 		require.NoError(t, err)
 		assert.Equal(t, `{"a":`, string(r.body))
@@ -226,6 +227,31 @@ func TestReplay_Answers(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, "\xff\x00", string(r.body))
 		assert.Equal(t, "application/octet-stream", r.header.Get("Content-Type"))
+	})
+}
+
+// TestReplay_TooLong: of what was longer than MaxBody the recording has a part, and says so.
+func TestReplay_TooLong(t *testing.T) {
+	recording := tape(
+		`{"n":1,"is":"request","method":"POST","url":"http://h/api/hub/session","text":"{\"task\":","omitted":9}`,
+		`{"n":1,"is":"answer","status":201}`, `{"n":1,"is":"end","how":"whole"}`,
+		`{"n":2,"is":"request",`+socketRequest, `{"n":2,"is":"answer","status":101,"header":{"Upgrade":["websocket"]}}`,
+		`{"n":2,"is":"sent","text":"{\"type\":","omitted":8}`, `{"n":2,"is":"received","json":{"type":"x"},"omitted":0}`,
+		`{"n":2,"is":"end","how":"left"}`,
+	)
+	replayed(t, recording, func(t *testing.T, f replayFixture) {
+		r, err := f.ask("POST", "/api/hub/session", `{"task":"x","tags":[]}`)
+		require.NoError(t, err)
+		assert.Equal(t, 501, r.status)
+		conn := f.dial()
+		say(t, conn, `{"type":"event","id":"x"}`)
+		_, _, err = conn.Read(t.Context())
+		assert.Equal(t, websocket.StatusCode(4501), websocket.CloseStatus(err))
+		const why = "the recording has all but %d bytes of it: record with a larger MaxBody"
+		assert.Equal(t, []string{
+			"POST /api/hub/session: it cannot be compared with what was recorded: " + fmt.Sprintf(why, 9),
+			"GET /api/ws?role=controller&sessionId=s: the message event cannot be compared with what was recorded: " + fmt.Sprintf(why, 8),
+		}, f.Missing())
 	})
 }
 
