@@ -20,9 +20,10 @@ type Recorder struct {
 // RecorderOptions says what a Recorder writes down.
 type RecorderOptions struct {
 	// OmitTexts takes the texts of sessions out: an x stands in the place of each character but blanks, so that
-	// what is made of them stays the same. Two texts of one shape, such as "ab cd" and "xy zw", cannot be told apart then: who
-	// plays the recording gets the answers of prompts that look alike in the order in which they were recorded. Names of types, statuses, tools and the like, ids and times remain, and
-	// so do the names of members. Default: texts are kept.
+	// what is made of them stays the same. Names of types, statuses, tools and the like, ids and times remain, and
+	// so do the names of members. Two texts of one shape, such as "ab cd" and "xy zw", cannot be told apart then: who
+	// plays the recording gets the answers to prompts that look alike in the order in which they were recorded.
+	// Default: texts are kept.
 	OmitTexts bool
 	// MaxBody is how much is kept of a body, of a message or of an event, in bytes. What follows is left out, and
 	// counted. It is held in memory until the body has been read. Default: 8 MiB.

@@ -214,7 +214,11 @@ func fields(names ...string) map[string]bool {
 }
 
 func withoutQuery(u string) string {
-	u, _, _ = strings.Cut(u, "?")
+	u, _, _ = strings.Cut(withoutFragment(u), "?")
+	return u
+}
+
+func withoutFragment(u string) string {
 	u, _, _ = strings.Cut(u, "#")
 	return u
 }

@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 )
 
@@ -70,6 +71,7 @@ type exchange struct {
 	recorder *Recorder
 	number   int
 	ctx      context.Context
+	url      *url.URL // of the request
 
 	mu   sync.Mutex // held while a line is added: they stay in order, and none follows the end
 	over bool
@@ -96,7 +98,10 @@ func (x *exchange) put(size int, line func(*Redaction) Line) {
 const lineSize = 512
 
 func (x *exchange) begin(req *http.Request, body []byte) {
-	method, url, header := req.Method, req.URL.String(), req.Header.Clone()
+	sent := *req.URL
+	sent.Fragment, sent.RawFragment = "", "" // which is not sent
+	x.url = &sent
+	method, url, header := req.Method, sent.String(), req.Header.Clone()
 	body, omitted := x.part(body)
 	x.add(len(body), func(r *Redaction) Line {
 		return Line{Kind: Request, Method: method, URL: r.URL(url), Header: r.Header(header), Body: r.Body(body, omitted)}
@@ -114,7 +119,19 @@ func (x *exchange) part(body []byte) (kept []byte, omitted int64) {
 
 func (x *exchange) answered(resp *http.Response) {
 	status, header := resp.StatusCode, resp.Header.Clone()
-	x.add(0, func(r *Redaction) Line { return Line{Kind: Answer, Status: status, Header: r.Header(header)} })
+	x.add(0, func(r *Redaction) Line {
+		safe := r.Header(header)
+		if to := header.Get("Location"); to != "" && x.isHere(to) {
+			safe.Set("Location", r.URL(withoutFragment(to)))
+		}
+		return Line{Kind: Answer, Status: status, Header: safe}
+	})
+}
+
+// isHere reports whether a redirect leads to the Hub that was asked. The query belongs to the request that follows it.
+func (x *exchange) isHere(location string) bool {
+	to, err := x.url.Parse(location)
+	return err == nil && to.Scheme == x.url.Scheme && to.Host == x.url.Host
 }
 
 // end notes why nothing more comes. Only the first call counts.
