@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+
+	"github.com/agentuity/coder-go/internal/split"
 )
 
 // Around returns a RoundTripper that records what goes over base. It changes nothing of that. body returns the body
@@ -62,7 +64,11 @@ func (t *tap) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, nil
 	}
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	resp.Body = &bodyTap{ReadCloser: resp.Body, exchange: x, events: kind == "text/event-stream", length: resp.ContentLength}
+	tapped := &bodyTap{ReadCloser: resp.Body, exchange: x, length: resp.ContentLength}
+	if kind == "text/event-stream" {
+		tapped.events = &split.Blocks{Most: t.recorder.maxBody, Block: tapped.event}
+	}
+	resp.Body = tapped
 	return resp, nil
 }
 
@@ -177,16 +183,14 @@ func (x *exchange) whyNot(err error) string {
 type bodyTap struct {
 	io.ReadCloser
 	exchange *exchange
-	events   bool
-	length   int64 // that was announced, -1 if none was
+	events   *split.Blocks // nil: it is none of events
+	length   int64         // that was announced, -1 if none was
 
 	mu      sync.Mutex // a body is also closed under a Read
 	got     int64
 	held    []byte
 	omitted int64
 	over    bool
-	// Of a stream of events: whether the line has begun, and whether what came last was a CR, which an LF may follow.
-	lineBegun, afterCR bool
 }
 
 func (b *bodyTap) Read(p []byte) (int, error) {
@@ -197,8 +201,8 @@ func (b *bodyTap) Read(p []byte) (int, error) {
 		return n, err
 	}
 	b.got += int64(n)
-	if b.events {
-		b.takeEvents(p[:n])
+	if b.events != nil {
+		b.events.Take(p[:n])
 	} else {
 		b.take(p[:n])
 	}
@@ -234,51 +238,21 @@ func (b *bodyTap) take(p []byte) {
 	b.omitted += int64(len(p) - len(kept))
 }
 
-// takeEvents records each event that is whole: one ends with a line that is empty.
-func (b *bodyTap) takeEvents(p []byte) {
-	if b.afterCR && len(p) > 0 && p[0] == '\n' { // the second half of a line end
-		p = p[1:]
-		if len(b.held) > 0 {
-			b.take([]byte{'\n'})
-		}
-	}
-	for len(p) > 0 {
-		end := bytes.IndexAny(p, "\r\n")
-		b.afterCR = end == len(p)-1 && p[end] == '\r'
-		if end < 0 {
-			b.lineBegun = true
-			b.take(p)
-			return
-		}
-		empty := end == 0 && !b.lineBegun
-		b.lineBegun = false
-		if end++; p[end-1] == '\r' && end < len(p) && p[end] == '\n' {
-			end++
-		}
-		b.take(p[:end])
-		p = p[end:]
-		if empty {
-			b.flush()
-		}
-	}
+// event records one event.
+func (b *bodyTap) event(block []byte, omitted int64) {
+	b.exchange.add(len(block), func(r *Redaction) Line { return Line{Kind: Piece, Body: r.Event(block, omitted)} })
 }
 
-func (b *bodyTap) flush() {
-	held, omitted, events := b.held, b.omitted, b.events
-	b.held, b.omitted = nil, 0
-	if len(held) == 0 && omitted == 0 {
-		return
-	}
-	b.exchange.add(len(held), func(r *Redaction) Line {
-		if events {
-			return Line{Kind: Piece, Body: r.Event(held, omitted)}
-		}
-		return Line{Kind: Piece, Body: r.Body(held, omitted)}
-	})
-}
-
+// finish records what is held. It is called once.
 func (b *bodyTap) finish(how string, err error) {
 	b.over = true
-	b.flush()
+	held, omitted := b.held, b.omitted
+	b.held = nil
+	switch {
+	case b.events != nil:
+		b.events.End()
+	case len(held) > 0 || omitted > 0:
+		b.exchange.add(len(held), func(r *Redaction) Line { return Line{Kind: Piece, Body: r.Body(held, omitted)} })
+	}
 	b.exchange.end(how, err)
 }
