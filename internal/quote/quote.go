@@ -20,7 +20,7 @@ const longest = 300
 // Line makes text fit into one line of an error or a log: no control characters, at most 300 characters.
 func Line(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
 			return ' '
 		}
 		return r

@@ -185,3 +185,10 @@ func TestKeys_FormsDoNotHideOneAnother(t *testing.T) {
 	assert.Equal(t, "[API key]", r.Text("agc_two/"), "the first bytes of a key")
 	assert.Equal(t, "agc_thr axkeyb xke", r.Text("agc_thr axkeyb xke"))
 }
+
+// TestLine_Controls: a terminal obeys the control characters of both sets, and ends a line at more than one of them.
+func TestLine_Controls(t *testing.T) {
+	assert.Equal(t, "a b c d e f g", quote.Line("a\nb\x1bc\u009bd\u0085e\u2028f\u2029g"))
+	assert.Equal(t, "a b c d", quote.Line("a\u202eb\u2066c\u200ed"), "what turns the direction of a text")
+	assert.Equal(t, "ü 日本 👩\u200d💻", quote.Line("ü 日本 👩\u200d💻"), "what joins characters stays")
+}
