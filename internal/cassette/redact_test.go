@@ -155,8 +155,12 @@ func FuzzRedaction(f *testing.F) {
 	f.Add([]byte(`{"token":"` + testKey + `","env":{"A":"b"},"url":"https://u:p@h/?token=x"}`))
 	f.Add([]byte("event: x\ndata: {\"a\":\"" + testKey + "\"}\n\n"))
 	f.Add([]byte(`["{\"a\":\"` + testKey + `\"}"]`))
+	f.Add([]byte("data: agc-made/up+\ndata:key=0123456789\n\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r := redaction()
+		if text := r.Event(data, 0).Text; strings.Contains(strings.NewReplacer("\ndata: ", "", "\n: ", "").Replace(text), testKey) {
+			t.Fatalf("%q became %q, with the key over lines", data, text)
+		}
 		for _, body := range []Body{r.Body(data, 0), r.Event(data, 0)} {
 			if body.JSON != nil && !json.Valid(body.JSON) {
 				t.Fatalf("%q became %q, which is no JSON", data, body.JSON)
