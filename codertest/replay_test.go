@@ -255,6 +255,20 @@ func TestReplay_TooLong(t *testing.T) {
 	})
 }
 
+// TestReplay_CloseReason: what stands in the place of a secret may have made it longer than a close frame can hold.
+func TestReplay_CloseReason(t *testing.T) {
+	recording := tape(
+		`{"n":1,"is":"request",`+socketRequest, `{"n":1,"is":"answer","status":101,"header":{"Upgrade":["websocket"]}}`,
+		`{"n":1,"is":"close","by":"hub","code":4408,"reason":"`+strings.Repeat("ü", 100)+`"}`, `{"n":1,"is":"end","how":"whole"}`,
+	)
+	replayed(t, recording, func(t *testing.T, f replayFixture) {
+		_, _, err := f.dial().Read(t.Context())
+		var closed websocket.CloseError
+		require.ErrorAs(t, err, &closed)
+		assert.Equal(t, websocket.CloseError{Code: 4408, Reason: strings.Repeat("ü", 61)}, closed)
+	})
+}
+
 // TestReplay_Pace: time is as it was, or faster, or there is none.
 func TestReplay_Pace(t *testing.T) {
 	recording := tape(
