@@ -62,6 +62,7 @@ type RecorderOptions struct {
 //     private key, and what follows Bearer and Basic.
 //   - In texts, what stands there as JSON, whole or in part, and as name=value: the values of the same names.
 //   - Of JSON that is broken, or longer than MaxBody, everything from there on.
+//   - Of an event of which a secret is in more than one line, all that it says.
 //
 // # What is not taken out
 //
