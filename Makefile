@@ -27,7 +27,7 @@ SERVERS    = internal/servers/js
 LEAD       = internal/reallead/npm
 
 .NOTPARALLEL:
-.PHONY: help check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare cover examples parity xnet otel gateways servers lead nightly
+.PHONY: help release-check check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare cover examples parity xnet otel gateways servers lead nightly
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -120,6 +120,15 @@ xnet: ## Test with the HTTP/2 transport of golang.org/x/net
 
 otel: ## Test otelcoder, the module for OpenTelemetry, with the race detector
 	$(GO) -C $(OTEL) test -race -timeout 5m ./...
+
+# A release tags the library first, then otelcoder, which must require that version by then: CONTRIBUTING.md.
+release-check: ## Fail while a module of a release requires what only this repository has: before a tag, by hand
+	@for module in . $(OTEL); do \
+		text=$$($(GO) -C $$module mod edit -print) || exit 1; \
+		if echo "$$text" | grep -E '^replace|=>|agentuity/coder-go v0\.0\.0'; then \
+			echo "release-check: $$module/go.mod cannot be released: see Release in CONTRIBUTING.md"; exit 1; \
+		fi; \
+	done; echo 'release-check: the go.mod files can be released'
 
 # Needs Debian bookworm and root: it installs gateways.
 gateways: ## Test behind GATEWAYS (nginx,haproxy,varnish), by the matrix of docs/gateways.md

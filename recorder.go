@@ -21,7 +21,9 @@ type Recorder struct {
 type RecorderOptions struct {
 	// OmitTexts takes the texts of sessions out: an x stands in the place of each character but blanks, so that
 	// what is made of them stays the same. Names of types, statuses, tools and the like, ids and times remain, and
-	// so do the names of members. Default: texts are kept.
+	// so do the names of members. Two texts of one shape, such as "ab cd" and "xy zw", cannot be told apart then: who
+	// plays the recording gets the answers to prompts that look alike in the order in which they were recorded.
+	// Default: texts are kept.
 	OmitTexts bool
 	// MaxBody is how much is kept of a body, of a message or of an event, in bytes. What follows is left out, and
 	// counted. It is held in memory until the body has been read. Default: 8 MiB.
@@ -60,6 +62,7 @@ type RecorderOptions struct {
 //     private key, and what follows Bearer and Basic.
 //   - In texts, what stands there as JSON, whole or in part, and as name=value: the values of the same names.
 //   - Of JSON that is broken, or longer than MaxBody, everything from there on.
+//   - Of an event of which a secret is in more than one line, all that it says.
 //
 // # What is not taken out
 //

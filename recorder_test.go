@@ -22,11 +22,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
+	"github.com/agentuity/coder-go/internal/cassette"
 )
 
 // tellStory is a program that uses all three ways to talk to a Hub. It returns what it has seen.
@@ -621,4 +623,161 @@ func TestRecorder_LongerPrograms(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestRecorder_Redirects: a read that a Hub sends elsewhere, with a query, is sent there again; where another host is, nobody learns
+// from the recording what stands behind it.
+func TestRecorder_Redirects(t *testing.T) {
+	elsewhere := codertest.WithMiddleware(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			query := r.URL.Query()
+			switch {
+			case query.Get("moved") != "":
+			case query.Get("search") == "far":
+				w.Header().Set("Location", "https://other.example/in?t="+testKey+"&x=S3CR3T-of-a-link#S3CR3T-of-a-page")
+				w.WriteHeader(http.StatusFound)
+				return
+			case strings.HasSuffix(r.URL.Path, "/hub/sessions"):
+				query.Set("moved", "to the east")
+				query.Set("token", "S3CR3T-of-a-link")
+				target := r.URL.Path + "?" + query.Encode() + "#S3CR3T-of-a-page"
+				if query.Get("search") == "absolute" {
+					target = "http://" + r.Host + target
+				}
+				w.Header().Set("Location", target)
+				w.WriteHeader(http.StatusTemporaryRedirect)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	})
+	program := func(t *testing.T, c *coder.Client) (seen []string) {
+		for _, search := range []string{"", "absolute", "far"} {
+			list, err := c.ListSessions(t.Context(), &coder.ListSessionsParams{Search: search})
+			var e *coder.APIError
+			if errors.As(err, &e) {
+				seen = append(seen, fmt.Sprintf("%d %s", e.StatusCode, e.Error()))
+				continue
+			}
+			require.NoError(t, err)
+			seen = append(seen, fmt.Sprint(len(list.Sessions)))
+		}
+		return seen
+	}
+	recording, seen := record(t, nil, func(t *testing.T, c *coder.Client, _ *codertest.Hub) ([]string, error) {
+		newSession(t, c)
+		return program(t, c), nil
+	}, elsewhere, codertest.WithoutAgent())
+	assert.Equal(t, "1", seen[0])
+	assert.NotContains(t, string(recording), "S3CR3T")
+	replay(t, recording, func(t *testing.T, hub *codertest.ReplayHub, c *coder.Client) {
+		newSession(t, c)
+		again := program(t, c)
+		assert.Equal(t, seen[:2], again[:2])
+		assert.Contains(t, again[2], "302 ")
+		assert.Empty(t, hub.Missing())
+		assert.Empty(t, hub.Unasked())
+	})
+}
+
+// TestRecorder_DiscoveredAgain: the Hub has moved, and had failed to say where to. Both Hubs are the one that plays.
+func TestRecorder_DiscoveredAgain(t *testing.T) {
+	clearEnv(t)
+	var file bytes.Buffer
+	synctest.Test(t, func(t *testing.T) {
+		discoveries := 0
+		rec, err := coder.NewRecorder(&file, nil)
+		require.NoError(t, err)
+		c := newClient(t, coder.WithAPIKey(testKey), coder.WithRecorder(rec), over(func(url string, _ *http.Request) (int, http.Header, string) {
+			switch {
+			case strings.HasSuffix(url, "/coder"):
+				discoveries++
+				if discoveries == 1 {
+					return 503, nil, `{}`
+				}
+				return 200, nil, `{"url":"https://` + []string{"old", "new"}[discoveries-2] + `.example/tenants/1"}`
+			case strings.HasPrefix(url, "https://old.example/"):
+				return 0, nil, ""
+			}
+			return 200, nil, `{"sessionId":"x"}`
+		}))
+		_, err = c.GetSession(t.Context(), "x")
+		var failed *coder.RequestError
+		require.ErrorAs(t, err, &failed)
+		_, err = c.GetSession(t.Context(), "x")
+		require.NoError(t, err)
+		require.NoError(t, rec.Close())
+	})
+	assertNoSecret(t, testKey, "the recording", file.String())
+	synctest.Test(t, func(t *testing.T) {
+		hub, err := codertest.Replay(&file, codertest.WithInMemoryNetwork())
+		require.NoError(t, err)
+		defer hub.Close()
+		t.Setenv("AGENTUITY_CATALYST_URL", hub.URL())
+		c := newClient(t, coder.WithAPIKey("another"), coder.WithHTTPClient(hub.HTTPClient()))
+		_, err = c.GetSession(t.Context(), "x")
+		var failed *coder.RequestError
+		require.ErrorAs(t, err, &failed)
+		session, err := c.GetSession(t.Context(), "x")
+		require.NoError(t, err)
+		assert.Equal(t, "x", session.SessionID)
+		assert.Empty(t, hub.Missing())
+		assert.Empty(t, hub.Unasked())
+	})
+}
+
+// TestRecorder_Fragments: a message in several frames, with control frames between them, is one message of the recording.
+func TestRecorder_Fragments(t *testing.T) {
+	var file bytes.Buffer
+	long := strings.Repeat("ü", 70_000)
+	var heard chan string
+	live(t, func(p *peer) {
+		p.admit()
+		p.SetReadLimit(-1)
+		read := make(chan struct{})
+		go func() {
+			defer close(read)
+			frame, _ := p.hear()
+			heard <- fmt.Sprint(frame["data"])
+			p.listen()
+		}()
+		defer func() { <-read }()
+		w, err := p.Writer(context.Background(), websocket.MessageText)
+		if err != nil {
+			return
+		}
+		for part := range strings.SplitSeq(`{"type":"custom",|"text":"`+long+`","agc|":|"`+testKey[:5]+"|"+testKey[5:]+`"|}`, "|") {
+			_, _ = io.WriteString(w, part)
+			_ = p.Ping(context.Background())
+		}
+		_ = w.Close()
+		_ = p.say(`{"type":"last"}`)
+	}, func(t *testing.T, hub *liveHub) {
+		heard = make(chan string, 1)
+		rec, err := coder.NewRecorder(&file, nil)
+		require.NoError(t, err)
+		conn, err := hub.client(coder.WithRecorder(rec)).Connect(t.Context(), "codesess_1", &coder.HubConnectOptions{Role: coder.RoleController})
+		require.NoError(t, err)
+		defer conn.Close()
+		message := next(t, conn)
+		require.IsType(t, &coder.UnknownMessage{}, message)
+		assert.Contains(t, string(message.(*coder.UnknownMessage).Raw), long)
+		require.NoError(t, conn.Send(t.Context(), &coder.EventRequest{Event: "x", Data: map[string]any{"text": long}}))
+		assert.Equal(t, "map[text:"+long+"]", <-heard)
+		next(t, conn)
+		require.NoError(t, conn.Close())
+		require.NoError(t, rec.Close())
+	})
+	assertNoSecret(t, testKey, "the recording", file.String())
+	tape, err := cassette.Read(&file)
+	require.NoError(t, err)
+	var said []string
+	for _, line := range tape.Exchanges[0].Lines {
+		if line.Kind == cassette.Received {
+			said = append(said, string(line.Bytes()))
+		}
+	}
+	require.Len(t, said, 3, "the init, and two")
+	assert.JSONEq(t, `{"type":"custom","text":"`+long+`","agc":"[API key]"}`, said[1])
+	assert.JSONEq(t, `{"type":"last"}`, said[2])
 }

@@ -56,7 +56,9 @@ func NewHub(opts ...Option) *Hub {
 		Queue: h.config.queue, Pace: h.config.pace, EventReplay: h.config.replay,
 		NoAgent: h.config.noAgent, AgentVersion: h.config.version,
 		AgentExtension: h.config.dialect == DialectExtension, AgentErrors: worldErrors(h.config.agentErrors),
+		FrameLimit: h.config.logLimit,
 	})
+	h.log.most = h.config.logLimit
 	h.routes = h.allRoutes()
 	h.network = listen(&h.config)
 	h.restarts.begin(h)

@@ -21,6 +21,7 @@ type config struct {
 	queue     int
 	pace      time.Duration
 	replay    int
+	logLimit  *int     // nil: there is none
 	speed     *float64 // of a ReplayHub; nil: as the clock says
 
 	noAgent     bool
@@ -151,6 +152,16 @@ func WithAgentPace(rest time.Duration) Option {
 // tool and task, whoever has made them happen. The default is 0.
 func WithEventReplay(events int) Option {
 	return func(c *config) { c.replay = events }
+}
+
+// WithLogLimit keeps only so many of the newest requests for [Hub.Requests], and of the newest messages of each session for
+// [SessionControl.Frames]: for a Hub that runs for days. The default is all of them, as a test wants it. It panics if most is
+// negative.
+func WithLogLimit(most int) Option {
+	if most < 0 {
+		panic("codertest: the limit of a log must not be negative")
+	}
+	return func(c *config) { c.logLimit = &most }
 }
 
 // WithReplayPace sets how fast a [ReplayHub] plays a recording: at 1 the time between two things is

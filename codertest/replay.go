@@ -63,7 +63,9 @@ type ReplayHub struct {
 // that waits for it. The id and the timestamp of a message do not count, since a client makes
 // them up: in what the ReplayHub sends, over any connection, the new id stands in the place of the
 // old one. The message that names a key does not count. Pings are answered if they were. Where texts
-// were taken out of a recording, those of the program are put back into what it hears.
+// were taken out of a recording, those of the program are put back into what it hears. Two texts of one shape, "ab cd" and
+// "xy zw", are the same there: requests and messages that differ in nothing else get each other's answers in the order in
+// which they were recorded, and the text that is put back is the one the program sent last.
 //
 // What went wrong goes wrong again: answers that were cut, connections that were reset. A
 // connection that could not be made fails to dial with the clients of [ReplayHub.NewClient]
@@ -73,8 +75,8 @@ type ReplayHub struct {
 // # What is not found
 //
 // A request that the recording has not is answered 501, with a text that says what differs; a
-// message over a WebSocket that it has not closes the WebSocket with 4501. So does a body of which
-// the recording has only a part. [ReplayHub.Missing] lists them, and
+// message over a WebSocket that it has not closes the WebSocket with 4501. So does a body, of a request or an answer, of
+// which the recording has only a part: it was longer than MaxBody. [ReplayHub.Missing] lists them, and
 // [ReplayHub.Unasked] what the recording has and nobody has asked.
 //
 // Errors: that of the reader, or one that says in which line there is no recording.

@@ -48,7 +48,7 @@ func (p *played) incomplete() string {
 	for _, line := range p.Lines {
 		partial := line.Omitted > 0 && !line.Broken
 		if partial && (line.Kind == cassette.Received || line.Kind == cassette.Piece && (end.How == cassette.Whole || p.isLive())) {
-			return fmt.Sprintf("the recording has all but %d bytes of its answer", line.Omitted)
+			return fmt.Sprintf("the recording has all but %d bytes of its answer: record with a larger MaxBody", line.Omitted)
 		}
 	}
 	return ""

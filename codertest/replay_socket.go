@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/coder/websocket"
@@ -161,7 +162,7 @@ func (s *replayedSocket) write() {
 				return
 			}
 		case cassette.Close:
-			_ = s.conn.Close(websocket.StatusCode(cmp.Or(line.Code, int(websocket.StatusNoStatusRcvd))), line.Reason)
+			_ = s.conn.Close(websocket.StatusCode(cmp.Or(line.Code, int(websocket.StatusNoStatusRcvd))), fitting(line.Reason))
 			return
 		case cassette.End:
 			if line.How != cassette.Left {
@@ -173,4 +174,15 @@ func (s *replayedSocket) write() {
 	case <-s.gone.Done():
 	case <-s.hub.done:
 	}
+}
+
+// longestReason is how many bytes of a reason a close frame holds.
+const longestReason = 123
+
+// fitting is as much of a reason as a close frame holds.
+func fitting(reason string) string {
+	if len(reason) > longestReason {
+		reason = strings.ToValidUTF8(reason[:longestReason], "")
+	}
+	return reason
 }

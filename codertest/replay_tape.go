@@ -2,6 +2,7 @@ package codertest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -56,6 +57,7 @@ type message struct {
 	body  string
 	id    string
 	value any
+	cut   string        // what the recording lacks of it, "" for nothing
 	taken bool          // guarded by the mutex of the tape
 	came  chan struct{} // closed when it has
 }
@@ -75,7 +77,7 @@ func newTape(read *cassette.Tape) *tape {
 				continue
 			}
 			if m := messageOf(line.Bytes(), redaction); m.counts() {
-				m.line, m.came = i, make(chan struct{})
+				m.line, m.came, m.cut = i, make(chan struct{}), lacks(&line.Body)
 				p.messages = append(p.messages, m)
 				if m.name != bootstrap {
 					t.changes = append(t.changes, change{line.Number, func() bool { return m.taken }})
@@ -311,7 +313,7 @@ func (a asked) String() string {
 // why says what differs. The caller holds the lock.
 func (t *tape) why(a asked) string {
 	played, place, query := 0, false, false
-	where := ""
+	where, cut := "", ""
 	for _, p := range t.all {
 		switch {
 		case p.asked == a:
@@ -321,6 +323,7 @@ func (t *tape) why(a asked) string {
 			place = true
 		default:
 			query = true
+			cut = cmp.Or(cut, lacks(&p.Request.Body))
 			if where == "" {
 				where = difference(p.body, a.body)
 			}
@@ -329,6 +332,8 @@ func (t *tape) why(a asked) string {
 	switch {
 	case played > 0:
 		return fmt.Sprintf("the recording has %d such connections, and each was played", played)
+	case cut != "":
+		return "it " + cut
 	case query && where != "":
 		return "it was recorded with another body (at " + where + ")"
 	case query:
@@ -337,6 +342,14 @@ func (t *tape) why(a asked) string {
 		return "it was recorded with another query"
 	}
 	return "it was not recorded"
+}
+
+// lacks says why nothing can be compared with a body, "" if it can be.
+func lacks(b *cassette.Body) string {
+	if b.Omitted == 0 || b.Broken {
+		return ""
+	}
+	return fmt.Sprintf("cannot be compared with what was recorded: the recording has all but %d bytes of it: record with a larger MaxBody", b.Omitted)
 }
 
 // difference returns a JSON pointer to the first difference of two bodies that are JSON, else "".
@@ -410,7 +423,14 @@ func (t *tape) takeMessage(p *played, m *message) bool {
 	if m.name == bootstrap { // the program had closed the WebSocket before
 		return true
 	}
-	t.missing = append(t.missing, p.String()+": the message "+m.name+" was not recorded here")
+	why := "was not recorded here"
+	for _, recorded := range p.messages {
+		if !recorded.taken && recorded.cut != "" {
+			why = recorded.cut
+			break
+		}
+	}
+	t.missing = append(t.missing, p.String()+": the message "+m.name+" "+why)
 	return false
 }
 

@@ -3,6 +3,7 @@ package codertest_test
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -122,7 +123,7 @@ func TestReplay_Finds(t *testing.T) {
 // not done yet, nor what was before what it has done.
 func TestReplay_LooksMoreOrLess(t *testing.T) {
 	get, change := `"method":"GET","url":"http://h/api/hub/session/s"`, `"method":"POST","url":"http://h/api/hub/session/s/archive"`
-	socket := `{"n":9,"is":"request",` + socketRequest + "\n" + `{"n":9,"is":"answer","status":101}` + "\n" +
+	socket := `{"n":9,"is":"request",` + socketRequest + "\n" + `{"n":9,"is":"answer","status":101,"header":{"Upgrade":["websocket"]}}` + "\n" +
 		`{"n":9,"is":"sent","json":{"type":"bootstrap_ready"}}` + "\n"
 	recording := tape(
 		exchange("1", get, "200", `{"n":1}`), exchange("2", get, "200", `{"n":2}`),
@@ -212,7 +213,7 @@ func TestReplay_Answers(t *testing.T) {
 		r, err = f.ask("GET", "/api/hub/long", "")
 		require.NoError(t, err)
 		assert.Equal(t, 501, r.status)
-		assert.Equal(t, []string{"GET /api/hub/long: the recording has all but 7 bytes of its answer"}, f.Missing())
+		assert.Equal(t, []string{"GET /api/hub/long: the recording has all but 7 bytes of its answer: record with a larger MaxBody"}, f.Missing())
 		r, err = f.ask("GET", "/api/hub/broken", "")
 		require.NoError(t, err)
 		assert.Equal(t, `{"a":`, string(r.body))
@@ -226,6 +227,45 @@ func TestReplay_Answers(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, "\xff\x00", string(r.body))
 		assert.Equal(t, "application/octet-stream", r.header.Get("Content-Type"))
+	})
+}
+
+// TestReplay_TooLong: of what was longer than MaxBody the recording has a part, and says so.
+func TestReplay_TooLong(t *testing.T) {
+	recording := tape(
+		`{"n":1,"is":"request","method":"POST","url":"http://h/api/hub/session","text":"{\"task\":","omitted":9}`,
+		`{"n":1,"is":"answer","status":201}`, `{"n":1,"is":"end","how":"whole"}`,
+		`{"n":2,"is":"request",`+socketRequest, `{"n":2,"is":"answer","status":101,"header":{"Upgrade":["websocket"]}}`,
+		`{"n":2,"is":"sent","text":"{\"type\":","omitted":8}`, `{"n":2,"is":"received","json":{"type":"x"},"omitted":0}`,
+		`{"n":2,"is":"end","how":"left"}`,
+	)
+	replayed(t, recording, func(t *testing.T, f replayFixture) {
+		r, err := f.ask("POST", "/api/hub/session", `{"task":"x","tags":[]}`)
+		require.NoError(t, err)
+		assert.Equal(t, 501, r.status)
+		conn := f.dial()
+		say(t, conn, `{"type":"event","id":"x"}`)
+		_, _, err = conn.Read(t.Context())
+		assert.Equal(t, websocket.StatusCode(4501), websocket.CloseStatus(err))
+		const why = "the recording has all but %d bytes of it: record with a larger MaxBody"
+		assert.Equal(t, []string{
+			"POST /api/hub/session: it cannot be compared with what was recorded: " + fmt.Sprintf(why, 9),
+			"GET /api/ws?role=controller&sessionId=s: the message event cannot be compared with what was recorded: " + fmt.Sprintf(why, 8),
+		}, f.Missing())
+	})
+}
+
+// TestReplay_CloseReason: what stands in the place of a secret may have made it longer than a close frame can hold.
+func TestReplay_CloseReason(t *testing.T) {
+	recording := tape(
+		`{"n":1,"is":"request",`+socketRequest, `{"n":1,"is":"answer","status":101,"header":{"Upgrade":["websocket"]}}`,
+		`{"n":1,"is":"close","by":"hub","code":4408,"reason":"`+strings.Repeat("ü", 100)+`"}`, `{"n":1,"is":"end","how":"whole"}`,
+	)
+	replayed(t, recording, func(t *testing.T, f replayFixture) {
+		_, _, err := f.dial().Read(t.Context())
+		var closed websocket.CloseError
+		require.ErrorAs(t, err, &closed)
+		assert.Equal(t, websocket.CloseError{Code: 4408, Reason: strings.Repeat("ü", 61)}, closed)
 	})
 }
 
@@ -301,7 +341,7 @@ func hear(t testing.TB, conn *websocket.Conn) string {
 // TestReplay_Socket: what follows a message waits for it, ids are those of now, and what was not said is refused.
 func TestReplay_Socket(t *testing.T) {
 	recording := tape(
-		`{"n":1,"is":"request",`+socketRequest, `{"n":1,"is":"answer","status":101}`,
+		`{"n":1,"is":"request",`+socketRequest, `{"n":1,"is":"answer","status":101,"header":{"Upgrade":["websocket"]}}`,
 		`{"n":1,"is":"sent","json":{"authorization":"[removed]"}}`,
 		`{"n":1,"is":"received","json":{"type":"init"}}`,
 		`{"n":1,"is":"sent","json":{"type":"rpc_command","command":{"type":"prompt","id":"RECORDED-ID-OF-PROMPT","message":"x"}}}`,
@@ -313,11 +353,11 @@ func TestReplay_Socket(t *testing.T) {
 		`{"n":1,"is":"received","base64":"/wA="}`,
 		`{"n":1,"is":"close","by":"hub","code":4408,"reason":"restarts"}`,
 		`{"n":1,"is":"end","how":"whole"}`,
-		`{"n":2,"is":"request",`+socketRequest, `{"n":2,"is":"answer","status":101}`,
+		`{"n":2,"is":"request",`+socketRequest, `{"n":2,"is":"answer","status":101,"header":{"Upgrade":["websocket"]}}`,
 		`{"n":2,"is":"received","json":{"last":"RECORDED-ID-OF-PROMPT"}}`,
 		`{"n":2,"is":"close","by":"program","code":1000}`, `{"n":2,"is":"received","json":{"too":"late"}}`,
 		`{"n":2,"is":"close","by":"hub","code":1000}`, `{"n":2,"is":"end","how":"left"}`,
-		`{"n":3,"is":"request",`+socketRequest, `{"n":3,"is":"answer","status":101}`,
+		`{"n":3,"is":"request",`+socketRequest, `{"n":3,"is":"answer","status":101,"header":{"Upgrade":["websocket"]}}`,
 		`{"n":3,"is":"sent","json":{"type":"rpc_command","command":{"type":"abort","id":"1"}}}`, `{"n":3,"is":"end","how":"cut"}`,
 	)
 	replayed(t, recording, func(t *testing.T, f replayFixture) {
@@ -365,7 +405,7 @@ func TestReplay_Socket(t *testing.T) {
 // TestReplay_SilentHub: a Hub that did not answer pings does not do so now.
 func TestReplay_SilentHub(t *testing.T) {
 	replayed(t, tape(
-		`{"n":1,"is":"request",`+socketRequest, `{"n":1,"is":"answer","status":101}`, `{"n":1,"is":"sent","json":{"type":"ping","timestamp":1}}`,
+		`{"n":1,"is":"request",`+socketRequest, `{"n":1,"is":"answer","status":101,"header":{"Upgrade":["websocket"]}}`, `{"n":1,"is":"sent","json":{"type":"ping","timestamp":1}}`,
 	), func(t *testing.T, f replayFixture) {
 		conn := f.dial()
 		say(t, conn, `{"type":"ping","timestamp":77}`)
@@ -380,7 +420,7 @@ func TestReplay_SilentHub(t *testing.T) {
 // TestReplay_Close ends whatever hangs.
 func TestReplay_Close(t *testing.T) {
 	replayed(t, tape(
-		`{"n":1,"is":"request",`+socketRequest, `{"n":1,"is":"answer","status":101}`,
+		`{"n":1,"is":"request",`+socketRequest, `{"n":1,"is":"answer","status":101,"header":{"Upgrade":["websocket"]}}`,
 		`{"n":2,"is":"request","method":"GET","url":"http://h/api/hub/a"}`,
 	), func(t *testing.T, f replayFixture) {
 		conn := f.dial()
@@ -407,7 +447,7 @@ func TestReplay_NoRecording(t *testing.T) {
 func FuzzReplay(f *testing.F) {
 	f.Add(tape(exchange("1", `"method":"GET","url":"http://h/api/hub/a"`, "200", `{"n":1}`)), "GET", "/api/hub/a?x=1", "{}")
 	f.Add(tape(`{"n":1,"is":"request","method":"POST","url":"://?","text":"x"}`, `{"n":1,"is":"answer","status":103,"header":{"":["\n"]}}`), "POST", "/", "x")
-	f.Add(tape(`{"n":1,"is":"request",`+socketRequest, `{"n":1,"is":"answer","status":101}`, `{"n":1,"is":"sent","text":"["}`), "GET", "/api/ws?role=controller&sessionId=s", "")
+	f.Add(tape(`{"n":1,"is":"request",`+socketRequest, `{"n":1,"is":"answer","status":101,"header":{"Upgrade":["websocket"]}}`, `{"n":1,"is":"sent","text":"["}`), "GET", "/api/ws?role=controller&sessionId=s", "")
 	hubs := codertest.WithInMemoryNetwork()
 	f.Fuzz(func(t *testing.T, recording, method, target, body string) {
 		hub, err := codertest.Replay(strings.NewReader(recording), hubs)

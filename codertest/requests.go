@@ -72,6 +72,8 @@ func (h *Hub) Requests() []Request { return h.log.all() }
 type requestLog struct {
 	mu      sync.Mutex
 	entries []*Request
+	count   int  // of all requests
+	most    *int // of entries; nil: all
 }
 
 func (l *requestLog) add(r *http.Request, t target, body []byte) *Request {
@@ -90,8 +92,12 @@ func (l *requestLog) add(r *http.Request, t target, body []byte) *Request {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	entry.Time = time.Now()
+	l.count++
+	entry.RequestID = fmt.Sprintf("trace_%06d", l.count)
 	l.entries = append(l.entries, entry)
-	entry.RequestID = fmt.Sprintf("trace_%06d", len(l.entries))
+	if l.most != nil && len(l.entries) > *l.most {
+		l.entries = slices.Delete(l.entries, 0, len(l.entries)-*l.most)
+	}
 	return entry
 }
 

@@ -91,3 +91,27 @@ func TestTraceIDsCount(t *testing.T) {
 		assert.Equal(t, fmt.Sprintf("trace_%06d", i), r.header.Get("x-session-id"))
 	}
 }
+
+// TestLogLimit: a Hub that runs for long keeps the newest, and counts on.
+func TestLogLimit(t *testing.T) {
+	f := start(t, codertest.WithLogLimit(2))
+	id := f.active()
+	c := f.control(id)
+	for _, n := range []string{"1", "2", "3"} {
+		c.send(`{"type":"ping","timestamp":` + n + `}`)
+		c.expect("pong")
+		f.get("/hub/sessions?limit=" + n)
+	}
+	requests := f.Requests()
+	require.Len(t, requests, 2)
+	assert.Equal(t, "limit=2", requests[0].RawQuery)
+	assert.Equal(t, "limit=3", requests[1].RawQuery)
+	assert.Greater(t, requests[1].RequestID, requests[0].RequestID)
+	frames := f.Session(id).Frames()
+	require.Len(t, frames, 2)
+	assert.JSONEq(t, `{"type":"ping","timestamp":2}`, string(frames[0].Body))
+	none := start(t, codertest.WithLogLimit(0))
+	none.get("/hub/sessions")
+	assert.Empty(t, none.Requests())
+	assert.PanicsWithValue(t, "codertest: the limit of a log must not be negative", func() { codertest.WithLogLimit(-1) })
+}

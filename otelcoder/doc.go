@@ -1,5 +1,5 @@
 // Package otelcoder makes OpenTelemetry spans and metrics of what a coder client does. It is a module of its own, so that
-// nothing of OpenTelemetry reaches programs that do without:
+// nothing of OpenTelemetry reaches programs that do without. From the first release on:
 //
 //	go get github.com/agentuity/coder-go/otelcoder
 //
@@ -9,7 +9,7 @@
 //
 // A call that is one request is a span of kind client by the conventions for HTTP, such as "GET /api/hub/session/{sessionID}",
 // with its attempts as span events. A call that is made of several, such as EnsureSession, is a span of kind internal above
-// theirs, "coder.EnsureSession", and a message over a WebSocket one of kind client, such as "coder.GetState". Ask, Answer and
+// theirs, "coder.EnsureSession", and a message over a WebSocket one of kind client, such as "WebSocket GetState". Ask, Answer and
 // RunSession are "invoke_agent" by the conventions for generative AI; each call of a tool that the agent makes is a child of it,
 // "execute_tool bash", and each task it gives to another agent "invoke_agent scout".
 //
@@ -21,7 +21,7 @@
 //	http.client.request.duration        s             each attempt: without the waits between them
 //	agentuity.coder.operation.duration  s             each call that the program makes, with all that it takes
 //	agentuity.coder.retries             {retry}       attempts that another one follows
-//	agentuity.coder.unknown_outcomes    {call}        calls of which nobody knows whether they had an effect
+//	agentuity.coder.unknown_outcomes    {call}        calls of which nobody knows whether they had an effect, each once
 //	agentuity.coder.connection.changes  {change}      live connections: opened, failed, lost, back, over
 //	agentuity.coder.connection.active   {connection}  live connections that are there
 //	agentuity.coder.connection.down_time s            how long a live connection was away until it was back

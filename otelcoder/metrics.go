@@ -65,7 +65,7 @@ func newMetrics(m metric.Meter) *metrics {
 		operation: seconds("agentuity.coder.operation.duration", "Duration of the calls that the program makes.", operationBuckets),
 		retries:   counter("agentuity.coder.retries", "{retry}", "Attempts that another one follows."),
 		unknown: counter("agentuity.coder.unknown_outcomes", "{call}",
-			"Calls of which nobody knows whether they had an effect."),
+			"Calls of which nobody knows whether they had an effect, each once."),
 		changes: counter("agentuity.coder.connection.changes", "{change}", "Changes of live connections."),
 		active:  active,
 		down:    seconds("agentuity.coder.connection.down_time", "How long a live connection was away until it was back.", downBuckets),

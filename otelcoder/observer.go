@@ -3,6 +3,7 @@ package otelcoder
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -57,12 +58,22 @@ type call struct {
 	info     coder.CallInfo
 	ctx      context.Context // that of the call, with its span
 	span     trace.Span      // nil: it has none
-	inner    bool            // the program has made another one, of which this is a part
+	above    *call           // of which this is a part; nil: the program makes it
 	run      *run            // what its agent does; nil: it has none
 
 	// Of a request, by its one goroutine.
 	server  *server
 	failure string // the error type of the last attempt
+
+	unknown unknownInside
+}
+
+// unknownInside is the last call with an unknown outcome inside another one. Whether it counts is known when that is over: an unknown
+// outcome that is passed on is one, and not two.
+type unknownInside struct {
+	mu        sync.Mutex
+	operation string // "": there is none
+	over      bool   // nobody asks any more
 }
 
 type callKey struct{}
@@ -78,7 +89,7 @@ func (r *recorder) callOf(ctx context.Context) *call {
 
 // begin is Call of the Observer.
 func (r *recorder) begin(ctx context.Context, info coder.CallInfo) (context.Context, func(coder.CallResult)) {
-	c := &call{recorder: r, info: info, inner: r.callOf(ctx) != nil}
+	c := &call{recorder: r, info: info, above: r.callOf(ctx)}
 	if isAgent(info) {
 		c.run = &run{call: c}
 	}
@@ -115,7 +126,7 @@ func describe(info coder.CallInfo) (name string, kind trace.SpanKind, attrs []at
 		}
 		return info.Method, trace.SpanKindClient, attrs
 	case info.Route != "": // a message over a WebSocket
-		return "coder." + info.Operation, trace.SpanKindClient, []attribute.KeyValue{operation}
+		return "WebSocket " + info.Operation, trace.SpanKindClient, []attribute.KeyValue{operation}
 	}
 	return "coder." + info.Operation, trace.SpanKindInternal, []attribute.KeyValue{operation}
 }
@@ -125,10 +136,8 @@ func (c *call) over(result coder.CallResult) {
 	r, kind := c.recorder, c.errorType(&result)
 	unknown := errors.Is(result.Err, coder.ErrOutcomeUnknown)
 	operation := c.info.Operation
-	if unknown {
-		r.unknown.Add(c.ctx, 1, r.unknownSets.of(unknownSet{operation, c.inner}).add...)
-	}
-	if !c.inner {
+	c.countUnknown(unknown)
+	if c.above == nil {
 		r.operation.Record(c.ctx, result.Duration.Seconds(), r.operationSets.of(operationSet{operation, kind}).record...)
 	}
 	if c.run != nil {
@@ -158,6 +167,42 @@ func (c *call) over(result coder.CallResult) {
 		c.span.SetAttributes(attrs...)
 	}
 	c.span.End()
+}
+
+// countUnknown counts unknown outcomes, each once: by the outermost of the calls that have passed it on.
+func (c *call) countUnknown(unknown bool) {
+	c.unknown.mu.Lock()
+	inside := c.unknown.operation
+	c.unknown.over = true
+	c.unknown.mu.Unlock()
+	switch {
+	case !unknown && inside != "": // c has dealt with it
+		c.addUnknown(inside, true)
+	case !unknown:
+	case c.above == nil:
+		c.addUnknown(c.info.Operation, false)
+	default:
+		c.above.unknownInside(c.info.Operation)
+	}
+}
+
+// unknownInside notes that a part of the call has come to an unknown outcome. The one before was another, since the call has gone on.
+func (c *call) unknownInside(operation string) {
+	c.unknown.mu.Lock()
+	before := c.unknown.operation
+	if c.unknown.over { // it has not been waited for
+		before = operation
+	} else {
+		c.unknown.operation = operation
+	}
+	c.unknown.mu.Unlock()
+	if before != "" {
+		c.addUnknown(before, true)
+	}
+}
+
+func (c *call) addUnknown(operation string, inner bool) {
+	c.recorder.unknown.Add(c.ctx, 1, c.recorder.unknownSets.of(unknownSet{operation, inner}).add...)
 }
 
 // description is the text of an error for a span, which may have ids and content.

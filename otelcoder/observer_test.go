@@ -3,11 +3,15 @@ package otelcoder_test
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -222,15 +226,14 @@ func TestObserver_Composite(t *testing.T) {
 		require.NoError(t, conn.Close())
 
 		assert.Equal(t, []string{
-			"coder.Attach", "coder.Attach > " + get,
+			"WebSocket GetState", "coder.Attach", "coder.Attach > " + get,
 			"coder.EnsureSession", "coder.EnsureSession > " + get, "coder.EnsureSession > GET /api/hub/sessions", "coder.EnsureSession > POST /api/hub/session",
-			"coder.GetState",
 		}, p.paths())
 		assert.Equal(t, trace.SpanKindInternal, p.one(t, "coder.EnsureSession").SpanKind)
 		assert.Equal(t, codes.Unset, p.one(t, "coder.EnsureSession").Status.Code, "it has found out")
 		assert.Equal(t, map[string]any{"agentuity.coder.operation": "EnsureSession"}, attributes(p.one(t, "coder.EnsureSession").Attributes))
 		assert.Equal(t, codes.Error, p.one(t, "POST /api/hub/session").Status.Code)
-		assert.Equal(t, trace.SpanKindClient, p.one(t, "coder.GetState").SpanKind)
+		assert.Equal(t, trace.SpanKindClient, p.one(t, "WebSocket GetState").SpanKind)
 		assert.Equal(t, []string{"operation=Attach: 1", "operation=EnsureSession: 1", "operation=GetState: 1"}, p.lines(t, "agentuity.coder.operation.duration"))
 		assert.Equal(t, []string{"operation=EnsureSession scope=inner: 1"}, p.lines(t, "agentuity.coder.unknown_outcomes"))
 		events := p.one(t, "coder.Attach").Events
@@ -239,6 +242,87 @@ func TestObserver_Composite(t *testing.T) {
 			"agentuity.coder.operation": "Attach", "agentuity.coder.connection.change": "opened", "agentuity.coder.attempt.number": int64(1),
 		}, attributes(events[0].Attributes))
 	})
+}
+
+// TestObserver_UnknownOnce: an unknown outcome counts once, whatever the call that is told of it is made of, and the span of a message
+// has another name than that of the method which sends it.
+func TestObserver_UnknownOnce(t *testing.T) {
+	for name, send := range map[string]func(context.Context, *coder.HubConn) error{
+		"Prompt": func(ctx context.Context, conn *coder.HubConn) error { return conn.Prompt(ctx, "Say hello") },
+		"Submit": func(ctx context.Context, conn *coder.HubConn) error {
+			_, err := conn.Submit(ctx, "Say hello")
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, hub *codertest.Hub) {
+				p := newProbe()
+				network := hub.HTTPClient().Transport.(*http.Transport).Clone()
+				defer network.CloseIdleConnections()
+				var breaks atomic.Bool
+				dial := network.DialContext
+				network.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+					conn, err := dial(ctx, network, address)
+					return &breakingConn{conn, &breaks}, err
+				}
+				conn := attach(t, p.client(t, hub, coder.WithHTTPClient(&http.Client{Transport: network})), idle(t, hub).ID())
+				synctest.Wait()
+				breaks.Store(true)
+				require.ErrorIs(t, send(t.Context(), conn), coder.ErrOutcomeUnknown)
+				require.NoError(t, conn.Close())
+				assert.Equal(t, []string{"operation=" + name + " scope=program: 1"}, p.lines(t, "agentuity.coder.unknown_outcomes"))
+				assert.Contains(t, p.paths(), "coder."+name+" > WebSocket "+name)
+				assert.Equal(t, trace.SpanKindClient, p.one(t, "WebSocket "+name).SpanKind)
+			})
+		})
+	}
+}
+
+// breakingConn is a connection that breaks in the middle of a message.
+type breakingConn struct {
+	net.Conn
+	breaks *atomic.Bool
+}
+
+func (c *breakingConn) Write(p []byte) (int, error) {
+	if p[0] != 0x81 || !c.breaks.Load() { // the first byte of a message
+		return c.Conn.Write(p)
+	}
+	n, _ := c.Conn.Write(p[:len(p)/2])
+	_ = c.Close()
+	return n, io.ErrClosedPipe
+}
+
+// TestObserver_UnknownCounts: which of the calls above one another counts.
+func TestObserver_UnknownCounts(t *testing.T) {
+	p := newProbe()
+	unknown := coder.CallResult{Err: coder.ErrOutcomeUnknown}
+	call := func(ctx context.Context, operation string) (context.Context, func(coder.CallResult)) {
+		return p.observer.Call(ctx, coder.CallInfo{Operation: operation, Route: "/ws"})
+	}
+	run, runOver := call(t.Context(), "RunSession")
+	ensure, ensureOver := call(run, "EnsureSession")
+	_, over := call(ensure, "EnsureSession")
+	over(unknown)
+	_, over = call(ensure, "EnsureSession")
+	over(unknown)
+	ensureOver(unknown) // of the second: the first is another outcome, which it has dealt with
+	runOver(coder.CallResult{})
+	assert.Equal(t, []string{"operation=EnsureSession scope=inner: 2"}, p.lines(t, "agentuity.coder.unknown_outcomes"))
+
+	prompt, promptOver := call(t.Context(), "Prompt")
+	_, over = call(prompt, "Prompt")
+	over(unknown)
+	promptOver(unknown)
+	assert.Equal(t, []string{"operation=EnsureSession scope=inner: 2", "operation=Prompt scope=program: 1"},
+		p.lines(t, "agentuity.coder.unknown_outcomes"))
+
+	ask, askOver := call(t.Context(), "Ask")
+	_, late := call(ask, "Ask")
+	askOver(unknown) // what it was told of has not ended yet
+	late(unknown)
+	assert.Equal(t, []string{"operation=Ask scope=inner: 1", "operation=Ask scope=program: 1", "operation=EnsureSession scope=inner: 2",
+		"operation=Prompt scope=program: 1"}, p.lines(t, "agentuity.coder.unknown_outcomes"), "what ends later is another outcome")
 }
 
 // TestObserver_Discovery: finding the Hub is below the call that needs it, and its route is not below /api.

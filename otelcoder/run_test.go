@@ -129,7 +129,7 @@ func TestObserver_Ask(t *testing.T) {
 			attrs := attributes(call.Attributes)
 			assert.Equal(t, answer.Usage.Output, attrs["gen_ai.usage.output_tokens"])
 			assert.Equal(t, answer.Usage.Input+answer.Usage.CacheRead+answer.Usage.CacheWrite, attrs["gen_ai.usage.input_tokens"])
-			assert.Equal(t, call.SpanContext.SpanID(), p.one(t, "coder.Ask").Parent.SpanID(), "of the prompt itself")
+			assert.Equal(t, call.SpanContext.SpanID(), p.one(t, "WebSocket Ask").Parent.SpanID(), "of the prompt itself")
 			require.NoError(t, conn.Close())
 		}, codertest.WithAgentPace(500*time.Millisecond), codertest.WithAgentVersion([]string{"0.74.2", "1.6.0"}[r.IntN(2)]))
 	}
@@ -531,6 +531,6 @@ func TestObserver_TwoObservers(t *testing.T) {
 	over(coder.CallResult{})
 	assert.Equal(t, []string{"operation=GetState: 1"}, two.lines(t, "agentuity.coder.operation.duration"))
 	assert.Empty(t, one.lines(t, "gen_ai.client.token.usage"))
-	assert.Empty(t, two.one(t, "coder.GetState").Events)
-	assert.Equal(t, one.one(t, "invoke_agent").SpanContext.SpanID(), two.one(t, "coder.GetState").Parent.SpanID(), "the trace is one")
+	assert.Empty(t, two.one(t, "WebSocket GetState").Events)
+	assert.Equal(t, one.one(t, "invoke_agent").SpanContext.SpanID(), two.one(t, "WebSocket GetState").Parent.SpanID(), "the trace is one")
 }

@@ -8,7 +8,7 @@
 // gone afterwards. It needs no account.
 //
 // It demands no API key unless -key names one, so whoever reaches the address may use it: it listens on
-// loopback only unless -addr says otherwise. A page of another origin may open its WebSockets, and read its
+// loopback only unless -addr says otherwise, and warns where it is open to others. A page of another origin may open its WebSockets, and read its
 // answers and streams of events with -cors only; nobody knows yet whether a real Hub lets such pages do that.
 //
 // -v prints a line for each request when it has ended, and one when a stream of events or a WebSocket opens:
@@ -23,8 +23,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -50,7 +52,12 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("fakehub", flag.ContinueOnError)
 	flags.SetOutput(out)
 	address := flags.String("addr", "127.0.0.1:8080", "the `host:port` to listen at; with port 0 a free one")
-	pace := flags.Duration("pace", 0, "how long the agent rests before each thing it says, as 60ms (default: not at all)")
+	var pace time.Duration
+	flags.Func("pace", "how `long` the agent rests before each thing it says, as 60ms (default: not at all)", func(text string) error {
+		var err error
+		pace, err = duration(text)
+		return err
+	})
 	version := flags.String("agent", "1.6.0", "the `version` of the agent: 0.74.2 or 1.6.0")
 	dialect := flags.String("dialect", "rpc", "how the agent reports: rpc, as in a sandbox, or extension, as in a terminal")
 	key := flags.String("key", "", "the API `key` to demand, a made-up one (default: none)")
@@ -59,12 +66,15 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	options, err := agent(*version, *dialect, *pace)
+	options, err := agent(*version, *dialect, pace)
 	switch {
 	case err != nil:
 		return err
 	case flags.NArg() > 0:
 		return fmt.Errorf("what is %q? All it is told are flags: -h lists them", flags.Arg(0))
+	}
+	if err := checkOrigin(*cors); *cors != "" && err != nil {
+		return err
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", *address)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -73,7 +83,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("cannot listen at %s: %w", *address, err)
 	}
-	options = append(options, codertest.WithListener(listener), codertest.WithAPIKey(*key))
+	// Nobody asks this Hub what it was asked.
+	options = append(options, codertest.WithListener(listener), codertest.WithAPIKey(*key), codertest.WithLogLimit(0))
 	lines := &lines{out: out}
 	if *verbose {
 		options = append(options, codertest.WithMiddleware(lines.log))
@@ -83,11 +94,45 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	hub := codertest.NewHub(options...)
 	defer hub.Close()
-	lines.print(welcome(hub.URL(), *key != "", *cors))
+	lines.print(welcome(hub.URL(), *key != "", *cors) + warning(listener.Addr(), *key != ""))
 	<-ctx.Done()
 	lines.print("fakehub: the end\n")
 	sayGoodbye(hub)
 	return nil
+}
+
+// duration reads a time, and says what is missing of one.
+func duration(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err == nil {
+		return d, nil
+	}
+	if _, err := strconv.ParseFloat(text, 64); err == nil {
+		return 0, fmt.Errorf("a unit is needed, as in %sms or %[1]ss", text)
+	}
+	return 0, errors.New("it is no time, such as 60ms or 1.5s")
+}
+
+// checkOrigin checks what a browser would send as the Origin of a page, or *. It sends nothing but scheme, host and port.
+func checkOrigin(origin string) error {
+	u, err := url.Parse(origin)
+	if origin == "*" || err == nil && u.Scheme != "" && u.Hostname() != "" && origin == strings.ToLower(u.Scheme+"://"+u.Host) && !strings.Contains(u.Host, ",") {
+		return nil
+	}
+	return fmt.Errorf("-cors %q: it is no origin: scheme://host or scheme://host:port, as http://localhost:5173, or * for all", origin)
+}
+
+// warning says who can use the Hub besides this machine, "" for nobody.
+func warning(at net.Addr, demandsKey bool) string {
+	address, ok := at.(*net.TCPAddr)
+	if demandsKey || !ok || address.IP.IsLoopback() {
+		return ""
+	}
+	where := "at " + address.IP.String()
+	if address.IP.IsUnspecified() {
+		where = "at all addresses of this machine"
+	}
+	return "Warning: it listens " + where + " and demands no key: whoever reaches this machine may use it. See -key and -addr.\n\n"
 }
 
 // agent returns the options of the Hub that say how its agent behaves.
@@ -128,7 +173,7 @@ func welcome(url string, demandsKey bool, cors string) string {
 
 This library, and every program that reads its environment variables:
 
-  export AGENTUITY_CODER_URL={url} AGENTUITY_SDK_KEY="{key}"
+  export AGENTUITY_CODER_URL="{url}" AGENTUITY_SDK_KEY="{key}"
   go run ./examples/quickstart
 
 The TypeScript client:
@@ -137,15 +182,15 @@ The TypeScript client:
 
 curl: create a session, look at it three times, which is what moves it on to active, and see what its agent did:
 
-  id=$(curl -s{header} -H 'Content-Type: application/json' -d '{"task":"Say hello"}' {url}/api/hub/session | sed 's/.*"sessionId":"\([^"]*\)".*/\1/')
-  curl -s{header} "{url}/api/hub/session/$id?look=[1-3]"
-  curl -s{header} {url}/api/hub/session/$id/replay
+  id=$(curl -gs{header} -H 'Content-Type: application/json' -d '{"task":"Say hello"}' "{url}/api/hub/session" | sed 's/.*"sessionId":"\([^"]*\)".*/\1/')
+  for look in 1 2 3; do curl -gs{header} "{url}/api/hub/session/$id"; done
+  curl -gs{header} "{url}/api/hub/session/$id/replay"
 
 and follow it, until Ctrl-C:
 
-  curl -N{header} {url}/api/hub/session/$id/events
+  curl -gN{header} "{url}/api/hub/session/$id/events"
 
-WebSocket: {ws}/api/ws?role=observer&sessionId=$id{query}
+WebSocket: "{ws}/api/ws?role=observer&sessionId=$id{query}"
 
 `)
 }
@@ -167,7 +212,7 @@ func (l *lines) log(next http.Handler) http.Handler {
 	line := func(r *http.Request, status, after string) {
 		pattern := r.Pattern
 		if pattern == "" {
-			pattern = r.Method + " (no such route)"
+			pattern = methodOf(r) + " (no such route)"
 		}
 		l.print(fmt.Sprintf("%s %s %s %s\n", time.Now().Format("15:04:05.000"), pattern, status, after))
 	}
@@ -184,6 +229,15 @@ func (l *lines) log(next http.Handler) http.Handler {
 		}()
 		next.ServeHTTP(noted, r)
 	})
+}
+
+// methodOf is the method of a request, fit for a terminal: a client may send any.
+func methodOf(r *http.Request) string {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return r.Method
+	}
+	return fmt.Sprintf("%.20q", r.Method)
 }
 
 // statusNote notes the status of an answer.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"sync"
@@ -173,7 +174,7 @@ func TestWithoutFlags(t *testing.T) {
 	assert.Equal(t, map[string]any{"url": url}, found)
 	text := end()
 	assert.Contains(t, text, "It demands no API key")
-	assert.Contains(t, text, "export AGENTUITY_CODER_URL="+url+` AGENTUITY_SDK_KEY="fake"`)
+	assert.Contains(t, text, `export AGENTUITY_CODER_URL="`+url+`" AGENTUITY_SDK_KEY="fake"`)
 	assert.Contains(t, text, "Pages of other origins cannot read its answers")
 	assert.NotContains(t, text, "GET /api/hub/sessions 200")
 }
@@ -202,6 +203,20 @@ func TestWhatCannotBe(t *testing.T) {
 		`-agent "2": there are 0.74.2 and 1.6.0`:              {"-agent", "2"},
 		`-dialect "x": there are rpc and extension`:           {"-dialect", "x"},
 		"-pace must not be negative":                          {"-pace", "-1s"},
+		`"60" for flag -pace: a unit is needed, as in 60ms`:   {"-pace", "60"},
+		`"soon" for flag -pace: it is no time, such as 60ms`:  {"-pace", "soon"},
+		`-cors "localhost:5173": it is no origin`:             {"-cors", "localhost:5173"},
+		`-cors "http://h/": it is no origin`:                  {"-cors", "http://h/"},
+		`-cors "http://h/page": it is no origin`:              {"-cors", "http://h/page"},
+		`-cors "http://u@h": it is no origin`:                 {"-cors", "http://u@h"},
+		`-cors "http://h?": it is no origin`:                  {"-cors", "http://h?"},
+		`-cors "http://h#": it is no origin`:                  {"-cors", "http://h#"},
+		`-cors "http://": it is no origin`:                    {"-cors", "http://"},
+		`-cors "http://:80": it is no origin`:                 {"-cors", "http://:80"},
+		`-cors "http://a,http://b": it is no origin`:          {"-cors", "http://a,http://b"},
+		`-cors "http://h:x": it is no origin`:                 {"-cors", "http://h:x"},
+		`-cors "http://Localhost": it is no origin`:           {"-cors", "http://Localhost"},
+		`-cors "null": it is no origin`:                       {"-cors", "null"},
 		`what is "8080"?`:                                     {"8080"},
 	} {
 		assert.ErrorContains(t, run(t.Context(), args, io.Discard), want)
@@ -209,6 +224,62 @@ func TestWhatCannotBe(t *testing.T) {
 	var help bytes.Buffer
 	require.ErrorIs(t, run(t.Context(), []string{"-h"}, &help), flag.ErrHelp)
 	assert.Contains(t, help.String(), "-pace")
+}
+
+// TestOrigins: what browsers send as an Origin.
+func TestOrigins(t *testing.T) {
+	for _, origin := range []string{"*", "http://localhost:5173", "https://page.example", "http://[::1]:80", "chrome-extension://abc"} {
+		assert.NoError(t, checkOrigin(origin), origin)
+	}
+}
+
+// TestOpenToAll: who listens where others reach it, without a key, is warned.
+func TestOpenToAll(t *testing.T) {
+	for address, open := range map[string]bool{
+		"0.0.0.0:8080": true, "[::]:8080": true, "192.0.2.7:8080": true, "127.0.0.1:8080": false, "127.0.0.9:8080": false, "[::1]:8080": false,
+	} {
+		at, err := net.ResolveTCPAddr("tcp", address)
+		require.NoError(t, err)
+		assert.Equal(t, open, strings.Contains(warning(at, false), "Warning: "), address)
+		assert.Empty(t, warning(at, true), "it demands a key")
+	}
+	assert.Contains(t, warning(&net.TCPAddr{IP: net.IPv6unspecified}, false), "at all addresses of this machine")
+	ctx, cancel := context.WithCancel(t.Context())
+	out := &output{printed: make(chan struct{}, 1)}
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, []string{"-addr", ":0"}, out) }()
+	<-out.printed
+	cancel()
+	require.NoError(t, <-ended)
+	assert.Contains(t, out.String(), "Warning: ")
+}
+
+// TestWelcome_IPv6: brackets mean something to shells and to curl.
+func TestWelcome_IPv6(t *testing.T) {
+	text := welcome("http://[::1]:8080", false, "")
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, "curl -") {
+			assert.Contains(t, line, "curl -g", line)
+		}
+		for _, before := range regexp.MustCompile(`.http://\[::1\]`).FindAllString(line, -1) {
+			if !strings.HasPrefix(line, "A fake") {
+				assert.Contains(t, `"'`, before[:1], line)
+			}
+		}
+	}
+}
+
+// TestLog_Methods: whatever a client sends as its method, the terminal is safe.
+func TestLog_Methods(t *testing.T) {
+	var out bytes.Buffer
+	handler := (&lines{out: &out}).log(http.NotFoundHandler())
+	for _, method := range []string{"GET", "\x1b[2J", strings.Repeat("X", 500)} {
+		handler.ServeHTTP(httptest.NewRecorder(), &http.Request{Method: method, Header: http.Header{}})
+	}
+	assert.Contains(t, out.String(), " GET (no such route) 404")
+	assert.Contains(t, out.String(), ` "\x1b[2J" (no such route) 404`)
+	assert.NotContains(t, out.String(), "\x1b")
+	assert.Less(t, out.Len(), 300)
 }
 
 // TestGoodbyeDoesNotWaitForever: a client that does not read is cut.

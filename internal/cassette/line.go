@@ -50,6 +50,8 @@ const (
 	Untrusted   = "untrusted"    // never sent: the certificate, or the protocol on the port
 )
 
+var endings = []string{Whole, Left, Cut, Reset, Unsent, Refused, UnknownHost, Untrusted}
+
 // The two sides, as in By.
 const (
 	ByProgram = "program"

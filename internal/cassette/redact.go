@@ -214,7 +214,11 @@ func fields(names ...string) map[string]bool {
 }
 
 func withoutQuery(u string) string {
-	u, _, _ = strings.Cut(u, "?")
+	u, _, _ = strings.Cut(withoutFragment(u), "?")
+	return u
+}
+
+func withoutFragment(u string) string {
 	u, _, _ = strings.Cut(u, "#")
 	return u
 }
@@ -222,7 +226,7 @@ func withoutQuery(u string) string {
 // Body returns a body as it is written. omitted is how many bytes of it are not in data.
 func (r *Redaction) Body(data []byte, omitted int64) Body {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
-	if trimmed := bytes.TrimLeft(data, " \t\r\n"); len(trimmed) > 0 && (trimmed[0] == '{' || trimmed[0] == '[') {
+	if opensJSON(data) {
 		text, read, whole := r.json(data)
 		if whole && omitted == 0 {
 			return Body{JSON: text}
@@ -231,6 +235,11 @@ func (r *Redaction) Body(data []byte, omitted int64) Body {
 		return Body{Text: string(text), Omitted: omitted + int64(len(data)-read), Broken: omitted == 0}
 	}
 	return r.other(data, omitted)
+}
+
+func opensJSON(data []byte) bool {
+	data = bytes.TrimLeft(data, " \t\r\n")
+	return len(data) > 0 && (data[0] == '{' || data[0] == '[')
 }
 
 // other is Body for what is no JSON.
@@ -243,10 +252,20 @@ func (r *Redaction) other(data []byte, omitted int64) Body {
 	return b
 }
 
+// acrossLines reports whether something secret begins in one line and ends in another: where its parts are, nobody can tell.
+func (r *Redaction) acrossLines(lines []string) bool {
+	if len(lines) < 2 {
+		return false
+	}
+	together := strings.Join(lines, "")
+	safe := r.Text(together)
+	return safe != together && safe != strings.ReplaceAll(r.Text(strings.Join(lines, "\n")), "\n", "")
+}
+
 // Event returns one event of a stream of events as it is written.
 func (r *Redaction) Event(block []byte, omitted int64) Body {
 	var kept strings.Builder
-	var data []string
+	var data, others []string
 	text := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(block))
 	for line := range strings.Lines(text) {
 		value, isData := strings.CutPrefix(strings.TrimRight(line, "\n"), "data:")
@@ -254,10 +273,16 @@ func (r *Redaction) Event(block []byte, omitted int64) Body {
 			if line == "\n" {
 				break
 			}
+			_, value, _ = strings.Cut(strings.TrimRight(line, "\n"), ":")
+			others = append(others, strings.TrimPrefix(value, " "))
 			kept.WriteString(r.line(line))
 			continue
 		}
 		data = append(data, strings.TrimPrefix(value, " "))
+	}
+	if r.acrossLines(others) {
+		kept.Reset()
+		kept.WriteString(": " + Mask + "\n")
 	}
 	end := ""
 	switch {
@@ -273,7 +298,11 @@ func (r *Redaction) Event(block []byte, omitted int64) Body {
 		}
 		return Body{Text: text + end, Omitted: omitted}
 	}
-	body := r.Body([]byte(strings.Join(data, "\n")), omitted)
+	whole := []byte(strings.Join(data, "\n"))
+	body := Body{Text: Mask, Omitted: omitted}
+	if opensJSON(whole) || !r.acrossLines(data) { // no text in JSON goes over lines
+		body = r.Body(whole, omitted)
+	}
 	kept.WriteString("data: ")
 	kept.WriteString(strings.ReplaceAll(string(body.Bytes()), "\n", "\ndata: "))
 	if body.Omitted == 0 || body.Broken {

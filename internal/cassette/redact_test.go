@@ -155,8 +155,12 @@ func FuzzRedaction(f *testing.F) {
 	f.Add([]byte(`{"token":"` + testKey + `","env":{"A":"b"},"url":"https://u:p@h/?token=x"}`))
 	f.Add([]byte("event: x\ndata: {\"a\":\"" + testKey + "\"}\n\n"))
 	f.Add([]byte(`["{\"a\":\"` + testKey + `\"}"]`))
+	f.Add([]byte("data: agc-made/up+\ndata:key=0123456789\n\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r := redaction()
+		if text := r.Event(data, 0).Text; strings.Contains(strings.NewReplacer("\ndata: ", "", "\n: ", "").Replace(text), testKey) {
+			t.Fatalf("%q became %q, with the key over lines", data, text)
+		}
 		for _, body := range []Body{r.Body(data, 0), r.Event(data, 0)} {
 			if body.JSON != nil && !json.Valid(body.JSON) {
 				t.Fatalf("%q became %q, which is no JSON", data, body.JSON)
@@ -217,4 +221,36 @@ func TestRedaction_OmitTextsFree(t *testing.T) {
 	assert.NotContains(t, out, "secret")
 	assert.Contains(t, out, `"type":"message_end"`)
 	assert.NotContains(t, r.Event([]byte(": a secret thing\nevent: x\ndata: {}\n\n"), 0).Text, "secret")
+}
+
+// TestRedaction_EventsSplit: what is secret over several data lines, which whoever reads the stream puts together.
+func TestRedaction_EventsSplit(t *testing.T) {
+	const s = "S3CR3T0123456789abcdef"
+	whole := strings.ReplaceAll(testKey, "-", "_") // one word
+	r := &Redaction{Keys: quote.NewRedactor(whole).Text}
+	for name, test := range map[string]struct{ block, secret string }{
+		"a key":                 {"data: a " + whole[:9] + "\ndata: " + whole[9:] + " b\n\n", whole[9:]},
+		"after a byte":          {"data: a " + whole[:1] + "\ndata: " + whole[1:] + " b\n\n", whole[1:]},
+		"before the last":       {"data: a " + whole[:len(whole)-1] + "\ndata:" + whole[len(whole)-1:] + "\n\n", whole[:len(whole)-1]},
+		"over three lines":      {"data: " + whole[:5] + "\ndata: " + whole[5:9] + "\ndata: " + whole[9:] + "\n\n", whole[9:]},
+		"other fields between":  {"data: " + whole[:9] + "\nid: 7\ndata: " + whole[9:] + "\n\n", whole[9:]},
+		"without an end":        {"data: " + whole[:9] + "\ndata: " + whole[9:], whole[9:]},
+		"other ends":            {"data: " + whole[:9] + "\r\ndata: " + whole[9:] + "\r\r", whole[9:]},
+		"a shape":               {"data: ghp_S3CR3T01\ndata: 23456789abcdef\n\n", "23456789abcdef"},
+		"a password":            {"data: https://u:S3CR3T01\ndata: " + s + "@h/\n\n", s},
+		"a form":                {"data: password=\ndata: " + s + "\n\n", s},
+		"a member":              {"data: x {\"token\":\ndata: \"" + s + "\"}\n\n", s},
+		"a key in a member":     {"data: {\"a\":\"" + whole[:9] + "\ndata: " + whole[9:] + "\"}\n\n", whole[9:]},
+		"a token over lines":    {"data: {\"token\":\"a\ndata: " + s + "\"}\n\n", s},
+		"comments":              {": " + whole[:9] + "\n: " + whole[9:] + "\n\n", whole[9:]},
+		"a key in another line": {"event: " + whole[:9] + "\nid: " + whole + "\n\n", whole[9:]},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := r.Event([]byte(test.block), 0)
+			assert.NotContains(t, body.Text, test.secret)
+		})
+	}
+	assert.Equal(t, "event: x\ndata: [removed]\n\n", r.Event([]byte("event: x\ndata: a "+whole[:9]+"\ndata: "+whole[9:]+"\n\n"), 0).Text)
+	// What has no secret stays in its lines.
+	assert.Equal(t, "data: one\ndata: two\ndata: \ndata: three\n\n", r.Event([]byte("data: one\ndata: two\ndata:\ndata: three\n\n"), 0).Text)
 }

@@ -10,7 +10,10 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
+
+	"github.com/agentuity/coder-go/internal/split"
 )
 
 // Around returns a RoundTripper that records what goes over base. It changes nothing of that. body returns the body
@@ -61,7 +64,11 @@ func (t *tap) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, nil
 	}
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	resp.Body = &bodyTap{ReadCloser: resp.Body, exchange: x, events: kind == "text/event-stream", length: resp.ContentLength}
+	tapped := &bodyTap{ReadCloser: resp.Body, exchange: x, length: resp.ContentLength}
+	if kind == "text/event-stream" {
+		tapped.events = &split.Blocks{Most: t.recorder.maxBody, Block: tapped.event}
+	}
+	resp.Body = tapped
 	return resp, nil
 }
 
@@ -70,6 +77,7 @@ type exchange struct {
 	recorder *Recorder
 	number   int
 	ctx      context.Context
+	url      *url.URL // of the request
 
 	mu   sync.Mutex // held while a line is added: they stay in order, and none follows the end
 	over bool
@@ -96,7 +104,10 @@ func (x *exchange) put(size int, line func(*Redaction) Line) {
 const lineSize = 512
 
 func (x *exchange) begin(req *http.Request, body []byte) {
-	method, url, header := req.Method, req.URL.String(), req.Header.Clone()
+	sent := *req.URL
+	sent.Fragment, sent.RawFragment = "", "" // which is not sent
+	x.url = &sent
+	method, url, header := req.Method, sent.String(), req.Header.Clone()
 	body, omitted := x.part(body)
 	x.add(len(body), func(r *Redaction) Line {
 		return Line{Kind: Request, Method: method, URL: r.URL(url), Header: r.Header(header), Body: r.Body(body, omitted)}
@@ -114,7 +125,19 @@ func (x *exchange) part(body []byte) (kept []byte, omitted int64) {
 
 func (x *exchange) answered(resp *http.Response) {
 	status, header := resp.StatusCode, resp.Header.Clone()
-	x.add(0, func(r *Redaction) Line { return Line{Kind: Answer, Status: status, Header: r.Header(header)} })
+	x.add(0, func(r *Redaction) Line {
+		safe := r.Header(header)
+		if to := header.Get("Location"); to != "" && x.isHere(to) {
+			safe.Set("Location", r.URL(withoutFragment(to)))
+		}
+		return Line{Kind: Answer, Status: status, Header: safe}
+	})
+}
+
+// isHere reports whether a redirect leads to the Hub that was asked. The query belongs to the request that follows it.
+func (x *exchange) isHere(location string) bool {
+	to, err := x.url.Parse(location)
+	return err == nil && to.Scheme == x.url.Scheme && to.Host == x.url.Host
 }
 
 // end notes why nothing more comes. Only the first call counts.
@@ -160,16 +183,14 @@ func (x *exchange) whyNot(err error) string {
 type bodyTap struct {
 	io.ReadCloser
 	exchange *exchange
-	events   bool
-	length   int64 // that was announced, -1 if none was
+	events   *split.Blocks // nil: it is none of events
+	length   int64         // that was announced, -1 if none was
 
 	mu      sync.Mutex // a body is also closed under a Read
 	got     int64
 	held    []byte
 	omitted int64
 	over    bool
-	// Of a stream of events: whether the line has begun, and whether what came last was a CR, which an LF may follow.
-	lineBegun, afterCR bool
 }
 
 func (b *bodyTap) Read(p []byte) (int, error) {
@@ -180,8 +201,8 @@ func (b *bodyTap) Read(p []byte) (int, error) {
 		return n, err
 	}
 	b.got += int64(n)
-	if b.events {
-		b.takeEvents(p[:n])
+	if b.events != nil {
+		b.events.Take(p[:n])
 	} else {
 		b.take(p[:n])
 	}
@@ -217,51 +238,21 @@ func (b *bodyTap) take(p []byte) {
 	b.omitted += int64(len(p) - len(kept))
 }
 
-// takeEvents records each event that is whole: one ends with a line that is empty.
-func (b *bodyTap) takeEvents(p []byte) {
-	if b.afterCR && len(p) > 0 && p[0] == '\n' { // the second half of a line end
-		p = p[1:]
-		if len(b.held) > 0 {
-			b.take([]byte{'\n'})
-		}
-	}
-	for len(p) > 0 {
-		end := bytes.IndexAny(p, "\r\n")
-		b.afterCR = end == len(p)-1 && p[end] == '\r'
-		if end < 0 {
-			b.lineBegun = true
-			b.take(p)
-			return
-		}
-		empty := end == 0 && !b.lineBegun
-		b.lineBegun = false
-		if end++; p[end-1] == '\r' && end < len(p) && p[end] == '\n' {
-			end++
-		}
-		b.take(p[:end])
-		p = p[end:]
-		if empty {
-			b.flush()
-		}
-	}
+// event records one event.
+func (b *bodyTap) event(block []byte, omitted int64) {
+	b.exchange.add(len(block), func(r *Redaction) Line { return Line{Kind: Piece, Body: r.Event(block, omitted)} })
 }
 
-func (b *bodyTap) flush() {
-	held, omitted, events := b.held, b.omitted, b.events
-	b.held, b.omitted = nil, 0
-	if len(held) == 0 && omitted == 0 {
-		return
-	}
-	b.exchange.add(len(held), func(r *Redaction) Line {
-		if events {
-			return Line{Kind: Piece, Body: r.Event(held, omitted)}
-		}
-		return Line{Kind: Piece, Body: r.Body(held, omitted)}
-	})
-}
-
+// finish records what is held. It is called once.
 func (b *bodyTap) finish(how string, err error) {
 	b.over = true
-	b.flush()
+	held, omitted := b.held, b.omitted
+	b.held = nil
+	switch {
+	case b.events != nil:
+		b.events.End()
+	case len(held) > 0 || omitted > 0:
+		b.exchange.add(len(held), func(r *Redaction) Line { return Line{Kind: Piece, Body: r.Body(held, omitted)} })
+	}
 	b.exchange.end(how, err)
 }

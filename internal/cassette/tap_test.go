@@ -35,9 +35,23 @@ func lines(t testing.TB, maxBody int64, happens func(*Recorder)) []Line {
 func begun(r *Recorder) *exchange {
 	x := &exchange{recorder: r, number: r.next(), ctx: context.Background()}
 	x.begin(httptest.NewRequest(http.MethodGet, "http://h/api/ws", nil), nil)
-	x.answered(&http.Response{StatusCode: http.StatusSwitchingProtocols})
+	x.answered(&http.Response{StatusCode: http.StatusSwitchingProtocols, Header: http.Header{"Upgrade": {"websocket"}}})
 	return x
 }
+
+// RFC 6455, 5.2.
+const (
+	opContinuation = 0
+	opText         = 1
+	opBinary       = 2
+	opClose        = 8
+
+	finalBit     = 0x80
+	reservedBits = 0x70
+	maskBit      = 0x80
+	length16     = 126
+	length64     = 127
+)
 
 // frame is one frame of a WebSocket.
 func frame(op byte, final, masked bool, payload string) []byte {
@@ -89,10 +103,10 @@ func TestFrames(t *testing.T) {
 		for _, size := range []int{1, 2, 3, 7, 1000, len(wire)} {
 			t.Run(fmt.Sprint(masked, size), func(t *testing.T) {
 				got := lines(t, 0, func(r *Recorder) {
-					f := frames{exchange: begun(r), kind: Received, by: ByHub}
+					f := newFrames(begun(r), Received, ByHub)
 					for rest := wire; len(rest) > 0; {
 						n := min(size, len(rest))
-						f.take(rest[:n])
+						f.Take(rest[:n])
 						rest = rest[n:]
 					}
 				})[1:]
@@ -110,13 +124,13 @@ func TestFrames(t *testing.T) {
 
 func TestFrames_Limit(t *testing.T) {
 	got := lines(t, 10, func(r *Recorder) {
-		f := frames{exchange: begun(r), kind: Sent, by: ByProgram}
-		f.take(frame(opText, false, true, "0123456"))
-		f.take(frame(opContinuation, true, true, "789abc"))
-		f.take(frame(opText, true, true, "next"))
-		f.take(frame(opClose, true, true, ""))
-		f.take(frame(opText|0x40, true, true, "compressed")) // of an extension that nobody has asked for
-		f.take(frame(opText, true, true, "not understood any more"))
+		f := newFrames(begun(r), Sent, ByProgram)
+		f.Take(frame(opText, false, true, "0123456"))
+		f.Take(frame(opContinuation, true, true, "789abc"))
+		f.Take(frame(opText, true, true, "next"))
+		f.Take(frame(opClose, true, true, ""))
+		f.Take(frame(opText|0x40, true, true, "compressed")) // of an extension that nobody has asked for
+		f.Take(frame(opText, true, true, "not understood any more"))
 	})[1:]
 	require.Len(t, got, 3)
 	assert.Equal(t, Body{Text: "0123456789", Omitted: 3}, got[0].Body)
@@ -275,11 +289,11 @@ func FuzzFrames(f *testing.F) {
 		size = max(1, size)
 		lines(t, 100, func(r *Recorder) {
 			x := begun(r)
-			sent, received := frames{exchange: x, kind: Sent, by: ByProgram}, frames{exchange: x, kind: Received, by: ByHub}
+			sent, received := newFrames(x, Sent, ByProgram), newFrames(x, Received, ByHub)
 			for rest := data; len(rest) > 0; {
 				n := min(size, len(rest))
-				sent.take(rest[:n])
-				received.take(rest[:n])
+				sent.Take(rest[:n])
+				received.Take(rest[:n])
 				rest = rest[n:]
 			}
 		})
@@ -290,7 +304,7 @@ func FuzzFrames(f *testing.F) {
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(firstLine))
 	f.Add([]byte(firstLine + `{"t":1,"n":1,"is":"request","method":"GET","url":"http://h/api/x","json":null}` + "\n" + `{"n":1,"is":"answer","status":200}` + "\n"))
-	f.Add([]byte(firstLine + `{"n":1,"is":"request"}` + "\n" + `{"n":1,"is":"end","how":"refused"}`))
+	f.Add([]byte(firstLine + `{"n":1,"is":"request","method":"GET","url":"http://h/"}` + "\n" + `{"n":1,"is":"end","how":"refused"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		tape, err := Read(bytes.NewReader(data))
 		if (tape == nil) == (err == nil) {

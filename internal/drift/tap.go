@@ -2,12 +2,11 @@ package drift
 
 import (
 	"bytes"
-	"encoding/binary"
 	"io"
 	"mime"
 	"net/http"
-	"slices"
 
+	"github.com/agentuity/coder-go/internal/split"
 	"github.com/agentuity/coder-go/internal/sse"
 )
 
@@ -35,10 +34,10 @@ func (t *tap) RoundTrip(req *http.Request) (*http.Response, error) {
 	switch {
 	case resp.StatusCode == http.StatusSwitchingProtocols:
 		if isSocket {
-			resp.Body = &tappedSocket{socket, &frames{add: t.recorder.Add}}
+			resp.Body = &tappedSocket{socket, frames(t.recorder.Add)}
 		}
 	case kind == "text/event-stream":
-		resp.Body = &tappedBody{ReadCloser: resp.Body, to: &blocks{add: t.recorder.Add}}
+		resp.Body = &tappedBody{ReadCloser: resp.Body, to: blocks(t.recorder.Add)}
 	default:
 		resp.Body = &tappedBody{ReadCloser: resp.Body, to: &answer{add: func(body []byte) {
 			t.recorder.Add(Answer(req.Method, req.URL.EscapedPath(), resp.StatusCode, body)...)
@@ -106,96 +105,30 @@ func (a *answer) ended() {
 }
 
 // blocks are an event stream, looked at block by block.
-type blocks struct {
-	text []byte // from the beginning of a block
-	add  func(...Report)
-	lost bool // a block was too large
-}
-
-func (b *blocks) heard(text []byte) {
-	if b.lost {
-		return
-	}
-	from := max(0, len(b.text)-len("\r\n\r")) // there was no empty line before
-	if b.text = append(b.text, text...); len(b.text) > mostHeld {
-		b.text, b.lost = nil, true
-		return
-	}
-	end := 0
-	for _, empty := range []string{"\n\n", "\r\r", "\r\n\r\n"} {
-		if i := bytes.LastIndex(b.text[from:], []byte(empty)); i >= 0 {
-			end = max(end, from+i+len(empty))
+func blocks(add func(...Report)) listener {
+	return &live{&split.Blocks{Most: mostHeld, Block: func(block []byte, omitted int64) {
+		if omitted > 0 {
+			return
 		}
-	}
-	if end == 0 {
-		return
-	}
-	reader := sse.NewReader(bytes.NewReader(b.text[:end]), 0)
-	for event, err := reader.Next(); err == nil; event, err = reader.Next() {
-		b.add(Event(event.Name, event.Data)...)
-	}
-	b.text = slices.Delete(b.text, 0, end)
+		reader := sse.NewReader(bytes.NewReader(block), 0)
+		for event, err := reader.Next(); err == nil; event, err = reader.Next() {
+			add(Event(event.Name, event.Data)...)
+		}
+	}}}
 }
-
-func (b *blocks) ended() {}
 
 // frames are the bytes that a WebSocket server sends.
-type frames struct {
-	text    []byte
-	message []byte // the text message under way
-	add     func(...Report)
-	lost    bool // a frame was too large
-}
-
-func (f *frames) heard(text []byte) {
-	if f.lost {
-		return
-	}
-	f.text = append(f.text, text...)
-	for f.next() {
-	}
-}
-
-func (f *frames) ended() {}
-
-const (
-	finalFrame   = 0x80
-	opcode       = 0x0f
-	continuation = 0x0
-	textFrame    = 0x1
-	length7      = 0x7f
-)
-
-// next takes a frame off the text. It returns false if there is no whole one.
-func (f *frames) next() bool {
-	header := 2
-	if len(f.text) < header {
-		return false
-	}
-	size := uint64(f.text[1] & length7)
-	switch {
-	case size == 126 && len(f.text) >= 4:
-		header, size = 4, uint64(binary.BigEndian.Uint16(f.text[2:]))
-	case size == 127 && len(f.text) >= 10:
-		header, size = 10, binary.BigEndian.Uint64(f.text[2:])
-	case size >= 126:
-		return false
-	}
-	if size > mostHeld || len(f.message) > mostHeld {
-		f.text, f.message, f.lost = nil, nil, true
-		return false
-	}
-	end := header + int(size)
-	if len(f.text) < end {
-		return false
-	}
-	first, payload := f.text[0], f.text[header:end]
-	if kind := first & opcode; kind == textFrame || kind == continuation {
-		if f.message = append(f.message, payload...); first&finalFrame != 0 {
-			f.add(Frame(f.message)...)
-			f.message = nil
+func frames(add func(...Report)) listener {
+	return &live{&split.Frames{Most: mostHeld, Message: func(message []byte, binary bool, omitted int64) {
+		if !binary && omitted == 0 {
+			add(Frame(message)...)
 		}
-	}
-	f.text = f.text[end:]
-	return true
+	}}}
 }
+
+// live is a stream that is looked at while it goes by. What has not come whole at its end is passed over.
+type live struct{ in interface{ Take([]byte) } }
+
+func (l *live) heard(text []byte) { l.in.Take(text) }
+
+func (*live) ended() {}

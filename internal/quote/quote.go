@@ -20,7 +20,7 @@ const longest = 300
 // Line makes text fit into one line of an error or a log: no control characters, at most 300 characters.
 func Line(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
 			return ' '
 		}
 		return r
@@ -50,8 +50,8 @@ func NewRedactor(key string) Redactor {
 	if len(key) < shortestKey {
 		return Redactor{}
 	}
-	forms := formsOf(key)
-	return Redactor{func(s string) string { return replace(s, forms) }}
+	forms := newForms(formsOf(key))
+	return Redactor{forms.replace}
 }
 
 // formsOf returns a key as it is, and as package strconv quotes it where that is another text.
@@ -75,7 +75,7 @@ type Keys struct {
 type knownKeys struct {
 	newest string
 	keys   []string // without those that are too short to be looked for
-	forms  []string // of the keys
+	forms  *forms   // of the keys; nil: there are none
 }
 
 // Add makes a key known.
@@ -93,8 +93,12 @@ func (k *Keys) Add(key string) {
 		next.keys = append(next.keys, key)
 	}
 	next.keys = next.keys[max(0, len(next.keys)-mostKeys):]
+	var all []string
 	for _, key := range next.keys {
-		next.forms = append(next.forms, formsOf(key)...)
+		all = append(all, formsOf(key)...)
+	}
+	if len(all) > 0 {
+		next.forms = newForms(all)
 	}
 	k.known.Store(next)
 }
@@ -103,10 +107,10 @@ func (k *Keys) Add(key string) {
 func (k *Keys) Redactor() Redactor {
 	return Redactor{func(s string) string {
 		known := k.known.Load()
-		if known == nil || len(known.forms) == 0 {
+		if known == nil || known.forms == nil {
 			return s
 		}
-		return replace(s, known.forms)
+		return known.forms.replace(s)
 	}}
 }
 
@@ -199,12 +203,45 @@ func (e *redacted) As(target any) bool {
 	return true
 }
 
-// replace puts Mask in the place of each of the forms of a key.
-func replace(s string, forms []string) string {
+// forms are the forms of keys, by how they begin: keys of one kind begin alike, and most places of a text are the beginning of none.
+type forms struct {
+	byFirst [256][]family // by the first byte of a text
+	all     []family
+}
+
+// family is the forms that begin alike.
+type family struct {
+	beginning string // of shortestKey bytes
+	forms     []string
+}
+
+func newForms(list []string) *forms {
+	f := new(forms)
+	for _, form := range list {
+		beginning := form[:shortestKey]
+		i := slices.IndexFunc(f.all, func(known family) bool { return known.beginning == beginning })
+		if i < 0 {
+			i = len(f.all)
+			f.all = append(f.all, family{beginning: beginning})
+		}
+		f.all[i].forms = append(f.all[i].forms, form)
+	}
+	for _, known := range f.all {
+		c := known.beginning[0]
+		f.byFirst[c] = append(f.byFirst[c], known)
+	}
+	for c := range escapes { // any byte may follow
+		f.byFirst[escapes[c]] = f.all
+	}
+	return f
+}
+
+// replace puts Mask in the place of each of the forms.
+func (f *forms) replace(s string) string {
 	var b strings.Builder
 	copied := 0
 	for i := 0; i < len(s); {
-		n := longestAt(s, i, forms)
+		n := f.longestAt(s, i)
 		if n == 0 {
 			i++
 			continue
@@ -221,17 +258,34 @@ func replace(s string, forms []string) string {
 	return b.String()
 }
 
-// longestAt returns how much of s from i on is a form of the key, 0 if nothing is.
-func longestAt(s string, i int, forms []string) int {
+// longestAt returns how much of s from i on is one of the forms, 0 if nothing is.
+func (f *forms) longestAt(s string, i int) int {
 	best := 0
-	for _, form := range forms {
-		n := matchAt(s[i:], form)
-		if n > 0 && len(form) < shortestInside && (wordBefore(s[:i]) || wordAfter(s[i+n:])) {
-			n = 0
+	for _, family := range f.byFirst[s[i]] {
+		if !begins(s[i:], family.beginning) {
+			continue
 		}
-		best = max(best, n)
+		for _, form := range family.forms {
+			n := matchAt(s[i:], form)
+			if n > 0 && len(form) < shortestInside && (wordBefore(s[:i]) || wordAfter(s[i+n:])) {
+				n = 0
+			}
+			best = max(best, n)
+		}
 	}
 	return best
+}
+
+// begins reports whether s begins with all of the beginning, each byte as it is or escaped.
+func begins(s, beginning string) bool {
+	for i := range len(beginning) {
+		n := byteAt(s, beginning[i])
+		if n == 0 {
+			return false
+		}
+		s = s[n:]
+	}
+	return true
 }
 
 func wordBefore(s string) bool { return s != "" && isWord(s[len(s)-1]) }
@@ -270,6 +324,9 @@ func byteAt(s string, c byte) int {
 	}
 	return 0
 }
+
+// escapes are the bytes with which a byte that is escaped begins.
+const escapes = `~%&\`
 
 func escapedAt(s string, c byte) int {
 	switch {

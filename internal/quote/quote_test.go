@@ -166,3 +166,29 @@ func TestKeys(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestKeys_FormsDoNotHideOneAnother: keys that begin alike, and differ from the first byte on.
+func TestKeys_FormsDoNotHideOneAnother(t *testing.T) {
+	var keys quote.Keys
+	all := []string{"agc_one-made-up", "agc_one-made-up-longer", "agc_two/made-up", "xkey", "xkey-longer", `"quoted"key`, "%41percent", "~/home-key", "&and;key"}
+	for _, key := range all {
+		keys.Add(key)
+	}
+	r := keys.Redactor()
+	for _, key := range all {
+		inJSON, err := json.Marshal(key)
+		require.NoError(t, err)
+		for _, form := range []string{key, url.QueryEscape(key), html.EscapeString(key), strings.Trim(string(inJSON), `"`), strings.ReplaceAll(url.QueryEscape(key), "%", "%25")} {
+			assert.Equal(t, "a ([API key]) b", r.Text("a ("+form+") b"), form)
+		}
+	}
+	assert.Equal(t, "[API key]", r.Text("agc_two/"), "the first bytes of a key")
+	assert.Equal(t, "agc_thr axkeyb xke", r.Text("agc_thr axkeyb xke"))
+}
+
+// TestLine_Controls: a terminal obeys the control characters of both sets, and ends a line at more than one of them.
+func TestLine_Controls(t *testing.T) {
+	assert.Equal(t, "a b c d e f g", quote.Line("a\nb\x1bc\u009bd\u0085e\u2028f\u2029g"))
+	assert.Equal(t, "a b c d", quote.Line("a\u202eb\u2066c\u200ed"), "what turns the direction of a text")
+	assert.Equal(t, "ü 日本 👩\u200d💻", quote.Line("ü 日本 👩\u200d💻"), "what joins characters stays")
+}

@@ -85,6 +85,9 @@ func (c *Connection) Receive(data []byte) {
 		c.session.frames = append(c.session.frames, Frame{
 			Time: now, Participant: c.participant, Role: c.role, Type: *f.Type, Body: f.withoutCopies(data),
 		})
+		if most := c.world.config.FrameLimit; most != nil && len(c.session.frames) > *most {
+			c.session.frames = slices.Delete(c.session.frames, 0, len(c.session.frames)-*most)
+		}
 		c.handle(f, data, now)
 	}
 }

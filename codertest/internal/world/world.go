@@ -45,6 +45,8 @@ type Config struct {
 	// EventReplay is how many events a controller that connects hears again at
 	// most.
 	EventReplay int
+	// FrameLimit is how many of the newest frames of clients a session keeps; nil: all.
+	FrameLimit *int
 }
 
 // World is everything a Hub remembers. Its exported methods may be called by
