@@ -225,12 +225,13 @@ func (c *Client) GetReplay(ctx context.Context, sessionID string, params *GetSes
 type arrivingEntries struct {
 	list []ConversationEntry // nil: there was no need to
 	cost wire.Cost
+	size int // of the body so far
 }
 
 // read reads a replay, and returns the rest of it.
 func (e *arrivingEntries) read(body io.Reader) ([]byte, error) {
 	*e = arrivingEntries{}
-	return wire.Split(body, unlimited, "entries", func() { e.list = []ConversationEntry{} }, e.take)
+	return wire.Split(io.TeeReader(body, (*sizeOf)(&e.size)), unlimited, "entries", func() { e.list = []ConversationEntry{} }, e.take)
 }
 
 func (e *arrivingEntries) take(raw []byte) error {
@@ -238,11 +239,20 @@ func (e *arrivingEntries) take(raw []byte) error {
 		return &reason{fmt.Sprintf(`"entries[%d]" is not an object`, len(e.list)), wire.ErrNotAnObject}
 	}
 	_, _ = e.cost.Write(raw)
-	if err := e.cost.Check(); err != nil {
+	_, _ = e.cost.Write([]byte{','})
+	if err := e.cost.CheckOf(e.size); err != nil {
 		return err
 	}
 	e.list = append(e.list, ConversationEntry{})
 	return wire.Unmarshal(raw, &e.list[len(e.list)-1])
+}
+
+// sizeOf counts what is written.
+type sizeOf int
+
+func (s *sizeOf) Write(p []byte) (int, error) {
+	*s += sizeOf(len(p))
+	return len(p), nil
 }
 
 // ReplayError is a replay that broke off.

@@ -39,12 +39,15 @@ func (c *Cost) Write(part []byte) (int, error) {
 }
 
 // Check returns ErrOutOfProportion for a text that must not be decoded.
-func (c *Cost) Check() error {
+func (c *Cost) Check() error { return c.CheckOf(c.size) }
+
+// CheckOf is Check for a text of so many bytes, of which only some were written: the others cost nothing but themselves.
+func (c *Cost) CheckOf(size int) error {
 	object := costOfObject
 	if c.Large {
 		object = costOfLarge
 	}
-	if c.size+object*(c.objects+c.nulls.count)+costOfElement*c.elements > mostFactor*c.size+mostBeyond {
+	if size+object*(c.objects+c.nulls.count)+costOfElement*c.elements > mostFactor*size+mostBeyond {
 		return ErrOutOfProportion
 	}
 	return nil
