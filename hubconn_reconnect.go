@@ -66,7 +66,7 @@ func (h *HubConn) live() (ended *HubConnError) {
 		)
 		onOwnStack(func() {
 			l, first, failed = h.establish()
-			h.log("coder hub connection", began, failed, slog.Int("attempt", attempt))
+			h.client.logger.LogAttrs(h.ctx, slog.LevelDebug, "coder hub connection", append(h.logged(began, failed), slog.Int("attempt", attempt))...)
 		})
 		if failed == nil {
 			onOwnStack(func() {
@@ -77,7 +77,9 @@ func (h *HubConn) live() (ended *HubConnError) {
 			failed = h.receive(l, &socketHealth{attempts: &attempts})
 			cause, lost = failed.err, time.Now()
 			teller.ends()
-			h.log("coder hub connection ended", began, failed)
+			onOwnStack(func() {
+				h.client.logger.LogAttrs(h.ctx, slog.LevelDebug, "coder hub connection ended", h.logged(began, failed)...)
+			})
 		} else if h.ctx.Err() == nil {
 			teller.failed(attempt, failed.err)
 		}
@@ -177,12 +179,8 @@ func (s *socketHealth) restore() {
 	s.attempts.Reset()
 }
 
-// log logs an attempt to connect, or a connection that is lost.
-func (h *HubConn) log(what string, began time.Time, failed *failedAttempt, more ...slog.Attr) {
-	logger := h.client.logger
-	if !logger.Enabled(h.ctx, slog.LevelDebug) {
-		return
-	}
+// logged describes an attempt to connect, or a connection that is lost.
+func (h *HubConn) logged(began time.Time, failed *failedAttempt) []slog.Attr {
 	attrs := []slog.Attr{
 		slog.String("operation", h.op),
 		slog.String("session_id", h.client.secret.Line(h.SessionID())),
@@ -191,7 +189,7 @@ func (h *HubConn) log(what string, began time.Time, failed *failedAttempt, more 
 	if failed != nil {
 		attrs = append(attrs, slog.String("error", failed.err.Error()))
 	}
-	logger.LogAttrs(h.ctx, slog.LevelDebug, what, append(attrs, more...)...)
+	return attrs
 }
 
 // admit begins the life of a link whose handshake is over.

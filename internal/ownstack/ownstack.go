@@ -24,15 +24,13 @@ type call struct {
 
 func (c *call) run() {
 	defer close(c.done)
-	defer c.recovered()
+	defer func() {
+		if !c.returned {
+			c.panicked = recover()
+		}
+	}()
 	c.f()
 	c.returned = true
-}
-
-func (c *call) recovered() {
-	if !c.returned {
-		c.panicked = recover()
-	}
 }
 
 func (c *call) end() {
