@@ -173,12 +173,15 @@ func cpuOf(who int) float64 {
 
 // peakMemory asks Linux for the high-water mark of this process. That of getrusage would be at
 // least that of the process which started this one.
-func peakMemory() (float64, error) {
+func peakMemory() (float64, error) { return memoryOf("VmHWM:") }
+
+// memoryOf reads a size of this process, in 10^6 bytes.
+func memoryOf(what string) (float64, error) {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return 0, err
 	}
-	_, mark, _ := strings.Cut(string(status), "VmHWM:")
+	_, mark, _ := strings.Cut(string(status), what)
 	kilobytes, _, _ := strings.Cut(strings.TrimSpace(mark), " ")
 	n, err := strconv.ParseFloat(kilobytes, 64)
 	return n * 1024 / 1e6, err

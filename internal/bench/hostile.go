@@ -30,7 +30,9 @@ var hostiles = map[string]hostile{
 }
 
 // hostileID names one of so many megabytes, as the id of a session or in the search of a list.
-func hostileID(form string, megabytes int) string { return fmt.Sprintf("hostile-%s-%d", form, megabytes) }
+func hostileID(form string, megabytes int) string {
+	return fmt.Sprintf("hostile-%s-%d", form, megabytes)
+}
 
 // hostileAnswer is the answer that the text names.
 func (s *server) hostileAnswer(text string) []byte {

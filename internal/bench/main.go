@@ -55,6 +55,14 @@ func play(ctx context.Context, args []string) error {
 			return fmt.Errorf("%s of %s: %w", o.Task, o.Subject, err)
 		}
 		return json.NewEncoder(os.Stdout).Encode(m)
+	case "watch":
+		var o liveOrder
+		if err := json.Unmarshal([]byte(args[1]), &o); err != nil {
+			return err
+		}
+		return watch(ctx, o, os.Stdin, os.Stdout)
+	case "live":
+		return watchLong(ctx, args[1:])
 	default:
 		return compare(ctx, args)
 	}
@@ -96,7 +104,7 @@ func compare(ctx context.Context, args []string) error {
 			table = append(table, newLine(row, found, counted == ""))
 		}
 	}
-	about := fmt.Sprintf("%s; %d rounds: median (smallest to largest)", r.machine(ctx), r.rounds)
+	about := fmt.Sprintf("%s; median (smallest to largest) of %d rounds", r.machine(ctx), r.rounds)
 	r.close() // so that what the server has taken counts
 	fmt.Printf("%s\n%s\n", about, loadNow().since(began))
 	if counted != "" {
