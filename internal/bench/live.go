@@ -105,6 +105,9 @@ func (r *runner) live(ctx context.Context, o liveFlags, parts []*part) ([]line, 
 	}); err != nil {
 		return nil, err
 	}
+	if err := each(parts, func(p *part) error { return p.hub.ask("begin", new(liveCount)) }); err != nil {
+		return nil, err
+	}
 	sleep(ctx, settle)
 	if err := each(parts, func(p *part) (err error) { p.opened, err = p.snapshot(); return err }); err != nil {
 		return nil, err
@@ -205,10 +208,11 @@ func (p *part) stop() error {
 func (r *runner) restart(ctx context.Context, p *part, every int) error {
 	_, port, _ := strings.Cut(strings.TrimPrefix(p.hub.URL, "http://"), ":")
 	hub, err := r.startHub(ctx, hubOrder{Addresses: p.order.Addresses, Every: every, Port: number([]byte(port), "")})
-	if err == nil {
-		p.hub = hub
+	if err != nil {
+		return err
 	}
-	return err
+	p.hub = hub
+	return hub.ask("begin", new(liveCount))
 }
 
 // ask says a line to a Hub, and hears its answer.
@@ -242,8 +246,13 @@ func (p *part) snapshot() (s snapshot, err error) {
 
 // until waits for something that the status says.
 func (p *part) until(ctx context.Context, what string, done func(liveStatus) bool) error {
-	for began := time.Now(); ; sleep(ctx, 100*time.Millisecond) {
+	began, told := time.Now(), time.Now()
+	for ; ; sleep(ctx, 100*time.Millisecond) {
 		s, err := p.status("status")
+		if time.Since(told) > 5*time.Second {
+			told = time.Now()
+			fmt.Fprintf(os.Stderr, "%s: after %v %d are open, %d are back\n", p.kind, time.Since(began).Round(time.Second), s.Open, s.Back)
+		}
 		switch {
 		case err != nil:
 			return err

@@ -61,6 +61,8 @@ func play(ctx context.Context, args []string) error {
 			return err
 		}
 		return watch(ctx, o, os.Stdin, os.Stdout)
+	case "growth":
+		return measureGrowth(ctx, args[1:])
 	case "live":
 		return watchLong(ctx, args[1:])
 	default:

@@ -20,6 +20,7 @@ import (
 // rate. A goroutine writes them, another reads, so that a connection that its client closes is noticed.
 type live struct {
 	every   time.Duration // between two events; 0: they are silent
+	begun   chan struct{} // closed: events are sent
 	quiet   chan struct{} // closed: nothing is sent any more
 	leave   chan struct{} // closed: connections are closed, after all that was sent
 	writers sync.WaitGroup
@@ -38,14 +39,16 @@ type liveCount struct {
 }
 
 func (l *live) start(every time.Duration) {
-	l.every, l.quiet, l.leave = every, make(chan struct{}), make(chan struct{})
+	l.every, l.begun, l.quiet, l.leave = every, make(chan struct{}), make(chan struct{}), make(chan struct{})
 	l.sent, l.opening = make(map[string]int), make(map[int64]int)
 }
 
-// command does what a line of the input says: "count", "quiet" sends nothing from now on, and "leave", after that,
-// closes all connections. The answer comes when it is done; what was sent is known when it is quiet.
+// command does what a line of the input says: "begin" sends events from now on, "quiet" none, and "leave", after that,
+// closes all connections; "count" does nothing. The answer comes when it is done; what was sent is known when it is quiet.
 func (l *live) command(line string) liveCount {
 	switch line {
+	case "begin":
+		close(l.begun)
 	case "quiet":
 		l.mu.Lock()
 		close(l.quiet)
@@ -87,11 +90,18 @@ func (l *live) begins() bool {
 }
 
 // write sends the events of a connection until that is gone or all is quiet.
-func (l *live) write(conn net.Conn, id string, frame func([]byte) []byte, gone <-chan struct{}) {
+func (l *live) write(conn net.Conn, id string, framed func([]byte) []byte, gone <-chan struct{}) {
 	if l.begins() {
-		n := 0
+		n, sending := 0, true
+		select {
+		case <-l.begun:
+		case <-l.quiet:
+			sending = false
+		case <-gone:
+			sending = false
+		}
 		timer := time.NewTimer(rand.N(l.every)) // not all at the same time
-		for sending := true; sending; {
+		for sending {
 			select {
 			case <-l.quiet:
 				sending = false
@@ -99,7 +109,7 @@ func (l *live) write(conn net.Conn, id string, frame func([]byte) []byte, gone <
 				sending = false
 			case <-timer.C:
 				timer.Reset(l.every)
-				if _, err := conn.Write(frame(liveMessage(id, n+1))); err != nil {
+				if _, err := conn.Write(framed(liveMessage(id, n+1))); err != nil {
 					sending = false
 				} else {
 					n++
