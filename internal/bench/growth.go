@@ -43,7 +43,7 @@ var growths = []growing{
 		order: func(times int) order { return order{Task: "get", N: 20_000, Warm: 2000, Parallel: times} },
 	},
 	{
-		thing: "bytes of a WebSocket message", cost: "CPU of a byte", size: 10_000,
+		thing: "kilobytes of a WebSocket message", cost: "CPU of a byte", size: 10,
 		of: func(m measured) float64 { return m.CPU / float64(m.Chars) },
 		order: func(times int) order {
 			return order{Task: "frames", N: max(10, 10_000/times), Warm: 1, Size: 10_000 * times}

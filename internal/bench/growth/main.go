@@ -12,6 +12,7 @@ import (
 	"strconv"
 
 	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
@@ -130,10 +131,12 @@ func drawn(panels []*panel) ([]byte, error) {
 	}
 	var b bytes.Buffer
 	_, err := svg.WriteTo(&b)
-	return b.Bytes(), err
+	// Where there is no Liberation, Arial has the same widths.
+	return bytes.ReplaceAll(b.Bytes(), []byte("font-family:Liberation Sans;"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;")), err
 }
 
 func (p *panel) diagram(legend bool) (*plot.Plot, error) {
+	plot.DefaultFont = font.Font{Typeface: "Liberation", Variant: "Sans"}
 	d := plot.New()
 	d.BackgroundColor = ground
 	d.Title.Text = p.cost
@@ -145,7 +148,8 @@ func (p *panel) diagram(legend bool) (*plot.Plot, error) {
 		axis.Color, axis.Label.TextStyle.Color, axis.Tick.Color, axis.Tick.Label.Color = ink, ink, ink, ink
 		axis.Label.TextStyle.Font.Size, axis.Tick.Label.Font.Size = vg.Points(11), vg.Points(10)
 	}
-	d.Y.Label.Text = "ours, fewest = 1"
+	d.X.Label.Padding, d.Y.Label.Padding = vg.Points(5), vg.Points(5)
+	d.Y.Label.Text = "coder-go at the left = 1"
 	d.Y.Min, d.Y.Max = 0, 1.2
 	grid := plotter.NewGrid()
 	grid.Vertical.Color, grid.Horizontal.Color = faint, faint
@@ -176,6 +180,7 @@ func (p *panel) line(d *plot.Plot, name string, points plotter.XYs, colour color
 	d.Add(line, dots)
 	if legend {
 		d.Legend.Add(name, line, dots)
+		d.Legend.Padding = vg.Points(3)
 		d.Legend.TextStyle.Color, d.Legend.TextStyle.Font.Size = ink, vg.Points(11)
 		d.Legend.ThumbnailWidth, d.Legend.Left, d.Legend.XOffs, d.Legend.YOffs = vg.Points(28), true, vg.Points(8), vg.Points(4)
 	}
