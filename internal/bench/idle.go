@@ -168,13 +168,11 @@ func (c *byHand) connect(ctx context.Context, id string, open func(), event func
 
 // dial opens a bare WebSocket, and reads its init.
 func (c *byHand) dial(ctx context.Context, id string) (*websocket.Conn, error) {
-	conn, resp, err := websocket.Dial(ctx, c.url+"/api/ws?role=observer&sessionId="+id, &websocket.DialOptions{
-		HTTPClient: &c.http, HTTPHeader: http.Header{"Authorization": {"Bearer key"}},
-	})
+	options := &websocket.DialOptions{HTTPClient: &c.http, HTTPHeader: http.Header{"Authorization": {"Bearer key"}}}
+	conn, _, err := websocket.Dial(ctx, c.url+"/api/ws?role=observer&sessionId="+id, options) //nolint:bodyclose // the library closes it
 	if err != nil {
 		return nil, err
 	}
-	_ = resp
 	conn.SetReadLimit(-1)
 	_, _, err = conn.Read(ctx)
 	return conn, err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -44,7 +45,7 @@ func newCounter(kind uint32, event uint64) (*counter, error) {
 				return nil, err
 			}
 			fd, err := unix.PerfEventOpen(&attributes, id, -1, -1, unix.PERF_FLAG_FD_CLOEXEC)
-			if err == unix.ESRCH { // it has ended
+			if errors.Is(err, unix.ESRCH) { // it has ended
 				continue
 			}
 			if err != nil {
@@ -66,7 +67,7 @@ func (c *counter) read() (float64, error) {
 			return 0, fmt.Errorf("reading a counter: %d bytes, %w", n, err)
 		}
 		if wanted, counted := binary.NativeEndian.Uint64(b[8:]), binary.NativeEndian.Uint64(b[16:]); counted < wanted {
-			return 0, fmt.Errorf("the counter of instructions was shared with others")
+			return 0, errors.New("the counter of instructions was shared with others")
 		}
 		total += binary.NativeEndian.Uint64(b[:])
 	}
