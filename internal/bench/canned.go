@@ -85,7 +85,7 @@ type replayPart struct {
 }
 
 const (
-	replayHead = `{"sessionId":"` + sessionID + `","entriesSource":"session_entries","entries":[`
+	replayHead = `{"sessionId":%q,"entriesSource":"session_entries","entries":[`
 	replayTail = `{"type":"turn","timestamp":1764662402000}]}` // one entry more
 )
 

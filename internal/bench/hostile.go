@@ -17,7 +17,7 @@ import (
 // small as can be. Blanks between them make it pass where a limit counts elements, and the lengths are those that
 // came out worst.
 type hostile struct {
-	format, element string
+	format, element string // the format has %q where it names the session
 	length          int // of an element with its comma and blanks
 }
 
@@ -25,8 +25,8 @@ type hostile struct {
 var hostiles = map[string]hostile{
 	"tiny":     {`{"sessions":{"websocket":[%s],"sandbox":[]},"total":1}`, `{}`, 3},
 	"sessions": {`{"sessions":{"websocket":[%s],"sandbox":[]},"total":1}`, `{"a":0}`, 77},
-	"entries":  {`{"sessionId":"x","entries":[%s]}`, `{"":[]}`, 44},
-	"free":     {`{"sessionId":"x","metadata":{"a":[%s]}}`, `""`, 3},
+	"entries":  {`{"sessionId":%q,"entries":[%s]}`, `{"":[]}`, 44},
+	"free":     {`{"sessionId":%q,"metadata":{"a":[%s]}}`, `""`, 3},
 }
 
 // hostileID names one of so many megabytes, as the id of a session or in the search of a list.
@@ -39,7 +39,11 @@ func (s *server) hostileAnswer(text string) []byte {
 	for form, h := range hostiles {
 		if megabytes := number([]byte(text), "hostile-"+form+"-"); megabytes > 0 {
 			element := []byte("," + h.element + strings.Repeat(" ", h.length-1-len(h.element)))
-			return response("200 OK", fmt.Appendf(nil, h.format, bytes.Repeat(element, megabytes*1_000_000/h.length)[1:]))
+			parts := []any{bytes.Repeat(element, megabytes*1_000_000/h.length)[1:]}
+			if strings.Contains(h.format, "%q") {
+				parts = append([]any{text}, parts...)
+			}
+			return response("200 OK", fmt.Appendf(nil, h.format, parts...))
 		}
 	}
 	return s.missing

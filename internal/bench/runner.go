@@ -124,7 +124,7 @@ func (r *runner) goCommand(ctx context.Context, version string, args ...string) 
 func (r *runner) output(cmd *exec.Cmd) ([]byte, error) {
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", strings.Join(cmd.Args[:min(3, len(cmd.Args))], " "), err)
+		return nil, fmt.Errorf("%s: %w", strings.Join(cmd.Args[:2], " "), err)
 	}
 	return out, nil
 }

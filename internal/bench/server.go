@@ -218,7 +218,7 @@ func (s *server) answer(w net.Conn, head, method, target []byte) error {
 	case isSession && string(companion) == "events/history":
 		body = response("200 OK", fmt.Appendf(nil, `{"sessionId":%q,"events":[]}`, id))
 	case isSession && string(companion) == "replay":
-		return s.writeReplay(w, number(id, "replay-"))
+		return s.writeReplay(w, string(id))
 	case isSession && string(companion) == "events":
 		return s.writeEvents(w, string(id))
 	case string(method) == "POST" && string(path) == "/api/hub/session":
@@ -271,9 +271,10 @@ func (s *server) list(n int, unknown bool) []byte {
 }
 
 // writeReplay sends so many megabytes of entries.
-func (s *server) writeReplay(w io.Writer, megabytes int) error {
-	length := len(replayHead) + megabytes*len(s.replay.text) + len(replayTail)
-	_, err := fmt.Fprintf(w, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", length, replayHead)
+func (s *server) writeReplay(w io.Writer, id string) error {
+	megabytes, head := number([]byte(id), "replay-"), fmt.Sprintf(replayHead, id)
+	length := len(head) + megabytes*len(s.replay.text) + len(replayTail)
+	_, err := fmt.Fprintf(w, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", length, head)
 	for range megabytes {
 		if err != nil {
 			return err
