@@ -96,7 +96,7 @@ bench: ## Run the benchmarks matching BENCH, COUNT times; BASE=old.out compares 
 		$(TOOL) benchstat $(BASE) bench.out; \
 	fi
 
-# Needs Linux, and Node and npm as `parity` does. It takes TIME, and wants a machine with nothing else to do. The
+# Needs Linux, and Node and npm as `parity` does. It takes 15 to 20 minutes, and wants a machine with nothing else to do. The
 # newer Go comes through the Go module proxy; where it cannot be had, GO_OLD is all there is.
 bench-compare: $(ORIGINAL)/node_modules/.package-lock.json ## Measure docs/performance.md with GO_OLD and GO_NEW in ROUNDS (5) rounds; SELECT=regexp selects
 	$(GO) -C $(COMPARISON) run . -rounds $(ROUNDS) -select '$(SELECT)' -go '$(GO_OLD) $(GO_NEW)'

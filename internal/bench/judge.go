@@ -51,8 +51,11 @@ func (g goal) judge(is figure, rounds []round) string {
 		most = max(most, median(valuesOf(g.like, rounds)))
 	}
 	met := 0
-	for _, v := range values {
-		if v <= most {
+	for i, v := range values {
+		if g.unit == "" { // the process does a little besides: 75.02 allocations of each are 75, as is printed
+			values[i] = math.Round(10*v) / 10
+		}
+		if values[i] <= most {
 			met++
 		}
 	}

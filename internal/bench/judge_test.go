@@ -28,6 +28,8 @@ func TestGoal_Judge(t *testing.T) {
 		"one round has no spread":            {faster(0.9), cpus(0.89), "met"},
 		"a size is always judged":            {smaller(0.9), cpus(0.7, 0.95, 0.8), "met (2 of 3 rounds met it)"},
 		"the worst round of a count":         {within(0.9, ""), cpus(0.7, 0.95, 0.8), "missed (2 of 3 rounds met it)"},
+		"a count is what is printed":         {within(75, ""), cpus(75.02, 74.9), "met"},
+		"and no more than that":              {within(75, ""), cpus(75.06), "missed"},
 		"as another figure, which is larger": {smaller(0.9).or("base", of(cpuEach, "base")), cpus(0.95, 0.95), "met"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -245,6 +245,7 @@ func callExperiments() []experiment {
 					what: "ReplayEntries of 100 MB: peak memory", goal: within(16, "MB"), is: of(peak, "ours"),
 					compare: []comparison{
 						{label: "of 10 MB", unit: "MB", is: of(peak, "ours 10")},
+						{label: "by how much the process grew", unit: "MB", is: of(grew, "ours")},
 						{label: "handwritten whole", unit: "MB", is: of(peak, "handwritten")},
 						{label: "TypeScript", unit: "MB", is: of(peak, "typescript")},
 					},
