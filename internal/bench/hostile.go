@@ -18,7 +18,7 @@ import (
 // came out worst.
 type hostile struct {
 	format, element string // the format has %q where it names the session
-	length          int // of an element with its comma and blanks
+	length          int    // of an element with its comma and blanks
 }
 
 // hostiles are those that there are. sessions come with a list, the others with a session or its replay.

@@ -72,6 +72,7 @@ type part struct {
 	opened, half, back, quiet snapshot // see live
 	before, after             liveCount
 	backAfter                 time.Duration
+	cells                     []string // of liveRows
 }
 
 // snapshot is the status of the client and of the Hub at a time.
@@ -144,17 +145,12 @@ func (r *runner) live(ctx context.Context, o liveFlags, parts []*part) ([]line, 
 	if err := each(parts, func(p *part) (err error) { p.quiet, err = p.snapshot(); return err }); err != nil {
 		return nil, err
 	}
-	var columns [][]string
-	for _, p := range parts {
-		column, err := p.finish(ctx)
-		if err != nil {
-			return nil, err
-		}
-		columns = append(columns, column)
+	if err := each(parts, func(p *part) error { return p.finish(ctx) }); err != nil {
+		return nil, err
 	}
 	table := []line{{"what", parts[0].kind, parts[1].kind}}
 	for i, what := range liveRows {
-		table = append(table, line{what, columns[0][i], columns[1][i]})
+		table = append(table, line{what, parts[0].cells[i], parts[1].cells[i]})
 	}
 	return table, nil
 }
@@ -277,14 +273,14 @@ var liveRows = []string{
 }
 
 // finish lets what is on its way arrive, and counts.
-func (p *part) finish(ctx context.Context) (cells []string, err error) {
+func (p *part) finish(ctx context.Context) error {
 	if err := p.hub.ask("quiet", &p.after); err != nil {
-		return nil, err
+		return err
 	}
 	sleep(ctx, drain)
 	end, err := p.status("each")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	n := len(end.Each)
 	sent, lost, losers := count(end.Each, p.before.Sent, p.after.Sent)
@@ -292,7 +288,7 @@ func (p *part) finish(ctx context.Context) (cells []string, err error) {
 		return fmt.Sprintf("%.0f %% of a core", 100*(of(to)-of(from))/to.at.Sub(from.at).Seconds())
 	}
 	mine := func(s snapshot) float64 { return s.me.CPU }
-	return []string{
+	p.cells = []string{
 		fmt.Sprintf("%d, %d", sent, end.Received),
 		fmt.Sprintf("%d, %d of %d", lost, losers, n),
 		fmt.Sprint(end.Gaps),
@@ -306,7 +302,8 @@ func (p *part) finish(ctx context.Context) (cells []string, err error) {
 		fmt.Sprintf("%.0f MB", end.PeakMB),
 		fmt.Sprintf("%.1f kB, %.1f kB", 1e3*p.half.me.HeapMB/float64(n), 1e3*p.half.me.StacksMB/float64(n)),
 		fmt.Sprintf("%.1f", float64(p.half.me.Goroutines)/float64(n)),
-	}, nil
+	}
+	return nil
 }
 
 // count compares what each session has received with what a Hub has sent it in its lives. An event too much
