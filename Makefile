@@ -16,6 +16,10 @@ EXAMPLES  = quickstart follow attach doctor
 SEED      = 1
 ROUNDS    = 5
 SELECT    = .
+GO_OLD    = local
+GO_NEW    = go1.27.3
+SESSIONS  = 10000
+LASTS     = 10m
 SCENARIOS = .
 GATEWAYS  = nginx,haproxy,varnish
 
@@ -27,7 +31,7 @@ SERVERS    = internal/servers/js
 LEAD       = internal/reallead/npm
 
 .NOTPARALLEL:
-.PHONY: help release-check check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare cover examples parity xnet otel gateways servers lead nightly
+.PHONY: help release-check check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare bench-live bench-growth growth-svg cover examples parity xnet otel gateways servers lead nightly
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +45,7 @@ plan:
 
 test: ## Run the tests with the race detector, in random order
 	$(GO) test -race -shuffle=on -timeout 15m ./... $(TESTFLAGS)
+	$(GO) -C $(COMPARISON) test ./...
 
 fmt: ## Format the code and group the imports
 	$(TOOL) golangci-lint fmt
@@ -91,9 +96,21 @@ bench: ## Run the benchmarks matching BENCH, COUNT times; BASE=old.out compares 
 		$(TOOL) benchstat $(BASE) bench.out; \
 	fi
 
-# Needs Node and npm as `parity` does. It takes 5 to 6 minutes, and wants a machine with nothing else to do.
-bench-compare: $(ORIGINAL)/node_modules/.package-lock.json ## Measure docs/performance.md in ROUNDS (5) rounds; SELECT=regexp selects
-	$(GO) -C $(COMPARISON) run . -rounds $(ROUNDS) -select '$(SELECT)'
+# Needs Linux, and Node and npm as `parity` does. It takes 15 to 20 minutes, and wants a machine with nothing else to do. The
+# newer Go comes through the Go module proxy; where it cannot be had, GO_OLD is all there is.
+bench-compare: $(ORIGINAL)/node_modules/.package-lock.json ## Measure docs/performance.md with GO_OLD and GO_NEW in ROUNDS (5) rounds; SELECT=regexp selects
+	$(GO) -C $(COMPARISON) run . -rounds $(ROUNDS) -select '$(SELECT)' -go '$(GO_OLD) $(GO_NEW)'
+
+# Needs Linux, and as many open files as SESSIONS.
+bench-live: ## Watch SESSIONS (10000) streams and WebSockets at once for LASTS (10m), with a restart of the Hub
+	$(GO) -C $(COMPARISON) run . live -sessions $(SESSIONS) -for $(LASTS) -go '$(GO_NEW)'
+
+bench-growth: ## Measure docs/growth.csv in ROUNDS (5) rounds, and draw docs/growth.svg
+	$(GO) -C $(COMPARISON) run . growth -rounds $(ROUNDS) -go '$(GO_NEW)'
+	@$(MAKE) growth-svg
+
+growth-svg: ## Draw docs/growth.svg from docs/growth.csv
+	$(GO) -C $(COMPARISON) run ./growth ../../docs/growth.csv ../../docs/growth.svg
 
 # A statement counts as covered when the tests of any package reach it. Programs (examples, the code
 # generator) and the parity suite are no part of the library.

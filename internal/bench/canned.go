@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -84,7 +85,7 @@ type replayPart struct {
 }
 
 const (
-	replayHead = `{"sessionId":"` + sessionID + `","entriesSource":"session_entries","entries":[`
+	replayHead = `{"sessionId":%q,"entriesSource":"session_entries","entries":[`
 	replayTail = `{"type":"turn","timestamp":1764662402000}]}` // one entry more
 )
 
@@ -114,15 +115,22 @@ func newReplayPart() replayPart {
 }
 
 const (
-	eventHead = "event: broadcast\ndata: {\"type\":\"broadcast\",\"event\":\"message_update\",\"category\":\"message\"," +
+	messageHead = `{"type":"broadcast","event":"message_update","category":"message",` +
 		`"data":{"assistantMessageEvent":{"type":"text_delta","delta":"`
-	eventTail = `"},"agent":"lead"},"sessionId":"` + sessionID + `","timestamp":1768473737522}` + "\n\n"
+	messageTail = `"},"agent":"lead"},"sessionId":"` + sessionID + `","timestamp":1768473737522}`
+	eventHead   = "event: broadcast\ndata: "
+	eventTail   = "\n\n"
 	// The event after which a session is over.
-	lastEvent = "event: broadcast\ndata: {\"type\":\"broadcast\",\"event\":\"session_shutdown\",\"category\":\"session\"," +
-		`"data":{},"sessionId":"` + sessionID + `","timestamp":1768473737523}` + "\n\n"
+	lastEvent = eventHead + `{"type":"broadcast","event":"session_shutdown","category":"session",` +
+		`"data":{},"sessionId":"` + sessionID + `","timestamp":1768473737523}` + eventTail
 )
+
+// message is one broadcast of that many bytes.
+func message(size int) []byte {
+	return []byte(messageHead + strings.Repeat("x", size-len(messageHead)-len(messageTail)) + messageTail)
+}
 
 // event is one broadcast of that many bytes, framing included.
 func event(size int) []byte {
-	return []byte(eventHead + strings.Repeat("x", size-len(eventHead)-len(eventTail)) + eventTail)
+	return slices.Concat([]byte(eventHead), message(size-len(eventHead)-len(eventTail)), []byte(eventTail))
 }

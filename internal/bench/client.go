@@ -30,6 +30,8 @@ type order struct {
 	Size int `json:"size"`
 	// Pause is how many milliseconds a slow consumer takes for each event.
 	Pause int `json:"pause"`
+	// Repeat is how often all of that is done, where N is to be small. Default: 1.
+	Repeat int `json:"repeat"`
 
 	addresses
 }
@@ -40,10 +42,17 @@ type measured struct {
 	Wall        float64 `json:"wall"`        // seconds
 	CPU         float64 `json:"cpu"`         // seconds, user and system
 	PeakMB      float64 `json:"peakMB"`      // most memory the process ever had, in 10^6 bytes
+	GrewMB      float64 `json:"grewMB"`      // how much of that came while it was measured
 	Allocs      float64 `json:"allocs"`      // of each
 	Bytes       float64 `json:"bytes"`       // allocated for each
 	Connections float64 `json:"connections"` // opened over TLS
 	Discoveries float64 `json:"discoveries"`
+	Late        float64 `json:"late"` // seconds from an end until it was noticed, the longest
+	// Instructions counts those of user space; 0: they cannot be counted, and NoCount says why.
+	Instructions float64 `json:"instructions"`
+	NoCount      string  `json:"noCount"`
+	// Held is what each of the things that are open takes.
+	Held held `json:"held"`
 	// Seen counts what was read and found to be right: answers, items, entries or events.
 	Seen int `json:"seen"`
 	// Chars is the length of the texts that were read, where they are what counts.
@@ -53,7 +62,10 @@ type measured struct {
 }
 
 // seen is what a task has read.
-type seen struct{ things, chars int }
+type seen struct {
+	things, chars int
+	late          time.Duration
+}
 
 // task does something n times.
 type task func(ctx context.Context, n int) (seen, error)
@@ -72,6 +84,12 @@ func carryOut(ctx context.Context, o order) (m measured, err error) {
 	if prepare == nil {
 		return m, errors.New("unknown")
 	}
+	instructions, err := countInstructions()
+	if err != nil {
+		m.NoCount = err.Error()
+	} else {
+		defer instructions.close()
+	}
 	work, end, err := prepare(o)
 	if err != nil {
 		return m, err
@@ -88,43 +106,82 @@ func carryOut(ctx context.Context, o order) (m measured, err error) {
 	}
 	var memory, memoryAfter runtime.MemStats
 	runtime.GC()
+	runtime.GC() // the first may have left what has finalizers, and does not shrink every stack
 	runtime.ReadMemStats(&memory)
-	cpu, began := cpuTime(), time.Now()
-	found, err := work(ctx, o.N)
-	m.Wall, m.CPU = time.Since(began).Seconds(), cpuTime()-cpu
+	goroutines := runtime.NumGoroutine()
+	peak, err := peakMemory()
+	if err != nil {
+		return m, err
+	}
+	if m.NoCount == "" {
+		if m.Instructions, err = instructions.read(); err != nil {
+			m.NoCount = err.Error()
+		}
+	}
+	cpu, began := cpuOf(syscall.RUSAGE_SELF), time.Now()
+	found, err := repeat(ctx, work, o)
+	m.Wall, m.CPU = time.Since(began).Seconds(), cpuOf(syscall.RUSAGE_SELF)-cpu
 	runtime.ReadMemStats(&memoryAfter)
 	if errors.Is(err, errCannot) {
 		m.Failure = err.Error()
 	} else if err != nil {
 		return m, err
 	}
+	if m.NoCount == "" {
+		counted, err := instructions.read()
+		if err != nil {
+			m.NoCount, counted = err.Error(), m.Instructions
+		}
+		m.Instructions = counted - m.Instructions
+	}
 	after, err := askCounters(ctx, o.URL)
 	if err != nil {
 		return m, err
 	}
-	m.N, m.Seen, m.Chars = o.N, found.things, found.chars
-	m.Allocs = float64(memoryAfter.Mallocs-memory.Mallocs) / float64(o.N)
-	m.Bytes = float64(memoryAfter.TotalAlloc-memory.TotalAlloc) / float64(o.N)
+	m.N, m.Seen, m.Chars, m.Late = o.N*max(1, o.Repeat), found.things, found.chars, found.late.Seconds()
+	m.Allocs = float64(memoryAfter.Mallocs-memory.Mallocs) / float64(m.N)
+	m.Bytes = float64(memoryAfter.TotalAlloc-memory.TotalAlloc) / float64(m.N)
 	m.Connections = float64(after.TLSConnections - before.TLSConnections)
 	m.Discoveries = float64(after.Discoveries - before.Discoveries)
+	if strings.HasPrefix(o.Task, "idle-") {
+		m.Held = heldSince(&memory, goroutines, m.N)
+	}
 	m.PeakMB, err = peakMemory()
+	m.GrewMB = m.PeakMB - peak
 	return m, err
 }
 
-func cpuTime() float64 {
+func repeat(ctx context.Context, work task, o order) (all seen, err error) {
+	for range max(1, o.Repeat) {
+		found, err := work(ctx, o.N)
+		all.things += found.things
+		all.chars += found.chars
+		all.late = max(all.late, found.late)
+		if err != nil {
+			return all, err
+		}
+	}
+	return all, nil
+}
+
+// cpuOf is the time of the processor that this process, or those that it has waited for, have taken.
+func cpuOf(who int) float64 {
 	var u syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // fails only on arguments it does not know
+	_ = syscall.Getrusage(who, &u) // fails only on arguments it does not know
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
 }
 
 // peakMemory asks Linux for the high-water mark of this process. That of getrusage would be at
 // least that of the process which started this one.
-func peakMemory() (float64, error) {
+func peakMemory() (float64, error) { return memoryOf("VmHWM:") }
+
+// memoryOf reads a size of this process, in 10^6 bytes.
+func memoryOf(what string) (float64, error) {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return 0, err
 	}
-	_, mark, _ := strings.Cut(string(status), "VmHWM:")
+	_, mark, _ := strings.Cut(string(status), what)
 	kilobytes, _, _ := strings.Cut(strings.TrimSpace(mark), " ")
 	n, err := strconv.ParseFloat(kilobytes, 64)
 	return n * 1024 / 1e6, err
@@ -157,6 +214,7 @@ func calls(parallel int, call func(context.Context) (seen, error)) task {
 				}
 				all.things += one.things
 				all.chars += one.chars
+				all.late = max(all.late, one.late)
 			}
 			return all, nil
 		}

@@ -49,6 +49,22 @@ var handwritten = map[string]prepare{
 			return found, nil
 		}), c.close, nil
 	},
+	"hostile-tiny":     hostileByHand("tiny"),
+	"hostile-sessions": hostileByHand("sessions"),
+	"hostile-entries":  hostileByHand("entries"),
+	"hostile-free":     hostileByHand("free"),
+	"idle-streams": func(o order) (task, func(), error) {
+		c := newByHand(o)
+		return idle(c.stream, c.close)
+	},
+	"idle-connections": func(o order) (task, func(), error) {
+		c := newByHand(o)
+		return idle(c.connect, c.close)
+	},
+	"frames": func(o order) (task, func(), error) {
+		c := newByHand(o)
+		return c.frames(o), c.close, nil
+	},
 	"events": func(o order) (task, func(), error) {
 		c := newByHand(o)
 		return func(ctx context.Context, n int) (seen, error) { return c.events(ctx, eventsID(n, o.Size)) }, c.close, nil
@@ -142,12 +158,7 @@ func (c *byHand) create(ctx context.Context) (seen, error) {
 func listByHand(o order, query string) (task, func(), error) {
 	c := newByHand(o)
 	return calls(1, func(ctx context.Context) (found seen, err error) {
-		var list struct {
-			Sessions struct {
-				Websocket []byhand.Item `json:"websocket"`
-			} `json:"sessions"`
-			Total int `json:"total"`
-		}
+		var list byhand.List
 		if err := c.do(ctx, http.MethodGet, fmt.Sprintf("/sessions?limit=%d%s", o.Size, query), nil, &list); err != nil {
 			return found, err
 		}

@@ -20,6 +20,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"strings"
 )
 
 func main() {
@@ -34,10 +35,17 @@ func main() {
 
 // play takes the role that the first argument names.
 func play(ctx context.Context, args []string) error {
-	if len(args) > 0 && args[0] == "serve" {
-		return serve(os.Stdin, os.Stdout)
+	if len(args) == 0 {
+		return compare(ctx, args)
 	}
-	if len(args) == 2 && args[0] == "client" {
+	switch args[0] {
+	case "serve":
+		var o hubOrder
+		if err := json.Unmarshal([]byte(args[1]), &o); err != nil {
+			return err
+		}
+		return serve(o, os.Stdin, os.Stdout)
+	case "client":
 		var o order
 		if err := json.Unmarshal([]byte(args[1]), &o); err != nil {
 			return err
@@ -47,14 +55,27 @@ func play(ctx context.Context, args []string) error {
 			return fmt.Errorf("%s of %s: %w", o.Task, o.Subject, err)
 		}
 		return json.NewEncoder(os.Stdout).Encode(m)
+	case "watch":
+		var o liveOrder
+		if err := json.Unmarshal([]byte(args[1]), &o); err != nil {
+			return err
+		}
+		return watch(ctx, o, os.Stdin, os.Stdout)
+	case "growth":
+		return measureGrowth(ctx, args[1:])
+	case "live":
+		return watchLong(ctx, args[1:])
+	default:
+		return compare(ctx, args)
 	}
-	return compare(ctx, args)
 }
 
+// compare measures the table.
 func compare(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	rounds := flags.Int("rounds", 5, "how often everything is measured; the figures are medians")
 	only := flags.String("select", ".", "measure only what matches the `regexp`")
+	versions := flags.String("go", "local", "the Go versions to measure with, as GOTOOLCHAIN has them; goals hold on the last")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -62,12 +83,17 @@ func compare(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	r, err := newRunner(ctx, *rounds)
+	began := loadNow()
+	r, err := newRunner(ctx, *rounds, strings.Fields(strings.ReplaceAll(*versions, ",", " ")))
 	if err != nil {
 		return err
 	}
 	defer r.close()
-	var lines []line
+	counted, err := r.countsInstructions(ctx)
+	if err != nil {
+		return err
+	}
+	table := []line{r.columns(counted == "")}
 	for _, e := range experiments() {
 		if !e.wanted(wanted) {
 			continue
@@ -76,7 +102,16 @@ func compare(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
-		lines = append(lines, found...)
+		for _, row := range e.rows {
+			table = append(table, newLine(row, found, counted == ""))
+		}
 	}
-	return printTable(os.Stdout, r.machine(ctx), lines)
+	about := fmt.Sprintf("%s; median (smallest to largest) of %d rounds", r.machine(ctx), r.rounds)
+	r.close() // so that what the server has taken counts
+	fmt.Printf("%s\n%s\n", about, loadNow().since(began))
+	if counted != "" {
+		fmt.Printf("no column for instructions of user space: they cannot be counted here (%s)\n", counted)
+	}
+	fmt.Println()
+	return printTable(os.Stdout, table)
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"time"
@@ -74,6 +75,34 @@ var ours = map[string]prepare{
 			})
 		})
 	},
+	"hostile-tiny":     hostileOurs("tiny"),
+	"hostile-sessions": hostileOurs("sessions"),
+	"hostile-entries":  hostileOurs("entries"),
+	"hostile-free":     hostileOurs("free"),
+	"idle-streams":     func(o order) (task, func(), error) { return idleOurs(o, streamOurs) },
+	"idle-connections": func(o order) (task, func(), error) { return idleOurs(o, connectOurs) },
+	"frames":           framesOurs,
+	"follow": func(o order) (task, func(), error) {
+		return oursWith(o, func(c *coder.Client) task {
+			return calls(1, func(ctx context.Context) (found seen, err error) {
+				id := fmt.Sprintf("ends-%d", time.Now().UnixNano())
+				ctx, cancel := context.WithTimeout(ctx, time.Minute)
+				defer cancel()
+				outcome, err := c.WaitForSession(ctx, id, &coder.WaitForSessionOptions{Follow: true})
+				noticed := time.Now()
+				if err != nil {
+					return found, err
+				}
+				seen, err := askCounters(ctx, o.URL)
+				if err != nil {
+					return found, err
+				}
+				found, err = right(outcome.Kind == coder.OutcomeArchived, outcome)
+				found.late = noticed.Sub(time.Unix(0, seen.Ended))
+				return found, err
+			})
+		})
+	},
 	"events": func(o order) (task, func(), error) {
 		return oursWith(o, func(c *coder.Client) task {
 			return func(ctx context.Context, n int) (found seen, err error) {
@@ -107,6 +136,14 @@ func oursWith(o order, what func(*coder.Client) task, options ...coder.Option) (
 		return nil, nil, err
 	}
 	return what(c), c.CloseIdleConnections, nil
+}
+
+func idleOurs(o order, observe func(*coder.Client) session) (task, func(), error) {
+	c, err := coder.NewClient(coder.WithAPIKey("key"), coder.WithURL(o.URL))
+	if err != nil {
+		return nil, nil, err
+	}
+	return idle(observe(c), c.CloseIdleConnections)
 }
 
 func getOurs(c *coder.Client) func(context.Context) (seen, error) {

@@ -18,59 +18,85 @@ import (
 
 // runner starts the other processes.
 type runner struct {
-	self   string // this program
-	dir    string // for what is built on the way
-	rounds int
-	server addresses
-	stop   func()
-	part   replayPart
+	dir        string // for what is built on the way
+	rounds     int
+	toolchains []toolchain
+	missing    []string // Go versions that could not be had
+	server     addresses
+	part       replayPart
+	closers    []func()
 }
 
-func newRunner(ctx context.Context, rounds int) (*runner, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
+func newRunner(ctx context.Context, rounds int, versions []string) (*runner, error) {
 	dir, err := os.MkdirTemp("", "bench-")
 	if err != nil {
 		return nil, err
 	}
-	r := &runner{self: self, dir: dir, rounds: max(1, rounds), part: newReplayPart()}
-	r.stop = func() { _ = os.RemoveAll(dir) }
-	if err := r.start(ctx); err != nil {
+	r := &runner{dir: dir, rounds: max(1, rounds), part: newReplayPart()}
+	r.closers = append(r.closers, func() { _ = os.RemoveAll(dir) })
+	r.missing, err = r.newToolchains(ctx, versions)
+	if err == nil {
+		var server *hub
+		if server, err = r.startHub(ctx, hubOrder{}); err == nil {
+			r.server = server.addresses
+			r.closers = append(r.closers, server.end)
+		}
+	}
+	if err != nil {
 		r.close()
 		return nil, err
 	}
 	return r, nil
 }
 
-func (r *runner) close() { r.stop() }
+// close ends what was started, the last first.
+func (r *runner) close() {
+	for _, end := range slices.Backward(r.closers) {
+		end()
+	}
+	r.closers = nil
+}
 
-// start starts the server, and builds the programs for cold starts.
-func (r *runner) start(ctx context.Context) error {
-	server := r.command(ctx, r.self, "serve")
-	in, err := server.StdinPipe()
+// hub is a server in a process of its own.
+type hub struct {
+	addresses
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *json.Decoder
+}
+
+func (r *runner) startHub(ctx context.Context, order hubOrder) (*hub, error) {
+	text, err := json.Marshal(order)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	out, err := server.StdoutPipe()
+	h := &hub{cmd: r.command(ctx, r.newest().program, "serve", string(text))}
+	if h.in, h.out, err = start(h.cmd); err != nil {
+		return nil, err
+	}
+	if err := h.out.Decode(&h.addresses); err != nil {
+		h.end()
+		return nil, fmt.Errorf("starting the server: %w", err)
+	}
+	return h, nil
+}
+
+func (h *hub) end() {
+	_ = h.in.Close()
+	_ = h.cmd.Wait()
+}
+
+// start starts a process that is talked to: lines in, JSON out.
+func start(cmd *exec.Cmd) (io.WriteCloser, *json.Decoder, error) {
+	in, err := cmd.StdinPipe()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	if err := server.Start(); err != nil {
-		return err
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, nil, err
 	}
-	remove := r.stop
-	r.stop = func() {
-		_ = in.Close()
-		_ = server.Wait()
-		remove()
-	}
-	if err := json.NewDecoder(bufio.NewReader(out)).Decode(&r.server); err != nil {
-		return fmt.Errorf("starting the server: %w", err)
-	}
-	_, err = r.output(r.command(ctx, "go", "build", "-o", r.dir+string(filepath.Separator), "./cold/ours", "./cold/handwritten"))
-	return err
+	return in, json.NewDecoder(bufio.NewReader(out)), cmd.Start()
 }
 
 // command is a process with one processor, as far as Go is concerned, and nothing in its
@@ -88,64 +114,97 @@ func (r *runner) command(ctx context.Context, name string, args ...string) *exec
 	return cmd
 }
 
+// goCommand is the go command of a version.
+func (r *runner) goCommand(ctx context.Context, version string, args ...string) *exec.Cmd {
+	cmd := r.command(ctx, "go", args...)
+	cmd.Env = append(cmd.Env, "GOTOOLCHAIN="+version)
+	return cmd
+}
+
 func (r *runner) output(cmd *exec.Cmd) ([]byte, error) {
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", strings.Join(cmd.Args, " "), err)
+		return nil, fmt.Errorf("%s: %w", strings.Join(cmd.Args[:2], " "), err)
 	}
 	return out, nil
 }
 
-// experiment runs all rounds of an experiment, every other one backwards: what is run first may
-// find the machine in another state.
-func (r *runner) experiment(ctx context.Context, e experiment) ([]line, error) {
-	times := r.rounds
-	switch {
-	case e.few:
-		times = min(2, times)
-	case e.many:
-		times *= 4
-	}
-	rounds := make([]round, times)
-	for i := range rounds {
-		rounds[i] = make(round)
-		runs := slices.Clone(e.runs)
-		// What is compiled last finds the first in the cache.
-		if i%2 == 1 && runs[0].order.Task != "compile" {
-			slices.Reverse(runs)
-		}
+// step is one process of a round, by one of the Go versions. The original client needs none: its step
+// counts for all of them.
+type step struct {
+	run
+	toolchain int
+	all       bool
+}
+
+// steps are those of a round. The original client's stand in the middle.
+func (r *runner) steps(runs []run) (steps []step) {
+	for i := range r.toolchains {
 		for _, run := range runs {
-			fmt.Fprintf(os.Stderr, "%s %d/%d: %s\n", e.name, i+1, times, run.name)
-			m, err := r.run(ctx, run)
+			switch original := run.subject() == "typescript"; {
+			case !original:
+				steps = append(steps, step{run: run, toolchain: i})
+			case i == 0:
+				steps = append(steps, step{run: run, all: true})
+			}
+		}
+	}
+	return steps
+}
+
+// experiment runs all rounds of an experiment, every other one backwards: what is run first may
+// find the machine in another state. It returns the rounds of each Go version.
+func (r *runner) experiment(ctx context.Context, e experiment) ([][]round, error) {
+	times := r.rounds
+	if e.few {
+		times = min(2, times)
+	}
+	found := make([][]round, len(r.toolchains))
+	for i := range times {
+		for t := range found {
+			found[t] = append(found[t], make(round))
+		}
+		steps := r.steps(e.runs)
+		// What is compiled last finds the first in the cache.
+		if i%2 == 1 && e.runs[0].order.Task != "compile" {
+			slices.Reverse(steps)
+		}
+		for _, step := range steps {
+			t := r.toolchains[step.toolchain]
+			fmt.Fprintf(os.Stderr, "%s %d/%d: %s, %s\n", e.name, i+1, times, step.name, t.version)
+			m, err := r.run(ctx, t, step.run)
 			if err != nil {
 				return nil, err
 			}
-			rounds[i][run.name] = m
+			for other := range found {
+				if step.all || other == step.toolchain {
+					found[other][i][step.name] = m
+				}
+			}
 		}
 	}
-	lines := make([]line, len(e.rows))
-	for i, row := range e.rows {
-		lines[i] = newLine(row, rounds)
-	}
-	return lines, nil
+	return found, nil
 }
 
+// subject is who carries the order out: the name of the run, unless the order says otherwise.
+func (r run) subject() string { return cmp.Or(r.order.Subject, r.name) }
+
 // run runs one process, and checks that it has read what there was to read.
-func (r *runner) run(ctx context.Context, run run) (m measured, err error) {
+func (r *runner) run(ctx context.Context, t toolchain, run run) (m measured, err error) {
 	o := run.order
-	o.Subject = cmp.Or(o.Subject, run.name)
+	o.Subject = run.subject()
 	o.addresses = r.server
 	switch o.Task {
 	case "cold":
-		return r.coldStart(ctx, o)
+		return r.coldStart(ctx, t, o)
 	case "compile":
-		return r.compile(ctx, o)
+		return r.compile(ctx, t, o)
 	}
 	text, err := json.Marshal(o)
 	if err != nil {
 		return m, err
 	}
-	cmd := r.command(ctx, r.self, "client", string(text))
+	cmd := r.command(ctx, t.program, "client", string(text))
 	if o.Subject == "typescript" {
 		cmd = r.command(ctx, "node", "original.mjs", string(text))
 	}
@@ -164,24 +223,31 @@ func (r *runner) run(ctx context.Context, run run) (m measured, err error) {
 	return m, nil
 }
 
+// countsInstructions tries whether a client can count instructions. Otherwise it returns why not.
+func (r *runner) countsInstructions(ctx context.Context) (why string, err error) {
+	m, err := r.run(ctx, r.newest(), run{name: "ours", order: order{Task: "get", N: 1}})
+	return m.NoCount, err
+}
+
 // want is what an order finds if nothing is lost. 0 characters: they are not counted.
 func (r *runner) want(o order) (things, chars int) {
+	n := o.N * max(1, o.Repeat)
 	switch o.Task {
 	case "bursts":
-		return o.N * o.Parallel, 0
+		return n * o.Parallel, 0
 	case "list", "list-unknown":
-		return o.N * o.Size, 0
+		return n * o.Size, 0
 	case "entries", "replay":
-		return o.N * (o.Size*r.part.entries + 1), o.N * o.Size * r.part.chars
+		return n * (o.Size*r.part.entries + 1), n * o.Size * r.part.chars
 	default:
-		return o.N, 0
+		return n, 0
 	}
 }
 
 // coldStart starts a program so many times, and takes the median of the time until it has printed
 // what it read from its first answer.
-func (r *runner) coldStart(ctx context.Context, o order) (m measured, err error) {
-	command := []string{filepath.Join(r.dir, o.Subject)}
+func (r *runner) coldStart(ctx context.Context, t toolchain, o order) (m measured, err error) {
+	command := []string{filepath.Join(t.dir, o.Subject)}
 	if o.Subject == "typescript" {
 		command = []string{"node", "cold/original.mjs"}
 	}
@@ -212,8 +278,8 @@ func (r *runner) coldStart(ctx context.Context, o order) (m measured, err error)
 
 // compile compiles into an empty cache: first what a handwritten client needs, then the package and
 // the rest of its dependencies.
-func (r *runner) compile(ctx context.Context, o order) (m measured, err error) {
-	cache := filepath.Join(r.dir, "cache")
+func (r *runner) compile(ctx context.Context, t toolchain, o order) (m measured, err error) {
+	cache := filepath.Join(t.dir, "cache")
 	what := []string{"github.com/agentuity/coder-go"}
 	if o.Subject == "handwritten" {
 		if err := os.RemoveAll(cache); err != nil {
@@ -221,7 +287,7 @@ func (r *runner) compile(ctx context.Context, o order) (m measured, err error) {
 		}
 		what = []string{"net/http", "encoding/json"}
 	}
-	cmd := r.command(ctx, "go", append([]string{"build"}, what...)...)
+	cmd := r.goCommand(ctx, t.asked, append([]string{"build"}, what...)...)
 	cmd.Env = append(cmd.Env, "GOCACHE="+cache)
 	if _, err := r.output(cmd); err != nil {
 		return m, err

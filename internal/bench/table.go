@@ -1,78 +1,83 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
-	"runtime"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
-// line is a row with what was measured.
-type line struct {
-	what, goal, measured, verdict, compare string
+// line is a row of the table, by column.
+type line []string
+
+// columns are those of the table: one for each Go version, and one for instructions if they could be counted.
+func (r *runner) columns(counted bool) line {
+	header := line{"what", "goal"}
+	for _, t := range r.toolchains {
+		header = append(header, strings.Replace(t.version, "go", "Go ", 1))
+	}
+	if counted {
+		header = append(header, "by instructions")
+	}
+	return append(header, "verdict", "for comparison")
 }
 
-func newLine(r row, rounds []round) line {
-	values := valuesOf(r.is, rounds)
-	met := 0
-	for _, v := range values {
-		if v <= r.goal.most {
-			met++
+// newLine makes a line of what the Go versions have measured. The last is held against the goal. counted:
+// there is a column for instructions.
+func newLine(r row, found [][]round, counted bool) line {
+	newest := found[len(found)-1]
+	cells := line{r.what, r.goal.String()}
+	for _, rounds := range found {
+		cells = append(cells, spread(valuesOf(r.is, rounds), r.goal.unit))
+	}
+	verdict := r.goal.judge(r.is, newest)
+	if counted {
+		instructions := ""
+		if rounds, ok := byInstructions(r.is, newest); ok {
+			instructions = medians(r.is, withInstructions(found), r.goal.unit)
+			g := r.goal
+			g.time = false // counted, whatever the neighbours do
+			verdict += "; by instructions " + g.judge(r.is, rounds)
 		}
-	}
-	verdict := "missed"
-	if r.goal.worst && met == len(values) || !r.goal.worst && median(values) <= r.goal.most {
-		verdict = "met"
-	}
-	if met > 0 && met < len(values) {
-		verdict += fmt.Sprintf(" (%d of %d rounds met it)", met, len(values))
+		cells = append(cells, instructions)
 	}
 	var compared []string
 	for _, c := range r.compare {
 		if c.run != "" {
-			compared = append(compared, c.label+" "+rounds[0][c.run].Failure)
+			compared = append(compared, c.label+" "+newest[0][c.run].Failure)
 			continue
 		}
-		compared = append(compared, c.label+" "+spread(valuesOf(c.is, rounds), c.unit))
+		compared = append(compared, c.label+" "+medians(c.is, found, c.unit))
 	}
-	return line{
-		what:     r.what,
-		goal:     "≤ " + number64(r.goal.most, r.goal.unit),
-		measured: spread(values, r.goal.unit),
-		verdict:  verdict,
-		compare:  strings.Join(compared, "; "),
-	}
+	return append(cells, verdict, strings.Join(compared, "; "))
 }
 
-func valuesOf(is figure, rounds []round) []float64 {
-	values := make([]float64, len(rounds))
-	for i, r := range rounds {
-		values[i] = is(r)
+func withInstructions(found [][]round) (counted [][]round) {
+	for _, rounds := range found {
+		rounds, _ := byInstructions(func(round) float64 { return 0 }, rounds)
+		counted = append(counted, rounds)
 	}
-	return values
+	return counted
 }
 
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	middle := len(sorted) / 2
-	if len(sorted)%2 == 1 {
-		return sorted[middle]
+// medians are those of the Go versions, one for all if they look the same.
+func medians(is figure, found [][]round, unit string) string {
+	var texts []string
+	for _, rounds := range found {
+		texts = append(texts, bare64(median(valuesOf(is, rounds)), unit))
 	}
-	return (sorted[middle-1] + sorted[middle]) / 2
+	text := strings.Join(slices.Compact(texts), " / ")
+	if unit != "" {
+		text += " " + unit
+	}
+	return text
 }
 
 // spread is the median with the smallest and the largest, unless they are the same.
 func spread(values []float64, unit string) string {
-	least, most := number64(slices.Min(values), ""), number64(slices.Max(values), "")
-	if unit == "×" {
-		least, most = ratioText(slices.Min(values)), ratioText(slices.Max(values))
-	}
+	least, most := bare64(slices.Min(values), unit), bare64(slices.Max(values), unit)
 	if least == most {
 		return number64(median(values), unit)
 	}
@@ -80,11 +85,19 @@ func spread(values []float64, unit string) string {
 }
 
 func number64(v float64, unit string) string {
+	if unit == "" {
+		return bare64(v, unit)
+	}
+	return bare64(v, unit) + " " + unit
+}
+
+// bare64 is a number without its unit.
+func bare64(v float64, unit string) string {
 	switch {
-	case unit == "×":
-		return ratioText(v) + " ×"
-	case unit != "":
-		return number64(v, "") + " " + unit
+	case math.IsNaN(v):
+		return "?"
+	case (unit == "×" || unit == "s") && v < 10:
+		return strconv.FormatFloat(v, 'f', 2, 64)
 	case v >= 100:
 		return strconv.FormatFloat(v, 'f', 0, 64)
 	default:
@@ -92,19 +105,8 @@ func number64(v float64, unit string) string {
 	}
 }
 
-func ratioText(v float64) string {
-	if v >= 10 {
-		return strconv.FormatFloat(v, 'f', 1, 64)
-	}
-	return strconv.FormatFloat(v, 'f', 2, 64)
-}
-
 // printTable prints Markdown that reads well in a terminal too.
-func printTable(w io.Writer, machine string, lines []line) error {
-	rows := [][]string{{"what", "goal", "measured", "verdict", "for comparison"}}
-	for _, l := range lines {
-		rows = append(rows, []string{l.what, l.goal, l.measured, l.verdict, l.compare})
-	}
+func printTable(w io.Writer, rows []line) error {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
 		for i, cell := range row {
@@ -112,7 +114,6 @@ func printTable(w io.Writer, machine string, lines []line) error {
 		}
 	}
 	var b strings.Builder
-	b.WriteString(machine + "\n\n")
 	for n, row := range rows {
 		for i, cell := range row {
 			b.WriteString("| " + cell + strings.Repeat(" ", widths[i]-len([]rune(cell))) + " ")
@@ -124,26 +125,4 @@ func printTable(w io.Writer, machine string, lines []line) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
-}
-
-// machine says where and with what it was measured.
-func (r *runner) machine(ctx context.Context) string {
-	node, err := exec.CommandContext(ctx, "node", "--version").Output()
-	if err != nil {
-		node = []byte("unknown")
-	}
-	return fmt.Sprintf("%s; %d cores, %s; %s, Node %s; %d rounds: median (smallest to largest); load at the end %s",
-		time.Now().Format(time.DateOnly), runtime.NumCPU(), after("/proc/cpuinfo", "model name\t: ", "\n"), runtime.Version(),
-		strings.TrimSpace(string(node)), r.rounds, after("/proc/loadavg", "", " "))
-}
-
-// after reads what stands behind a label in a file.
-func after(file, label, end string) string {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return "unknown"
-	}
-	_, rest, _ := strings.Cut(string(text), label)
-	value, _, _ := strings.Cut(rest, end)
-	return value
 }

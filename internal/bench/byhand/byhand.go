@@ -48,6 +48,14 @@ type Session struct {
 	UpdatedAt time.Time         `json:"updatedAt"`
 }
 
+// List is a list of sessions.
+type List struct {
+	Sessions struct {
+		Websocket []Item `json:"websocket"`
+	} `json:"sessions"`
+	Total int `json:"total"`
+}
+
 // Owner is who a session belongs to.
 type Owner struct {
 	UserID string `json:"userId"`
