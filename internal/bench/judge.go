@@ -34,9 +34,6 @@ func (g goal) or(name string, like figure) goal {
 }
 
 func (g goal) String() string {
-	if g.most == 0 && g.unit == "" && !g.worst {
-		return "–"
-	}
 	text := "≤ " + number64(g.most, g.unit)
 	if g.like != nil {
 		text += ", or as " + g.likeName
@@ -67,8 +64,11 @@ func (g goal) judge(is figure, rounds []round) string {
 		how = fmt.Sprintf("%d of %d rounds met it", met, len(values))
 	}
 	middle := median(values)
+	if g.time && len(values) == 1 {
+		return "not judged: one round"
+	}
 	// A time says nothing about a goal that is nearer than its rounds are to one another.
-	if g.time && len(values) > 1 && slices.Max(values)-slices.Min(values) > math.Abs(middle-most) {
+	if g.time && slices.Max(values)-slices.Min(values) > math.Abs(middle-most) {
 		return "not judged: spread (" + cmp.Or(how, "no round met it") + ")"
 	}
 	verdict := "missed"

@@ -61,7 +61,6 @@ func liveExperiments() []experiment {
 		idleExperiment("idle-connections", "HubConn", "bare coder/websocket", 1.3),
 		{
 			name: "frame",
-			few:  true,
 			runs: []run{
 				{name: "ours", order: order{Task: "frames", N: 4, Size: 32 * megabyte}},
 				{name: "bare", order: order{Subject: "handwritten", Task: "frames", N: 4, Size: 32 * megabyte}},
