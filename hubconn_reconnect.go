@@ -196,7 +196,7 @@ func (h *HubConn) log(what string, began time.Time, failed *failedAttempt, more 
 	if failed != nil {
 		attrs = append(attrs, slog.String("error", failed.err.Error()))
 	}
-	logger.LogAttrs(h.ctx, slog.LevelDebug, what, append(attrs, more...)...)
+	logger.LogAttrs(h.ctx, slog.LevelDebug, what, append(attrs, more...)...) //nolint:sloglint // one of two constants
 }
 
 // admit begins the life of a link whose handshake is over.
