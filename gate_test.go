@@ -385,3 +385,31 @@ func TestClient_TooManyRequests_StallTimeout(t *testing.T) {
 		group.Wait()
 	})
 }
+
+// TestClient_TooManyRequests_Connect: who has no time to wait until the Hub wants to be asked again connects all the same.
+func TestClient_TooManyRequests_Connect(t *testing.T) {
+	live(t, echo, func(t *testing.T, hub *liveHub) {
+		hub.rest = func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "50")
+			w.WriteHeader(http.StatusTooManyRequests)
+		}
+		c := hub.client()
+		ctx, cancel := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		group.Go(func() { _, _ = c.GetSession(ctx, "codesess_1") })
+		synctest.Wait()
+		began := time.Now()
+		hurry, stop := context.WithTimeout(t.Context(), 10*time.Second)
+		defer stop()
+		conn, err := c.Connect(hurry, "codesess_1", nil)
+		require.NoError(t, err)
+		assert.Zero(t, time.Since(began))
+		require.NoError(t, conn.Close())
+		conn, err = c.Connect(t.Context(), "codesess_1", nil)
+		require.NoError(t, err)
+		assert.Equal(t, 50*time.Second, time.Since(began))
+		require.NoError(t, conn.Close())
+		cancel()
+		group.Wait()
+	})
+}

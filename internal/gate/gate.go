@@ -18,13 +18,18 @@ type Gate struct {
 	held     time.Time // nobody passes before
 	calls    lane
 	connects lane
+	hurried  lane // of connects that do not wait until the gate is not held any more
 	// asked says that calls have to ask, since the gate may be held. A call that need not costs nothing.
 	asked atomic.Bool
 }
 
 // New returns a gate that lets at most so many connects pass in any second, a fifth of them at once; and as many of the
 // calls that a hold has kept waiting. A rate that is not positive is no limit.
-func New(rate int) *Gate { return &Gate{calls: newLane(rate), connects: newLane(rate)} }
+func New(rate int) *Gate {
+	g := &Gate{calls: newLane(rate), connects: newLane(rate), hurried: newLane(rate)}
+	g.hurried.never = true
+	return g
+}
 
 // Call returns when a call may be made. It returns false, at once, when ctx ends first. Nobody waits who comes while the
 // gate is not held, however many still do: else a program that makes more calls than the rate would be slow for ever. A
@@ -58,9 +63,19 @@ func (g *Gate) call(ctx context.Context, inOrder bool) bool {
 	return g.pass(ctx, &g.calls)
 }
 
-// Connect returns when a connection may be opened. It returns false, at once, when ctx ends first.
+// Connect returns when a connection may be opened. It returns false, at once, when ctx ends first. If ctx would end while
+// the gate is held, that is not waited for, and only the rate counts.
 func (g *Gate) Connect(ctx context.Context) bool {
+	by, _ := ctx.Deadline()
+	return g.ConnectBy(ctx, by)
+}
+
+// ConnectBy is Connect for a connection that is of no use later than by, unless that is zero.
+func (g *Gate) ConnectBy(ctx context.Context, by time.Time) bool {
 	g.mu.Lock()
+	if !by.IsZero() && by.Before(g.held) {
+		return g.pass(ctx, &g.hurried)
+	}
 	return g.pass(ctx, &g.connects)
 }
 
@@ -118,6 +133,7 @@ type lane struct {
 	next     time.Time     // when the next one would pass if nothing were saved up
 	waiting  list.List     // of channels that are closed
 	timer    *time.Timer   // set while somebody waits
+	never    bool          // held
 }
 
 func newLane(rate int) lane {
@@ -135,6 +151,9 @@ func newLane(rate int) lane {
 // due returns how long the next one has to wait.
 func (l *lane) due(held time.Time) time.Duration {
 	now := time.Now()
+	if l.never {
+		held = now
+	}
 	return max(0, held.Sub(now), l.next.Add(-l.ahead).Sub(now))
 }
 

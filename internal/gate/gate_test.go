@@ -236,3 +236,20 @@ func TestCall_DeadlineInTheQueue(t *testing.T) {
 		group.Wait()
 	})
 }
+
+// TestConnect_Deadline: who cannot wait so long as the gate is held comes at the rate that is allowed all the same.
+func TestConnect_Deadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := gate.New(100)
+		g.Hold(time.Minute)
+		times := passages(t, 1000, func(ctx context.Context) bool {
+			short, cancel := context.WithTimeout(ctx, 30*time.Second)
+			defer cancel()
+			return g.Connect(short)
+		})
+		assert.Zero(t, times[0])
+		assert.LessOrEqual(t, mostInASecond(times), 100)
+		assert.Less(t, times[999], 13*time.Second)
+		assert.GreaterOrEqual(t, passages(t, 1, g.Connect)[0], 45*time.Second, "who can wait does")
+	})
+}
