@@ -124,7 +124,8 @@
 //
 // After a 429 no call of the client is made until the time has come that the Hub has asked this one to wait for, unless it
 // is longer than MaxRetryAfter, or than the call has; then those that have waited come one after the other, at most as many in a
-// second as [WithConnectRate] allows. With MaxAttempts 1 each call is on its own.
+// second as [WithConnectRate] allows, but for those whose context would end before their turn. New live
+// connections wait as well, unless the context would end meanwhile. With MaxAttempts 1 each call is on its own.
 //
 // A body that brings less than 1 KiB in 60 s is a lost connection. The body of an error is read for 5 s.
 //

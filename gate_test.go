@@ -314,3 +314,102 @@ func TestClient_TooManyRequests_NotForAll(t *testing.T) {
 		})
 	}
 }
+
+// busyHub answers the first calls, after a second, that they are too many.
+type busyHub struct {
+	mu     sync.Mutex
+	refuse int
+	after  string
+	silent bool // it does not answer others at all
+	hits   []time.Time
+}
+
+func (h *busyHub) RoundTrip(r *http.Request) (*http.Response, error) {
+	h.mu.Lock()
+	h.hits = append(h.hits, time.Now())
+	refused := h.refuse > 0
+	h.refuse--
+	h.mu.Unlock()
+	time.Sleep(time.Second)
+	if h.silent && !refused {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	answer := &http.Response{StatusCode: http.StatusOK, Request: r, Header: http.Header{"Content-Type": {"application/json"}}}
+	answer.Body = io.NopCloser(strings.NewReader(`{"sessionId":"codesess_0","status":"active"}`))
+	if refused {
+		answer.StatusCode = http.StatusTooManyRequests
+		answer.Header.Set("Retry-After", h.after)
+	}
+	return answer, nil
+}
+
+func (h *busyHub) client(t *testing.T, options ...coder.Option) *coder.Client {
+	return newClient(t, append(options, coder.WithURL("http://hub.invalid"), coder.WithAPIKey("key_7f3a90d1"),
+		coder.WithHTTPClient(&http.Client{Transport: h}))...)
+}
+
+// TestClient_TooManyRequests_AllAtOnce: calls that were all told the same come back one after the other.
+func TestClient_TooManyRequests_AllAtOnce(t *testing.T) {
+	const callers = 1000
+	synctest.Test(t, func(t *testing.T) {
+		hub := &busyHub{refuse: callers, after: "20"}
+		c := hub.client(t)
+		var group sync.WaitGroup
+		for range callers {
+			group.Go(func() {
+				_, err := c.GetSession(t.Context(), "codesess_0")
+				assert.NoError(t, err)
+			})
+		}
+		group.Wait()
+		require.Len(t, hub.hits, 2*callers)
+		assert.LessOrEqual(t, fullestSecond(hub.hits[callers:]), 200)
+	})
+}
+
+// TestClient_TooManyRequests_StallTimeout: what a look has waited because of others is not given to it again.
+func TestClient_TooManyRequests_StallTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub := &busyHub{refuse: 1, after: "50", silent: true}
+		c := hub.client(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		group.Go(func() { _, _ = c.GetSession(ctx, "codesess_0") })
+		time.Sleep(2 * time.Second)
+		began := time.Now()
+		_, err := c.WaitForSession(t.Context(), "codesess_0", &coder.WaitForSessionOptions{StallTimeout: time.Minute})
+		require.ErrorContains(t, err, "has not answered")
+		assert.Equal(t, time.Minute, time.Since(began))
+		cancel()
+		group.Wait()
+	})
+}
+
+// TestClient_TooManyRequests_Connect: who has no time to wait until the Hub wants to be asked again connects all the same.
+func TestClient_TooManyRequests_Connect(t *testing.T) {
+	live(t, echo, func(t *testing.T, hub *liveHub) {
+		hub.rest = func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "50")
+			w.WriteHeader(http.StatusTooManyRequests)
+		}
+		c := hub.client()
+		ctx, cancel := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		group.Go(func() { _, _ = c.GetSession(ctx, "codesess_1") })
+		synctest.Wait()
+		began := time.Now()
+		hurry, stop := context.WithTimeout(t.Context(), 10*time.Second)
+		defer stop()
+		conn, err := c.Connect(hurry, "codesess_1", nil)
+		require.NoError(t, err)
+		assert.Zero(t, time.Since(began))
+		require.NoError(t, conn.Close())
+		conn, err = c.Connect(t.Context(), "codesess_1", nil)
+		require.NoError(t, err)
+		assert.Equal(t, 50*time.Second, time.Since(began))
+		require.NoError(t, conn.Close())
+		cancel()
+		group.Wait()
+	})
+}

@@ -44,6 +44,7 @@ type HubConn struct {
 
 	ctx        context.Context // ends with Close, and only then
 	cancel     context.CancelFunc
+	awaited    time.Time // how long the caller waits for the first connection; zero: for ever
 	goroutines sync.WaitGroup
 	admitted   chan struct{} // closed by the reader when it is connected for the first time
 	ended      chan struct{} // closed by the reader when it has ended, and does not connect again
@@ -294,6 +295,7 @@ func (c *Client) open(ctx context.Context, op, sessionID string, options HubConn
 		return nil, newHubConnError(op, sessionID, "", contextError(ctx, err, nil))
 	}
 	h := newHubConn(context.WithoutCancel(ctx), c, op, sessionID, options)
+	h.awaited, _ = ctx.Deadline()
 	h.goroutines.Go(h.run)
 	select {
 	case <-h.admitted:

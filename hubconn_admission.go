@@ -48,7 +48,11 @@ func (h *HubConn) isTransient(f *failedAttempt) bool {
 // establish makes one attempt: it finds the Hub, opens a socket and waits to be admitted. first is the
 // message that admitted an observer in the place of init.
 func (h *HubConn) establish() (l *socket.Link, first []byte, failed *failedAttempt) {
-	if !h.client.gate.Connect(h.ctx) {
+	var by time.Time
+	if !h.wasAdmitted() {
+		by = h.awaited
+	}
+	if !h.client.gate.ConnectBy(h.ctx, by) {
 		return nil, nil, &failedAttempt{err: h.newError(h.op, "", ErrConnClosed)}
 	}
 	bound, cancel := context.WithTimeout(h.ctx, h.options.HandshakeTimeout)

@@ -362,3 +362,15 @@ func TestConnect_HostThatSwallowsEverything(t *testing.T) {
 		base.CloseIdleConnections()
 	})
 }
+
+// TestConnect_Goexit: a RoundTripper of a test that fails the test ends its goroutine.
+func TestConnect_Goexit(t *testing.T) {
+	synctestHub(t, func(t *testing.T, hub *liveHub) {
+		c := hub.client(coder.WithHTTPClient(&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+			runtime.Goexit()
+			return nil, nil
+		})}))
+		_, err := c.Connect(t.Context(), "codesess_1", nil)
+		require.Error(t, err)
+	})
+}

@@ -1,11 +1,13 @@
 package coder
 
 import (
+	"errors"
 	"log/slog"
 	"time"
 
 	"github.com/agentuity/coder-go/internal/backoff"
 	"github.com/agentuity/coder-go/internal/socket"
+	"github.com/agentuity/coder-go/internal/transport"
 	"github.com/agentuity/coder-go/internal/wire"
 )
 
@@ -62,7 +64,7 @@ func (h *HubConn) live() (ended *HubConnError) {
 		var (
 			l      *socket.Link
 			first  []byte
-			failed *failedAttempt
+			failed = &failedAttempt{err: h.newError(h.op, ConnFailed, errExited), failure: transport.Rejected}
 		)
 		onOwnStack(func() {
 			l, first, failed = h.establish()
@@ -110,6 +112,9 @@ func (h *HubConn) live() (ended *HubConnError) {
 		}
 	}
 }
+
+// errExited is why there is no connection if code of the program, such as a RoundTripper, does not return to establish.
+var errExited = errors.New("the goroutine that connects was ended by runtime.Goexit")
 
 // exceeded is the error of a connection that is not tried again, since err was one failure too many.
 func (h *HubConn) exceeded(err *HubConnError) *HubConnError {

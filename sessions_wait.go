@@ -274,11 +274,11 @@ func (w *waiter) least() int {
 func (w *waiter) detailOf(ctx context.Context) (*Session, error) {
 	limit := asideLimit
 	if w.options.StallTimeout > 0 {
-		left := w.options.StallTimeout - time.Since(w.answered)
-		held, cancel := context.WithTimeout(ctx, left)
+		end := w.answered.Add(w.options.StallTimeout)
+		held, cancel := context.WithDeadline(ctx, end)
 		defer cancel()
 		w.client.gate.Call(held) // to wait because of others is not part of the look
-		limit = lookLimit(left)
+		limit = lookLimit(time.Until(end))
 	} else {
 		w.client.gate.Call(ctx)
 	}

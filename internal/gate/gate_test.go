@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -190,5 +191,65 @@ func TestCall_Deadline(t *testing.T) {
 		defer cancelLong()
 		require.True(t, g.Call(long))
 		require.Equal(t, 10*time.Second, time.Since(began))
+	})
+}
+
+// TestCall_MoreThanTheRate: a program that makes more calls than the rate is not slowed down for ever by one hold.
+func TestCall_MoreThanTheRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := gate.New(100)
+		g.Hold(time.Second)
+		var (
+			group sync.WaitGroup
+			last  atomic.Int64
+		)
+		for range 30 * 300 {
+			group.Go(func() {
+				began := time.Now()
+				assert.True(t, g.Call(t.Context()))
+				last.Store(int64(time.Since(began)))
+			})
+			time.Sleep(time.Second / 300)
+		}
+		assert.Zero(t, time.Duration(last.Load()), "half a minute after the hold")
+		group.Wait()
+	})
+}
+
+// TestCall_DeadlineInTheQueue: who has time for the hold, but not for all who wait before, is not kept back until it ends.
+func TestCall_DeadlineInTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := gate.New(10)
+		g.Hold(time.Second)
+		ctx, leave := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		for range 1000 {
+			group.Go(func() { g.Call(ctx) })
+		}
+		synctest.Wait()
+		began := time.Now()
+		short, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		assert.True(t, g.Call(short))
+		assert.Equal(t, time.Second, time.Since(began))
+		leave()
+		group.Wait()
+	})
+}
+
+// TestConnect_Deadline: who cannot wait so long as the gate is held comes at the rate that is allowed all the same.
+func TestConnect_Deadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := gate.New(100)
+		g.Hold(time.Minute)
+		times := passages(t, 1000, func(ctx context.Context) bool {
+			short, cancel := context.WithTimeout(ctx, 30*time.Second)
+			defer cancel()
+			return g.Connect(short)
+		})
+		assert.Zero(t, times[0])
+		assert.LessOrEqual(t, mostInASecond(times), 100)
+		assert.Less(t, times[999], 13*time.Second)
+		assert.GreaterOrEqual(t, passages(t, 1, g.Connect)[0], 45*time.Second, "who can wait does")
 	})
 }

@@ -133,6 +133,9 @@ func (c *conn) Read(p []byte) (int, error) {
 	if n > 0 {
 		c.link.heardNow()
 	}
+	if err == io.EOF { //nolint:errorlint // as it is: for the library it ends a frame, however much of that is missing
+		err = io.ErrUnexpectedEOF
+	}
 	return n, err
 }
 

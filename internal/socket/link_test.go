@@ -392,3 +392,35 @@ func TestLink_Read_NoContext(t *testing.T) {
 		require.ErrorIs(t, err, errCut)
 	})
 }
+
+// A cutting is a connection that the other side ends after so many bytes, as a server does that is killed.
+type cutting struct {
+	net.Conn
+	left int
+}
+
+func (c *cutting) Read(p []byte) (int, error) {
+	if c.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := c.Conn.Read(p[:min(len(p), c.left)])
+	c.left -= n
+	return n, err
+}
+
+// TestLink_Read_CutFrame: a frame that was cut anywhere is no frame.
+func TestLink_Read_CutFrame(t *testing.T) {
+	const size, head = 10_000, 4
+	for left := range size + head {
+		synctest.Test(t, func(t *testing.T) {
+			l := openLink(t, pipeServer{
+				play: func(conn *websocket.Conn) {
+					_ = conn.Write(context.Background(), websocket.MessageText, bytes.Repeat([]byte("x"), size))
+				},
+				near: func(conn net.Conn) io.ReadWriteCloser { return &cutting{conn, left} },
+			})
+			frame, err := l.Read()
+			require.Error(t, err, "cut after %d bytes: %d bytes were read", left, len(frame))
+		})
+	}
+}

@@ -174,6 +174,13 @@ func (r *Reader) release() {
 	r.at, r.held = 0, -1
 }
 
+// pass passes over what belongs to no line. The window need not keep it, and so a large buffer, until there is a line.
+func (r *Reader) pass(n int) {
+	if r.at += n; r.held < 0 {
+		r.release()
+	}
+}
+
 // line returns the next line without its end. It is valid until the next call.
 func (r *Reader) line() ([]byte, error) {
 	if r.held < 0 {
@@ -184,14 +191,14 @@ func (r *Reader) line() ([]byte, error) {
 		if r.afterR && len(unread) > 0 {
 			r.afterR = false
 			if unread[0] == '\n' {
-				r.at++
+				r.pass(1)
 				continue
 			}
 		}
 		if !r.begun && (r.err != nil || !bytes.HasPrefix(byteOrderMark, unread)) {
 			r.begun = true
 			if bytes.HasPrefix(unread, byteOrderMark) {
-				r.at += len(byteOrderMark)
+				r.pass(len(byteOrderMark))
 				continue
 			}
 		}

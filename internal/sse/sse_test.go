@@ -249,3 +249,34 @@ func benchReader(b *testing.B, stream string, chunk int) {
 		}
 	}
 }
+
+// offers is a stream that notes what is offered to it once it has brought everything, and then ends.
+type offers struct {
+	text    string
+	offered int
+}
+
+func (o *offers) Read(p []byte) (int, error) {
+	if o.text == "" {
+		o.offered = len(p)
+		return 0, io.EOF
+	}
+	n := copy(p, o.text)
+	o.text = o.text[n:]
+	return n, nil
+}
+
+// TestSilence: a stream that waits has a small buffer, whatever it has brought, and however its lines end.
+func TestSilence(t *testing.T) {
+	for _, end := range []string{"\n", "\r", "\r\n"} {
+		for _, before := range []string{"", "\xEF\xBB\xBF"} {
+			source := &offers{text: before + "data: " + strings.Repeat("x", 1_000_001) + end + end}
+			r := NewReader(source, 0)
+			_, err := r.Next()
+			require.NoError(t, err)
+			_, err = r.Next()
+			require.ErrorIs(t, err, io.EOF)
+			assert.Equal(t, leastWindow, source.offered, "%q", end)
+		}
+	}
+}

@@ -181,7 +181,7 @@ func (c *call) next(resp *http.Response, err error) bool {
 			return false
 		}
 		c.outcome.Doubtful = c.outcome.Doubtful || failure.doubtful()
-		if !backoff.Sleep(c, over.Wait) || !c.transport.admit(c, &c.request) {
+		if !backoff.Sleep(c, over.Wait) || !c.admitAgain() {
 			c.outcome.Ended = c.Err()
 			return false
 		}

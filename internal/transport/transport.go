@@ -234,6 +234,14 @@ func (t *Transport) admit(ctx context.Context, r *Request) bool {
 	return ctx.Err() == nil && (r.Stream || t.gate.Call(ctx))
 }
 
+// admitAgain is admit for another attempt.
+func (c *call) admitAgain() bool {
+	if c.outcome.Status == http.StatusTooManyRequests && !c.request.Stream {
+		return c.transport.gate.Again(c)
+	}
+	return c.transport.admit(c, &c.request)
+}
+
 // BodyOf returns the body of the request that has this context, which must not be changed, and nil if it has none or is
 // none of a call. Reading it from the request would count as sending it. unread reports whether nothing of it has been
 // read for this attempt: then nobody has received the request.
