@@ -31,7 +31,7 @@ func (c *call) run() {
 
 func (c *call) recovered() {
 	if !c.returned {
-		c.panicked = recover()
+		c.panicked = recover() //nolint:revive // run defers this
 	}
 }
 
