@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/agentuity/coder-go/internal/flight"
 	"github.com/agentuity/coder-go/internal/gate"
 	"github.com/agentuity/coder-go/internal/quote"
@@ -36,9 +38,9 @@ type Client struct {
 	// maxResponseSize bounds what is held of an answer at a time.
 	maxResponseSize int64
 	gate            *gate.Gate
-	looks           chan struct{} // holds a token for each session that is looked at because its stream was lost
-	retry           RetryPolicy   // without zero fields
-	sockets         *http.Client  // opens live connections
+	looks           *semaphore.Weighted // of sessions that are looked at because their streams were lost
+	retry           RetryPolicy         // without zero fields
+	sockets         *http.Client        // opens live connections
 	logger          *slog.Logger
 	observer        Observer
 	// The key is in closures, so that printing a Client, with any verb, cannot reach it.
@@ -113,7 +115,7 @@ func NewClient(opts ...Option) (*Client, error) {
 		doubts:          new(doubts),
 		maxResponseSize: cfg.maxResponseSize,
 		gate:            admission,
-		looks:           make(chan struct{}, mostLooks),
+		looks:           semaphore.NewWeighted(mostLooks),
 		retry:           RetryPolicy(transport.Policy(cfg.retry).WithDefaults()),
 		header:          headers(&cfg),
 		secret:          secret,

@@ -277,6 +277,28 @@ func TestClient_TooManyRequests(t *testing.T) {
 	})
 }
 
+// TestClient_TooManyRequests_Connect: it is no other answer if it is one to the request for a WebSocket.
+func TestClient_TooManyRequests_Connect(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		c := hubClient(t, hub)
+		id := readySession(t, hub)
+		hub.Inject(codertest.Fault{Route: "/ws", Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"20"}}})
+		began := time.Now()
+		var group sync.WaitGroup
+		group.Go(func() {
+			conn, err := c.Connect(t.Context(), id, nil)
+			if assert.NoError(t, err) {
+				assert.NoError(t, conn.Close())
+			}
+		})
+		synctest.Wait()
+		_, err := c.GetSession(t.Context(), id)
+		require.NoError(t, err)
+		assert.Equal(t, 20*time.Second, time.Since(began))
+		group.Wait()
+	})
+}
+
 // TestClient_TooManyRequests_NotForAll: a call that has no time to wait is told what is the matter, and a client that
 // accepts no wait, or makes no second attempt, makes nobody wait.
 func TestClient_TooManyRequests_NotForAll(t *testing.T) {

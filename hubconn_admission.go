@@ -199,6 +199,7 @@ func (h *HubConn) dial(ctx context.Context, address string, header http.Header) 
 	default:
 		api := h.upgradeError(a)
 		failed.err.Err, failed.failure, failed.retryAfter = api, api.failure, api.RetryAfter
+		h.client.transport.TooMany(h.ctx, a.Status, a.Header)
 		if api.failure == transport.None { // a 2xx: nobody has seen that an upgrade was asked for
 			failed.failure = transport.Unusable
 		} else {

@@ -69,8 +69,9 @@ func WithRegion(region string) Option { return func(c *config) { c.region = regi
 func WithOrgID(orgID string) Option { return func(c *config) { c.orgID = orgID } }
 
 // WithLogger sets a logger that receives one debug record for every attempt of a request: method,
-// path, status, duration, attempt and request id; and one for every attempt of a [HubConn] to
-// connect and every end of such a connection. Never a body or a secret. Default: no logging.
+// path, status, duration, attempt and request id; one for every attempt of a [HubConn] to
+// connect and every end of such a connection; and one for each 429 after which all calls wait. Never a body or a secret.
+// Default: no logging.
 func WithLogger(logger *slog.Logger) Option { return func(c *config) { c.logger = logger } }
 
 // WithHTTPClient sets the HTTP client. It is copied, never changed. Its Transport (nil: that of

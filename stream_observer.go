@@ -350,10 +350,11 @@ const shutdownQuit = "quit"
 func (o *eventObserver) sessionIsOver(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
-	if !o.client.look(ctx) {
+	// What waits at the gate is not to keep others from looking.
+	if !o.client.gate.Call(ctx) || o.client.looks.Acquire(ctx, 1) != nil {
 		return false, nil
 	}
-	defer o.client.looked()
+	defer o.client.looks.Release(1)
 	look := get(o.open.op, "/hub/session/{sessionID}", o.open.sessionID)
 	look.attempts = 1
 	session, err := call[Session](ctx, o.client, look)
@@ -373,19 +374,6 @@ func (o *eventObserver) sessionIsOver(ctx context.Context) (bool, error) {
 // mostLooks is how many sessions are looked at at the same time because their streams were lost: when a Hub restarts, that
 // is all of them, and they are to share a few connections.
 const mostLooks = 16
-
-// look waits until the session of a stream that was lost may be looked at, or until the context ends; then it returns
-// false. looked ends the look.
-func (c *Client) look(ctx context.Context) bool {
-	select {
-	case c.looks <- struct{}{}:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-func (c *Client) looked() { <-c.looks }
 
 // isOver reports whether nothing will happen in the session any more.
 func (s *Session) isOver() bool {

@@ -158,7 +158,7 @@ func (c *call) next(resp *http.Response, err error) bool {
 	c.log(err)
 	c.record(failure, err)
 	over := c.over(failure)
-	c.holdGate()
+	c.transport.TooMany(c, c.outcome.Status, c.outcome.Header)
 	if failure == None {
 		c.observe(over)
 		return false

@@ -2,6 +2,8 @@ package transport
 
 import (
 	"cmp"
+	"context"
+	"log/slog"
 	"math"
 	"math/rand/v2"
 	"net/http"
@@ -84,21 +86,21 @@ func (c *call) wait(f Failure) (time.Duration, bool) {
 	return wait, true
 }
 
-// holdGate keeps all calls from being made while the Hub says that there are too many requests, for as long as it says and
+// TooMany keeps all calls from being made if a Hub has answered that there are too many requests, for as long as it says and
 // the policy accepts.
-func (c *call) holdGate() {
-	p := c.transport.policy
-	if c.outcome.Status != http.StatusTooManyRequests || p.MaxAttempts <= 1 {
+func (t *Transport) TooMany(ctx context.Context, status int, header http.Header) {
+	if status != http.StatusTooManyRequests || t.policy.MaxAttempts <= 1 {
 		return
 	}
-	asked, ok := RetryAfter(c.outcome.Status, c.outcome.Header, time.Now())
+	asked, ok := RetryAfter(status, header, time.Now())
 	switch {
 	case !ok:
-		asked = p.MinBackoff
-	case asked > p.MaxRetryAfter:
+		asked = t.policy.MinBackoff
+	case asked > t.policy.MaxRetryAfter:
 		return
 	}
-	c.transport.gate.Hold(asked)
+	t.logger.LogAttrs(ctx, slog.LevelDebug, "coder hub has too many requests: all calls wait", slog.Duration("duration", asked))
+	t.gate.Hold(asked)
 }
 
 // lastAttempt is how long before the deadline of a call its last attempt begins.
