@@ -277,8 +277,8 @@ func TestClient_TooManyRequests(t *testing.T) {
 	})
 }
 
-// TestClient_TooManyRequests_Connect: it is no other answer if it is one to the request for a WebSocket.
-func TestClient_TooManyRequests_Connect(t *testing.T) {
+// TestClient_TooManyRequests_WebSocket: it is no other answer if it is one to the request for a WebSocket.
+func TestClient_TooManyRequests_WebSocket(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
 		c := hubClient(t, hub)
 		id := readySession(t, hub)
