@@ -6,4 +6,5 @@ package coder_test
 func init() {
 	stormRounds = 20
 	crowd = 2_000
+	sendRounds = 20
 }
