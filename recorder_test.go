@@ -684,11 +684,12 @@ func TestRecorder_Redirects(t *testing.T) {
 func TestRecorder_DiscoveredAgain(t *testing.T) {
 	clearEnv(t)
 	var file bytes.Buffer
+	twice := coder.WithRetryPolicy(coder.RetryPolicy{MaxAttempts: 2, UnavailableWindow: -1}) // as often here as there
 	synctest.Test(t, func(t *testing.T) {
 		discoveries := 0
 		rec, err := coder.NewRecorder(&file, nil)
 		require.NoError(t, err)
-		c := newClient(t, coder.WithAPIKey(testKey), coder.WithRecorder(rec), over(func(url string, _ *http.Request) (int, http.Header, string) {
+		c := newClient(t, coder.WithAPIKey(testKey), twice, coder.WithRecorder(rec), over(func(url string, _ *http.Request) (int, http.Header, string) {
 			switch {
 			case strings.HasSuffix(url, "/coder"):
 				discoveries++
@@ -714,7 +715,7 @@ func TestRecorder_DiscoveredAgain(t *testing.T) {
 		require.NoError(t, err)
 		defer hub.Close()
 		t.Setenv("AGENTUITY_CATALYST_URL", hub.URL())
-		c := newClient(t, coder.WithAPIKey("another"), coder.WithHTTPClient(hub.HTTPClient()))
+		c := newClient(t, coder.WithAPIKey("another"), twice, coder.WithHTTPClient(hub.HTTPClient()))
 		_, err = c.GetSession(t.Context(), "x")
 		var failed *coder.RequestError
 		require.ErrorAs(t, err, &failed)
