@@ -180,7 +180,7 @@ func TestHubConn_Messages_OwnPongs(t *testing.T) {
 		"that do not":         `{"type":"pong","timestamp":2}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			pings := 0
+			var pings atomic.Int32
 			live(t, func(p *peer) {
 				p.admit()
 				p.pings = true
@@ -193,7 +193,7 @@ func TestHubConn_Messages_OwnPongs(t *testing.T) {
 						_ = p.say(`{"type":"presence","event":"presence_update","sessionId":"codesess_1","timestamp":1}`)
 						continue
 					}
-					pings++
+					pings.Add(1)
 					answer := pong
 					if strings.Contains(pong, "%d") {
 						answer = fmt.Sprintf(pong, int64(frame["timestamp"].(float64)))
@@ -205,7 +205,7 @@ func TestHubConn_Messages_OwnPongs(t *testing.T) {
 				time.Sleep(24 * time.Hour)
 				require.NoError(t, conn.Abort(t.Context()))
 				assert.IsType(t, &coder.PresenceEventMessage{}, next(t, conn), "nothing has waited before it")
-				assert.Greater(t, pings, 8000)
+				assert.Greater(t, pings.Load(), int32(8000))
 				assert.Len(t, hub.seen(), 1, "they are a sign of life")
 
 				mine := coder.UnixMilli{Time: time.UnixMilli(1)}

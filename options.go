@@ -173,8 +173,8 @@ func standsInHeader(text string) bool {
 //
 // A client that is given no transport sends creates over a copy of it that keeps idle connections for
 // 3 s only, since Node and Bun close theirs after 5 to 12 s and a create must not meet that; and it
-// streams over a copy without a limit of time for the headers, since IdleTimeout is that limit. A
-// transport of the program is used for all as it is, but its MaxConnsPerHost does not count what stays
+// streams over a copy without a limit of time for the headers, since IdleTimeout is that limit, and with buffers of 2 KiB
+// and 512 B, which each open stream has. A transport of the program is used for all as it is, but its MaxConnsPerHost does not count what stays
 // open, event streams and sockets: they go over a copy without that limit, or the first would keep
 // all calls waiting. The copy is made of an [*http.Transport] only, not of what wraps one.
 func NewTransport() *http.Transport { return transport.NewHTTPTransport() }

@@ -78,7 +78,11 @@ type fleet struct {
 func watch(ctx context.Context, o liveOrder, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	c, err := coder.NewClient(coder.WithAPIKey("key"), coder.WithURL(o.URL), coder.WithHTTPClient(&http.Client{Transport: spreading(o.Addresses)}))
+	options := []coder.Option{coder.WithAPIKey("key"), coder.WithURL(o.URL)}
+	if o.Addresses > 1 { // a transport of the program costs each stream its larger buffers
+		options = append(options, coder.WithHTTPClient(&http.Client{Transport: spreading(o.Addresses)}))
+	}
+	c, err := coder.NewClient(options...)
 	if err != nil {
 		return err
 	}
