@@ -72,7 +72,10 @@ func (s *sendSimulation) run() {
 			conn.DiscardMessages()
 		} else {
 			group.Go(func() {
-				for range conn.Messages(context.Background()) {
+				for _, err := range conn.Messages(context.Background()) {
+					if err != nil {
+						return
+					}
 				}
 			})
 		}
