@@ -349,7 +349,7 @@ func TestWithCredential_RotationInTheMiddle(t *testing.T) {
 	rotatingHub(t, func(t *testing.T, hub *codertest.Hub, c *coder.Client, rotate func()) {
 		ids := make([]string, sessions)
 		var creating sync.WaitGroup
-		time.AfterFunc(103*time.Millisecond, rotate) // in the middle of a call of the function
+		time.AfterFunc(102_500*time.Microsecond, rotate) // in the middle of a call of the function, which begins with a millisecond
 		for i := range ids {
 			creating.Go(func() {
 				time.Sleep(time.Duration(i/5) * time.Millisecond)

@@ -93,6 +93,7 @@ func TestEndStreams(t *testing.T) {
 	f.Session(id).Broadcast(eventNamed("turn_end"))
 	c.expect("broadcast turn_end")
 	c.closed(4410, "Newer driver connected")
+	require.Eventually(t, func() bool { return f.Session(id).Streams() == 0 }, 10*time.Second, time.Millisecond) // it has left
 	c = f.control(id)
 	f.Session(id).DisconnectParticipant("p_000003")
 	c.closed(1001, "Disconnected")

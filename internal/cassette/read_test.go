@@ -43,7 +43,7 @@ func TestRead_NoRecording(t *testing.T) {
 		`{"cassette":2}` + "\n":        "line 1: it is a recording of the format 2, and this version reads 1",
 		firstLine + "hello\n":          "line 2: it is no line of a recording",
 		firstLine + `{"n":"1"}` + "\n": "line 2: n: a string cannot stand here",
-		firstLine + `{"n":1,"is":"body","base64":"?"}` + "\n":                                                      "line 2: base64: illegal base64 data",
+		firstLine + `{"n":1,"is":"body","base64":"?"}` + "\n":                                                      "line 2: base64: ",
 		firstLine + `{"is":"request"}` + "\n":                                                                      "line 2: n: the number of the exchange is missing",
 		firstLine + `{"n":1}` + "\n":                                                                               "line 2: is: it does not say what happened",
 		firstLine + `{"t":-5,"n":1,"is":"request"}` + "\n":                                                         "line 2: t: -5 is before the recording began",
