@@ -99,7 +99,9 @@ func (h *HubConn) write() {
 			out *outgoing
 		)
 		switch {
-		case w.isClosing(): // asked first: what senders wait with goes to the next link
+		case len(w.own) > 0 && !w.open: // the greeting goes out even if the Hub has refused the link by then
+			own, w.own = w.own[0], w.own[1:]
+		case w.isClosing(): // asked before all else: what senders wait with goes to the next link
 			w.link, w.running = nil, false
 			if w.pinger != nil {
 				w.pinger.Stop()
