@@ -537,3 +537,18 @@ func TestConnect_FailureBefore(t *testing.T) {
 		assert.Len(t, hub.seen(), 1)
 	})
 }
+
+// TestHubConn_GreetsAHubThatRefuses: one that refuses before it listens is told who was there, as by the original.
+func TestHubConn_GreetsAHubThatRefuses(t *testing.T) {
+	heard := make(chan map[string]any, 1)
+	live(t, func(p *peer) {
+		_ = p.say(`{"type":"connection_rejected","code":"session_expired","message":"over"}`)
+		frame, _ := p.hear()
+		heard <- frame
+	}, func(t *testing.T, hub *liveHub) {
+		heard = make(chan map[string]any, 1) // of the bubble
+		_, err := hub.client().Connect(t.Context(), "codesess_1", nil)
+		require.Error(t, err)
+		assert.Equal(t, testKey, (<-heard)["authorization"])
+	})
+}
