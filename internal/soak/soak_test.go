@@ -1,0 +1,86 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/agentuity/coder-go"
+)
+
+// short is a soak of two rounds on each way.
+func short(t *testing.T, c config) *book {
+	t.Helper()
+	if c.ways == nil {
+		c.ways = wayNames()
+	}
+	c.rounds, c.seed, c.share = max(c.rounds, 1), 1, 0.04
+	c.workers = max(c.workers, 1)
+	b, err := soak(t.Context(), c)
+	require.NoError(t, err)
+	return b
+}
+
+// TestSoak: nothing is wrong, and every method is used.
+func TestSoak(t *testing.T) {
+	b := short(t, config{workers: 2})
+	var report bytes.Buffer
+	b.print(&report, config{})
+	assert.Zero(t, b.wrong(), report.String())
+	t.Log(report.String())
+
+	var methods []string
+	for _, kind := range []struct {
+		t      reflect.Type
+		prefix string
+		not    []string // make no call
+	}{
+		{reflect.TypeFor[*coder.Client](), "", []string{"CloseIdleConnections", "Format", "LogValue"}},
+		{reflect.TypeFor[*coder.HubConn](), "HubConn.", []string{"Format", "LogValue", "Init", "SessionID", "State", "DiscardMessages"}},
+	} {
+		for i := range kind.t.NumMethod() {
+			if name := kind.t.Method(i).Name; !slices.Contains(kind.not, name) {
+				methods = append(methods, kind.prefix+name)
+			}
+		}
+	}
+	for _, method := range methods {
+		assert.Positive(t, b.calls[method], "no scenario uses %s", method)
+	}
+	assert.NotEmpty(t, b.faults)
+}
+
+// TestSoak_Breaks: whatever is broken on purpose is seen, and as what it is.
+func TestSoak_Breaks(t *testing.T) {
+	for breaks, kind := range map[string]wrongness{
+		breakDuplicate: duplicate, breakForget: lost, breakLose: lost, breakWrong: wrongly, breakMisjudge: misjudged,
+		breakAnswer: wrongly, breakLate: late, breakLeak: leaked,
+	} {
+		t.Run(breaks, func(t *testing.T) {
+			if kind == leaked { // it stays, and there is nothing to wait for
+				defer func(long time.Duration) { giveUp = long }(giveUp)
+				giveUp = time.Second
+			}
+			b := short(t, config{ways: []string{"plain"}, breaks: breaks, workers: 4})
+			assert.Positive(t, b.wrongs[kind], "%v", b.examples)
+		})
+	}
+}
+
+// TestRun: what is wrong is an error of the command, and so is what there is not.
+func TestRun(t *testing.T) {
+	var out bytes.Buffer
+	err := run(t.Context(), []string{"-rounds", "1", "-workers", "4", "-ways", "plain", "-break", breakDuplicate}, &out)
+	require.Error(t, err)
+	assert.Contains(t, out.String(), "done twice: ")
+	for _, args := range [][]string{{"-break", "nothing"}, {"-ways", "pigeon"}, {"-unknown"}} {
+		require.Error(t, run(context.Background(), args, io.Discard))
+	}
+}

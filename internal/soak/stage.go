@@ -1,0 +1,283 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/agentuity/coder-go"
+	"github.com/agentuity/coder-go/codertest"
+	"github.com/agentuity/coder-go/internal/faultproxy"
+)
+
+const apiKey = "key_of_the_soak"
+
+// longestWait is what a fault of the network takes at most. Those that last for ever are in the table of deadlines.
+const longestWait = 1500 * time.Millisecond
+
+// wayKinds are the ways to the Hub, and what can be done to each.
+var wayKinds = []struct {
+	name  string
+	kinds []faultproxy.Kind
+}{
+	{"plain", overTCP},          // HTTP/1.1
+	{"tls", overTCP},            // TLS, which the proxy does not look into
+	{"h2", faultproxy.Kinds()},  // HTTP/2, whose frames it reads
+	{"transport", overTCP},      // a transport of the program, without limits of its own
+	{"environment", overTCP},    // through HTTP_PROXY
+}
+
+var overTCP = slices.DeleteFunc(faultproxy.Kinds(), func(kind faultproxy.Kind) bool { return kind >= faultproxy.GoAway })
+
+func wayNames() []string {
+	names := make([]string, len(wayKinds))
+	for i, kind := range wayKinds {
+		names[i] = kind.name
+	}
+	return names
+}
+
+// way is a client, and the network between it and the Hub.
+type way struct {
+	name      string
+	client    *coder.Client
+	transport *http.Transport // nil: the client's own
+	proxy     *faultproxy.Proxy
+}
+
+// stage is a Hub, and the ways to it.
+type stage struct {
+	book    *book
+	config  config
+	hub     *codertest.Hub
+	direct  *coder.Client // without a network between
+	secured *http.Server
+	served  sync.WaitGroup
+	ways    []*way
+	ticking []string // sessions in which something happens all the time
+	settled settled
+}
+
+func newStage(c config, b *book) (*stage, error) {
+	s := &stage{book: b, config: c}
+	s.hub = codertest.NewHub(codertest.WithAPIKey(apiKey), codertest.WithLogLimit(100), codertest.WithMiddleware(s.sabotage))
+	s.hub.OnSession(s.created)
+	var err error
+	if s.direct, err = s.hub.NewClient(); err != nil {
+		return nil, err
+	}
+	certified := httptest.NewUnstartedServer(nil)
+	certified.StartTLS() // for its certificate
+	certified.Close()
+	certificate := certified.TLS.Certificates[0]
+	trusted := x509.NewCertPool()
+	trusted.AddCert(certified.Certificate())
+
+	secured, err := listen()
+	if err != nil {
+		return nil, err
+	}
+	s.secured = &http.Server{
+		Handler: s.hub.Handler(), ErrorLog: log.New(discard{}, "", 0), ReadHeaderTimeout: time.Minute,
+		TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
+	}
+	s.served.Go(func() { _ = s.secured.ServeTLS(secured, "", "") })
+	for i, kind := range wayKinds {
+		if !slices.Contains(c.ways, kind.name) {
+			continue
+		}
+		listener, err := listen()
+		if err != nil {
+			return nil, err
+		}
+		w := &way{name: kind.name}
+		address, url := s.hub.URL()[len("http://"):], "http://"+listener.Addr().String()
+		proxy := faultproxy.Config{Plan: faultproxy.Seeded(c.seed*100+uint64(i), c.share, longestWait, kind.kinds...)}
+		switch kind.name {
+		case "tls", "h2":
+			address, url = secured.Addr().String(), "https://"+listener.Addr().String()
+			w.transport = coder.NewTransport()
+			w.transport.TLSClientConfig = &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
+			w.transport.ForceAttemptHTTP2 = false
+			if kind.name == "h2" {
+				w.transport.TLSClientConfig.NextProtos = nil
+				w.transport.ForceAttemptHTTP2 = true
+				proxy.Certificate, proxy.Server = &certificate, &tls.Config{RootCAs: trusted, ServerName: "example.com", MinVersion: tls.VersionTLS12}
+			}
+		case "transport":
+			w.transport = new(http.Transport)
+		case "environment": // which is not asked for addresses of this machine
+			if err := os.Setenv("HTTP_PROXY", url); err != nil {
+				return nil, err
+			}
+			url = "http://hub.test"
+		}
+		proxy.Dial = func(ctx context.Context) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "tcp", address) }
+		w.proxy = faultproxy.Serve(listener, proxy)
+		options := []coder.Option{coder.WithURL(url), coder.WithAPIKey(apiKey)}
+		if w.transport != nil {
+			options = append(options, coder.WithHTTPClient(&http.Client{Transport: w.transport}))
+		}
+		if w.client, err = coder.NewClient(options...); err != nil {
+			return nil, err
+		}
+		s.ways = append(s.ways, w)
+	}
+	s.settle()
+	return s, nil
+}
+
+func listen() (net.Listener, error) {
+	return new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+}
+
+// discard takes what the server says of connections that fail.
+type discard struct{}
+
+func (discard) Write(text []byte) (int, error) { return len(text), nil }
+
+// calm ends all faults.
+func (s *stage) calm() {
+	for _, w := range s.ways {
+		w.proxy.Follow(nil)
+	}
+}
+
+// connections are all that are open: between clients and proxies, and what the Hub counts as live.
+func (s *stage) connections() int {
+	sum := s.hub.Streams()
+	for _, w := range s.ways {
+		sum += w.proxy.Open()
+	}
+	return sum
+}
+
+// leave closes what clients keep open for the next call.
+func (s *stage) leave() {
+	for _, w := range s.ways {
+		w.client.CloseIdleConnections()
+		if w.transport != nil {
+			w.transport.CloseIdleConnections()
+		}
+	}
+}
+
+func (s *stage) close() {
+	for _, w := range s.ways {
+		for kind, n := range w.proxy.Counts() {
+			s.book.faults[kind] += n
+		}
+		w.proxy.Close()
+	}
+	_ = s.secured.Close()
+	s.hub.Close()
+	s.served.Wait()
+	s.hub, s.direct, s.secured = nil, nil, nil
+}
+
+// errNone is of a stage without a way.
+var errNone = errors.New("no way to the Hub")
+
+// soak plays, and returns what was seen.
+func soak(ctx context.Context, c config) (*book, error) {
+	b := newBook()
+	b.before = look(0)
+	s, err := newStage(c, b)
+	if err != nil {
+		return nil, err
+	}
+	if len(s.ways) == 0 {
+		return nil, errNone
+	}
+	weather, clear := context.WithCancel(ctx)
+	var around sync.WaitGroup
+	around.Go(func() { s.tick(weather) })
+	around.Go(func() { s.weather(weather) })
+	until, stop := context.WithTimeout(ctx, c.duration)
+	if c.rounds > 0 {
+		until, stop = context.WithCancel(ctx)
+	}
+	var workers sync.WaitGroup
+	for i, w := range s.ways {
+		for j := range c.workers {
+			workers.Go(func() { newWorker(s, w, i*c.workers+j).work(until) })
+		}
+	}
+	workers.Wait()
+	stop()
+	clear()
+	around.Wait()
+	b.lasted = time.Since(b.began)
+	s.calm()
+	b.settleCreates()
+	s.audit()
+	clients := make([]*coder.Client, 0, len(s.ways))
+	for _, w := range s.ways {
+		clients = append(clients, w.client)
+	}
+	s.vanish(clients)
+	return b, nil
+}
+
+// audit reports methods that were called and never answered.
+func (s *stage) audit() {
+	b := s.book
+	b.mu.Lock()
+	var never []string
+	for method, n := range b.calls {
+		if n >= 20 && b.succeeded[method] == 0 {
+			never = append(never, fmt.Sprintf("%s in %d calls", method, n))
+		}
+	}
+	b.mu.Unlock()
+	for _, method := range never {
+		b.report(untested, "%s", method)
+	}
+}
+
+// remnant is how much heap may be left over: what the book holds, and pools.
+const remnant = 12 << 20
+
+// vanish waits until everything that was open is closed, takes the Hub away, and reports what is left.
+func (s *stage) vanish(clients []*coder.Client) {
+	open := func() int { s.leave(); return s.connections() }
+	b := s.book
+	wait(func() bool { return open() == 0 })
+	b.after.connections = open()
+	s.close()
+	s.ways, s.ticking = nil, nil
+	wait(func() bool { return look(0).goroutines <= b.before.goroutines })
+	after := look(b.after.connections)
+	b.after = after
+	switch {
+	case after.connections > 0:
+		b.report(leaked, "%d connections", after.connections)
+	case after.goroutines > b.before.goroutines:
+		b.report(leaked, "%d goroutines more than before\n%s", after.goroutines-b.before.goroutines, stacks())
+	case after.heap > b.before.heap+remnant:
+		b.report(leaked, "%d bytes of heap", after.heap-b.before.heap)
+	}
+	for _, client := range clients { // which may hold nothing of what they did
+		client.CloseIdleConnections()
+	}
+}
+
+// giveUp is how long what has been left may take to be gone.
+var giveUp = 30 * time.Second
+
+// wait waits for what comes soon.
+func wait(done func() bool) {
+	for until := time.Now().Add(giveUp); !done() && time.Now().Before(until); {
+		time.Sleep(20 * time.Millisecond)
+	}
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/agentuity/coder-go"
+)
+
+// worker plays scenarios one after the other, with the client of its way.
+type worker struct {
+	*stage
+	way    *way
+	client *coder.Client
+	number int
+	random *rand.Rand
+	named  int
+	// seen is how far each ticking session has been watched.
+	seen map[string]*watched
+}
+
+func newWorker(s *stage, w *way, number int) *worker {
+	return &worker{
+		stage: s, way: w, client: w.client, number: number, seen: make(map[string]*watched),
+		random: rand.New(rand.NewPCG(s.config.seed, uint64(number))), //nolint:gosec // a plan, no secret
+	}
+}
+
+// scenario is a piece of work that uses some methods.
+type scenario struct {
+	weight int
+	play   func(*worker, context.Context)
+}
+
+// work plays until ctx ends, or for so many rounds. What has begun is played to its end.
+func (w *worker) work(ctx context.Context) {
+	var deck []scenario
+	for _, s := range scenarios {
+		deck = append(deck, slices.Repeat([]scenario{s}, s.weight)...)
+	}
+	begun := context.WithoutCancel(ctx)
+	if w.config.breaks == breakLeak && w.number == 0 {
+		w.leak(begun)
+	}
+	for round := 0; ctx.Err() == nil && (w.config.rounds == 0 || round < w.config.rounds); round++ {
+		// Every scenario in each round, in another order each time.
+		w.random.Shuffle(len(deck), func(i, j int) { deck[i], deck[j] = deck[j], deck[i] })
+		for _, s := range deck {
+			if ctx.Err() != nil {
+				return
+			}
+			s.play(w, begun)
+		}
+	}
+}
+
+// leak leaves a stream open.
+func (w *worker) leak(ctx context.Context) {
+	opened := make(chan struct{})
+	go func() {
+		for range w.client.StreamEvents(ctx, w.ticker(), nil) {
+			select {
+			case <-opened:
+			default:
+				close(opened)
+			}
+		}
+	}()
+	<-opened
+}
+
+// token is a name that nothing else has.
+func (w *worker) token() string {
+	w.named++
+	return fmt.Sprintf("soak-%d-%d", w.number, w.named)
+}
+
+// bounded is the context of a call: a short time now and then, and otherwise a long one.
+func (w *worker) bounded(ctx context.Context, long time.Duration) (context.Context, context.CancelFunc) {
+	if w.random.IntN(12) == 0 {
+		long = time.Duration(1+w.random.IntN(200)) * time.Millisecond
+	}
+	return context.WithTimeout(ctx, long)
+}
+
+// callTime is how long a call may take that goes to the end: a Hub restarts at most every few seconds.
+const callTime = 2 * time.Minute
+
+// call calls a method, notes what it came to, and judges its error. It reports whether there was none.
+func (w *worker) call(ctx context.Context, method string, do func(context.Context) error, fine ...error) bool {
+	return w.callFor(ctx, method, callTime, do, fine...) == nil
+}
+
+var held atomic.Bool // the call that breakLate holds back
+
+func (w *worker) callFor(ctx context.Context, method string, long time.Duration, do func(context.Context) error, fine ...error) error {
+	ctx, cancel := w.bounded(ctx, long)
+	defer cancel()
+	began := time.Now()
+	err := do(ctx)
+	if ctx.Err() != nil && w.config.breaks == breakLate && !held.Swap(true) {
+		time.Sleep(2 * patience)
+	}
+	w.returned(ctx, method, began, err)
+	w.judge(ctx, method, err, fine...)
+	return err
+}
+
+func (w *worker) returned(ctx context.Context, method string, began time.Time, err error) {
+	var overdue time.Duration
+	if until, ok := ctx.Deadline(); ok {
+		overdue = max(0, time.Since(until))
+	}
+	w.book.returned(method, time.Since(began), overdue, err)
+}
+
+// judge reports an error that nothing led to: all that goes wrong here passes, save what is expected.
+func (w *worker) judge(ctx context.Context, method string, err error, fine ...error) {
+	switch {
+	case err == nil, coder.IsTransient(err), ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		return
+	case slices.ContainsFunc(fine, func(target error) bool { return errors.Is(err, target) }):
+		return
+	}
+	w.book.report(misjudged, "%s over %s: %v", method, w.way.name, err)
+}
+
+// create calls a method that makes something with this token, and notes what the client is told.
+func (w *worker) create(ctx context.Context, method, token string, do func(context.Context) error) bool {
+	w.book.asked(token)
+	err := w.callFor(ctx, method, callTime, do, coder.ErrOutcomeUnknown)
+	w.told(token, err)
+	return err == nil
+}
+
+func (w *worker) told(token string, err error) {
+	switch {
+	case err == nil:
+		w.book.heard(token, "made")
+	case errors.Is(err, coder.ErrOutcomeUnknown):
+		w.book.heard(token, "unknown")
+	default:
+		w.book.heard(token, "not")
+	}
+}
+
+// all reads an iterator to its end, and reports whether it got there.
+func all[T any](ctx context.Context, w *worker, method string, items func(context.Context) iter.Seq2[T, error]) (list []T, whole bool) {
+	whole = w.call(ctx, method, func(ctx context.Context) error {
+		for item, err := range items(ctx) {
+			if err != nil {
+				return err
+			}
+			list = append(list, item)
+		}
+		return nil
+	})
+	return list, whole
+}
+
+// check reports a wrong answer.
+func (w *worker) check(right bool, format string, args ...any) {
+	if !right {
+		w.book.report(wrongly, "%s: %s", w.way.name, fmt.Sprintf(format, args...))
+	}
+}
