@@ -8,6 +8,7 @@ import (
 	"hash/maphash"
 	"io"
 	"reflect"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -190,6 +191,8 @@ func readerOf(t reflect.Type) reader {
 	case t == reflect.TypeFor[map[string]string]():
 		return readTexts
 	case t == reflect.TypeFor[map[string]any]():
+		return readObject
+	case t == reflect.TypeFor[any]():
 		return readFree
 	case reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()):
 		return readByMethod
@@ -223,8 +226,8 @@ func structReader(t reflect.Type) reader {
 	)
 	return func(q *quick, v reflect.Value, i int) int {
 		once.Do(func() { known = planOf(t) })
-		if known == nil {
-			return readByJSON(q, v, i)
+		if known == nil { // json has to see where it is in the text
+			return -1
 		}
 		if isNull(q.text, i) {
 			return i + len("null")
@@ -449,6 +452,15 @@ func readTexts(q *quick, v reflect.Value, i int) int {
 
 // readFree reads free JSON.
 func readFree(q *quick, v reflect.Value, i int) int {
+	value, end := q.free(i)
+	if end >= 0 && value != nil {
+		v.Set(reflect.ValueOf(value))
+	}
+	return end
+}
+
+// readObject reads an object of free JSON.
+func readObject(q *quick, v reflect.Value, i int) int {
 	if isNull(q.text, i) {
 		return i + len("null")
 	}
@@ -470,7 +482,34 @@ func (q *quick) object(i int) (map[string]any, int) {
 	return object, end
 }
 
-// free is a value of any kind. It leaves lists to json, and numbers that a float64 may not hold.
+func (q *quick) list(i int) ([]any, int) {
+	list := []any{}
+	if q.depth == deepest {
+		return nil, -1
+	}
+	q.depth++
+	defer func() { q.depth-- }()
+	if i = space(q.text, i+1); i < len(q.text) && q.text[i] == ']' {
+		return list, i + 1
+	}
+	for {
+		value, end := q.free(i)
+		list = append(list, value)
+		if i = space(q.text, end); i < 0 || i == len(q.text) {
+			return nil, -1
+		}
+		switch q.text[i] {
+		case ']':
+			return list, i + 1
+		case ',':
+			i = space(q.text, i+1)
+		default:
+			return nil, -1
+		}
+	}
+}
+
+// free is a value of any kind.
 func (q *quick) free(i int) (any, int) {
 	if i >= len(q.text) {
 		return nil, -1
@@ -482,16 +521,25 @@ func (q *quick) free(i int) (any, int) {
 	case '{':
 		object, end := q.object(i)
 		return object, end
+	case '[':
+		list, end := q.list(i)
+		return list, end
 	case 't':
 		return true, endOfWord(q.text, i, "true")
 	case 'f':
 		return false, endOfWord(q.text, i, "false")
 	case 'n':
 		return nil, endOfWord(q.text, i, "null")
-	default:
-		n, end := wholeNumber(q.text, i)
-		return float64(n), end
 	}
+	end := endOfNumber(q.text, i)
+	if end < 0 || isWhole(q.text[i:end]) { // a float64 may not hold it
+		return nil, -1
+	}
+	number, err := strconv.ParseFloat(string(q.text[i:end]), 64)
+	if err != nil {
+		return nil, -1
+	}
+	return number, end
 }
 
 func readBool(q *quick, v reflect.Value, i int) int {

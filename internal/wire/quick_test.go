@@ -118,6 +118,7 @@ func TestQuickly(t *testing.T) {
 		`{"any":[1,{"a":2}],"float":1.5,"raw":{"a": [1]},"origin":"web"}`, `{"origin":{"type":"web","more":1}}`,
 		`{"self":{"self":{"text":"deep"}},"narrow":1,"bytes":"aGk="}`, `{"unknown":[1,{"a":null}],"":{},"Text":"another"}`,
 		`{"-":"extra","Hidden":"extra"}`, `{"any":-1e3}`, `{"float":-0.5}`,
+		`{"free":{"a":[],"b":[1,"c",null,[true,{"d":-0.25}]],"e":-0},"any":null}`, `{"any":[]}`, `{"any":"a"}`, `{"any":123456789012345}`,
 	} {
 		var quick, slow everything
 		if assert.True(t, wire.Quickly([]byte(text), &quick), text) {
@@ -136,7 +137,7 @@ func TestQuickly_NotSure(t *testing.T) {
 		`{"flag":1}`, `{"flag":"true"}`, `{"flag":tru}`, `{"count":1.0}`, `{"count":1e3}`, `{"count":-1}`, `{"count":"1"}`, `{"count":01}`,
 		`{"wide":1234567890123456}`, `{"narrow":300}`, `{"pointer":[]}`, `{"pointer":1}`, `{"parts":{}}`, `{"parts":[null]}`, `{"parts":[1]}`, `{"parts":[{}`,
 		`{"parts":[{},]}`, `{"texts":[null]}`, `{"texts":["a" "b"]}`, `{"time":"yesterday"}`, `{"time":1}`, `{"at":"yesterday"}`,
-		`{"free":[]}`, `{"free":{"a":12345678901234567890}}`, `{"free":{"a":1,"a":2}}`, `{"free":{"a":[1}}`, `{"env":{"a":1}}`, `{"env":{"a":"1","a":"2"}}`,
+		`{"free":[]}`, `{"free":{"a":12345678901234567890}}`, `{"free":{"a":1,"a":2}}`, `{"free":{"a":[1}}`, `{"free":{"a":[1,]}}`, `{"free":{"a":[1 2]}}`, `{"free":{"a":[`, `{"any":1e400}`, `{"any":1234567890123456}`, `{"any":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}`, `{"env":{"a":1}}`, `{"env":{"a":"1","a":"2"}}`,
 		`{"origin":1}`, `{"raw":{}`, `{"bytes":"%"}`, `{"float":"1"}`,
 		`{"self":` + strings.Repeat(`{"self":`, 100) + `{}` + strings.Repeat(`}`, 101),
 	} {
