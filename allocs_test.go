@@ -20,6 +20,7 @@ func TestAllocations(t *testing.T) {
 	}{
 		"GetSession":    {100, "2000x", BenchmarkGetSession},
 		"CreateSession": {90, "2000x", BenchmarkCreateSession},
+		"ListSessions":  {30_000, "20x", BenchmarkListSessions1000}, // 1,000 of them
 		"StreamEvents":  {4, "20000x", BenchmarkStreamEvents},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -40,6 +40,14 @@ func Marshal(in any) ([]byte, error) {
 // their zero value; only text that is not JSON is an error.
 func Unmarshal(data []byte, out any) error {
 	out = methodless(out)
+	if quickly(data, out) {
+		return nil
+	}
+	return unmarshal(data, out)
+}
+
+// unmarshal is Unmarshal without the quick way.
+func unmarshal(data []byte, out any) error {
 	err := json.Unmarshal(data, out, surveyOf(data).strict())
 	if !meaning(err) {
 		return err
@@ -52,6 +60,9 @@ func Unmarshal(data []byte, out any) error {
 // that costs more than to decode a large frame of which little is wanted.
 func UnmarshalFlat(data []byte, out any) error {
 	out = methodless(out)
+	if quickly(data, out) {
+		return nil
+	}
 	err := json.Unmarshal(data, out, strict)
 	if !meaning(err) {
 		return err
@@ -63,6 +74,9 @@ func UnmarshalFlat(data []byte, out any) error {
 // UnmarshalExact decodes one JSON value of which every member has the right kind.
 func UnmarshalExact(data []byte, out any) error {
 	out = methodless(out)
+	if quickly(data, out) {
+		return nil
+	}
 	err := json.Unmarshal(data, out, surveyOf(data).strict())
 	if meaning(err) && json.Unmarshal(data, out, strictLong) == nil { // a number beyond the range
 		return nil
@@ -86,6 +100,9 @@ func UnmarshalCallers(ctx context.Context, open func() io.Reader, out any) error
 // UnmarshalRead is Unmarshal for a value that can be read twice, whose cost is known. It ends with the context.
 func (c *Cost) UnmarshalRead(ctx context.Context, open func() io.Reader, out any) error {
 	out = methodless(out)
+	if quicklyRead(&endingReader{ctx, open()}, c.size, out) {
+		return nil
+	}
 	known := survey{nulls: c.nulls}
 	_, _ = io.Copy(&known.long, open()) // an error is met again by the decoder
 	err := json.UnmarshalRead(&endingReader{ctx, open()}, out, known.strict())
