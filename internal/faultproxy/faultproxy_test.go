@@ -109,6 +109,17 @@ func (s *stage) post(ctx context.Context, t *testing.T) (int64, error) {
 	return io.Copy(io.Discard, answer.Body)
 }
 
+// once does it to the next exchange.
+func once(fault faultproxy.Fault) faultproxy.Plan {
+	var done atomic.Bool
+	return func(int, int) faultproxy.Fault {
+		if done.Swap(true) {
+			return faultproxy.Fault{}
+		}
+		return fault
+	}
+}
+
 // TestKinds: each kind of harm, by what the client and the server make of it.
 func TestKinds(t *testing.T) {
 	const untouched, harmed = false, true
@@ -145,7 +156,7 @@ func TestKinds(t *testing.T) {
 					require.EqualValues(t, wholeLen, n)
 					s.effects.Store(0)
 
-					s.proxy.Follow(faultproxy.Always(test.fault))
+					s.proxy.Follow(once(test.fault))
 					began := time.Now()
 					n, err = s.post(t.Context(), t)
 					synctest.Wait()

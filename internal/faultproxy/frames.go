@@ -152,11 +152,8 @@ func (s *streams) opened(f frame) (fault *streamFault, previous uint32) {
 		return nil, 0
 	}
 	previous, s.newest = s.newest, f.stream
-	if !s.settled {
-		return nil, 0
-	}
 	exchange, what := s.next()
-	if what.Kind == None {
+	if what.Kind == None || !s.settled {
 		return nil, 0
 	}
 	fault = &streamFault{Fault: what, exchange: exchange}
