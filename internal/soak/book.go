@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/agentuity/coder-go"
@@ -45,6 +46,8 @@ type book struct {
 	failures  map[string]int // by kind of error
 	times     []time.Duration
 	latest    time.Duration
+	longest   time.Duration
+	slowest   string // the call that took longest
 	wrongs    map[wrongness]int
 	examples  []string
 	creates   map[string]*creation // by token
@@ -52,6 +55,7 @@ type book struct {
 	asks      map[string]int       // by what they came to
 	faults    map[faultproxy.Kind]int
 	hubFaults map[string]int
+	held      atomic.Bool // the call that breakLate holds back
 	before    machine
 	after     machine
 }
@@ -72,6 +76,7 @@ func look(connections int) machine {
 
 // creation is something that was asked for once, under a name of its own.
 type creation struct {
+	method  string
 	outcome string // made, unknown or not, as the client was told; empty while it waits
 	made    int    // how often the Hub has made it
 }
@@ -116,6 +121,9 @@ func (b *book) returned(method string, took, overdue time.Duration, err error) {
 	b.calls[method]++
 	b.times = append(b.times, took)
 	b.latest = max(b.latest, overdue)
+	if took > b.longest {
+		b.longest, b.slowest = took, fmt.Sprintf("%s: %v", method, err)
+	}
 	if err == nil {
 		b.succeeded[method]++
 	} else {
@@ -151,10 +159,10 @@ func kindOf(err error) string {
 }
 
 // asked says that something is about to be asked for.
-func (b *book) asked(token string) {
+func (b *book) asked(token, method string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.creates[token] = new(creation)
+	b.creates[token] = &creation{method: method}
 }
 
 // heard notes what the client was told.
@@ -184,11 +192,11 @@ func (b *book) settleCreates() {
 		b.mu.Unlock()
 		switch {
 		case c.made > 1:
-			b.report(duplicate, "%s was made %d times, and the client was told %q", token, c.made, c.outcome)
+			b.report(duplicate, "%s: %s was made %d times, and the client was told %q", c.method, token, c.made, c.outcome)
 		case c.outcome == "made" && c.made == 0:
-			b.report(lost, "%s was never made, but the client was told so", token)
+			b.report(lost, "%s: %s was never made, but the client was told so", c.method, token)
 		case c.outcome == "not" && c.made > 0:
-			b.report(misjudged, "%s was made, and the client was told that it was not", token)
+			b.report(misjudged, "%s: %s was made, and the client was told that it was not", c.method, token)
 		}
 	}
 }
@@ -222,7 +230,8 @@ func (b *book) print(out io.Writer, c config) {
 	fmt.Fprintf(out, "calls %d, of %d methods; answered %d\n", total, len(b.calls), answered)
 	slices.Sort(b.times)
 	if n := len(b.times); n > 0 {
-		fmt.Fprintf(out, "p50 %v, p99 %v; at most %v after its context\n", round(b.times[n/2]), round(b.times[n*99/100]), round(b.latest))
+		fmt.Fprintf(out, "p50 %v, p99 %v, longest %v (%s); at most %v after its context\n",
+			round(b.times[n/2]), round(b.times[n*99/100]), round(b.longest), b.slowest, round(b.latest))
 	}
 	made, unknownMade, unknownNot, not := b.outcomes()
 	fmt.Fprintf(out, "creates %d: made %d, unknown %d (%d had been made), not made %d\n",

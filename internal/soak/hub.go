@@ -120,7 +120,7 @@ func (s *stage) settle() {
 	past := codertest.Session{Task: "Settled", Label: "settled"}
 	for i := range settledItems {
 		past.Entries = append(past.Entries, codertest.ReplayEntry{Type: coder.EntryMessage, Agent: "lead", Content: fmt.Sprintf("entry %d\u2028 \"quoted\"", i)})
-		past.Events = append(past.Events, codertest.Event{Event: "soak_settled", Payload: map[string]any{"n": i}})
+		past.Events = append(past.Events, codertest.Event{Event: settledEvent, Payload: map[string]any{"n": i}})
 	}
 	s.settled.session = s.hub.AddSession(past).ID()
 	for range tickers {
@@ -129,7 +129,7 @@ func (s *stage) settle() {
 	for i := range users {
 		s.hub.AddUser(codertest.User{DisplayName: fmt.Sprintf("User %d", i)})
 	}
-	s.settled.account = s.hub.AddGitHubAccount(codertest.GitHubAccount{AccountName: "northwind", Repositories: []codertest.GitHubRepository{{Repo: "northwind/one"}, {Repo: "northwind/two"}}})
+	s.settled.account = s.hub.AddGitHubAccount(codertest.GitHubAccount{AccountName: "northwind", Repositories: []codertest.GitHubRepository{{Name: "one"}, {Name: "two"}}})
 }
 
 // ticksEvery is the time between two events of a ticking session.
@@ -154,60 +154,73 @@ func (s *stage) tick(ctx context.Context) {
 	}
 }
 
-const tickEvent = "soak_tick"
+const (
+	tickEvent    = "soak_tick"
+	settledEvent = "soak_settled"
+)
 
-// weather makes the Hub fail.
+// weather makes the Hub fail. What nobody has met when the next fault is due is taken back: a Hub that is asked little is not
+// to fail always.
 func (s *stage) weather(ctx context.Context) {
 	random := rand.New(rand.NewPCG(s.config.seed, 77)) //nolint:gosec // a plan, no secret
+	var (
+		last *codertest.Injection
+		what string
+	)
 	for {
 		select {
 		case <-ctx.Done():
-			return
-		case <-time.After(time.Duration(200+random.IntN(800)) * time.Millisecond):
+		case <-time.After(time.Duration(100+random.IntN(600)) * time.Millisecond):
 		}
-		s.book.count(s.book.hubFaults, s.fail(random), 1)
+		if last != nil {
+			last.Remove()
+			s.book.count(s.book.hubFaults, what, last.Hits())
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if what, last = s.fail(random); last == nil {
+			s.book.count(s.book.hubFaults, what, 1)
+		}
 	}
 }
 
 // fail does one thing to the Hub, and says what.
-func (s *stage) fail(random *rand.Rand) string {
-	count := 1 + random.IntN(4)
-	switch random.IntN(12) {
-	case 0, 1:
-		s.hub.Inject(codertest.Fault{Status: http.StatusServiceUnavailable, Count: count})
-		return "503"
-	case 2:
-		s.hub.Inject(codertest.Fault{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"1"}}})
-		return "429"
-	case 3:
-		s.hub.Inject(codertest.Fault{Status: http.StatusInternalServerError, Count: count})
-		return "500"
-	case 4:
-		s.hub.Inject(codertest.Fault{Status: http.StatusBadGateway, Effect: true, Count: count, Header: http.Header{"Content-Type": {"text/html"}}, Body: []byte("<html>")})
-		return "502 after the effect"
-	case 5:
-		s.hub.Inject(codertest.Fault{Cut: codertest.CutBeforeEffect, Count: count})
-		return "cut before the effect"
-	case 6:
-		s.hub.Inject(codertest.Fault{Cut: codertest.CutAfterEffect, Count: count})
-		return "cut after the effect"
-	case 7:
-		s.hub.Inject(codertest.Fault{Cut: codertest.CutMidBody, Count: count})
-		return "cut in the body"
-	case 8:
-		s.hub.Inject(codertest.Fault{Delay: time.Duration(random.IntN(500)) * time.Millisecond, Count: count})
-		return "delay"
-	case 9:
-		s.hub.Session(s.ticking[random.IntN(len(s.ticking))]).CutStreams()
-		return "streams cut"
-	case 10:
-		s.hub.Session(s.ticking[random.IntN(len(s.ticking))]).EndStreams(coder.CloseGoingAway, "")
-		return "streams ended"
+func (s *stage) fail(random *rand.Rand) (string, *codertest.Injection) {
+	if random.IntN(3) > 0 {
+		n := random.IntN(len(faults))
+		return faults[n].name, s.hub.Inject(faults[n].fault)
+	}
+	session := s.hub.Session(s.ticking[random.IntN(len(s.ticking))])
+	switch n := random.IntN(12); {
+	case n < 6:
+		session.CutStreams()
+		return "streams cut", nil
+	case n < 11:
+		session.EndStreams(coder.CloseGoingAway, "")
+		return "streams ended", nil
 	default:
 		outage := codertest.Outage{Kind: codertest.OutageKind(random.IntN(int(codertest.OutageRetryAfter) + 1)), Crash: random.IntN(2) == 0}
 		s.hub.Restart(time.Duration(random.IntN(1000))*time.Millisecond, outage)
-		return "restart"
+		return "restart", nil
 	}
+}
+
+// faults are what requests meet, whichever come next.
+var faults = []struct {
+	name  string
+	fault codertest.Fault
+}{
+	{"500", codertest.Fault{Status: http.StatusInternalServerError}},
+	{"503", codertest.Fault{Status: http.StatusServiceUnavailable, Count: 3}},
+	{"429", codertest.Fault{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"1"}}}},
+	{"502 after the effect", codertest.Fault{
+		Status: http.StatusBadGateway, Effect: true, Header: http.Header{"Content-Type": {"text/html"}}, Body: []byte("<html>"), Count: 2,
+	}},
+	{"cut before the effect", codertest.Fault{Cut: codertest.CutBeforeEffect, Count: 2}},
+	{"cut after the effect", codertest.Fault{Cut: codertest.CutAfterEffect, Count: 2}},
+	{"cut in the body", codertest.Fault{Cut: codertest.CutMidBody, Count: 2}},
+	{"delay", codertest.Fault{Delay: 300 * time.Millisecond, Count: 2}},
 }
 
 func stacks() string {
@@ -218,7 +231,9 @@ func stacks() string {
 // number is that of a tick.
 func number(payload any) int {
 	text, _ := json.Marshal(payload)
-	var tick struct{ N int }
+	var tick struct {
+		N int `json:"n"`
+	}
 	if json.Unmarshal(text, &tick) != nil {
 		return -1
 	}

@@ -13,7 +13,7 @@ import (
 
 // following is the time in which one follows a session.
 func (w *worker) following(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, time.Duration(300+w.random.IntN(4000))*time.Millisecond)
+	return context.WithTimeout(ctx, time.Duration(200+w.random.IntN(1500))*time.Millisecond)
 }
 
 // ticks checks the numbers of a live channel: one after the other, save where the connection was lost in between.
@@ -40,7 +40,9 @@ func (t *ticks) broadcast(m *coder.BroadcastEventMessage) {
 	if m.Event != tickEvent {
 		return
 	}
-	var tick struct{ N int }
+	var tick struct {
+		N int `json:"n"`
+	}
 	err := m.Decode(&tick)
 	t.check(err == nil, "%s: %s: %v", t.channel, m.Data, err)
 	t.take(tick.N)
@@ -198,7 +200,7 @@ func (w *worker) ask(ctx context.Context) {
 // question asks, and checks that the answer is the one to it.
 func (w *worker) question(ctx context.Context, conn *coder.HubConn, truth *codertest.SessionControl) {
 	token := w.token()
-	w.book.asked(token)
+	w.book.asked(token, "HubConn.Ask")
 	var answer *coder.Answer
 	err := w.callFor(ctx, "HubConn.Ask", callTime, func(ctx context.Context) (err error) {
 		answer, err = conn.Ask(ctx, "What is "+token+"?", nil)
@@ -249,7 +251,7 @@ func (w *worker) heardBy(truth *codertest.SessionControl, token string, err erro
 // receipt submits a question, and collects the answer.
 func (w *worker) receipt(ctx context.Context, conn *coder.HubConn, truth *codertest.SessionControl) {
 	token := w.token()
-	w.book.asked(token)
+	w.book.asked(token, "HubConn.Submit")
 	var receipt *coder.Receipt
 	err := w.callFor(ctx, "HubConn.Submit", callTime, func(ctx context.Context) (err error) {
 		receipt, err = conn.Submit(ctx, "What is "+token+"?")

@@ -26,7 +26,9 @@ type config struct {
 	workers  int // on each way
 	share    float64
 	ways     []string
+	only     []string // scenarios; none: all
 	breaks   string
+	calm     bool // the Hub does not fail
 }
 
 func main() {
@@ -45,12 +47,17 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.DurationVar(&c.duration, "duration", 30*time.Second, "how long calls are begun")
 	flags.IntVar(&c.rounds, "rounds", 0, "how many rounds each worker has; 0: as many as there is time for")
 	flags.Uint64Var(&c.seed, "seed", 1, "what is done, and which exchanges are harmed, depends on it")
-	flags.IntVar(&c.workers, "workers", 4, "workers on each way")
+	flags.IntVar(&c.workers, "workers", 8, "workers on each way")
 	flags.Float64Var(&c.share, "share", 0.04, "share of the exchanges that are harmed")
 	flags.StringVar(&c.breaks, "break", "", "break the truth on purpose: "+strings.Join(breakages, ", "))
+	flags.BoolVar(&c.calm, "calm", false, "let the Hub never fail")
 	selected := flags.String("ways", strings.Join(wayNames(), ","), "ways to the Hub")
+	only := flags.String("only", "", "scenarios; none: all")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *only != "" {
+		c.only = strings.Split(*only, ",")
 	}
 	c.ways = strings.Split(*selected, ",")
 	if c.breaks != "" && !slices.Contains(breakages, c.breaks) {

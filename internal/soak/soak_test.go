@@ -21,7 +21,7 @@ func short(t *testing.T, c config) *book {
 	if c.ways == nil {
 		c.ways = wayNames()
 	}
-	c.rounds, c.seed, c.share = max(c.rounds, 1), 1, 0.04
+	c.rounds, c.seed = max(c.rounds, 1), 1
 	c.workers = max(c.workers, 1)
 	b, err := soak(t.Context(), c)
 	require.NoError(t, err)
@@ -30,7 +30,7 @@ func short(t *testing.T, c config) *book {
 
 // TestSoak: nothing is wrong, and every method is used.
 func TestSoak(t *testing.T) {
-	b := short(t, config{workers: 2})
+	b := short(t, config{workers: 2, share: 0.04})
 	var report bytes.Buffer
 	b.print(&report, config{})
 	assert.Zero(t, b.wrong(), report.String())
@@ -59,25 +59,47 @@ func TestSoak(t *testing.T) {
 
 // TestSoak_Breaks: whatever is broken on purpose is seen, and as what it is.
 func TestSoak_Breaks(t *testing.T) {
-	for breaks, kind := range map[string]wrongness{
-		breakDuplicate: duplicate, breakForget: lost, breakLose: lost, breakWrong: wrongly, breakMisjudge: misjudged,
-		breakAnswer: wrongly, breakLate: late, breakLeak: leaked,
+	for breaks, test := range map[string]struct {
+		kind wrongness
+		only string
+	}{
+		breakDuplicate: {duplicate, "session"},
+		breakForget:    {lost, "session"},
+		breakLose:      {lost, "stream"},
+		breakWrong:     {wrongly, "session"},
+		breakMisjudge:  {misjudged, "session"},
+		breakAnswer:    {wrongly, "run"},
+		breakLate:      {late, "session"},
+		breakLeak:      {leaked, "others"},
 	} {
 		t.Run(breaks, func(t *testing.T) {
-			if kind == leaked { // it stays, and there is nothing to wait for
+			if test.kind == leaked { // it stays, and there is nothing to wait for
 				defer func(long time.Duration) { giveUp = long }(giveUp)
 				giveUp = time.Second
 			}
-			b := short(t, config{ways: []string{"plain"}, breaks: breaks, workers: 4})
-			assert.Positive(t, b.wrongs[kind], "%v", b.examples)
+			b := short(t, config{ways: []string{"plain"}, breaks: breaks, only: []string{test.only}, workers: 4, calm: true})
+			assert.Positive(t, b.wrongs[test.kind], "%v", b.examples)
+			for kind, n := range b.wrongs {
+				if kind != test.kind {
+					t.Logf("also %s: %d", kind, n)
+				}
+			}
 		})
+	}
+}
+
+// TestSoak_Watches: events that are left out are missed on the other channels too.
+func TestSoak_Watches(t *testing.T) {
+	for _, only := range []string{"watch", "connect"} {
+		b := short(t, config{ways: []string{"plain"}, breaks: breakLose, only: []string{only}, workers: 4, rounds: 3, calm: true})
+		assert.Positive(t, b.wrongs[lost], only)
 	}
 }
 
 // TestRun: what is wrong is an error of the command, and so is what there is not.
 func TestRun(t *testing.T) {
 	var out bytes.Buffer
-	err := run(t.Context(), []string{"-rounds", "1", "-workers", "4", "-ways", "plain", "-break", breakDuplicate}, &out)
+	err := run(t.Context(), []string{"-rounds", "1", "-workers", "4", "-ways", "plain", "-only", "session", "-calm", "-break", breakDuplicate}, &out)
 	require.Error(t, err)
 	assert.Contains(t, out.String(), "done twice: ")
 	for _, args := range [][]string{{"-break", "nothing"}, {"-ways", "pigeon"}, {"-unknown"}} {

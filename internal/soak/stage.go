@@ -30,11 +30,11 @@ var wayKinds = []struct {
 	name  string
 	kinds []faultproxy.Kind
 }{
-	{"plain", overTCP},          // HTTP/1.1
-	{"tls", overTCP},            // TLS, which the proxy does not look into
-	{"h2", faultproxy.Kinds()},  // HTTP/2, whose frames it reads
-	{"transport", overTCP},      // a transport of the program, without limits of its own
-	{"environment", overTCP},    // through HTTP_PROXY
+	{"plain", overTCP},         // HTTP/1.1
+	{"tls", overTCP},           // TLS, which the proxy does not look into
+	{"h2", faultproxy.Kinds()}, // HTTP/2, whose frames it reads
+	{"transport", overTCP},     // a transport of the program, without limits of its own
+	{"environment", overTCP},   // through HTTP_PROXY
 }
 
 var overTCP = slices.DeleteFunc(faultproxy.Kinds(), func(kind faultproxy.Kind) bool { return kind >= faultproxy.GoAway })
@@ -202,7 +202,9 @@ func soak(ctx context.Context, c config) (*book, error) {
 	weather, clear := context.WithCancel(ctx)
 	var around sync.WaitGroup
 	around.Go(func() { s.tick(weather) })
-	around.Go(func() { s.weather(weather) })
+	if !c.calm {
+		around.Go(func() { s.weather(weather) })
+	}
 	until, stop := context.WithTimeout(ctx, c.duration)
 	if c.rounds > 0 {
 		until, stop = context.WithCancel(ctx)
@@ -213,12 +215,16 @@ func soak(ctx context.Context, c config) (*book, error) {
 			workers.Go(func() { newWorker(s, w, i*c.workers+j).work(until) })
 		}
 	}
+	go func() { // what has begun is played to its end, without faults
+		<-until.Done()
+		clear()
+		s.calm()
+	}()
 	workers.Wait()
 	stop()
 	clear()
 	around.Wait()
 	b.lasted = time.Since(b.began)
-	s.calm()
 	b.settleCreates()
 	s.audit()
 	clients := make([]*coder.Client, 0, len(s.ways))

@@ -7,7 +7,6 @@ import (
 	"iter"
 	"math/rand/v2"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/agentuity/coder-go"
@@ -32,16 +31,13 @@ func newWorker(s *stage, w *way, number int) *worker {
 	}
 }
 
-// scenario is a piece of work that uses some methods.
-type scenario struct {
-	weight int
-	play   func(*worker, context.Context)
-}
-
 // work plays until ctx ends, or for so many rounds. What has begun is played to its end.
 func (w *worker) work(ctx context.Context) {
 	var deck []scenario
 	for _, s := range scenarios {
+		if len(w.config.only) > 0 && !slices.Contains(w.config.only, s.name) {
+			continue
+		}
 		deck = append(deck, slices.Repeat([]scenario{s}, s.weight)...)
 	}
 	begun := context.WithoutCancel(ctx)
@@ -90,21 +86,23 @@ func (w *worker) bounded(ctx context.Context, long time.Duration) (context.Conte
 }
 
 // callTime is how long a call may take that goes to the end: a Hub restarts at most every few seconds.
-const callTime = 2 * time.Minute
+const callTime = 45 * time.Second
 
 // call calls a method, notes what it came to, and judges its error. It reports whether there was none.
 func (w *worker) call(ctx context.Context, method string, do func(context.Context) error, fine ...error) bool {
 	return w.callFor(ctx, method, callTime, do, fine...) == nil
 }
 
-var held atomic.Bool // the call that breakLate holds back
-
 func (w *worker) callFor(ctx context.Context, method string, long time.Duration, do func(context.Context) error, fine ...error) error {
+	if w.config.breaks == breakLate {
+		long = time.Second
+	}
 	ctx, cancel := w.bounded(ctx, long)
 	defer cancel()
 	began := time.Now()
 	err := do(ctx)
-	if ctx.Err() != nil && w.config.breaks == breakLate && !held.Swap(true) {
+	if w.config.breaks == breakLate && w.book.held.CompareAndSwap(false, true) {
+		<-ctx.Done()
 		time.Sleep(2 * patience)
 	}
 	w.returned(ctx, method, began, err)
@@ -133,7 +131,7 @@ func (w *worker) judge(ctx context.Context, method string, err error, fine ...er
 
 // create calls a method that makes something with this token, and notes what the client is told.
 func (w *worker) create(ctx context.Context, method, token string, do func(context.Context) error) bool {
-	w.book.asked(token)
+	w.book.asked(token, method)
 	err := w.callFor(ctx, method, callTime, do, coder.ErrOutcomeUnknown)
 	w.told(token, err)
 	return err == nil
