@@ -181,7 +181,13 @@ func (w *worker) ask(ctx context.Context) {
 	if truth == nil {
 		return
 	}
-	defer w.remove(ctx, truth)
+	prompts := make(map[string]error) // by token, with what the client was told
+	defer func() {
+		for token, err := range prompts {
+			w.heardBy(truth, token, err)
+		}
+		w.remove(ctx, truth)
+	}()
 	var conn *coder.HubConn
 	if !w.call(ctx, "Attach", func(ctx context.Context) (err error) {
 		conn, err = w.client.Attach(ctx, truth.ID(), nil)
@@ -191,14 +197,14 @@ func (w *worker) ask(ctx context.Context) {
 	}
 	defer w.close(ctx, conn)
 	for range 3 {
-		w.question(ctx, conn, truth)
+		w.question(ctx, conn, prompts)
 	}
-	w.receipt(ctx, conn, truth)
+	w.receipt(ctx, conn, prompts)
 	w.commands(ctx, conn)
 }
 
 // question asks, and checks that the answer is the one to it.
-func (w *worker) question(ctx context.Context, conn *coder.HubConn, truth *codertest.SessionControl) {
+func (w *worker) question(ctx context.Context, conn *coder.HubConn, prompts map[string]error) {
 	token := w.token()
 	w.book.asked(token, "HubConn.Ask")
 	var answer *coder.Answer
@@ -207,7 +213,7 @@ func (w *worker) question(ctx context.Context, conn *coder.HubConn, truth *coder
 		return err
 	}, notAnswered...)
 	w.answered(token, answer, err)
-	w.heardBy(truth, token, err)
+	prompts[token] = err
 }
 
 // answered checks the answer to a question.
@@ -249,7 +255,7 @@ func (w *worker) heardBy(truth *codertest.SessionControl, token string, err erro
 }
 
 // receipt submits a question, and collects the answer.
-func (w *worker) receipt(ctx context.Context, conn *coder.HubConn, truth *codertest.SessionControl) {
+func (w *worker) receipt(ctx context.Context, conn *coder.HubConn, prompts map[string]error) {
 	token := w.token()
 	w.book.asked(token, "HubConn.Submit")
 	var receipt *coder.Receipt
@@ -257,10 +263,10 @@ func (w *worker) receipt(ctx context.Context, conn *coder.HubConn, truth *codert
 		receipt, err = conn.Submit(ctx, "What is "+token+"?")
 		return err
 	}, notAnswered...)
-	w.heardBy(truth, token, err)
-	if receipt == nil {
+	if prompts[token] = err; receipt == nil {
 		return
 	}
+	prompts[token] = coder.ErrOutcomeUnknown // it is on its way, and may get lost
 	var answer *coder.Answer
 	err = w.callFor(ctx, "Answer", callTime, func(ctx context.Context) (err error) {
 		answer, err = w.client.Answer(ctx, receipt)
@@ -293,7 +299,13 @@ func (w *worker) commands(ctx context.Context, conn *coder.HubConn) {
 			return nil
 		}},
 	} {
-		w.call(ctx, command.method, command.send, append(notAnswered, coder.ErrUnavailable)...)
+		w.call(ctx, command.method, func(ctx context.Context) error {
+			err := command.send(ctx)
+			if unanswered := new(coder.HubConnError); errors.As(err, &unanswered) && unanswered.Code == coder.ConnUnanswered {
+				return fmt.Errorf("%w: %w", coder.ErrOutcomeUnknown, err) // the command, or its answer, was lost on its way
+			}
+			return err
+		}, notAnswered...)
 	}
 	conn.DiscardMessages()
 }

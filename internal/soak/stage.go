@@ -238,6 +238,9 @@ func soak(ctx context.Context, c config) (*book, error) {
 // audit reports methods that were called and never answered.
 func (s *stage) audit() {
 	b := s.book
+	if len(s.config.only) > 0 {
+		return
+	}
 	b.mu.Lock()
 	var never []string
 	for method, n := range b.calls {
@@ -259,15 +262,18 @@ func (s *stage) vanish(clients []*coder.Client) {
 	open := func() int { s.leave(); return s.connections() }
 	b := s.book
 	wait(func() bool { return open() == 0 })
-	b.after.connections = open()
+	if b.after.connections = open(); b.after.connections > 0 {
+		for _, w := range s.ways {
+			b.report(leaked, "%d connections over %s", w.proxy.Open(), w.name)
+		}
+		b.report(leaked, "%d live connections of the Hub\n%s", s.hub.Streams(), stacks())
+	}
 	s.close()
 	s.ways, s.ticking = nil, nil
 	wait(func() bool { return look(0).goroutines <= b.before.goroutines })
 	after := look(b.after.connections)
 	b.after = after
 	switch {
-	case after.connections > 0:
-		b.report(leaked, "%d connections", after.connections)
 	case after.goroutines > b.before.goroutines:
 		b.report(leaked, "%d goroutines more than before\n%s", after.goroutines-b.before.goroutines, stacks())
 	case after.heap > b.before.heap+remnant:
