@@ -9,7 +9,6 @@ import (
 
 	"github.com/agentuity/coder-go/internal/agentrun"
 	"github.com/agentuity/coder-go/internal/route"
-	"github.com/agentuity/coder-go/internal/transport"
 )
 
 // looker reads what there is to know of a session, as often as it is asked to: the session itself, its loop, and the
@@ -129,11 +128,8 @@ func readAside[T any, P checked[T]](ctx context.Context, l *looker, a *aside, r 
 	if time.Now().Before(a.notBefore) {
 		return nil, nil
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, asideLimit, transport.ErrUnanswered)
-	defer cancel()
 	r.attempts = l.attempts
-	sent := l.client.send(ctx, r)
-	answer, err := decode[T, P](sent)
+	answer, sent, err := answerInTime[T, P](ctx, l.client, r, asideLimit)
 	a.notBefore, a.err = time.Now().Add(retryAfter(err)), err
 	if err != nil {
 		return nil, nil

@@ -1,6 +1,7 @@
 package coder_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -192,6 +193,28 @@ func rounded(seconds []float64) []float64 {
 
 // TestCheckSession_OtherHubs: a Hub may cap limit, ignore it or beforeId, begin its ids anywhere, and not say when it
 // got an event.
+// TestCheckSession_Silent: a Hub that does not tell the history is unavailable. The context of the program has not ended.
+func TestCheckSession_Silent(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		c := hubClient(t, hub)
+		id := newSession(t, c)
+		hub.Inject(codertest.Fault{Route: historyRoute, Stall: true, Count: -1})
+		began := time.Now()
+		_, err := c.CheckSession(t.Context(), id)
+		require.Error(t, err)
+		require.NotErrorIs(t, err, context.DeadlineExceeded)
+		assert.True(t, coder.IsTransient(err))
+		assert.Contains(t, err.Error(), "the Hub has not answered for 30s")
+		assert.Equal(t, 30*time.Second, time.Since(began))
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err = c.CheckSession(ctx, id)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.False(t, coder.IsTransient(err))
+	})
+}
+
 func TestCheckSession_OtherHubs(t *testing.T) {
 	message := `{"role":"assistant","stopReason":"stop","content":"Said."}`
 	var events []string // oldest first

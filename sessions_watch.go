@@ -278,11 +278,10 @@ func (w *eventWatch) begin(ctx context.Context) error {
 // begin.
 const answerLimit = 10 * time.Minute
 
-var errNoAnswer = fmt.Errorf("the Hub has not answered for %v", answerLimit)
-
-// answerInTime makes a request that a Hub which falls silent does not hold up for ever.
-func answerInTime[T any, P checked[T]](ctx context.Context, c *Client, r *request) (*T, *response, error) {
-	limited, cancel := context.WithTimeoutCause(ctx, answerLimit, transport.ErrUnanswered)
+// answerInTime makes a request that a Hub which falls silent holds up for so long, and no longer. The error is then that of a
+// lost connection: the context of the program has not ended.
+func answerInTime[T any, P checked[T]](ctx context.Context, c *Client, r *request, limit time.Duration) (*T, *response, error) {
+	limited, cancel := context.WithTimeoutCause(ctx, limit, transport.ErrUnanswered)
 	defer cancel()
 	sent := c.send(limited, r)
 	answer, err := decodeUnobserved[T, P](sent)
@@ -292,7 +291,7 @@ func answerInTime[T any, P checked[T]](ctx context.Context, c *Client, r *reques
 	case errors.As(err, &answered): // but not as it should
 		err = answered
 	default:
-		silent := r.requestError(SentUnknown, errNoAnswer)
+		silent := r.requestError(SentUnknown, fmt.Errorf("the Hub has not answered for %v", limit))
 		silent.failure = transport.Lost
 		err = silent
 	}
@@ -302,7 +301,7 @@ func answerInTime[T any, P checked[T]](ctx context.Context, c *Client, r *reques
 
 func (w *eventWatch) fetch(ctx context.Context, limit, before int) ([]SessionEvent, error) {
 	history, sent, err := answerInTime[SessionEventHistory](ctx, w.client, get(watchOp, "/hub/session/{sessionID}/events/history", w.sessionID).
-		with(new(route.Query).Int("limit", limit).Int("beforeId", before)))
+		with(new(route.Query).Int("limit", limit).Int("beforeId", before)), answerLimit)
 	if err != nil {
 		return nil, err
 	}
@@ -420,7 +419,7 @@ func (w *eventWatch) rides(err error) bool {
 // isOver asks the Hub whether the session is over, and notes until when something of it may show up. That it cannot be
 // asked is no error: the next look finds out.
 func (w *eventWatch) isOver(ctx context.Context) (bool, error) {
-	session, _, err := answerInTime[Session](ctx, w.client, get(watchOp, "/hub/session/{sessionID}", w.sessionID))
+	session, _, err := answerInTime[Session](ctx, w.client, get(watchOp, "/hub/session/{sessionID}", w.sessionID), answerLimit)
 	w.settles = time.Now().Add(w.settle())
 	switch {
 	case err == nil:
