@@ -26,6 +26,7 @@ import (
 
 	"github.com/agentuity/coder-go/internal/faultproxy"
 	"github.com/agentuity/coder-go/internal/memnet"
+	"github.com/agentuity/coder-go/internal/rawh2"
 )
 
 // stage is a client, a Proxy and a server that counts what it was asked to do.
@@ -265,6 +266,74 @@ func TestStreamsBesideHarm(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestGoAway: no stream is processed after the last one that GOAWAY names, also none that was on its way when it was sent.
+func TestGoAway(t *testing.T) {
+	var (
+		mu      sync.Mutex
+		streams []uint32
+	)
+	url, trust := rawh2.Serve(t, func(c *rawh2.Conn, _ int, stream uint32) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		streams = append(streams, stream)
+		c.Answer(stream)
+		return true
+	})
+	certified := httptest.NewUnstartedServer(nil)
+	certified.StartTLS()
+	certified.Close()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	proxy := faultproxy.Serve(listener, faultproxy.Config{
+		Certificate: &certified.TLS.Certificates[0], Server: &tls.Config{RootCAs: trust, ServerName: "example.com"},
+		Dial: func(ctx context.Context) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", strings.TrimPrefix(url, "https://"))
+		},
+		Plan: func(_, exchange int) faultproxy.Fault {
+			if exchange == 2 {
+				return faultproxy.Fault{Kind: faultproxy.GoAway}
+			}
+			return faultproxy.Fault{}
+		},
+	})
+	defer proxy.Close()
+	trusted := x509.NewCertPool()
+	trusted.AddCert(certified.Certificate())
+	conn, err := (&tls.Dialer{Config: &tls.Config{RootCAs: trusted, ServerName: "example.com", NextProtos: []string{"h2"}}}).
+		DialContext(t.Context(), "tcp", listener.Addr().String())
+	require.NoError(t, err)
+	defer conn.Close()
+
+	// The settings, their confirmation, and GET / three times, at once.
+	sent := []byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + "\x00\x00\x00\x04\x00\x00\x00\x00\x00" + "\x00\x00\x00\x04\x01\x00\x00\x00\x00")
+	for _, stream := range []byte{1, 3, 5} {
+		sent = append(sent, "\x00\x00\x03\x01\x05\x00\x00\x00"+string(stream)+"\x82\x84\x87"...)
+	}
+	_, err = conn.Write(sent)
+	require.NoError(t, err)
+	gone, answered := false, false
+	for head := make([]byte, 9); !gone || !answered; {
+		_, err := io.ReadFull(conn, head)
+		require.NoError(t, err)
+		payload := make([]byte, int(head[1])<<8|int(head[2]))
+		_, err = io.ReadFull(conn, payload)
+		require.NoError(t, err)
+		switch head[3] {
+		case 7:
+			assert.Equal(t, []byte{0, 0, 0, 1, 0, 0, 0, 0}, payload, "the last stream, and no error")
+			gone = true
+		case 0:
+			assert.Equal(t, byte(1), head[8])
+			answered = true
+		}
+	}
+	require.NoError(t, conn.Close())
+	proxy.Close()
+	mu.Lock()
+	defer mu.Unlock()
+	assert.Equal(t, []uint32{1}, streams)
 }
 
 // TestConnect: a client that asks a proxy for a tunnel gets one, and its first bytes are not lost.

@@ -119,6 +119,7 @@ type streams struct {
 	state   sync.Mutex
 	faults  map[uint32]*streamFault
 	settled bool
+	away    bool // GOAWAY was sent: no stream is processed that comes after it
 	newest  uint32
 }
 
@@ -152,11 +153,16 @@ func (s *streams) opened(f frame) (fault *streamFault, previous uint32) {
 		return nil, 0
 	}
 	previous, s.newest = s.newest, f.stream
+	if s.away { // which the client may not have heard
+		s.faults[f.stream] = &streamFault{dead: true}
+		return nil, 0
+	}
 	exchange, what := s.next()
 	if what.Kind == None || !s.settled {
 		return nil, 0
 	}
 	fault = &streamFault{Fault: what, exchange: exchange}
+	s.away = what.Kind == GoAway
 	fault.dead = what.Kind == GoAway || what.Kind == RefuseStream
 	s.faults[f.stream] = fault
 	return fault, previous
