@@ -173,8 +173,14 @@ func untrusted(err error) bool {
 		record       tls.RecordHeaderError
 	)
 	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &hostname) ||
-		errors.As(err, &invalid) || errors.As(err, &record) || errors.Is(err, http.ErrSchemeMismatch) ||
+		errors.As(err, &invalid) || errors.As(err, &record) && !damaged(record) || errors.Is(err, http.ErrSchemeMismatch) ||
 		strings.Contains(err.Error(), "unsupported protocol scheme")
+}
+
+// damaged reports whether a record is of a connection on which TLS was spoken before: what it says of itself was changed on
+// its way, and the next connection may be better.
+func damaged(record tls.RecordHeaderError) bool {
+	return strings.HasPrefix(record.Msg, "received record with version")
 }
 
 // IsJSON reports whether the header announces a JSON body.
