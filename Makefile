@@ -31,7 +31,7 @@ SERVERS    = internal/servers/js
 LEAD       = internal/reallead/npm
 
 .NOTPARALLEL:
-.PHONY: help release-check check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare bench-live bench-growth growth-svg cover examples parity xnet otel gateways servers lead nightly
+.PHONY: help release-check check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare bench-live bench-growth growth-svg lateness cover examples parity xnet otel gateways servers lead nightly
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -111,6 +111,9 @@ bench-growth: ## Measure docs/growth.csv in ROUNDS (5) rounds, and draw docs/gro
 
 growth-svg: ## Draw docs/growth.svg from docs/growth.csv
 	$(GO) -C $(COMPARISON) run ./growth ../../docs/growth.csv ../../docs/growth.svg
+
+lateness: ## Measure over sockets how late calls end after their context, whatever lets them wait; fail above 100 ms
+	$(GO) run ./internal/lateness
 
 # A statement counts as covered when the tests of any package reach it. Programs (examples, the code
 # generator) and the parity suite are no part of the library.
