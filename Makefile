@@ -22,6 +22,10 @@ SESSIONS  = 10000
 LASTS     = 10m
 SCENARIOS = .
 GATEWAYS  = nginx,haproxy,varnish
+DURATION  = 30s
+SOAK      =
+VULN_GO   = go1.26.11 go1.27.4
+UNCHECKED =
 
 ORIGINAL   = internal/parity/node
 COMPARISON = internal/bench
@@ -31,7 +35,7 @@ SERVERS    = internal/servers/js
 LEAD       = internal/reallead/npm
 
 .NOTPARALLEL:
-.PHONY: help release-check check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare bench-live bench-growth growth-svg lateness cover examples parity xnet otel gateways servers lead nightly
+.PHONY: help release-check check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare bench-live bench-growth growth-svg lateness cover examples parity xnet otel gateways servers lead vuln soak nightly
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -141,6 +145,10 @@ xnet: ## Test with the HTTP/2 transport of golang.org/x/net
 otel: ## Test otelcoder, the module for OpenTelemetry, with the race detector
 	$(GO) -C $(OTEL) test -race -timeout 5m ./...
 
+# The standard library counts: VULN_GO are the newest patch releases, which come through the Go module proxy.
+vuln: ## Look for known vulnerabilities in what the released modules call, with VULN_GO; UNCHECKED=allowed where there is no database
+	@GO='$(GO)' UNCHECKED='$(UNCHECKED)' tools/vuln.sh $(VULN_GO)
+
 # A release tags the library first, then otelcoder, which must require that version by then: CONTRIBUTING.md.
 release-check: ## Fail while a module of a release requires what only this repository has: before a tag, by hand
 	@for module in . $(OTEL); do \
@@ -155,7 +163,11 @@ gateways: ## Test behind GATEWAYS (nginx,haproxy,varnish), by the matrix of docs
 	$(GO) vet -tags gateways ./internal/gateways
 	$(GO) -C internal/gateways test -tags gateways -count=1 -timeout 15m -gateways '$(GATEWAYS)'
 
-nightly: ## Test behind every gateway there is, against every server, with the real agent, and ten thousand sessions
+soak: ## Use every method through networks and a Hub that fail, for DURATION (30s) with SEED (1); SOAK has more flags
+	$(GO) run ./internal/soak -duration $(DURATION) -seed $(SEED) $(SOAK)
+
+nightly: ## Test behind every gateway there is, against every server, with the real agent, and ten thousand sessions; look for vulnerabilities
+	@$(MAKE) vuln
 	$(GO) test -timeout 120m -run 'Simulated|Conversation' -runs 10000 .
 	@$(MAKE) gateways GATEWAYS=all
 	@$(MAKE) servers

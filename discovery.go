@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"unicode"
 
 	"github.com/agentuity/coder-go/internal/flight"
 )
@@ -184,6 +185,8 @@ func normalizeHubURL(raw string) (string, error) {
 		return "", errors.New("must be an absolute http or https URL")
 	case u.User != nil:
 		return "", errors.New("must not contain a user name or password")
+	case strings.ContainsFunc(u.Hostname(), notInHost):
+		return "", errors.New("has a character in its host name that no host name has")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(raw, "#"):
 		return "", errors.New("must not have a query or a fragment")
 	}
@@ -207,6 +210,12 @@ func normalizeHubURL(raw string) (string, error) {
 		return "", errors.New("is not a URL")
 	}
 	return base, nil
+}
+
+// notInHost reports whether a character is in no host name. Package net/url lets many pass, such as quotes, commas and
+// those that turn the direction of a text, and the URL of a Hub is printed. The colon is that of an IPv6 address.
+func notInHost(r rune) bool {
+	return !unicode.In(r, unicode.Letter, unicode.Mark, unicode.Digit) && !strings.ContainsRune("-._:", r)
 }
 
 func isLoopback(hub string) bool {

@@ -17,8 +17,10 @@ import (
 // longest is the number of characters that Line leaves of a text.
 const longest = 300
 
-// Line makes text fit into one line of an error or a log: no control characters, at most 300 characters.
+// Line makes text fit into one line of an error or a log: no control characters, no user and password of a URL, at
+// most 300 characters.
 func Line(s string) string {
+	s = withoutUserInfo(s)
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
 			return ' '
@@ -30,6 +32,39 @@ func Line(s string) string {
 	}
 	return s
 }
+
+// withoutUserInfo replaces what stands before the host of a URL. Hubs quote the URLs of repositories, which programs
+// give them with a token, and whoever makes a proxy's address by hand may quote that.
+func withoutUserInfo(s string) string {
+	const scheme = "://"
+	var b strings.Builder
+	copied := 0
+	for at := 0; ; {
+		found := strings.Index(s[at:], scheme)
+		if found < 0 {
+			break
+		}
+		at += found + len(scheme)
+		host := s[at:]
+		if end := strings.IndexFunc(host, endsHost); end >= 0 {
+			host = host[:end]
+		}
+		if user := strings.LastIndexByte(host, '@'); user >= 0 {
+			b.WriteString(s[copied:at])
+			b.WriteString("[removed]")
+			copied = at + user
+		}
+		at += len(strings.TrimSuffix(host, ":")) // another scheme may end there
+	}
+	if copied == 0 {
+		return s
+	}
+	b.WriteString(s[copied:])
+	return b.String()
+}
+
+// endsHost reports whether a character cannot stand in front of the path of a URL.
+func endsHost(r rune) bool { return strings.ContainsRune("/?#\"'<>\\", r) || unicode.IsSpace(r) }
 
 const (
 	shortestKey    = 4 // is looked for

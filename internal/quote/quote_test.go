@@ -192,3 +192,18 @@ func TestLine_Controls(t *testing.T) {
 	assert.Equal(t, "a b c d", quote.Line("a\u202eb\u2066c\u200ed"), "what turns the direction of a text")
 	assert.Equal(t, "ü 日本 👩\u200d💻", quote.Line("ü 日本 👩\u200d💻"), "what joins characters stays")
 }
+
+// TestLine_UserInfo: the user and the password of a URL are not printed, wherever it stands in a text.
+func TestLine_UserInfo(t *testing.T) {
+	for in, want := range map[string]string{
+		"clone https://x-token:ghs_1@github.com/a/b.git and ssh://git@h:22/x": "clone https://[removed]@github.com/a/b.git and ssh://[removed]@h:22/x",
+		`parse "http://u:p@ss@h:port": invalid`:                               `parse "http://[removed]@h:port": invalid`,
+		"https://h/a@b, https://h?x=a@b https://h#a@b mail a@b":               "https://h/a@b, https://h?x=a@b https://h#a@b mail a@b",
+		"https://[removed]@h":                    "https://[removed]@h",
+		"://":                                    "://",
+		"a://b@" + strings.Repeat("c://d@e ", 2): "a://[removed]@" + strings.Repeat("c://[removed]@e ", 2),
+	} {
+		assert.Equal(t, want, quote.Line(in))
+	}
+	assert.NotContains(t, quote.Line(strings.Repeat("x", 280)+"https://user:s3cr3t-and-long@h"), "s3c", "taken out before it is cut")
+}

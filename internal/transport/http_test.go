@@ -2,10 +2,12 @@ package transport
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -82,4 +84,33 @@ func TestHeadersOfStreams(t *testing.T) {
 		o = tr.Do(t.Context(), &Request{Method: http.MethodGet, URL: "http://hub", Idempotent: true})
 		require.ErrorContains(t, o.Err, "timeout awaiting response headers")
 	})
+}
+
+// TestTLSVersions: what is older than TLS 1.2 is refused, by each of the transports, and nothing is sent then.
+func TestTLSVersions(t *testing.T) {
+	for version, accepted := range map[uint16]bool{tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			assert.True(t, accepted, tls.VersionName(version))
+			_, _ = io.WriteString(w, "{}")
+		}))
+		server.TLS = &tls.Config{MinVersion: version, MaxVersion: version}
+		server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+		server.StartTLS()
+		base := NewHTTPTransport()
+		base.TLSClientConfig.RootCAs = server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+		tr := newOver(Config{Policy: once, Logger: slog.New(slog.DiscardHandler), MaxBody: 1 << 20, Silence: time.Minute}, ours(base))
+		for _, r := range []*Request{
+			{Method: http.MethodGet, Idempotent: true}, {Method: http.MethodPost, Body: []byte("{}")}, {Method: http.MethodGet, Idempotent: true, Stream: true},
+		} {
+			r.URL = server.URL
+			o := tr.Do(t.Context(), r)
+			assert.Equal(t, accepted, o.Err == nil, "%s: %v", tls.VersionName(version), o.Err)
+			if o.Stream != nil {
+				require.NoError(t, o.Stream.Close())
+			}
+			o.Body.Release()
+		}
+		tr.CloseIdleConnections()
+		server.Close()
+	}
 }
