@@ -272,13 +272,15 @@ func (w *waiter) least() int {
 // detailOf reads the session. A Hub that accepts and does not answer costs a look at most asideLimit, and
 // never more than is left of StallTimeout.
 func (w *waiter) detailOf(ctx context.Context) (*Session, error) {
-	limit := asideLimit
+	limit, silent := asideLimit, asideLimit
 	if w.options.StallTimeout > 0 {
 		end := w.answered.Add(w.options.StallTimeout)
 		held, cancel := context.WithDeadline(ctx, end)
 		defer cancel()
 		w.client.gate.Call(held) // to wait because of others is not part of the look
-		limit = lookLimit(time.Until(end))
+		if limit = lookLimit(time.Until(end)); limit < asideLimit { // which ends the wait
+			silent = w.options.StallTimeout
+		}
 	} else {
 		w.client.gate.Call(ctx)
 	}
@@ -286,7 +288,7 @@ func (w *waiter) detailOf(ctx context.Context) (*Session, error) {
 	defer cancel()
 	session, err := call[Session](look, w.client, w.detail)
 	if err != nil && look.Err() != nil && ctx.Err() == nil {
-		err = w.detail.requestError(SentUnknown, fmt.Errorf("the Hub has not answered for %v", limit.Round(time.Millisecond)))
+		err = w.detail.requestError(SentUnknown, fmt.Errorf("the Hub has not answered for %v", silent))
 	}
 	return session, err
 }

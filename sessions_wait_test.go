@@ -807,6 +807,17 @@ func TestWaitForSession_ThroughARestart(t *testing.T) {
 	})
 }
 
+// TestWaitForSession_Silent: a Hub that accepts requests and does not answer them ends a wait after StallTimeout, and the
+// error says so, not how long the last look took.
+func TestWaitForSession_Silent(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		id := workingSession(t, hub)
+		hub.Inject(codertest.Fault{Route: detailRoute, Skip: 2, Count: -1, Stall: true})
+		_, err := hubClient(t, hub).WaitForSession(anHour(t), id, &coder.WaitForSessionOptions{StallTimeout: 5*time.Minute + 7*time.Second})
+		require.ErrorContains(t, err, "the Hub has not answered for 5m7s")
+	})
+}
+
 // TestWaitForSession_GivesUp when the Hub has given no answer for StallTimeout, or says that it will not.
 func TestWaitForSession_GivesUp(t *testing.T) {
 	for name, test := range map[string]struct {
