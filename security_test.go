@@ -380,7 +380,7 @@ func TestSecurity_Proxy(t *testing.T) {
 		w.WriteHeader(http.StatusProxyAuthRequired)
 	})}
 	go func() { _ = proxy.Serve(listener) }()
-	defer proxy.Close()
+	defer func() { _ = proxy.Close() }()
 	address := &url.URL{Scheme: "http", User: url.UserPassword("somebody", "pr0xy-s3cr3t"), Host: listener.Addr().String()}
 	for name, use := range map[string]func(*http.Request) (*url.URL, error){
 		"refuses": http.ProxyURL(address),
@@ -391,7 +391,7 @@ func TestSecurity_Proxy(t *testing.T) {
 	} {
 		transport := coder.NewTransport()
 		transport.Proxy = use
-		defer transport.CloseIdleConnections()
+		t.Cleanup(transport.CloseIdleConnections)
 		var logged bytes.Buffer
 		c := newClient(t, coder.WithURL("https://hub.invalid"), coder.WithAPIKey(testKey), once, coder.WithHTTPClient(&http.Client{Transport: transport}),
 			coder.WithLogger(slog.New(slog.NewJSONHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))))

@@ -277,7 +277,7 @@ func (w *waiter) detailOf(ctx context.Context) (*Session, error) {
 		end := w.answered.Add(w.options.StallTimeout)
 		held, cancel := context.WithDeadline(ctx, end)
 		defer cancel()
-		w.client.gate.Call(held) // to wait because of others is not part of the look
+		w.client.gate.Call(held)                                    // to wait because of others is not part of the look
 		if limit = lookLimit(time.Until(end)); limit < asideLimit { // which ends the wait
 			silent = w.options.StallTimeout
 		}

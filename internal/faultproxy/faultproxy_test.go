@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -339,7 +338,7 @@ func TestGoAway(t *testing.T) {
 // TestConnect: a client that asks a proxy for a tunnel gets one, and its first bytes are not lost.
 func TestConnect(t *testing.T) {
 	hub, listener := memnet.Listen(), memnet.Listen()
-	defer hub.Close()
+	defer func() { _ = hub.Close() }()
 	proxy := faultproxy.Serve(listener, faultproxy.Config{Dial: func(ctx context.Context) (net.Conn, error) { return hub.Dial(ctx, "", "") }})
 	defer proxy.Close()
 	go func() {
@@ -384,7 +383,7 @@ func TestResetOverSockets(t *testing.T) {
 	if err == nil {
 		require.NoError(t, answer.Body.Close())
 	}
-	assert.True(t, errors.Is(err, syscall.ECONNRESET), "%v", err)
+	assert.ErrorIs(t, err, syscall.ECONNRESET)
 }
 
 func TestSeeded(t *testing.T) {

@@ -34,7 +34,7 @@ const (
 var wrongnesses = []wrongness{duplicate, lost, wrongly, misjudged, late, leaked, untested}
 
 // patience is how long after its context a call may return: the machine may be busy, under the race detector above all.
-const patience = 5 * time.Second
+var patience = 5 * time.Second
 
 // book is what a soak has seen.
 type book struct {

@@ -208,7 +208,7 @@ func (w *worker) question(ctx context.Context, conn *coder.HubConn, prompts map[
 	token := w.token()
 	w.book.asked(token, "HubConn.Ask")
 	var answer *coder.Answer
-	err := w.callFor(ctx, "HubConn.Ask", callTime, func(ctx context.Context) (err error) {
+	err := w.try(ctx, "HubConn.Ask", func(ctx context.Context) (err error) {
 		answer, err = conn.Ask(ctx, "What is "+token+"?", nil)
 		return err
 	}, notAnswered...)
@@ -259,7 +259,7 @@ func (w *worker) receipt(ctx context.Context, conn *coder.HubConn, prompts map[s
 	token := w.token()
 	w.book.asked(token, "HubConn.Submit")
 	var receipt *coder.Receipt
-	err := w.callFor(ctx, "HubConn.Submit", callTime, func(ctx context.Context) (err error) {
+	err := w.try(ctx, "HubConn.Submit", func(ctx context.Context) (err error) {
 		receipt, err = conn.Submit(ctx, "What is "+token+"?")
 		return err
 	}, notAnswered...)
@@ -268,7 +268,7 @@ func (w *worker) receipt(ctx context.Context, conn *coder.HubConn, prompts map[s
 	}
 	prompts[token] = coder.ErrOutcomeUnknown // it is on its way, and may get lost
 	var answer *coder.Answer
-	err = w.callFor(ctx, "Answer", callTime, func(ctx context.Context) (err error) {
+	err = w.try(ctx, "Answer", func(ctx context.Context) (err error) {
 		answer, err = w.client.Answer(ctx, receipt)
 		return err
 	}, notAnswered...)

@@ -193,7 +193,7 @@ func (w *worker) run(ctx context.Context) {
 	}
 	w.book.asked(token, "RunSession")
 	var id string
-	err := w.callFor(ctx, "RunSession", callTime, func(ctx context.Context) error {
+	err := w.try(ctx, "RunSession", func(ctx context.Context) error {
 		result, err := c.RunSession(ctx, token, coder.CreateSessionRequest{Task: task, Label: token}, &coder.RunSessionOptions{RepostAfter: -1, LookupWindow: lookupWindow})
 		if err != nil {
 			return err

@@ -58,6 +58,10 @@ func TestSoak_Breaks(t *testing.T) {
 				defer func(long time.Duration) { giveUp = long }(giveUp)
 				giveUp = time.Second
 			}
+			if test.kind == late { // nothing is held back for longer than it takes to be seen
+				defer func(long time.Duration) { patience = long }(patience)
+				patience = time.Second
+			}
 			b := short(t, config{ways: []string{"plain"}, breaks: breaks, only: []string{test.only}, workers: 4, calm: true})
 			assert.Positive(t, b.wrongs[test.kind], "%v", b.examples)
 			for kind, n := range b.wrongs {

@@ -60,7 +60,10 @@ func (w *worker) work(ctx context.Context) {
 func (w *worker) leak(ctx context.Context) {
 	opened := make(chan struct{})
 	go func() {
-		for range w.client.StreamEvents(ctx, w.ticker(), nil) {
+		for _, err := range w.client.StreamEvents(ctx, w.ticker(), nil) {
+			if err != nil {
+				return
+			}
 			select {
 			case <-opened:
 			default:
@@ -90,10 +93,11 @@ const callTime = 45 * time.Second
 
 // call calls a method, notes what it came to, and judges its error. It reports whether there was none.
 func (w *worker) call(ctx context.Context, method string, do func(context.Context) error, fine ...error) bool {
-	return w.callFor(ctx, method, callTime, do, fine...) == nil
+	return w.try(ctx, method, do, fine...) == nil
 }
 
-func (w *worker) callFor(ctx context.Context, method string, long time.Duration, do func(context.Context) error, fine ...error) error {
+func (w *worker) try(ctx context.Context, method string, do func(context.Context) error, fine ...error) error {
+	long := callTime
 	if w.config.breaks == breakLate {
 		long = time.Second
 	}
@@ -132,7 +136,7 @@ func (w *worker) judge(ctx context.Context, method string, err error, fine ...er
 // create calls a method that makes something with this token, and notes what the client is told.
 func (w *worker) create(ctx context.Context, method, token string, do func(context.Context) error) bool {
 	w.book.asked(token, method)
-	err := w.callFor(ctx, method, callTime, do, coder.ErrOutcomeUnknown)
+	err := w.try(ctx, method, do, coder.ErrOutcomeUnknown)
 	w.told(token, err)
 	return err == nil
 }

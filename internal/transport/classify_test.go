@@ -58,7 +58,7 @@ func TestClassify_Records(t *testing.T) {
 		listener.Addr().String(): transport.Lost,
 	} {
 		client := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted}}
-		defer client.CloseIdleConnections()
+		t.Cleanup(client.CloseIdleConnections)
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+address, nil)
 		require.NoError(t, err)
 		got, err := client.RoundTrip(r)

@@ -8,6 +8,7 @@ import (
 	"hash/maphash"
 	"io"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -139,7 +140,7 @@ func planOf(t reflect.Type) *plan {
 func (p *plan) add(t reflect.Type, path []int) bool {
 	for i := range t.NumField() {
 		f := t.Field(i)
-		index := append(path[:len(path):len(path)], i)
+		index := append(slices.Clip(path), i)
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
 		case f.Anonymous:
