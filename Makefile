@@ -31,7 +31,7 @@ SERVERS    = internal/servers/js
 LEAD       = internal/reallead/npm
 
 .NOTPARALLEL:
-.PHONY: help release-check check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare bench-live bench-growth growth-svg cover examples parity xnet otel gateways servers lead nightly
+.PHONY: help release-check check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare bench-live bench-growth growth-svg cover examples parity xnet otel gateways servers lead hostile nightly
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -152,11 +152,16 @@ gateways: ## Test behind GATEWAYS (nginx,haproxy,varnish), by the matrix of docs
 	$(GO) vet -tags gateways ./internal/gateways
 	$(GO) -C internal/gateways test -tags gateways -count=1 -timeout 15m -gateways '$(GATEWAYS)'
 
-nightly: ## Test behind every gateway there is, against every server, with the real agent, and ten thousand sessions
+# Needs Linux.
+hostile: ## Measure the memory that hostile answers take, for docs/reliability.md
+	$(GO) run ./internal/hostile -write docs/reliability.md
+
+nightly: ## Test behind every gateway there is, against every server, with the real agent, ten thousand sessions, hostile answers
 	$(GO) test -timeout 120m -run 'Simulated|Conversation' -runs 10000 .
 	@$(MAKE) gateways GATEWAYS=all
 	@$(MAKE) servers
 	@$(MAKE) lead
+	@$(MAKE) hostile
 
 # Needs Node and npm. Most of the time is spent waiting for what the servers close by themselves: hence -parallel.
 servers: $(SERVERS)/node_modules/.package-lock.json ## Test against Bun, Node and Hono, by the matrix of docs/servers.md

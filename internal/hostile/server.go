@@ -13,25 +13,31 @@ import (
 // newServer serves each way below its name.
 func newServer() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/"+modest+"/", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, `{"sessionId":"`+session+`"}`)
-	})
+	mux.HandleFunc("/"+modest+"/", beModest)
 	for _, w := range ways {
 		mux.HandleFunc("/"+strings.ReplaceAll(w.name, " ", "-")+"/", func(rw http.ResponseWriter, r *http.Request) {
-			if strings.HasSuffix(r.URL.Path, "/sent") {
+			events := r.Header.Get("Accept") == "text/event-stream"
+			switch {
+			case strings.HasSuffix(r.URL.Path, "/sent"):
 				<-framesSent
 				return
-			}
-			if r.Header.Get("Accept") == "text/event-stream" {
+			case events:
 				rw.Header().Set("Content-Type", "text/event-stream")
-			} else {
+			case strings.HasPrefix(w.title, "StreamEvents"): // whether the session is over
+				beModest(rw, r)
+				return
+			default:
 				rw.Header().Set("Content-Type", "application/json")
 			}
 			_ = w.serve(rw, r, w.size) // that the reader has gone is what most of them wait for
 		})
 	}
 	return mux
+}
+
+func beModest(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = io.WriteString(w, `{"sessionId":"`+session+`"}`)
 }
 
 // framesSent is closed when a client has been sent all messages, or takes no more.
