@@ -35,7 +35,7 @@ SERVERS    = internal/servers/js
 LEAD       = internal/reallead/npm
 
 .NOTPARALLEL:
-.PHONY: help release-check check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare bench-live bench-growth growth-svg lateness cover examples parity xnet otel gateways servers lead vuln soak nightly
+.PHONY: help release-check check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare bench-live bench-growth growth-svg lateness cover examples parity xnet otel gateways servers lead vuln soak hostile nightly
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -166,12 +166,17 @@ gateways: ## Test behind GATEWAYS (nginx,haproxy,varnish), by the matrix of docs
 soak: ## Use every method through networks and a Hub that fail, for DURATION (30s) with SEED (1); SOAK has more flags
 	$(GO) run ./internal/soak -duration $(DURATION) -seed $(SEED) $(SOAK)
 
+# Needs Linux.
+hostile: ## Measure the memory that hostile answers take, for docs/reliability.md
+	$(GO) run ./internal/hostile -write docs/reliability.md
+
 nightly: ## Test behind every gateway there is, against every server, with the real agent, and ten thousand sessions; look for vulnerabilities
 	@$(MAKE) vuln
 	$(GO) test -timeout 120m -run 'Simulated|Conversation' -runs 10000 .
 	@$(MAKE) gateways GATEWAYS=all
 	@$(MAKE) servers
 	@$(MAKE) lead
+	@$(MAKE) hostile
 
 # Needs Node and npm. Most of the time is spent waiting for what the servers close by themselves: hence -parallel.
 servers: $(SERVERS)/node_modules/.package-lock.json ## Test against Bun, Node and Hono, by the matrix of docs/servers.md

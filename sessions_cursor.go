@@ -39,7 +39,7 @@ func (c Cursor) of(hub, sessionID string) (int, error) {
 	id, bad := strconv.Atoi(parts[3])
 	foreign := &ValidationError{Operation: watchOp, Field: field, Err: ErrForeignCursor}
 	switch {
-	case err != nil, bad != nil, id < 0, strconv.Itoa(id) != parts[3]:
+	case err != nil, bad != nil, id < 0, newCursor(parts[1], string(session), id) != c: // base64 and numbers have several forms
 		return 0, invalid(watchOp, field, "is no cursor")
 	case string(session) != sessionID:
 		foreign.Reason = "is a cursor of another session"

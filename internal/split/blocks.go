@@ -17,10 +17,13 @@ type Blocks struct {
 
 // Take takes what has gone by.
 func (b *Blocks) Take(p []byte) {
-	if b.afterCR && len(p) > 0 && p[0] == '\n' {
-		p = p[1:]
-		if len(b.held) > 0 {
-			b.keep([]byte{'\n'})
+	if b.afterCR && len(p) > 0 {
+		b.afterCR = false
+		if p[0] == '\n' {
+			p = p[1:]
+			if len(b.held) > 0 || b.omitted > 0 {
+				b.keep([]byte{'\n'})
+			}
 		}
 	}
 	for len(p) > 0 {

@@ -22,6 +22,8 @@ func NewHTTPTransport() *http.Transport {
 		IdleConnTimeout:       30 * time.Second,
 		TLSHandshakeTimeout:   10 * time.Second,
 		ResponseHeaderTimeout: 2 * time.Minute,
+		// A Hub sends a few hundred bytes. Of the 10 MB that net/http takes by default many short lines make 80 MB.
+		MaxResponseHeaderBytes: 1 << 20,
 		// Connections of creates are closed early: each new one would pay for a whole handshake.
 		TLSClientConfig: &tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(0)},
 		// Without pings one silent HTTP/2 connection fails every call that is put on it.

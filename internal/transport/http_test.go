@@ -114,3 +114,22 @@ func TestTLSVersions(t *testing.T) {
 		server.Close()
 	}
 }
+
+// TestNewHTTPTransport_Headers: what a server sends before a body is bounded.
+func TestNewHTTPTransport_Headers(t *testing.T) {
+	for size, fits := range map[int]bool{64 << 10: true, 2 << 20: false} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Long", strings.Repeat("x", size))
+		}))
+		base := NewHTTPTransport()
+		response, err := (&http.Client{Transport: base}).Get(server.URL)
+		if fits {
+			require.NoError(t, err)
+			require.NoError(t, response.Body.Close())
+		} else {
+			require.ErrorContains(t, err, "exceeded 1048576 bytes")
+		}
+		base.CloseIdleConnections()
+		server.Close()
+	}
+}

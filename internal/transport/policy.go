@@ -3,6 +3,7 @@ package transport
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"math"
 	"math/rand/v2"
@@ -126,39 +127,42 @@ func hasRateLimit(h http.Header) bool {
 // the rate of requests is what it complains of, X-RateLimit-Reset in Unix seconds, else
 // X-RateLimit-Retry-After in seconds: gateways put those on answers of any kind. Times are measured by
 // the clock of the answer, its Date, where there is one. A value that cannot be read counts as absent, a
-// time that has passed as 0.
+// time that has passed as 0. A wait is at most a year.
 func RetryAfter(status int, h http.Header, now time.Time) (time.Duration, bool) {
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
 		now = date
 	}
 	if v := strings.TrimSpace(h.Get("Retry-After")); v != "" {
-		if d, ok := seconds(v); ok {
-			return min(d, longestWait), true
+		if n, ok := seconds(v); ok {
+			return waitOf(n), true
 		}
 		if at, err := http.ParseTime(v); err == nil {
-			return max(0, at.Sub(now)), true
+			return waitOf(at.Sub(now).Seconds()), true
 		}
 	}
 	if status != http.StatusTooManyRequests && status != http.StatusConflict {
 		return 0, false
 	}
-	if v := strings.TrimSpace(h.Get("X-Ratelimit-Reset")); v != "" {
-		if since, ok := seconds(v); ok {
-			return max(0, since-time.Duration(now.UnixNano())), true
-		}
+	if n, ok := seconds(strings.TrimSpace(h.Get("X-Ratelimit-Reset"))); ok {
+		return waitOf(n - float64(now.Unix()) - float64(now.Nanosecond())/1e9), true
 	}
-	d, ok := seconds(strings.TrimSpace(h.Get("X-Ratelimit-Retry-After")))
-	return min(d, longestWait), ok
+	n, ok := seconds(strings.TrimSpace(h.Get("X-Ratelimit-Retry-After")))
+	return waitOf(n), ok
 }
 
 // longestWait is what a longer wait is cut to, so that nothing overflows.
 const longestWait = 365 * 24 * time.Hour
 
-// seconds reads a decimal number of seconds, fractions included, of at most a century.
-func seconds(v string) (time.Duration, bool) {
+// waitOf is a number of seconds, brought into the range of waits.
+func waitOf(seconds float64) time.Duration {
+	return time.Duration(min(max(seconds, 0), longestWait.Seconds()) * float64(time.Second))
+}
+
+// seconds reads a decimal number of seconds, fractions included.
+func seconds(v string) (float64, bool) {
 	n, err := strconv.ParseFloat(v, 64)
-	if err != nil || n < 0 || strings.Trim(v, "0123456789.") != "" {
+	if err != nil && !errors.Is(err, strconv.ErrRange) || n < 0 || strings.Trim(v, "0123456789.") != "" {
 		return 0, false
 	}
-	return time.Duration(min(n, 100*365*24*3600) * float64(time.Second)), true
+	return n, true
 }

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,7 +37,12 @@ func TestRetryAfter(t *testing.T) {
 		"a Date that is none": {http.Header{
 			"Retry-After": {"Thu, 15 Jan 2026 09:31:00 GMT"}, "Date": {"today"},
 		}, time.Minute, true},
-		"beyond a Duration":       {http.Header{"Retry-After": {"9223372036854775807"}}, year, true},
+		"beyond a Duration":        {http.Header{"Retry-After": {"9223372036854775807"}}, year, true},
+		"a date beyond a Duration": {http.Header{"Retry-After": {"Fri, 31 Dec 9999 23:59:59 GMT"}}, year, true},
+		"a clock beyond a Duration": {http.Header{
+			"X-Ratelimit-Reset": {"253402300799"}, "Date": {"Fri, 31 Dec 9999 23:59:49 GMT"},
+		}, 10 * time.Second, true},
+		"a reset beyond a float":  {http.Header{"X-Ratelimit-Reset": {strings.Repeat("9", 400)}}, year, true},
 		"garbage, then reset":     {http.Header{"Retry-After": {"soon"}, "X-Ratelimit-Reset": {"1768469410"}}, 10 * time.Second, true},
 		"reset that has passed":   {http.Header{"X-Ratelimit-Reset": {"1"}}, 0, true},
 		"reset wins over seconds": {http.Header{"X-Ratelimit-Reset": {"1768469410"}, "X-Ratelimit-Retry-After": {"3"}}, 10 * time.Second, true},
