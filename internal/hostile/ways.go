@@ -337,5 +337,6 @@ func admit(w http.ResponseWriter, r *http.Request) (*websocket.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return conn, conn.Write(r.Context(), websocket.MessageText, []byte(`{"type":"init","sessionId":"`+session+`"}`))
+	err = conn.Write(r.Context(), websocket.MessageText, []byte(`{"type":"init","sessionId":"`+session+`"}`))
+	return conn, err
 }
