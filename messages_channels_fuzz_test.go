@@ -20,7 +20,7 @@ import (
 // a stream brings is lost.
 func FuzzChannels(f *testing.F) {
 	for name := range newAgentEvent {
-		f.Add(name, []byte(`{"type":"`+string(name)+`","message":{"role":"assistant","content":[{"type":"text","text":"x"}]},"timestamp":1}`))
+		f.Add(name, []byte(`{"type":"`+name+`","message":{"role":"assistant","content":[{"type":"text","text":"x"}]},"timestamp":1}`))
 	}
 	for _, pattern := range []string{"testdata/stream/*.json", "testdata/responses/session-events-*.json"} {
 		files, err := filepath.Glob(pattern)
