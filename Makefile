@@ -24,6 +24,7 @@ SCENARIOS = .
 GATEWAYS  = nginx,haproxy,varnish
 DURATION  = 30s
 SOAK      =
+RACE      =
 VULN_GO   = go1.26.11 go1.27.4
 UNCHECKED =
 
@@ -163,20 +164,28 @@ gateways: ## Test behind GATEWAYS (nginx,haproxy,varnish), by the matrix of docs
 	$(GO) vet -tags gateways ./internal/gateways
 	$(GO) -C internal/gateways test -tags gateways -count=1 -timeout 15m -gateways '$(GATEWAYS)'
 
-soak: ## Use every method through networks and a Hub that fail, for DURATION (30s) with SEED (1); SOAK has more flags
-	$(GO) run ./internal/soak -duration $(DURATION) -seed $(SEED) $(SOAK)
+soak: ## Use every method through networks and a Hub that fail, for DURATION (30s) with SEED (1); RACE=-race; SOAK has more flags
+	$(GO) run $(RACE) ./internal/soak -duration $(DURATION) -seed $(SEED) $(SOAK)
 
 # Needs Linux.
 hostile: ## Measure the memory that hostile answers take, for docs/reliability.md
 	$(GO) run ./internal/hostile -write docs/reliability.md
 
-nightly: ## Test behind every gateway there is, against every server, with the real agent, and ten thousand sessions; look for vulnerabilities
+# Hours.
+nightly: ## All there is: vuln, gateways, servers, lead, simulations, hostile answers, lateness, soaks, fuzzing by time, two Go versions
 	@$(MAKE) vuln
 	$(GO) test -timeout 120m -run 'Simulated|Conversation' -runs 10000 .
+	GOTOOLCHAIN=$(GO_OLD) $(GO) test -race -timeout 30m ./...
+	GOTOOLCHAIN=$(GO_NEW) $(GO) test -race -timeout 30m ./...
 	@$(MAKE) gateways GATEWAYS=all
 	@$(MAKE) servers
 	@$(MAKE) lead
 	@$(MAKE) hostile
+	@$(MAKE) lateness
+	@$(MAKE) soak DURATION=20m SEED=1
+	@$(MAKE) soak DURATION=20m SEED=2 RACE=-race
+	@GOTOOLCHAIN=$(GO_NEW) $(MAKE) soak DURATION=20m SEED=3
+	@$(MAKE) fuzz FUZZTIME=2m
 
 # Needs Node and npm. Most of the time is spent waiting for what the servers close by themselves: hence -parallel.
 servers: $(SERVERS)/node_modules/.package-lock.json ## Test against Bun, Node and Hono, by the matrix of docs/servers.md

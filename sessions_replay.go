@@ -230,7 +230,7 @@ type arrivingEntries struct {
 
 // read reads a replay, and returns the rest of it.
 func (e *arrivingEntries) read(body io.Reader) ([]byte, error) {
-	*e = arrivingEntries{}
+	*e = arrivingEntries{cost: wire.Cost{Large: true}}
 	return wire.Split(io.TeeReader(body, (*sizeOf)(&e.size)), unlimited, "entries", func() { e.list = []ConversationEntry{} }, e.take)
 }
 
