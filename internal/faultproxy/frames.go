@@ -46,8 +46,7 @@ func (b *pair) frames(reader *bufio.Reader) {
 		return
 	}
 	s := &streams{
-		pair: b, client: side{conn: client, reader: bufio.NewReaderSize(client, pieceSize)},
-		server: side{conn: server, reader: bufio.NewReaderSize(server, pieceSize)}, faults: make(map[uint32]*streamFault),
+		pair: b, client: newSide(client), server: newSide(server), faults: make(map[uint32]*streamFault),
 	}
 	var group sync.WaitGroup
 	for _, pass := range []func(){s.up, s.down} {
@@ -80,11 +79,16 @@ func (f frame) bytes() []byte {
 	return append(head, f.payload...)
 }
 
-// side is one end of an HTTP/2 connection. Both directions write to it.
+// side is one end of an HTTP/2 connection. Both directions write to it, whoever has the turn: a channel, since a fault may hold
+// it for long, and a bubble of testing/synctest does not see that a mutex is waited for.
 type side struct {
 	conn   net.Conn
 	reader *bufio.Reader
-	mu     sync.Mutex
+	turn   chan struct{}
+}
+
+func newSide(conn net.Conn) side {
+	return side{conn, bufio.NewReaderSize(conn, pieceSize), make(chan struct{}, 1)}
 }
 
 func (s *side) read() (f frame, ok bool) {
@@ -102,8 +106,8 @@ func (s *side) read() (f frame, ok bool) {
 }
 
 func (s *side) write(f frame) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.turn <- struct{}{}
+	defer func() { <-s.turn }()
 	_, err := s.conn.Write(f.bytes())
 	return err == nil
 }
@@ -252,8 +256,8 @@ func (s *streams) tell(f frame) bool {
 			clear(piece[5:frameHead]) // no stream has the number 0
 		}
 	}
-	s.client.mu.Lock()
-	defer s.client.mu.Unlock()
+	s.client.turn <- struct{}{}
+	defer func() { <-s.client.turn }()
 	return s.do(s.client.conn, piece, before, what)
 }
 

@@ -116,8 +116,10 @@ func newStage(c config, b *book) (*stage, error) {
 		case "transport":
 			w.transport = new(http.Transport)
 		case "environment": // which is not asked for addresses of this machine
-			if err := os.Setenv("HTTP_PROXY", url); err != nil {
-				return nil, err
+			for name, value := range map[string]string{"HTTP_PROXY": url, "NO_PROXY": "", "no_proxy": ""} {
+				if err := os.Setenv(name, value); err != nil {
+					return nil, err
+				}
 			}
 			url = "http://hub.test"
 		}
