@@ -188,7 +188,7 @@ func TestMethods_PeakOfLists(t *testing.T) {
 		call            func(ctx context.Context, c *coder.Client) error
 	}{
 		"sessions": {`{"sessions":{"websocket":[%s],"sandbox":[]},"total":1}`, `{"a":0}`, 77, sessions},
-		"entries": {`{"sessionId":"x","entries":[%s]}`, `{"":[]}`, 44, func(ctx context.Context, c *coder.Client) error {
+		"entries": {`{"sessionId":"x","entries":[%s]}`, `{"":[]}`, 60, func(ctx context.Context, c *coder.Client) error {
 			_, err := c.GetReplay(ctx, "x", nil)
 			return err
 		}},

@@ -40,7 +40,7 @@ func proportion(size int64) int64 { return 20*size + 64*mega }
 var ways = []way{
 	{"tiny", "a list of `{}`", 8 * mega, proportion(8 * mega), list("{}", 3), sessions},
 	{"sessions", "a list of small sessions", 8 * mega, proportion(8 * mega), list(`{"a":0}`, 77), sessions},
-	{"entries", "a replay of small entries", 8 * mega, proportion(8 * mega), body(`{"sessionId":"`+session+`","entries":[`, `{"":[]}`, 44, `]}`), replay},
+	{"entries", "a replay of small entries", 8 * mega, proportion(8 * mega), body(`{"sessionId":"`+session+`","entries":[`, `{"":[]}`, 60, `]}`), replay},
 	{"free", "free JSON, a list of texts", 8 * mega, proportion(8 * mega), metadata(`""`, 3), get},
 	{"names", "free JSON, members", 8 * mega, proportion(8 * mega), names, get},
 	{"nesting", "nesting", 8 * mega, proportion(8 * mega), body(`{"sessionId":"`+session+`","metadata":{"a":`, "[", 1, ``), get},
