@@ -3,9 +3,6 @@ package coder_test
 import (
 	"context"
 	"errors"
-	"go/build"
-	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,10 +33,6 @@ var ends = []struct {
 // could not be told apart.
 const longest = 11 * time.Minute
 
-// drainsBodies: from Go 1.27 on net/http reads 50 ms of a body that is closed, also while somebody else reads it, and waits for
-// that with a mutex, which a bubble of testing/synctest does not count as waiting. The body of a refused upgrade is closed so.
-var drainsBodies = slices.Contains(build.Default.ReleaseTags, "go1.27")
-
 var errWhy = errors.New("the user has left")
 
 // TestDeadlines: every method that takes a context, against every way in which the other side can let it wait, ends with
@@ -63,9 +56,6 @@ func TestDeadlines(t *testing.T) {
 						continue
 					}
 					t.Run(call.Name, func(t *testing.T) {
-						if (call.Connects || onConn) && drainsBodies && strings.Contains(way.Name, "the answer stops") {
-							t.Skip("the clock of a bubble stands still while a body is drained that somebody reads")
-						}
 						synctest.Test(t, func(t *testing.T) {
 							for _, end := range ends {
 								meetsDeadline(t, &call, way, end.name, end.after, end.err)

@@ -63,7 +63,7 @@ func (t *talk) ask(piece []byte) bool {
 	if exchange == 1 && before == 0 && piece[0] == 0x16 {
 		t.encrypted.Store(true)
 	}
-	if !t.begin(exchange, fault, t.from) {
+	if !t.begin(exchange, fault) {
 		return false
 	}
 	if fault.Kind == ResetRequest && before+len(piece) > fault.After {

@@ -77,6 +77,15 @@ func (p *Proxy) Open() int {
 	return len(p.open)
 }
 
+// Cut resets all connections: what was lost on them is not waited for any longer.
+func (p *Proxy) Cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for both := range p.open {
+		both.reset()
+	}
+}
+
 // Close ends all connections, and returns when nothing of the Proxy is left.
 func (p *Proxy) Close() {
 	p.stop()

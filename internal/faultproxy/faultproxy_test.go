@@ -133,6 +133,7 @@ func TestKinds(t *testing.T) {
 		{fault: faultproxy.Fault{Kind: faultproxy.Delay, Wait: time.Hour}, effect: 1, fails: untouched},
 		{fault: faultproxy.Fault{Kind: faultproxy.Drip, Wait: time.Minute, After: 200}, effect: 1, fails: untouched},
 		{fault: faultproxy.Fault{Kind: faultproxy.Stall, Wait: time.Hour, After: 1000}, effect: 1, fails: untouched},
+		{fault: faultproxy.Fault{Kind: faultproxy.StallRequest, Wait: time.Hour}, effect: 0, fails: harmed},
 		{fault: faultproxy.Fault{Kind: faultproxy.ResetBefore}, effect: 0, fails: harmed},
 		{fault: faultproxy.Fault{Kind: faultproxy.ResetRequest, After: 20}, effect: 0, fails: harmed},
 		{fault: faultproxy.Fault{Kind: faultproxy.CloseIdle}, effect: 0, fails: harmed},
@@ -164,7 +165,7 @@ func TestKinds(t *testing.T) {
 					if test.fails {
 						require.Error(t, err)
 						assert.Less(t, n, int64(wholeLen))
-						assert.Zero(t, time.Since(began))
+						assert.Equal(t, test.fault.Wait, time.Since(began))
 					} else {
 						require.NoError(t, err)
 						assert.EqualValues(t, wholeLen, n)
@@ -227,6 +228,27 @@ func TestStallForEver(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// TestCut: what stalls for ever ends at once, and the next connection is a good one.
+func TestCut(t *testing.T) {
+	for _, way := range ways {
+		t.Run(way, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStage(t, way)
+				_, err := s.post(t.Context(), t)
+				require.NoError(t, err)
+				s.proxy.Follow(once(faultproxy.Fault{Kind: faultproxy.Stall, After: 10}))
+				time.AfterFunc(time.Hour, s.proxy.Cut)
+				began := time.Now()
+				_, err = s.post(t.Context(), t)
+				require.Error(t, err)
+				assert.Equal(t, time.Hour, time.Since(began))
+				_, err = s.post(t.Context(), t)
+				require.NoError(t, err)
+			})
+		})
 	}
 }
 

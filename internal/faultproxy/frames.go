@@ -206,7 +206,7 @@ func (s *streams) ask(f frame) bool {
 		return s.server.write(withoutTable(f))
 	}
 	if fault, previous := s.opened(f); fault != nil {
-		if !s.begin(fault.exchange, fault.Fault, s.client.reader) {
+		if !s.begin(fault.exchange, fault.Fault) {
 			return false
 		}
 		switch fault.Kind {

@@ -1,12 +1,9 @@
 package faultproxy
 
-import (
-	"io"
-	"net"
-)
+import "net"
 
 // begin does what a fault does when a request begins. It returns false if that was the end of the connection.
-func (b *pair) begin(exchange int, fault Fault, from io.Reader) bool {
+func (b *pair) begin(exchange int, fault Fault) bool {
 	switch fault.Kind {
 	case ResetBefore:
 		b.count(fault.Kind)
@@ -21,9 +18,8 @@ func (b *pair) begin(exchange int, fault Fault, from io.Reader) bool {
 		return false
 	case StallRequest:
 		b.count(fault.Kind)
-		if b.pause(fault.Wait) {
-			_, _ = io.Copy(io.Discard, from) // until the client gives up
-		}
+		b.pause(fault.Wait)
+		b.close()
 		return false
 	}
 	return true

@@ -27,7 +27,7 @@ const (
 	Truncate
 	// Drip passes on the first Fault.After bytes of the answer one at a time, and waits for Fault.Wait before each.
 	Drip
-	// StallRequest reads no more of the request than has been read, for Fault.Wait, and then loses it all.
+	// StallRequest takes no more of the request for Fault.Wait, and then ends the connection: the server gets nothing of it.
 	StallRequest
 	// Stall passes on nothing more of the answer after Fault.After bytes, for Fault.Wait.
 	Stall

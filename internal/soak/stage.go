@@ -147,10 +147,12 @@ type discard struct{}
 
 func (discard) Write(text []byte) (int, error) { return len(text), nil }
 
-// calm ends all faults.
+// calm ends all faults, and the connections on which something may have been lost without an end: a damaged record of TLS can
+// make its reader wait for more than was sent.
 func (s *stage) calm() {
 	for _, w := range s.ways {
 		w.proxy.Follow(nil)
+		w.proxy.Cut()
 	}
 }
 
