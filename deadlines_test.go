@@ -49,6 +49,9 @@ func TestDeadlines(t *testing.T) {
 			ways = hang.ConnWays(time.Minute)
 		}
 		for _, way := range ways {
+			if way.Buffers { // make lateness has them
+				continue
+			}
 			t.Run(way.Name, func(t *testing.T) {
 				t.Parallel()
 				for _, call := range calls {

@@ -115,7 +115,7 @@ func (s *side) write(f frame) bool {
 // streams is an HTTP/2 connection whose frames are looked at.
 //
 // Frames of some streams are held back. So that the compressed headers of the others can still be read, both sides are told to
-// remember no headers (a table of 0 bytes), and no stream is harmed before the client has confirmed that.
+// remember no headers (a table of 0 bytes), and nothing is held back before the client has confirmed that.
 type streams struct {
 	*pair
 	client, server side
@@ -162,7 +162,7 @@ func (s *streams) opened(f frame) (fault *streamFault, previous uint32) {
 		return nil, 0
 	}
 	exchange, what := s.next()
-	if what.Kind == None || !s.settled {
+	if what.Kind == None || what.Kind >= GoAway && !s.settled {
 		return nil, 0
 	}
 	fault = &streamFault{Fault: what, exchange: exchange}

@@ -55,6 +55,8 @@ func (s *Stage) encrypt(config *faultproxy.Config, transport *http.Transport) er
 	}
 	s.serving.Go(func() { _ = s.secured.ServeTLS(listener, "", "") })
 	config.Dial = func(ctx context.Context) (net.Conn, error) { return listener.Dial(ctx, "", "") }
+	config.Certificate = shown
+	config.Server = &tls.Config{RootCAs: trusted, ServerName: host, MinVersion: tls.VersionTLS12}
 	transport.TLSClientConfig = transport.TLSClientConfig.Clone()
 	if transport.TLSClientConfig == nil {
 		transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}

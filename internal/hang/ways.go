@@ -37,6 +37,9 @@ type Way struct {
 	Reads bool
 	// HTTP2 says that the client speaks HTTP/2.
 	HTTP2 bool
+	// Buffers says that it needs a network that takes some of what nobody reads, as sockets do. net/http holds mutexes of an
+	// HTTP/2 connection while it writes, and a bubble of testing/synctest does not see that a mutex is waited for.
+	Buffers bool
 
 	encrypted bool            // the client begins with a handshake of TLS
 	noDial    bool            // no connection comes about
@@ -93,7 +96,10 @@ func Ways(pace time.Duration) []Way {
 		{Name: "429 with a Retry-After of 50 s for ever", Answers: true, answer: always(http.StatusTooManyRequests, "50")},
 		{Name: "the discovery is not answered", Discovers: true, plan: forAll(faultproxy.Stall, 0, 0)},
 		{Name: "the request after the discovery is not answered", Sent: true, Discovers: true, answer: afterDiscovery},
-		// Over HTTP/2 the Hub does it, not the network: its mutexes would stop fake time.
+		{Name: "HTTP/2: nothing is read", Sent: true, HTTP2: true, Buffers: true, plan: forAll(faultproxy.StallRequest, 0, 0)},
+		{Name: "HTTP/2: nothing comes", Sent: true, HTTP2: true, Buffers: true, plan: forAll(faultproxy.Stall, 0, 0)},
+		{Name: "HTTP/2: the answer stops in its header", Sent: true, HTTP2: true, Buffers: true, plan: forAll(faultproxy.Stall, 5, 0)},
+		{Name: "HTTP/2: the answer drips", Sent: true, HTTP2: true, Buffers: true, plan: forAll(faultproxy.Drip, endless, pace)},
 		{Name: "HTTP/2: no byte of an answer", Sent: true, HTTP2: true, answer: noAnswer},
 		{
 			Name: "HTTP/2: the answer stops before its last byte", Sent: true, Refuses: true, HTTP2: true,
