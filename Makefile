@@ -16,6 +16,7 @@ EXAMPLES  = quickstart follow attach doctor
 SEED      = 1
 ROUNDS    = 5
 SELECT    = .
+STEPS     = .
 GO_OLD    = local
 GO_NEW    = go1.27.3
 SESSIONS  = 10000
@@ -36,7 +37,7 @@ SERVERS    = internal/servers/js
 LEAD       = internal/reallead/npm
 
 .NOTPARALLEL:
-.PHONY: help release-check check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare bench-live bench-growth growth-svg lateness cover examples parity xnet otel gateways servers lead vuln soak hostile nightly
+.PHONY: help release-check check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare bench-live bench-growth growth-svg lateness cover examples parity xnet otel gateways servers lead vuln soak hostile mutants nightly
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -171,21 +172,13 @@ soak: ## Use every method through networks and a Hub that fail, for DURATION (30
 hostile: ## Measure the memory that hostile answers take, for docs/reliability.md
 	$(GO) run ./internal/hostile -write docs/reliability.md
 
-# Hours.
-nightly: ## All there is: vuln, gateways, servers, lead, simulations, hostile answers, lateness, soaks, fuzzing by time, two Go versions
-	@$(MAKE) vuln
-	$(GO) test -timeout 120m -run 'Simulated|Conversation' -runs 10000 .
-	GOTOOLCHAIN=$(GO_OLD) $(GO) test -race -timeout 30m ./...
-	GOTOOLCHAIN=$(GO_NEW) $(GO) test -race -timeout 30m ./...
-	@$(MAKE) gateways GATEWAYS=all
-	@$(MAKE) servers
-	@$(MAKE) lead
-	@$(MAKE) hostile
-	@$(MAKE) lateness
-	@$(MAKE) soak DURATION=20m SEED=1
-	@$(MAKE) soak DURATION=20m SEED=2 RACE=-race
-	@GOTOOLCHAIN=$(GO_NEW) $(MAKE) soak DURATION=20m SEED=3
-	@$(MAKE) fuzz FUZZTIME=2m
+# An hour or two. Changes of one operator that no test finds must stand in internal/mutants/survivors.txt.
+mutants: ## Test the tests of internal/transport and internal/agentrun, by changing one operator at a time
+	$(GO) run ./internal/mutants ./internal/transport ./internal/agentrun
+
+# Hours. What each step printed last is in docs/nightly.
+nightly: ## All there is: vuln, gateways, servers, lead, simulations, hostile, lateness, soaks, fuzzing by time, mutants, two Go versions; STEPS=regexp selects
+	@GO_OLD='$(GO_OLD)' GO_NEW='$(GO_NEW)' tools/nightly.sh '$(STEPS)'
 
 # Needs Node and npm. Most of the time is spent waiting for what the servers close by themselves: hence -parallel.
 servers: $(SERVERS)/node_modules/.package-lock.json ## Test against Bun, Node and Hono, by the matrix of docs/servers.md
