@@ -45,12 +45,15 @@ type book struct {
 	succeeded map[string]int
 	failures  map[string]int // by kind of error
 	times     []time.Duration
+	half      time.Duration // half of the calls took at most as long
+	most      time.Duration // and 99 of 100
 	latest    time.Duration
 	longest   time.Duration
 	slowest   string // the call that took longest
 	wrongs    map[wrongness]int
 	examples  []string
 	creates   map[string]*creation // by token
+	outcomes  outcomes
 	events    map[string]int       // by channel
 	asks      map[string]int       // by what they came to
 	faults    map[faultproxy.Kind]int
@@ -181,15 +184,18 @@ func (b *book) made(token string) {
 	}
 }
 
-// settleCreates compares what clients were told with what the Hub did.
-func (b *book) settleCreates() {
-	b.mu.Lock()
-	tokens := slices.Sorted(maps.Keys(b.creates))
-	b.mu.Unlock()
-	for _, token := range tokens {
-		b.mu.Lock()
-		c := *b.creates[token]
-		b.mu.Unlock()
+// settle compares what clients were told with what the Hub did, when nothing goes on any more. What the book holds of single calls
+// is summed up and forgotten: it would be taken for something that is left behind.
+func (b *book) settle() {
+	if n := len(b.times); n > 0 {
+		slices.Sort(b.times)
+		b.half, b.most = b.times[n/2], b.times[n*99/100]
+	}
+	b.outcomes = b.summedUp()
+	creates := b.creates
+	b.times, b.creates = nil, nil
+	for _, token := range slices.Sorted(maps.Keys(creates)) {
+		c := creates[token]
 		switch {
 		case c.made > 1:
 			b.report(duplicate, "%s: %s was made %d times, and the client was told %q", c.method, token, c.made, c.outcome)
@@ -201,21 +207,24 @@ func (b *book) settleCreates() {
 	}
 }
 
-// outcomes counts what creates came to.
-func (b *book) outcomes() (made, unknownMade, unknownNot, not int) {
+// outcomes are what creates came to, as the client was told; of those that it does not know some had been made.
+type outcomes struct{ all, made, unknownMade, unknownNot, not int }
+
+func (b *book) summedUp() outcomes {
+	o := outcomes{all: len(b.creates)}
 	for _, c := range b.creates {
 		switch {
 		case c.outcome == "made":
-			made++
+			o.made++
 		case c.outcome == "not":
-			not++
+			o.not++
 		case c.made > 0:
-			unknownMade++
+			o.unknownMade++
 		default:
-			unknownNot++
+			o.unknownNot++
 		}
 	}
-	return made, unknownMade, unknownNot, not
+	return o
 }
 
 func (b *book) print(out io.Writer, c config) {
@@ -228,14 +237,11 @@ func (b *book) print(out io.Writer, c config) {
 	}
 	fmt.Fprintf(out, "%s, seed %d, %v, on %s\n", runtime.Version(), c.seed, b.lasted.Round(time.Second), strings.Join(c.ways, ", "))
 	fmt.Fprintf(out, "calls %d, of %d methods; answered %d\n", total, len(b.calls), answered)
-	slices.Sort(b.times)
-	if n := len(b.times); n > 0 {
-		fmt.Fprintf(out, "p50 %v, p99 %v, longest %v (%s); at most %v after its context\n",
-			round(b.times[n/2]), round(b.times[n*99/100]), round(b.longest), b.slowest, round(b.latest))
-	}
-	made, unknownMade, unknownNot, not := b.outcomes()
+	fmt.Fprintf(out, "p50 %v, p99 %v, longest %v (%s); at most %v after its context\n",
+		round(b.half), round(b.most), round(b.longest), b.slowest, round(b.latest))
+	o := b.outcomes
 	fmt.Fprintf(out, "creates %d: made %d, unknown %d (%d had been made), not made %d\n",
-		len(b.creates), made, unknownMade+unknownNot, unknownMade, not)
+		o.all, o.made, o.unknownMade+o.unknownNot, o.unknownMade, o.not)
 	line(out, "events", b.events)
 	line(out, "questions", b.asks)
 	line(out, "errors", b.failures)

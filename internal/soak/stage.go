@@ -222,7 +222,7 @@ func soak(ctx context.Context, c config) (*book, error) {
 	clear()
 	around.Wait()
 	b.lasted = time.Since(b.began)
-	b.settleCreates()
+	b.settle()
 	s.audit()
 	clients := make([]*coder.Client, 0, len(s.ways))
 	for _, w := range s.ways {
@@ -268,8 +268,8 @@ func methods() []string {
 	return names
 }
 
-// remnant is how much heap may be left over: what the book holds, and pools.
-const remnant = 12 << 20
+// remnant is how much heap may be left over: pools, and what net/http and TLS keep.
+const remnant = 4 << 20
 
 // vanish waits until everything that was open is closed, takes the Hub away, and reports what is left.
 func (s *stage) vanish(clients []*coder.Client) {

@@ -177,10 +177,12 @@ func untrusted(err error) bool {
 		strings.Contains(err.Error(), "unsupported protocol scheme")
 }
 
-// damaged reports whether a record is of a connection on which TLS was spoken before: what it says of itself was changed on
-// its way, and the next connection may be better.
+// damaged reports whether a record looks as if TLS is spoken there: its kind or its version is one that there is. Something in it was
+// changed on its way, and the next connection may be better. No other protocol begins so.
 func damaged(record tls.RecordHeaderError) bool {
-	return strings.HasPrefix(record.Msg, "received record with version")
+	const changeCipherSpec, applicationData, major = 20, 23, 3 // RFC 8446, 5.1
+	kind := record.RecordHeader[0]
+	return changeCipherSpec <= kind && kind <= applicationData || record.RecordHeader[1] == major
 }
 
 // IsJSON reports whether the header announces a JSON body.
