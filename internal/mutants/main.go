@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -42,11 +43,16 @@ type killer struct {
 func run(ctx context.Context, args []string, out io.Writer) error {
 	k := killer{out: out}
 	flags := flag.NewFlagSet("mutants", flag.ContinueOnError)
-	flags.StringVar(&k.first, "first", "Wait|Run|Ask|Answer|Retry|Method|Deadline|Response", "the tests of the library that are tried before all of them, to be quick")
+	flags.StringVar(&k.first, "first", "Test(WaitForSession|RunSession|HubConn_Ask|Client_Answer|Retry|Request|Response|Methods$)", "the tests of the library that are tried before all of them, to be quick")
 	flags.DurationVar(&k.timeout, "timeout", 10*time.Minute, "how long they may take, for one change: a test that hangs has told")
+	only := flags.String("only", ".", "the changes that are tried with the tests of the library: a regular expression of what is printed of them")
 	workers := flags.Int("workers", 2, "how many changes gremlins tries at once")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	selected, err := regexp.Compile(*only)
+	if err != nil {
+		return fmt.Errorf("-only: %w", err)
 	}
 	if flags.NArg() == 0 {
 		return errors.New("which packages? For example ./internal/transport")
@@ -63,11 +69,15 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			return err
 		}
 		fmt.Fprintf(out, "%s: %d changes, %d not found by its own tests\n", path, total, len(mutants))
+		mutants = slices.DeleteFunc(mutants, func(m mutant) bool { return !selected.MatchString(m.String()) })
 		lived, err := k.try(ctx, mutants)
 		if err != nil {
 			return err
 		}
 		unknown, stale := named.compare(path, lived)
+		if *only != "." {
+			stale = nil // they were not tried
+		}
 		for _, m := range unknown {
 			fmt.Fprintf(out, "LIVES    %s\n", m)
 		}
