@@ -1,6 +1,6 @@
 // Mutants tests the tests of packages whose rules matter most: it changes one operator at a time, and expects a test to fail.
-// gremlins finds what can be changed, and tries the tests of the package itself; what lives is tried with the tests of
-// the whole library. What lives then must stand in survivors.txt, with the reason why no test can or need tell.
+// gremlins finds what can be changed, and tries the tests of the package itself, but not where it sees no coverage, as in the
+// cases of a switch: there they are tried here. What lives is tried with the tests of the whole library. What lives then must stand in survivors.txt, with the reason why no test can or need tell.
 package main
 
 import (
@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -62,19 +63,19 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	var wrong int
-	for _, path := range flags.Args() {
-		path = filepath.Clean(path)
-		mutants, total, err := find(ctx, path, *workers)
+	for _, folder := range flags.Args() {
+		folder = filepath.ToSlash(filepath.Clean(folder))
+		mutants, total, err := find(ctx, folder, *workers)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(out, "%s: %d changes, %d not found by its own tests\n", path, total, len(mutants))
+		fmt.Fprintf(out, "%s: %d changes, %d not found by gremlins\n", folder, total, len(mutants))
 		mutants = slices.DeleteFunc(mutants, func(m mutant) bool { return !selected.MatchString(m.String()) })
 		lived, err := k.try(ctx, mutants)
 		if err != nil {
 			return err
 		}
-		unknown, stale := named.compare(path, lived)
+		unknown, stale := named.compare(folder, lived)
 		if *only != "." {
 			stale = nil // they were not tried
 		}
@@ -86,7 +87,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		}
 		wrong += len(unknown) + len(stale)
 		fmt.Fprintf(out, "%s: %d changes, %d killed, %d live: %d named with a reason, %d not; %d named that do not live\n",
-			path, total, total-len(lived), len(lived), len(lived)-len(unknown), len(unknown), len(stale))
+			folder, total, total-len(lived), len(lived), len(lived)-len(unknown), len(unknown), len(stale))
 	}
 	if wrong > 0 {
 		return fmt.Errorf("%d survivors are not as survivors.txt has them", wrong)
@@ -100,6 +101,7 @@ type mutant struct {
 	line, column int
 	kind         string
 	source       string // the line
+	tried        bool   // with the tests of its package
 }
 
 // key is what survivors.txt knows a mutant by: line numbers change.
@@ -145,7 +147,7 @@ func (m mutant) change() (from, to string, err error) {
 }
 
 // find lets gremlins try the tests of a package, and returns what they did not find.
-func find(ctx context.Context, path string, workers int) (lived []mutant, total int, err error) {
+func find(ctx context.Context, folder string, workers int) (lived []mutant, total int, err error) {
 	report, err := os.CreateTemp("", "mutants-*.json")
 	if err != nil {
 		return nil, 0, err
@@ -154,7 +156,7 @@ func find(ctx context.Context, path string, workers int) (lived []mutant, total 
 	defer os.Remove(report.Name())
 	cmd := exec.CommandContext(ctx, "go", "tool", "-modfile=tools/go.mod", "gremlins", "unleash", "--silent", //nolint:gosec // our own arguments
 		"--output", report.Name(), "--workers", fmt.Sprint(workers), "--timeout-coefficient", "20",
-		"--invert-logical", "--invert-loopctrl", "--invert-assignments", "./"+path)
+		"--invert-logical", "--invert-loopctrl", "--invert-assignments", "./"+folder)
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return nil, 0, fmt.Errorf("gremlins: %w\n%s", err, text)
 	}
@@ -178,8 +180,8 @@ func find(ctx context.Context, path string, workers int) (lived []mutant, total 
 	}
 	for _, file := range found.Files {
 		name := filepath.ToSlash(file.Name)
-		if !strings.HasPrefix(name, path+"/") {
-			name = filepath.ToSlash(filepath.Join(path, file.Name))
+		if !strings.HasPrefix(name, folder+"/") {
+			name = filepath.ToSlash(filepath.Join(folder, file.Name))
 		}
 		text, err := os.ReadFile(name)
 		if err != nil {
@@ -189,7 +191,7 @@ func find(ctx context.Context, path string, workers int) (lived []mutant, total 
 		for _, m := range file.Mutations {
 			total++
 			if m.Status == "LIVED" || m.Status == "NOT COVERED" {
-				lived = append(lived, mutant{name, m.Line, m.Column, m.Kind, lines[m.Line-1]})
+				lived = append(lived, mutant{name, m.Line, m.Column, m.Kind, lines[m.Line-1], m.Status == "LIVED"})
 			}
 		}
 	}
@@ -197,7 +199,7 @@ func find(ctx context.Context, path string, workers int) (lived []mutant, total 
 		return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.line, b.line), cmp.Compare(a.column, b.column), cmp.Compare(a.kind, b.kind))
 	})
 	if total == 0 {
-		return nil, 0, fmt.Errorf("gremlins found nothing to change in %s", path)
+		return nil, 0, fmt.Errorf("gremlins found nothing to change in %s", folder)
 	}
 	return lived, total, nil
 }
@@ -235,12 +237,12 @@ func (k *killer) kills(ctx context.Context, m mutant) (bool, error) {
 	at := m.column - 1
 	lines[m.line-1] = slices.Concat(line[:at], []byte(to), line[at+len(from):])
 
-	folder, err := os.MkdirTemp("", "mutants-")
+	temporary, err := os.MkdirTemp("", "mutants-")
 	if err != nil {
 		return false, err
 	}
-	defer os.RemoveAll(folder)
-	changed := filepath.Join(folder, filepath.Base(m.file))
+	defer os.RemoveAll(temporary)
+	changed := filepath.Join(temporary, filepath.Base(m.file))
 	if err := os.WriteFile(changed, bytes.Join(lines, nil), 0o600); err != nil {
 		return false, err
 	}
@@ -252,12 +254,16 @@ func (k *killer) kills(ctx context.Context, m mutant) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	overlayFile := filepath.Join(folder, "overlay.json")
+	overlayFile := filepath.Join(temporary, "overlay.json")
 	if err := os.WriteFile(overlayFile, overlay, 0o600); err != nil {
 		return false, err
 	}
-	for _, tests := range []string{k.first, "."} {
-		cmd := exec.CommandContext(ctx, "go", "test", "-overlay", overlayFile, "-vet=off", "-failfast", "-timeout", k.timeout.String(), "-run", tests, ".") //nolint:gosec // our own arguments
+	own := "./" + path.Dir(m.file)
+	for _, tests := range [][]string{{".", own}, {k.first, "."}, {".", "."}} {
+		if tests[1] == own && m.tried {
+			continue
+		}
+		cmd := exec.CommandContext(ctx, "go", "test", "-overlay", overlayFile, "-vet=off", "-failfast", "-timeout", k.timeout.String(), "-run", tests[0], tests[1]) //nolint:gosec // our own arguments
 		said, err := cmd.CombinedOutput()
 		switch {
 		case ctx.Err() != nil:
