@@ -13,43 +13,96 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var goBlock = regexp.MustCompile("(?s)```go\n(.*?)```")
+// goBlock is a piece of Go, and what it prints if the next block says so.
+var goBlock = regexp.MustCompile("(?s)```go\n(.*?)```(?:\n+```text\n(.*?)```)?")
 
-// TestREADME_Compiles compiles every piece of Go in the README: the program as it is, statements and
-// functions inside the frame that a reader would imagine around them. Each is a file of one package,
-// so that there is one build and nothing to link.
-func TestREADME_Compiles(t *testing.T) {
+// backgrounds are what the Hub has when a piece of the README begins, by a name in it. Each may set id, of a session.
+var backgrounds = map[string]string{
+	"ticket-7": `hub.Answer(codertest.AgentTurn{Text: "GET /healthz answers 200 now."})`,
+	"client.Attach": `id = hub.AddSession(codertest.Session{Task: "Add a /healthz endpoint"}).ID()
+		hub.Answer(codertest.AgentTurn{Tools: []codertest.AgentTool{{Ask: &codertest.AgentQuestion{Method: "confirm"}}}},
+			codertest.AgentTurn{Text: "There is a test now."})`,
+	"client.WatchEvents": `hub.Answer(codertest.AgentTurn{Text: "GET /healthz answers 200 now."})
+		result, err := client.RunSession(ctx, "key", coder.CreateSessionRequest{Task: "Add a /healthz endpoint"}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id = result.SessionID
+		hub.Session(id).Archive()`,
+	"yourProgram": `_ = client`,
+}
+
+// TestREADME_Runs runs every piece of Go in the README against a Hub of codertest, in the frame that a reader would imagine
+// around it, and compares what it prints with what the README says.
+func TestREADME_Runs(t *testing.T) {
 	text, err := os.ReadFile("README.md")
 	require.NoError(t, err)
 	blocks := goBlock.FindAllStringSubmatch(string(text), -1)
 	require.NotEmpty(t, blocks)
-	programs := 0
 	dir := t.TempDir()
-	build := []string{"build", "-o", os.DevNull}
-	var sources strings.Builder
+	args := []string{"test", "-count=1", "-v", "-run", "^TestReadme"}
+	programs := 0
 	for i, block := range blocks {
-		source, program := strings.CutPrefix(block[1], "package main\n")
-		switch {
-		case program:
+		file := filepath.Join(dir, fmt.Sprintf("block%d_test.go", i))
+		args = append(args, file)
+		background := ""
+		for name, code := range backgrounds {
+			if strings.Contains(block[1], name) {
+				background = code
+			}
+		}
+		source, isProgram := strings.CutPrefix(block[1], "package main\n")
+		if isProgram {
 			programs++
 			_, body, ok := strings.Cut(source, "\nfunc main() {\n")
-			assert.True(t, ok, "a program has a main")
-			assert.LessOrEqual(t, strings.Count(body, "\n"), 19, "the snippet is short")
-			source = "package readme\n" + source
-		case strings.HasPrefix(source, "func "):
-			agent := fmt.Sprintf("yourAgent%d", i)
-			source = framed(strings.ReplaceAll(source, "yourAgent", agent) + "\nfunc " + agent + "(context.Context, *coder.Client) error { return nil }\n")
-		default:
-			source = framed(fmt.Sprintf("func f%d(ctx context.Context, client *coder.Client, id string, request coder.CreateSessionRequest) error {\n", i) +
-				source + "\nreturn nil }\n")
+			require.True(t, ok, "a program has a main")
+			source = strings.ReplaceAll(strings.TrimSuffix(strings.TrimSpace(body), "}"), "coder.NewClient()", "hub.NewClient()")
 		}
-		file := filepath.Join(dir, fmt.Sprintf("block%d.go", i))
-		require.NoError(t, os.WriteFile(file, []byte(source), 0o600))
-		build = append(build, file)
-		fmt.Fprintf(&sources, "%s:\n%s\n", file, source)
+		if strings.HasPrefix(source, "func ") { // a test
+			agent := fmt.Sprintf("yourProgram%d", i)
+			source = strings.ReplaceAll(strings.ReplaceAll(source, "yourProgram", agent), "func Test", "func TestReadme")
+			source += "\nfunc " + agent + `(ctx context.Context, client *coder.Client) error {
+				_, err := client.RunSession(ctx, "key", coder.CreateSessionRequest{Task: "Look for the race"}, nil)
+				return err
+			}`
+		} else {
+			assert.NotEmpty(t, block[2], "what it prints stands below\n%s", source)
+			source = fmt.Sprintf("func TestReadme%d(t *testing.T) {\n", i) + `synctest.Test(t, func(t *testing.T) {
+				hub := codertest.NewHub(codertest.WithInMemoryNetwork())
+				defer hub.Close()
+				client, err := hub.NewClient()
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx, id := t.Context(), ""
+				_, _, _ = client, ctx, id
+				` + background + `
+				fmt.Println("<<<` + fmt.Sprint(i) + `")
+				err = func() error {
+					` + source + `
+					return nil
+				}()
+				fmt.Println(">>>")
+				if err != nil {
+					t.Fatal(err)
+				}
+			})
+			}`
+		}
+		require.NoError(t, os.WriteFile(file, []byte(framed(source)), 0o600))
 	}
-	out, err := exec.Command("go", build...).CombinedOutput()
-	assert.NoError(t, err, "%s\n%s", out, &sources)
+	out, err := exec.Command("go", args...).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	said := string(out)
+	for i, block := range blocks {
+		if block[2] == "" {
+			continue
+		}
+		_, rest, found := strings.Cut(said, fmt.Sprintf("<<<%d\n", i))
+		require.True(t, found, "%s", out)
+		got, _, _ := strings.Cut(rest, ">>>\n")
+		assert.Equal(t, block[2], got, "what this prints\n%s", block[1])
+	}
 	assert.Equal(t, 1, programs)
 }
 
@@ -57,7 +110,8 @@ func TestREADME_Compiles(t *testing.T) {
 func framed(source string) string {
 	imports := ""
 	for _, path := range []string{
-		"context", "errors", "fmt", "os", "testing", "testing/synctest", "github.com/agentuity/coder-go", "github.com/agentuity/coder-go/codertest",
+		"context", "errors", "fmt", "log", "os", "testing", "testing/synctest", "golang.org/x/sync/errgroup",
+		"github.com/agentuity/coder-go", "github.com/agentuity/coder-go/codertest",
 	} {
 		name := strings.TrimSuffix(path[strings.LastIndex(path, "/")+1:], "-go")
 		if strings.Contains(source, name+".") {
@@ -67,28 +121,57 @@ func framed(source string) string {
 	return "package readme\n\n" + imports + source
 }
 
-// TestREADME_Names looks for every sentinel and every option there is.
-func TestREADME_Names(t *testing.T) {
-	text, err := os.ReadFile("README.md")
-	require.NoError(t, err)
-	var names []string
-	for _, file := range []string{"errors.go", "options.go"} {
-		source, err := os.ReadFile(file)
+// TestDocs_Compile compiles the pieces of Go in other pages: they print what depends on a Hub.
+func TestDocs_Compile(t *testing.T) {
+	dir := t.TempDir()
+	build := []string{"vet", "-unreachable=false"}
+	for _, page := range []string{"docs/errors.md", "docs/recordings.md", "docs/observability.md"} {
+		text, err := os.ReadFile(page)
 		require.NoError(t, err)
-		for _, m := range regexp.MustCompile(`(?m)^(?:func|\t)\s*(Err\w+|With\w+)(?:\(| +=)`).FindAllStringSubmatch(string(source), -1) {
-			names = append(names, m[1])
+		blocks := goBlock.FindAllStringSubmatch(string(text), -1)
+		require.NotEmpty(t, blocks, page)
+		for i, block := range blocks {
+			name := strings.TrimSuffix(filepath.Base(page), ".md") + fmt.Sprint(i)
+			source := block[1]
+			switch {
+			case strings.Contains(source, "otelcoder"): // a module of its own
+				continue
+			case strings.HasPrefix(source, "package main\n"):
+				source = strings.Replace(source, "package main", "package readme", 1)
+			case strings.HasPrefix(source, "func "):
+				source = strings.ReplaceAll(source, "yourProgram", name) + "\nfunc " + name + "(context.Context, *coder.Client) error { return nil }\n"
+			default:
+				source = "func " + name + "(ctx context.Context, client *coder.Client, request coder.CreateSessionRequest) error {\n" + source + "\nreturn nil }\n"
+			}
+			if !strings.HasPrefix(source, "package") {
+				source = framed(source)
+			}
+			file := filepath.Join(dir, name+"_test.go")
+			require.NoError(t, os.WriteFile(file, []byte(source), 0o600))
+			build = append(build, file)
 		}
 	}
-	require.Greater(t, len(names), 25)
-	for _, name := range names {
-		if !strings.Contains(string(text), "`"+name+"`") {
-			t.Errorf("%s is not in it", name)
+	out, err := exec.Command("go", build...).CombinedOutput()
+	assert.NoError(t, err, "%s", out)
+}
+
+// TestDocs_Names looks for every sentinel and every option there is.
+func TestDocs_Names(t *testing.T) {
+	for source, page := range map[string]string{"errors.go": "docs/errors.md", "options.go": "docs/configuration.md"} {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		code, err := os.ReadFile(source)
+		require.NoError(t, err)
+		names := regexp.MustCompile(`(?m)^(?:func|\t)\s*(Err\w+|With\w+)(?:\(| +=)`).FindAllStringSubmatch(string(code), -1)
+		require.Greater(t, len(names), 9)
+		for _, name := range names {
+			assert.Contains(t, string(text), "`"+name[1]+"`", page)
 		}
 	}
 }
 
-// TestREADME_ExplainsErrorTypes: README and package documentation name every type of error there is.
-func TestREADME_ExplainsErrorTypes(t *testing.T) {
+// TestDocs_ErrorTypes: the page and the package documentation name every type of error there is.
+func TestDocs_ErrorTypes(t *testing.T) {
 	var types []string
 	files, err := filepath.Glob("*.go")
 	require.NoError(t, err)
@@ -100,7 +183,7 @@ func TestREADME_ExplainsErrorTypes(t *testing.T) {
 		}
 	}
 	require.Len(t, types, 10)
-	for _, file := range []string{"README.md", "doc.go"} {
+	for _, file := range []string{"docs/errors.md", "doc.go"} {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
 		for _, name := range types {

@@ -54,8 +54,8 @@ type book struct {
 	examples  []string
 	creates   map[string]*creation // by token
 	outcomes  outcomes
-	events    map[string]int       // by channel
-	asks      map[string]int       // by what they came to
+	events    map[string]int // by channel
+	asks      map[string]int // by what they came to
 	faults    map[faultproxy.Kind]int
 	hubFaults map[string]int
 	held      atomic.Bool // the call that breakLate holds back
