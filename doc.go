@@ -1,26 +1,102 @@
-// Package coder is the Go client of the Agentuity Coder Hub: create remote AI coding sessions,
-// watch them, wait for them, replay them, and manage the workspaces, skills, agents, GitHub
-// repositories and users around them.
+// Package coder is the Go client of the Agentuity Coder Hub: give a remote coding agent a task, watch it, talk to it, know
+// when it is done and what came of it, and manage the workspaces, skills, custom agents, GitHub repositories and users around
+// it.
 //
 // # Start
 //
-// A [Client] is made once and shared; it is safe for concurrent use.
+// A [Client] is made once and shared; it is safe for concurrent use. A session is a coding agent in a sandbox of its own, which
+// the Hub keeps, wakes and lets others attach to.
 //
 //	client, err := coder.NewClient() // key from AGENTUITY_SDK_KEY
 //	if err != nil {
 //		return err
 //	}
-//	created, err := client.CreateSession(ctx, coder.CreateSessionRequest{
+//	result, err := client.RunSession(ctx, "ticket-7", coder.CreateSessionRequest{
 //		Task: "Add a /healthz endpoint that answers 200",
-//	})
+//	}, nil)
 //	if err != nil {
 //		return err
 //	}
-//	session, err := client.GetSession(ctx, created.SessionID)
+//	fmt.Println(result.Outcome.Succeeded(), result.Answer)
 //
 // The Hub's URL comes from [WithURL], else from AGENTUITY_CODER_URL, else it is discovered with the
 // first call. Every method takes a context, which bounds all of the call: attempts, waits between
-// them, and reading the answer.
+// them, and reading the answer. Optional parameters are a pointer that may be nil. Optional members that have to tell "not
+// set" from zero are pointers too, for which Go 1.26 has new: Label: new("x").
+//
+// # Tasks
+//
+// [Client.RunSession] goes from a task to its result in one call, which may take hours, and may be made again by another
+// process: its key names the job, and finds the session again. [Client.EnsureSession] is the first half of it, for
+// programs that start a job and leave. [Client.CreateSession] has no key: after an error that matches [ErrOutcomeUnknown]
+// the session may exist.
+//
+// [Client.WaitForSession] waits until a session needs no more patience and says why, [Client.CheckSession] says how it
+// is doing now. What to do about each [OutcomeKind]:
+//
+//	kind         what it means                                    what to do
+//	----------   ----------------------------------------------   ----------------------------------------
+//	turn_ended   the agent did what it was asked                  read the answer; prompt again, or archive.
+//	                                                              Truncated: the answer is cut
+//	completed    it, or its loop, did what it was to do           read the answer
+//	needs_input  it has asked something, or waits for a prompt    Attach and RespondUI, or Ask
+//	             and nothing says how the last one ended
+//	failed       it, its loop or its last prompt failed           read ErrorMessage and Evidence; prompt again
+//	aborted      somebody aborted the last prompt                 prompt again, or archive
+//	limited      it went beyond one of its Limits, and was        read the answer, or prompt it with other
+//	             aborted; only from RunSession                    limits
+//	blocked      its loop cannot go on by itself                  read Loop; help, or archive
+//	cancelled    somebody cancelled its loop                      nothing
+//	archived     it is over; Finished says how its last prompt    read the answer
+//	             had ended
+//	deleted      it no longer exists                              nothing
+//	paused       it sleeps                                        ResumeSession or Attach wakes it
+//	stalled      nothing has changed for StallTimeout             read Evidence: no model, a lead that hangs, a
+//	                                                              tool that takes longer
+//	working      none of these yet; only from CheckSession        look again later
+//
+// [SessionOutcome].Succeeded is for those who only want to know that. An outcome does not have the answer: RunSession
+// returns it, and it is the last entry of type [EntryMessage] that [Client.ReplayEntries] yields.
+//
+// This is concluded from what the Hub tells of the session and from the events of its agent, which never say "done":
+// a model that fails is called again, a conversation that is full is compacted first, and one run may answer several
+// prompts. The rules come from recordings of the real agent, Pi 0.74.2 with Agentuity's extension 2.0.21 and Pi 1.6.0,
+// in a terminal and in RPC mode, and hold for each of them. What a hosted Hub stores of the events, and which agent its
+// sandboxes run, is not known here: an outcome that rests on less says so in Evidence. The program
+// examples/doctor finds out what of it is true of your Hub.
+//
+// # Talking to an agent
+//
+// [Client.Attach] wakes a session if it sleeps and returns a [HubConn], a WebSocket that connects again by itself.
+// [HubConn.Ask] gives the agent a prompt and returns the answer to it, whoever else talks to the session, and whatever
+// happens to the connection:
+//
+//	answer, err := conn.Ask(ctx, "Now add a test", &coder.AskOptions{
+//		OnText: func(delta string) { fmt.Print(delta) },
+//	})
+//
+// While it works, the agent may ask something: OnQuestion of [AskOptions] answers, and without it Ask ends with
+// [ErrNeedsInput]. [HubConn.Listen] is Ask without a prompt, for those who answer questions and show what happens.
+// [HubConn.Submit] returns when the prompt is sent, with a [Receipt], for which [Client.Answer] finds the answer later, in
+// another process too. [HubConn.Steer] tells an agent something while it works, [HubConn.FollowUp] when it is done, and
+// [HubConn.Abort] stops it.
+//
+// # Events
+//
+// There are four ways to learn what happens in a session:
+//
+//	way                                   what it is for                            what it may miss
+//	-----------------------------------   ---------------------------------------   ------------------------------
+//	WatchEvents                           programs that must see every event once,  nothing; it is some seconds late
+//	                                      also across restarts of their own
+//	StreamEvents                          pages and logs: what is going on now      what happens while it connects
+//	                                                                                again
+//	Messages, Ask and Listen of HubConn   those who take part: text as it is        the same
+//	                                      written, and questions
+//	AllEventHistory, ReplayEntries        what was: events, and the transcript      what is yet to come
+//
+// A [Conversation] makes what was said of any of them, whole, also across lost connections. Events of the agent have types of their
+// own, see [AgentEvent].
 //
 // # Errors
 //
@@ -57,43 +133,6 @@
 //	be used; a connection refused or closed for good
 //	ValidationError; other AgentErrors; the end of the context;  false
 //	ErrConnClosed; errors of other packages
-//
-// # When it is done
-//
-// [Client.WaitForSession] waits until a session needs no more patience and says why, [Client.CheckSession] says how it
-// is doing now. What to do about each [OutcomeKind]:
-//
-//	kind         what it means                                    what to do
-//	----------   ----------------------------------------------   ----------------------------------------
-//	turn_ended   the agent did what it was asked                  read the answer; prompt again, or archive.
-//	                                                              Truncated: the answer is cut
-//	completed    it, or its loop, did what it was to do           read the answer
-//	needs_input  it has asked something, or waits for a prompt    Attach and RespondUI, or Ask
-//	             and nothing says how the last one ended
-//	failed       it, its loop or its last prompt failed           read ErrorMessage and Evidence; prompt again
-//	aborted      somebody aborted the last prompt                 prompt again, or archive
-//	limited      it went beyond one of its Limits, and was        read the answer, or prompt it with other
-//	             aborted; only from RunSession                    limits
-//	blocked      its loop cannot go on by itself                  read Loop; help, or archive
-//	cancelled    somebody cancelled its loop                      nothing
-//	archived     it is over; Finished says how its last prompt    read the answer
-//	             had ended
-//	deleted      it no longer exists                              nothing
-//	paused       it sleeps                                        ResumeSession or Attach wakes it
-//	stalled      nothing has changed for StallTimeout             read Evidence: no model, a lead that hangs, a
-//	                                                              tool that takes longer
-//	working      none of these yet; only from CheckSession        look again later
-//
-// [SessionOutcome].Succeeded is for those who only want to know that. An outcome does not have the answer: it is the
-// last entry of type [EntryMessage] that [Client.ReplayEntries] yields. For a prompt of your own [HubConn.Ask] returns
-// it.
-//
-// This is concluded from what the Hub tells of the session and from the events of its agent, which never say "done":
-// a model that fails is called again, a conversation that is full is compacted first, and one run may answer several
-// prompts. The rules come from recordings of the real agent, Pi 0.74.2 with Agentuity's extension 2.0.21 and Pi 1.6.0,
-// in a terminal and in RPC mode, and hold for each of them. What a hosted Hub stores of the events, and which agent its
-// sandboxes run, is not known here: an outcome that rests on less says so in Evidence. The program
-// examples/doctor finds out what of it is true of your Hub.
 //
 // # Retries
 //
@@ -141,7 +180,32 @@
 // A DELETE that finds nothing, or an archive that finds the session archived, after an attempt
 // whose answer was lost, has worked.
 //
-// # What the Hub sends
+// # Limits
+//
+// What a peer may send is bounded. An answer, a message of a HubConn and an entry of ReplayEntries are at most as
+// large as [WithMaxResponseSize] says, 256 MiB by default, and an event of a stream 64 MiB; what is larger is an error that matches
+// [ErrResponseTooLarge]. Decoded, an answer takes at most 20 times its size and 64 MB. Iterators hold one page, entry or event at a
+// time. Of messages of a HubConn that nobody takes 64 MiB wait; then it reads no further.
+//
+// [Limits] bound what an agent may spend on a session or a prompt: dollars, tokens, turns, calls of tools.
+//
+// A client opens at most as many live connections in a second as [WithConnectRate] says, 200 by default, and after a 429 it
+// holds its calls back, see Retries. It does not limit how many calls run at once.
+//
+// # Testing
+//
+// Package codertest has a Hub for your tests, with an agent that behaves as the real one was recorded to, and with faults to
+// inject: lost answers, restarts, overloaded models. Over its network in memory a test runs in a [testing/synctest] bubble, where
+// waits take no time.
+//
+// # Compatibility
+//
+// The two newest releases of Go are supported. Before v1 a minor version may change the API, and CHANGELOG.md lists what it
+// changes; a patch version does not. The version goes to the Hub in the header User-Agent, see [Version].
+//
+// A Hub may be older or newer than this package. What it sends that is not known here is kept: members in Extra, values of
+// enumerations as they came, messages and events as *UnknownMessage, [*UnknownAgentEvent] and the like. What it takes that is not
+// known here can be sent: requests have an Extra, and [Client.Do] makes calls that have no method.
 //
 // Decoding is lenient about what does not matter (a member of the wrong kind is left at its zero
 // value, unknown members are kept in Extra, unknown values of enumerations are kept) and strict
@@ -176,8 +240,4 @@
 //
 // Extra would be lost with GOEXPERIMENT=jsonv2 before Go 1.27, and with GOEXPERIMENT=nojsonv2 since.
 // The package does not compile with these.
-//
-// # Testing
-//
-// Package codertest has a Hub for your tests, with faults to inject.
 package coder
