@@ -3,6 +3,7 @@
 package transcript
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -240,25 +241,43 @@ func (v *View) call(s *shown, call *coder.ConversationToolCall) {
 	}
 }
 
-// arguments is what tells one call of a tool from another, in a few words.
+// arguments is what tells one call of a tool from another, behind its name.
 func arguments(args json.RawMessage) string {
 	var members map[string]any
-	if json.Unmarshal(args, &members) != nil || len(members) == 0 {
+	decoder := json.NewDecoder(bytes.NewReader(args))
+	decoder.UseNumber()
+	if decoder.Decode(&members) != nil || len(members) == 0 {
 		return ""
 	}
-	text := string(args)
-	for _, name := range []string{"command", "path", "file_path", "pattern", "url", "query", "question", "description", "title"} {
-		if value, ok := members[name].(string); ok {
+	return " " + Brief(members)
+}
+
+// Brief returns what tells one call of a tool from another, in a few words: the argument that says most, or all of them as
+// JSON. It is empty if there are none.
+func Brief(args map[string]any) string {
+	if len(args) == 0 {
+		return ""
+	}
+	var text string
+	for _, name := range []string{"command", "pattern", "path", "file_path", "url", "query", "question", "description", "title"} {
+		if value, ok := args[name].(string); ok && value != "" {
 			text = value
 			break
 		}
+	}
+	if text == "" {
+		var b strings.Builder
+		encoder := json.NewEncoder(&b)
+		encoder.SetEscapeHTML(false)
+		_ = encoder.Encode(args) // they come from JSON
+		text = b.String()
 	}
 	const most = 60
 	words := strings.Join(strings.Fields(text), " ")
 	if short := []rune(words); len(short) > most {
 		words = string(short[:most]) + "…"
 	}
-	return " " + words
+	return words
 }
 
 func lines(text string) string {
