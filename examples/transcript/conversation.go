@@ -304,13 +304,13 @@ func (c *conversation) item(e *coder.ConversationEntry) *item {
 	case coder.EntryUserPrompt:
 		c.totals.Prompts++
 		it.Kind, it.Number, it.Who = prompt, c.totals.Prompts, author(e)
-		it.Text = passage{Text: clean(e.Content)}
+		it.Text = passage{Text: trimmed(e.Content)}
 		for i := range e.Attachments {
 			it.Files = append(it.Files, c.attached(&e.Attachments[i]))
 		}
 	case coder.EntryMessage:
 		c.totals.Answers++
-		it.Kind, it.Text, it.Thinking = answer, passage{Text: clean(e.Content)}, c.passage(e.Thinking)
+		it.Kind, it.Text, it.Thinking = answer, passage{Text: trimmed(e.Content)}, c.passage(e.Thinking)
 	case coder.EntryThinking:
 		it.Kind, it.Thinking = thoughts, c.passage(cmp.Or(e.Thinking, e.Content))
 	case coder.EntryToolResult: // its call was not there, or is written already
@@ -379,13 +379,19 @@ func (c *conversation) ran(it *item, p *coder.RuntimeProcessDescriptor) {
 
 // passage cleans a text and cuts it.
 func (c *conversation) passage(text string) passage {
-	p := cut(clean(strings.TrimRight(text, "\r\n \t")), c.full)
+	p := cut(trimmed(text), c.full)
 	if p.Left > 0 {
 		c.totals.Cut++
 	}
 	return p
 }
 
+// trimmed is a clean text without the lines before and after it.
+func trimmed(text string) string {
+	return strings.TrimRight(strings.TrimLeft(clean(text), "\n"), " \t\n")
+}
+
+// cut takes out the middle of a long text.
 func cut(text string, full bool) passage {
 	if full || len(text) <= longest {
 		return passage{Text: text}

@@ -61,7 +61,7 @@ func dataImage(content string) (image template.URL, note string) {
 		}
 		content = body
 	}
-	if n := base64.StdEncoding.DecodedLen(len(content)); n > largestImage+3 {
+	if n := base64.StdEncoding.DecodedLen(len(content)); n > largestImage {
 		return "", fmt.Sprintf("left out: an image of %s", size(int64(n)))
 	}
 	decoded, err := base64.StdEncoding.DecodeString(content)
@@ -69,11 +69,8 @@ func dataImage(content string) (image template.URL, note string) {
 		return "", "left out: it is not in base64"
 	}
 	mime := http.DetectContentType(decoded)
-	switch {
-	case !slices.Contains(shownImages, mime):
+	if !slices.Contains(shownImages, mime) {
 		return "", "left out: it is no PNG, JPEG, GIF or WebP"
-	case len(decoded) > largestImage:
-		return "", fmt.Sprintf("left out: an image of %s", size(int64(len(decoded))))
 	}
 	return template.URL("data:" + mime + ";base64," + base64.StdEncoding.EncodeToString(decoded)), ""
 }

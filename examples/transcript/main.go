@@ -154,9 +154,6 @@ func deliver(ctx context.Context, client *coder.Client, id string, s *settings, 
 	if err := write(ctx, client, id, s, file, progress); err != nil {
 		return err
 	}
-	if ctx.Err() != nil { // what comes too late to stop the writing is still in time to keep what was there
-		return ctx.Err()
-	}
 	if err := file.keep(); err != nil {
 		return err
 	}

@@ -35,9 +35,10 @@ func (p *markdownPage) begin(s *summary) error {
 	for _, t := range s.Tasks {
 		p.print("\n### Task %d%s\n", t.Number, details(escaped(t.Agent), escaped(t.Status), t.Took, moment(t.Started)))
 		p.labelled("Asked", t.Prompt)
-		if t.State == bad {
+		switch {
+		case t.State == bad:
 			p.labelled("Error", t.Text)
-		} else {
+		case t.Text.Text != "":
 			p.labelled("Result", t.Text)
 		}
 	}
@@ -96,7 +97,7 @@ func (p *markdownPage) item(it *item) error {
 	case call:
 		p.print("\n#### Call of %s%s\n", escaped(it.Name), details(string(it.State), it.Took, who, task, at))
 		for _, arg := range it.Args {
-			p.labelled(escaped(arg.Name), arg.Value)
+			p.labelled("Argument "+escaped(arg.Name), arg.Value)
 		}
 		switch {
 		case it.State == bad:

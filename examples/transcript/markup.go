@@ -65,7 +65,7 @@ func readBlocks(lines []string, depth int) (blocks []block) {
 			list, lines = readList(lines, depth)
 			blocks = append(blocks, list)
 		default:
-			n := 1
+			n := 1 // it may be a list that is too deep
 			for n < len(lines) && !begins(lines[n]) {
 				n++
 			}
@@ -78,8 +78,14 @@ func readBlocks(lines []string, depth int) (blocks []block) {
 
 // begins reports whether a line ends the paragraph before it.
 func begins(line string) bool {
-	return strings.TrimSpace(line) == "" || opensFence(line) || headingLine.MatchString(line) || ruleLine.MatchString(line) ||
-		listLine.MatchString(line)
+	text := strings.TrimLeft(line, " ")
+	if text == "" {
+		return true
+	}
+	if !strings.ContainsRune("`~#-*_+0123456789", rune(text[0])) { // most lines need no closer look
+		return false
+	}
+	return opensFence(line) || headingLine.MatchString(line) || ruleLine.MatchString(line) || listLine.MatchString(line)
 }
 
 func opensFence(line string) bool {
