@@ -309,8 +309,10 @@ func (c *conversation) item(e *coder.ConversationEntry) *item {
 			it.Files = append(it.Files, c.attached(&e.Attachments[i]))
 		}
 	case coder.EntryMessage:
-		c.totals.Answers++
 		it.Kind, it.Text, it.Thinking = answer, passage{Text: trimmed(e.Content)}, c.passage(e.Thinking)
+		if it.Text.Text != "" { // else the model has only thought
+			c.totals.Answers++
+		}
 	case coder.EntryThinking:
 		it.Kind, it.Thinking = thoughts, c.passage(cmp.Or(e.Thinking, e.Content))
 	case coder.EntryToolResult: // its call was not there, or is written already
