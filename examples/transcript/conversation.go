@@ -4,16 +4,12 @@ import (
 	"bufio"
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
-	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/examples/internal/transcript"
@@ -84,53 +80,11 @@ type argument struct {
 	Value passage
 }
 
-// passage is a text that may be cut in the middle.
-type passage struct {
-	Text string
-	Left int    // how many characters are left out behind Text
-	Rest string // what follows them
-}
-
-func (p passage) size() int { return len(p.Text) + len(p.Rest) }
-
-// Cut says what is left out.
-func (p passage) Cut() string {
-	return fmt.Sprintf("%s left out here; -full keeps them", plural(p.Left, "character", "characters"))
-}
-
-// Lines says how long a passage is.
-func (p passage) Lines() string {
-	n := strings.Count(p.Text, "\n") + 1
-	switch {
-	case p.Left > 0:
-		return "cut"
-	case p.Text == "":
-		return "empty"
-	}
-	return plural(n, "line", "lines")
-}
-
-// The limits of what is shown without -full, in bytes: a text is cut if it is longer than longest. Its end often says more than
-// its middle.
-const (
-	longest = 20_000
-	kept    = 12_000
-	ending  = 4_000
-)
-
 // The limits of what waits until the result of a call has come: what is further apart is shown apart.
 const (
 	mostWaiting = 256
 	mostHeld    = 1 << 20 // bytes
 )
-
-var (
-	colours  = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]`)
-	lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n")
-)
-
-// line is a text of others in one line.
-func line(text string) string { return strings.Join(strings.Fields(clean(text)), " ") }
 
 // totals are what there was in all.
 type totals struct {
@@ -388,66 +342,10 @@ func (c *conversation) passage(text string) passage {
 	return p
 }
 
-// trimmed is a clean text without the lines before and after it.
-func trimmed(text string) string {
-	return strings.TrimRight(strings.TrimLeft(clean(text), "\n"), " \t\n")
-}
-
-// cut takes out the middle of a long text.
-func cut(text string, full bool) passage {
-	if full || len(text) <= longest {
-		return passage{Text: text}
-	}
-	first, last := kept, len(text)-ending
-	for !utf8.RuneStart(text[first]) {
-		first--
-	}
-	for !utf8.RuneStart(text[last]) {
-		last++
-	}
-	return passage{text[:first], utf8.RuneCountInString(text[first:last]), text[last:]}
-}
-
-// written is the value of an argument as text: a text as it is, since a command or a file is unreadable as JSON.
-func written(value any) string {
-	if text, isText := value.(string); isText {
-		return text
-	}
-	var b strings.Builder
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(value) // it comes from JSON
-	return b.String()
-}
-
 // author is who wrote a prompt. A mail address is nobody's business.
 func author(e *coder.ConversationEntry) string {
 	if a := e.Author; a != nil {
 		return cmp.Or(line(a.DisplayName), line(a.APIKeyLabel), line(a.UserID))
 	}
 	return line(e.Agent)
-}
-
-// address is a URL without what may be secret in it: user, password and query.
-func address(text string) string {
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" {
-		return ""
-	}
-	return line((&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String())
-}
-
-// duration is a time for people: 84 ms, 1.2 s, 3 min 4 s, 2 h 5 min.
-func duration(d time.Duration) string {
-	switch {
-	case d < time.Second:
-		return fmt.Sprintf("%d ms", d.Milliseconds())
-	case d < 10*time.Second:
-		return fmt.Sprintf("%.1f s", d.Seconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%d s", int(d.Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
-	}
-	return fmt.Sprintf("%s h %d min", grouped(int64(d.Hours())), int(d.Minutes())%60)
 }

@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -112,59 +111,6 @@ func TestRarerEntries(t *testing.T) {
 	}, lines)
 }
 
-func TestCut(t *testing.T) {
-	long := "begin" + strings.Repeat("ä", longest) + "end"
-	p := cut(long, false)
-	assert.True(t, strings.HasPrefix(p.Text, "begin") && strings.HasSuffix(p.Rest, "end"))
-	assert.Equal(t, len([]rune(long)), len([]rune(p.Text))+p.Left+len([]rune(p.Rest)), "whole characters are left out, and counted")
-	assert.Less(t, len(p.Text)+len(p.Rest), longest)
-	assert.Equal(t, passage{Text: long}, cut(long, true))
-	assert.Equal(t, passage{Text: long[:longest]}, cut(long[:longest], false))
-
-	hub, client := newHub(t)
-	entries := []codertest.ReplayEntry{
-		{Type: coder.EntryUserPrompt, Content: "long prompt " + long}, {Type: coder.EntryMessage, Content: "long answer " + long},
-		{Type: coder.EntryToolCall, Members: map[string]any{"toolCallId": "1", "toolName": "write", "toolArgs": map[string]any{"content": long}}},
-		{Type: coder.EntryToolResult, Content: long, Members: map[string]any{"toolCallId": "1"}},
-	}
-	id := hub.AddSession(codertest.Session{Task: "x", Entries: entries}).ID()
-	for _, s := range pages {
-		text := pageOf(t, client, id, s)
-		assert.Equal(t, 2, strings.Count(text, "left out here"), "what people and agents say is never cut")
-		assert.Equal(t, 1, strings.Count(text, "2 texts are cut"))
-		s.full = true
-		text = pageOf(t, client, id, s)
-		assert.NotContains(t, text, "left out")
-		assert.Equal(t, 4, strings.Count(text, long))
-	}
-}
-
-func TestClean(t *testing.T) {
-	for text, want := range map[string]string{
-		"\x1b[1;31mred\x1b[0m":   "red",
-		"10 %\r20 %\r\nend":      "10 %\n20 %\nend",
-		"a\x00b\x07c\u202ed\x7f": "abcd",
-		"tab\tstays é 世界 🎉":      "tab\tstays é 世界 🎉",
-		"\xff\xfe":               "\ufffd\ufffd",
-	} {
-		assert.Equal(t, want, clean(text))
-	}
-}
-
-func TestForPeople(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		84 * time.Millisecond: "84 ms", 1200 * time.Millisecond: "1.2 s", 59 * time.Second: "59 s", 64 * time.Second: "1 min 4 s", 26*time.Hour + 5*time.Minute: "26 h 5 min",
-	} {
-		assert.Equal(t, want, duration(d))
-	}
-	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1234: "-1,234", -123: "-123"} {
-		assert.Equal(t, want, grouped(n))
-	}
-	for n, want := range map[int64]string{1: "1 byte", 999: "999 bytes", 1500: "1.5 kB", 2_500_000: "2.5 MB"} {
-		assert.Equal(t, want, size(n))
-	}
-}
-
 // evil are texts that would do something if they were not taken for text.
 var evil = []string{
 	`<script>alert(1)</script>`, `</pre></details><img src="https://evil.example/x.png" onerror="alert(1)">`, `"><svg onload=alert(1)>`,
@@ -253,65 +199,6 @@ func TestEvilTextsInMarkdown(t *testing.T) {
 		for line := range strings.Lines(bare) {
 			assert.Regexp(t, `^(\n|#{1,4} |- |[A-Z])`, line, "%q", text)
 		}
-	}
-}
-
-func TestFence(t *testing.T) {
-	for text, want := range map[string]string{"": "```", "a ` b": "```", "```": "````", "x\n`````\n```": "``````"} {
-		assert.Equal(t, want, fenceFor(text))
-	}
-}
-
-func TestImages(t *testing.T) {
-	encode := base64.StdEncoding.EncodeToString
-	png, gif := []byte("\x89PNG\r\n\x1a\nrest"), []byte("GIF89a rest")
-	large := append([]byte(nil), png...)
-	large = append(large, make([]byte, largestImage)...)
-	for name, test := range map[string]struct {
-		attachment  coder.PromptAttachmentDescriptor
-		image, note string
-		text        string
-	}{
-		"content":            {coder.PromptAttachmentDescriptor{Type: "image", Content: encode(png)}, "data:image/png;base64," + encode(png), "", ""},
-		"a wrong type":       {coder.PromptAttachmentDescriptor{Type: "image", MimeType: "text/html", Content: encode(gif)}, "data:image/gif;base64," + encode(gif), "", ""},
-		"a data URL":         {coder.PromptAttachmentDescriptor{Type: "file", URL: "data:image/png;base64," + encode(png)}, "data:image/png;base64," + encode(png), "", ""},
-		"a file of the type": {coder.PromptAttachmentDescriptor{Type: "file", MimeType: "image/png", Content: encode(png)}, "data:image/png;base64," + encode(png), "", ""},
-		"SVG":                {coder.PromptAttachmentDescriptor{Type: "image", MimeType: "image/svg+xml", Content: encode([]byte("<svg></svg>"))}, "", "left out: it is no PNG, JPEG, GIF or WebP", ""},
-		"no base64":          {coder.PromptAttachmentDescriptor{Type: "image", Content: "###"}, "", "left out: it is not in base64", ""},
-		"a plain data URL":   {coder.PromptAttachmentDescriptor{Type: "image", URL: "data:image/png,xyz"}, "", "left out: it is not in base64", ""},
-		"too large":          {coder.PromptAttachmentDescriptor{Type: "image", Content: encode(large)}, "", "left out: an image of 524.3 kB", ""},
-		"elsewhere":          {coder.PromptAttachmentDescriptor{Type: "image", URL: "https://host.example/x.png"}, "", "left out: it is elsewhere", ""},
-		"nothing":            {coder.PromptAttachmentDescriptor{Type: "file"}, "", "its content is not in the session", ""},
-		"a text":             {coder.PromptAttachmentDescriptor{Type: "file", Content: "hello"}, "", "", "hello"},
-		"data of a file":     {coder.PromptAttachmentDescriptor{Type: "file", Content: "data:application/pdf;base64,xyz"}, "", "left out: it is no text", ""},
-	} {
-		got := new(conversation).attached(&test.attachment)
-		assert.Equal(t, test.image, string(got.Image), name)
-		assert.Equal(t, test.note, got.Note, name)
-		assert.Equal(t, test.text, got.Text.Text, name)
-	}
-}
-
-// TestOutcomes says of each way to end what it means.
-func TestOutcomes(t *testing.T) {
-	for _, test := range []struct {
-		outcome coder.SessionOutcome
-		want    string
-		state   state
-	}{
-		{coder.SessionOutcome{Kind: coder.OutcomeTurnEnded}, "done, ready for the next prompt", ok},
-		{coder.SessionOutcome{Kind: coder.OutcomeTurnEnded, Truncated: true}, "done, ready for the next prompt; the last answer is cut, the model had no room for more", ok},
-		{coder.SessionOutcome{Kind: coder.OutcomeFailed, ErrorMessage: "529\noverloaded"}, "failed: 529 overloaded", bad},
-		{coder.SessionOutcome{Kind: coder.OutcomeArchived}, "over", unknown},
-		{coder.SessionOutcome{Kind: coder.OutcomeArchived, Finished: coder.OutcomeTurnEnded}, "over, the last prompt was answered", ok},
-		{coder.SessionOutcome{Kind: coder.OutcomeArchived, Finished: coder.OutcomeAborted, ErrorMessage: "by Sam"}, "over, the last prompt was aborted: by Sam", bad},
-		{coder.SessionOutcome{Kind: coder.OutcomeWorking, Finished: coder.OutcomeWorking}, "at work when this page was written", unknown},
-		{coder.SessionOutcome{Kind: "later_kind"}, "later_kind", unknown},
-	} {
-		var s summary
-		s.ends(&test.outcome)
-		assert.Equal(t, test.want, s.Outcome)
-		assert.Equal(t, test.state, s.State, test.want)
 	}
 }
 

@@ -18,8 +18,9 @@
 //
 // How it works: ReplayEntries yields the conversation entry by entry, across lost connections, and each is written when it
 // has come. So memory does not grow with the session. conversation.go makes what is shown of the entries, session.go of
-// what is known besides. page.go, with page.html and style.css, writes HTML, markdown.go Markdown. markup.go reads the
-// Markdown of answers, images.go says which images are shown, output.go has the file, and progress.go what is told meanwhile.
+// what is known besides, and texts.go makes texts of others fit to be shown. page.go, with page.html and style.css, writes
+// HTML, markdown.go Markdown. markup.go reads the Markdown of answers, images.go says which images are shown, output.go has
+// the file, and progress.go what is told meanwhile.
 package main
 
 import (
@@ -34,7 +35,6 @@ import (
 
 	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
-	"github.com/agentuity/coder-go/examples/internal/transcript"
 )
 
 // The statuses that it ends with.
@@ -159,10 +159,4 @@ func deliver(ctx context.Context, client *coder.Client, id string, s *settings, 
 	}
 	progress.say("wrote %s: %s", s.file, progress.counted())
 	return nil
-}
-
-// clean takes out of a text of others what is no text: colours of terminals, control characters, and marks that turn the
-// direction of writing.
-func clean(text string) string {
-	return transcript.Clean(lineEnds.Replace(colours.ReplaceAllString(text, "")))
 }
