@@ -88,8 +88,9 @@ const (
 
 // totals are what there was in all.
 type totals struct {
-	Entries, Prompts, Answers, Calls, Failed, Cut int
-	First, Last                                   time.Time
+	Entries, Prompts, Answers, Cut int
+	Calls, Failed                  int // of tools
+	First, Last                    time.Time
 }
 
 // format writes a page, from top to bottom.
@@ -101,7 +102,8 @@ type format interface {
 
 // write reads a session and writes its page.
 func write(ctx context.Context, client *coder.Client, id string, s *settings, out io.Writer, progress *progress) error {
-	defer progress.watch()()
+	stop := progress.watch()
+	defer stop()
 	summary, err := summarize(ctx, client, id, s)
 	if err != nil {
 		return err
@@ -203,7 +205,9 @@ func (c *conversation) ended(it *item, e *coder.ConversationEntry) {
 	it.State, it.Text = ok, c.passage(e.Content)
 	if e.IsError != nil && *e.IsError {
 		it.State = bad
-		c.totals.Failed++
+		if it.Kind == call {
+			c.totals.Failed++
+		}
 	}
 	if e.ElapsedMs != nil {
 		it.Took = duration(e.ElapsedMs.Duration())

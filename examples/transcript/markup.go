@@ -90,7 +90,7 @@ func begins(line string) bool {
 
 func opensFence(line string) bool {
 	m := fenceLine.FindStringSubmatch(line)
-	return m != nil && (m[2][0] == '~' || !strings.Contains(m[3], "`"))
+	return len(m) > 0 && (m[2][0] == '~' || !strings.Contains(m[3], "`"))
 }
 
 // readCode reads to the end of the fence, or of the text if it has none.
@@ -116,7 +116,7 @@ func readList(lines []string, depth int) (list block, rest []string) {
 	indent := len(first[1])
 	for len(lines) > 0 {
 		m := listLine.FindStringSubmatch(lines[0])
-		if m == nil || (m[3] != "") != list.Ordered || len(m[1]) > indent+1 || len(m[1])+1 < indent || ruleLine.MatchString(lines[0]) {
+		if len(m) == 0 || (m[3] != "") != list.Ordered || len(m[1]) > indent+1 || len(m[1])+1 < indent || ruleLine.MatchString(lines[0]) {
 			break
 		}
 		inner := len(m[1]) + len(m[2]) + min(len(m[4]), 4)

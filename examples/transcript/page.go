@@ -76,12 +76,11 @@ func (t *totals) Took() string {
 
 // Words says in a line what there was.
 func (t *totals) Words() string {
-	parts := []string{
-		plural(t.Prompts, "prompt", "prompts"), plural(t.Answers, "answer", "answers"), plural(t.Calls, "call of a tool", "calls of tools"),
-	}
+	calls := plural(t.Calls, "call of a tool", "calls of tools")
 	if t.Failed > 0 {
-		parts = append(parts, grouped(int64(t.Failed))+" failed")
+		calls += ", " + grouped(int64(t.Failed)) + " failed"
 	}
+	parts := []string{plural(t.Prompts, "prompt", "prompts"), plural(t.Answers, "answer", "answers"), calls}
 	if took := t.Took(); took != "" {
 		parts = append(parts, took+" from the first to the last")
 	}

@@ -63,7 +63,10 @@ func summarize(ctx context.Context, client *coder.Client, id string, s *settings
 	out.facts(session)
 	out.used(session)
 	out.delegated(session, s.full)
-	return out, out.todos(ctx, client, id)
+	if err := out.todos(ctx, client, id); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // outcomes says for each kind of outcome what it means to somebody who reads.

@@ -20,7 +20,7 @@ func clean(text string) string {
 }
 
 var (
-	colours  = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]`)
+	colours  = regexp.MustCompile(`\x1b\[[\x30-\x3f]*[\x20-\x2f]*[\x40-\x7e]`)
 	lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n")
 )
 
