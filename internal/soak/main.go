@@ -29,6 +29,7 @@ type config struct {
 	only     []string // scenarios; none: all
 	breaks   string
 	calm     bool // the Hub does not fail
+	heap     string
 }
 
 func main() {
@@ -51,6 +52,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.Float64Var(&c.share, "share", 0.04, "share of the exchanges that are harmed")
 	flags.StringVar(&c.breaks, "break", "", "break the truth on purpose: "+strings.Join(breakages, ", "))
 	flags.BoolVar(&c.calm, "calm", false, "let the Hub never fail")
+	flags.StringVar(&c.heap, "heap", "", "write a profile of what is left of the heap to this file")
 	selected := flags.String("ways", strings.Join(wayNames(), ","), "ways to the Hub")
 	only := flags.String("only", "", "scenarios; none: all")
 	if err := flags.Parse(args); err != nil {

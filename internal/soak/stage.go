@@ -4,12 +4,14 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"reflect"
+	"runtime/pprof"
 	"slices"
 	"sync"
 	"time"
@@ -287,6 +289,9 @@ func (s *stage) vanish(clients []*coder.Client) {
 	wait(func() bool { return look(0).goroutines <= b.before.goroutines })
 	after := look(b.after.connections)
 	b.after = after
+	if err := s.profile(); err != nil {
+		b.report(leaked, "the profile of the heap: %v", err)
+	}
 	switch {
 	case after.goroutines > b.before.goroutines:
 		b.report(leaked, "%d goroutines more than before\n%s", after.goroutines-b.before.goroutines, stacks())
@@ -296,6 +301,18 @@ func (s *stage) vanish(clients []*coder.Client) {
 	for _, client := range clients { // which may hold nothing of what they did
 		client.CloseIdleConnections()
 	}
+}
+
+// profile writes what is left of the heap, if that is wanted.
+func (s *stage) profile() error {
+	if s.config.heap == "" {
+		return nil
+	}
+	file, err := os.Create(s.config.heap)
+	if err != nil {
+		return err
+	}
+	return errors.Join(pprof.WriteHeapProfile(file), file.Close())
 }
 
 // giveUp is how long what has been left may take to be gone.
