@@ -37,7 +37,7 @@ SERVERS    = internal/servers/js
 LEAD       = internal/reallead/npm
 
 .NOTPARALLEL:
-.PHONY: help release-check check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare bench-live bench-growth growth-svg lateness cover examples parity xnet otel gateways servers lead vuln soak hostile mutants nightly
+.PHONY: help release-check api systems check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare bench-live bench-growth growth-svg lateness cover examples parity xnet otel gateways servers lead vuln soak hostile mutants nightly
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -150,6 +150,13 @@ otel: ## Test otelcoder, the module for OpenTelemetry, with the race detector
 # The standard library counts: VULN_GO are the newest patch releases, which come through the Go module proxy.
 vuln: ## Look for known vulnerabilities in what the released modules call, with VULN_GO; UNCHECKED=allowed where there is no database
 	@GO='$(GO)' UNCHECKED='$(UNCHECKED)' tools/vuln.sh $(VULN_GO)
+
+api: ## Compare what is exported with the last release: CHANGELOG.md must name every change
+	@GO='$(GO)' tools/api.sh
+
+systems: ## Vet all packages as they are on Windows and macOS
+	GOOS=windows $(GO) vet ./...
+	GOOS=darwin $(GO) vet ./...
 
 # A release tags the library first, then otelcoder, which must require that version by then: CONTRIBUTING.md.
 release-check: ## Fail while a module of a release requires what only this repository has: before a tag, by hand
