@@ -19,7 +19,7 @@ var (
 	classDone    = class{"done", "ended well", "#1a7f37", "#3fb950"}
 	classFailed  = class{"failed", "failed", "#cf222e", "#ff7b72"}
 	classLimited = class{"limited", "went beyond a limit", "#9a6700", "#d29922"}
-	classOpen    = class{"open", "did not end, or waits", "#57606a", "#9aa4af"}
+	classOpen    = class{"open", "did not finish", "#57606a", "#9aa4af"}
 	classes      = []class{classDone, classFailed, classLimited, classOpen}
 )
 
@@ -54,10 +54,10 @@ const (
 // chart draws the duration of each task as a bar, in the colour of its outcome.
 func chart(results []*result) []byte {
 	longest := time.Duration(0)
-	count := make(map[string]int)
+	ofClass := make(map[string]int)
 	for _, r := range results {
 		longest = max(longest, r.duration())
-		count[classOf(r).name]++
+		ofClass[classOf(r).name]++
 	}
 	step := tick(longest)
 	end := max((longest+step-1)/step, 1) * step
@@ -69,7 +69,7 @@ func chart(results []*result) []byte {
 	line(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-labelledby="title desc">`,
 		chartWidth, bottom+40, chartWidth, bottom+40)
 	line(`<title id="title">How long %d tasks took</title>`, len(results))
-	line(`<desc id="desc">%s</desc>`, escape(description(results, count)))
+	line(`<desc id="desc">%s</desc>`, escape(description(results, ofClass)))
 	line(`<style>`)
 	line(`text { font: 12px system-ui, sans-serif; fill: %s }`, inkLight)
 	line(`.heading { font-size: 15px; font-weight: 600 } .end { text-anchor: end } .middle { text-anchor: middle }`)
@@ -88,10 +88,10 @@ func chart(results []*result) []byte {
 	line(`<text class="heading" x="16" y="26">How long %d tasks took</text>`, len(results))
 	at := 16
 	for _, c := range classes {
-		if count[c.name] == 0 {
+		if ofClass[c.name] == 0 {
 			continue
 		}
-		text := fmt.Sprintf("%d %s", count[c.name], c.about)
+		text := fmt.Sprintf("%d %s", ofClass[c.name], c.about)
 		line(`<rect class="%s" x="%d" y="40" width="12" height="12" rx="2"/><text x="%d" y="50">%s</text>`, c.name, at, at+18, text)
 		at += 18 + 8*len(text) + 16
 	}
@@ -104,10 +104,18 @@ func chart(results []*result) []byte {
 		line(`<g><title>%s</title>`, escape(oneLine(r.title())+": "+r.verdict()))
 		line(`<text class="end" x="%d" y="%d">%s</text>`, labelWidth-8, y+12, escape(fit(oneLine(r.title()), 32)))
 		line(`<rect class="%s" x="%d" y="%d" width="%.1f" height="%d" rx="2"/>`, classOf(r).name, labelWidth, y, max(x(r.duration())-labelWidth, 1), barHeight)
-		line(`<text x="%.1f" y="%d">%s</text></g>`, x(r.duration())+6, y+12, escape(clock(r.duration())+", "+r.verdict()))
+		line(`<text x="%.1f" y="%d">%s</text></g>`, x(r.duration())+6, y+12, escape(barText(r)))
 	}
 	line(`</svg>`)
 	return b.Bytes()
+}
+
+// barText says what a bar shows.
+func barText(r *result) string {
+	if r.Outcome == outcomeNotBegun {
+		return r.verdict()
+	}
+	return clock(r.duration()) + ", " + r.verdict()
 }
 
 // tick is the time between two lines: so that there are 2 to 6 of them.
@@ -131,15 +139,15 @@ func tickText(d time.Duration) string {
 }
 
 // description is for those who do not see the chart.
-func description(results []*result, count map[string]int) string {
+func description(results []*result, ofClass map[string]int) string {
 	var groups, bars []string
 	for _, c := range classes {
-		if count[c.name] > 0 {
-			groups = append(groups, fmt.Sprintf("%d %s", count[c.name], c.about))
+		if ofClass[c.name] > 0 {
+			groups = append(groups, fmt.Sprintf("%d %s", ofClass[c.name], c.about))
 		}
 	}
 	for _, r := range results {
-		bars = append(bars, fmt.Sprintf("%s: %s, %s", oneLine(r.title()), clock(r.duration()), r.verdict()))
+		bars = append(bars, oneLine(r.title())+": "+barText(r))
 	}
 	return "A bar for each task, as long as it took. " + strings.Join(groups, ", ") + ". " + strings.Join(bars, "; ") + "."
 }

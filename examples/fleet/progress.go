@@ -50,7 +50,7 @@ func (p *progress) start(results []*result) {
 			select {
 			case <-ticker.C:
 				p.mu.Lock()
-				p.draw(p.table())
+				p.draw("", p.table())
 				p.mu.Unlock()
 			case <-done:
 				return
@@ -63,7 +63,7 @@ func (p *progress) start(results []*result) {
 		drawing.Wait()
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.draw("")
+		p.draw("", "")
 	}
 }
 
@@ -73,6 +73,7 @@ func (p *progress) begin(number int, t *task) *row {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.rows = append(p.rows, r)
+	slices.SortFunc(p.rows, func(a, b *row) int { return a.number - b.number })
 	if p.size == nil {
 		p.line(p.about("begins", r, ""))
 	}
@@ -128,22 +129,23 @@ func (p *progress) line(text string) {
 	if p.size != nil {
 		columns, _ = p.size()
 	}
-	table := p.drawn
-	p.draw("")
-	_, _ = fmt.Fprintln(p.out, fit(text, columns-1))
-	p.draw(table)
+	table := ""
+	if p.drawn != "" {
+		table = p.table()
+	}
+	p.draw(fit(text, columns-1)+"\n", table)
 }
 
-// draw draws a table in the place of the one that is there.
-func (p *progress) draw(table string) {
-	if table == p.drawn {
+// draw draws a table in the place of the one that is there, and a line above it, all at once so that nothing flickers.
+func (p *progress) draw(line, table string) {
+	if line == "" && table == p.drawn {
 		return
 	}
 	erase := ""
 	if up := p.height(p.drawn); up > 0 {
 		erase = fmt.Sprintf("\x1b[%dA\r\x1b[J", up) // up, to the beginning of the line, and clear all below
 	}
-	_, _ = io.WriteString(p.out, erase+table)
+	_, _ = io.WriteString(p.out, erase+line+table)
 	p.drawn = table
 }
 
@@ -159,24 +161,31 @@ func (p *progress) height(table string) (lines int) {
 	return lines
 }
 
-// table is as wide as the screen, less the last column, after which some terminals begin a new line, and less high than that.
+// table is as wide as the screen, less the last column, after which some terminals begin a new line; and as high at most, less
+// the line that the cursor is in.
 func (p *progress) table() string {
 	columns, height := p.size()
 	width := columns - 1
-	var b strings.Builder
-	b.WriteString(fit(p.totals(), width) + "\n")
+	room := height - 2 // below the totals
+	if room < 0 {
+		return ""
+	}
+	lines := []string{p.totals()}
 	shown := p.rows
-	if most := max(height-3, 1); len(shown) > most {
-		shown = shown[:most]
+	if len(shown) > room {
+		shown = shown[:max(room-1, 0)]
 	}
 	title := min(max(width/3, 10), 40)
 	for _, r := range shown {
-		text := fmt.Sprintf("%*d/%d %7s %5s  %s  %s", len(fmt.Sprint(p.total)), r.number, p.total, clock(time.Since(r.began)),
-			fmt.Sprintf("×%d", r.toolCalls()), column(r.title, title), oneLine(r.now()))
-		b.WriteString(fit(text, width) + "\n")
+		lines = append(lines, fmt.Sprintf("%*d/%d %7s %5s  %s  %s", len(fmt.Sprint(p.total)), r.number, p.total, clock(time.Since(r.began)),
+			fmt.Sprintf("×%d", r.toolCalls()), column(r.title, title), oneLine(r.now())))
 	}
-	if more := len(p.rows) - len(shown); more > 0 {
-		b.WriteString(fit(fmt.Sprintf("and %d more at work", more), width) + "\n")
+	if more := len(p.rows) - len(shown); more > 0 && room > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more at work", more))
+	}
+	var b strings.Builder
+	for _, line := range lines {
+		b.WriteString(fit(line, width) + "\n")
 	}
 	return b.String()
 }

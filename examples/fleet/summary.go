@@ -73,7 +73,7 @@ func summarize(out io.Writer, results []*result, took time.Duration) {
 		text += fmt.Sprintf(", %d did not", bad)
 	}
 	if notBegun > 0 {
-		text += fmt.Sprintf(", %d were not begun", notBegun)
+		text += fmt.Sprintf(", %d not begun", notBegun)
 	}
 	text += "; " + clock(took)
 	if used := total.words(); begun > 0 && used != "" {
@@ -86,10 +86,10 @@ func summarize(out io.Writer, results []*result, took time.Duration) {
 func (s *spent) words() string {
 	var parts []string
 	if s.ToolCalls != nil {
-		parts = append(parts, number(s.ToolCalls)+" calls of tools")
+		parts = append(parts, count(s.ToolCalls, "tool call"))
 	}
 	if s.Tokens != nil {
-		parts = append(parts, number(s.Tokens)+" tokens")
+		parts = append(parts, count(s.Tokens, "token"))
 	}
 	if s.CostUSD != nil {
 		parts = append(parts, s.cost())
@@ -110,6 +110,14 @@ func (s *spent) cost() string {
 		text = "≥" + text
 	}
 	return text
+}
+
+// count writes a number of things.
+func count(n *int64, thing string) string {
+	if *n != 1 {
+		thing += "s"
+	}
+	return number(n) + " " + thing
 }
 
 // number writes 12345 as 12,345.
