@@ -95,8 +95,12 @@ func (f *fleet) do(ctx context.Context, number int, t *task) *result {
 	}
 	if r.SessionID != "" {
 		after, cancel := context.WithTimeout(context.WithoutCancel(ctx), aside)
-		r.spent = whatWasSpent(after, f.client, r.SessionID, r.session)
+		var heard time.Time
+		r.spent, heard = whatWasSpent(after, f.client, r.SessionID, r.session)
 		cancel()
+		if s := r.session; r.rejoined && s != nil && heard.After(s.CreatedAt) { // both by the Hub's clock
+			r.Seconds = seconds(heard.Sub(s.CreatedAt))
+		}
 	}
 	r.Ended = time.Now().UTC().Truncate(time.Millisecond)
 	if err := f.results.add(r); err != nil {
@@ -110,11 +114,7 @@ func (f *fleet) do(ctx context.Context, number int, t *task) *result {
 func (f *fleet) session(ctx context.Context, t *task, row *row) (*result, error) {
 	r := t.result(outcomeError)
 	began := time.Now()
-	defer func() {
-		if r.Seconds == 0 {
-			r.Seconds = seconds(time.Since(began))
-		}
-	}()
+	defer func() { r.Seconds = seconds(time.Since(began)) }()
 	if err := f.putAway(ctx, t); err != nil {
 		return r, err
 	}
@@ -135,9 +135,7 @@ func (f *fleet) session(ctx context.Context, t *task, row *row) (*result, error)
 	}
 	r.SessionID, r.Answer, r.NotEnforced = ran.SessionID, ran.Answer, ran.NotEnforced
 	r.take(ran.Outcome)
-	if s := ran.Outcome.Session; !ran.Created && s != nil && s.LastActivityAt.After(s.CreatedAt) { // it was at work before
-		r.Seconds = seconds(s.LastActivityAt.Sub(s.CreatedAt))
-	}
+	r.rejoined = !ran.Created
 	return r, nil
 }
 

@@ -42,12 +42,10 @@ import (
 )
 
 func main() {
-	p := &program{in: os.Stdin, out: os.Stdout, errs: os.Stderr, size: terminalSize(os.Stderr)}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the second ends the program as if it had never asked for signals
-	status := p.run(ctx, os.Args[1:])
-	stop()
-	os.Exit(status)
+	p := &program{in: os.Stdin, out: os.Stdout, errs: os.Stderr, size: terminalSize(os.Stderr), interrupts: func(ctx context.Context) (context.Context, context.CancelFunc) {
+		return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	}}
+	os.Exit(p.run(context.Background(), os.Args[1:]))
 }
 
 // The statuses that it ends with.
@@ -64,6 +62,8 @@ type program struct {
 	out, errs io.Writer                   // the summary; everything else
 	size      func() (columns, lines int) // of the terminal that errs is; nil: it is none
 	client    *coder.Client               // nil: of the Hub that the environment names, or of an embedded one
+	// interrupts ends a context with the first Ctrl-C, until the function that it returns is called. Nil: nobody interrupts.
+	interrupts func(context.Context) (context.Context, context.CancelFunc)
 }
 
 // settings are what the flags say.
@@ -110,10 +110,16 @@ func (p *program) run(ctx context.Context, args []string) int {
 
 // work does the tasks, and says what came of them.
 func (p *program) work(ctx context.Context, f *fleet, results []*result, s *settings) int {
+	release := func() {}
+	if p.interrupts != nil {
+		ctx, release = p.interrupts(ctx)
+		defer release()
+	}
 	began := time.Now()
 	f.progress.start(results)
 	said := make(chan struct{})
 	silent := context.AfterFunc(ctx, func() {
+		release() // the next one ends the program as if it had never asked for signals
 		f.progress.note("interrupted, archiving what is at work; once more ends it at once")
 		close(said)
 	})

@@ -37,8 +37,9 @@ type result struct {
 	spent
 	NotEnforced []string `json:"notEnforced,omitzero"`
 
-	earlier bool           // another run of the program had it
-	session *coder.Session // as last seen, nil if it was not
+	earlier  bool           // another run of the program had it
+	rejoined bool           // its session was there before
+	session  *coder.Session // as last seen, nil if it was not
 }
 
 // ended reports whether the session came to something, so that another run need not go on with it.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/agentuity/coder-go"
 )
@@ -14,11 +15,6 @@ type spent struct {
 	CostUSD   *float64 `json:"costUsd,omitzero"`
 	// CostIsMore says that CostUSD is not all: the price of some calls of the model is not known.
 	CostIsMore bool `json:"costIsMore,omitzero"`
-}
-
-// known reports whether there is nothing left to find out.
-func (s *spent) known() bool {
-	return s.ToolCalls != nil && s.Tokens != nil && s.CostUSD != nil && !s.CostIsMore
 }
 
 // add adds what another has used, as far as that is known.
@@ -39,41 +35,27 @@ func addTo[N int64 | float64](sum **N, more *N) {
 	**sum += *more
 }
 
-// whatWasSpent asks the Hub what a session has used: the session may say so, else its history does. What cannot be read is not
-// known.
-func whatWasSpent(ctx context.Context, client *coder.Client, sessionID string, session *coder.Session) spent {
-	var s spent
-	if session != nil {
-		s = said(session)
+// whatWasSpent asks the Hub what a session has used, and when its agent was last heard. The session may say so, and its history
+// does: all of it is read. What cannot be read is not known.
+func whatWasSpent(ctx context.Context, client *coder.Client, sessionID string, session *coder.Session) (s spent, heard time.Time) {
+	s, heard = counted(ctx, client, sessionID)
+	if session == nil {
+		return s, heard
 	}
-	if s.known() {
-		return s
+	usage, err := session.Usage()
+	if err != nil || usage == nil { // a form that is not known is as good as nothing
+		return s, heard
 	}
-	counted := counted(ctx, client, sessionID)
-	if s.ToolCalls == nil {
-		s.ToolCalls = counted.ToolCalls
+	s.Tokens = new(usage.InputTokens + usage.OutputTokens)
+	if usage.CostUSD != nil {
+		s.CostUSD, s.CostIsMore = usage.CostUSD, false
 	}
-	if s.Tokens == nil {
-		s.Tokens = counted.Tokens
-	}
-	if s.CostUSD == nil {
-		s.CostUSD, s.CostIsMore = counted.CostUSD, counted.CostIsMore
-	}
-	return s
-}
-
-// said is what the Hub says of a session.
-func said(session *coder.Session) (s spent) {
-	if usage, err := session.Usage(); err == nil && usage != nil {
-		s.Tokens = new(usage.InputTokens + usage.OutputTokens)
-		s.CostUSD = usage.CostUSD
-	}
-	return s
+	return s, heard
 }
 
 // counted is what the history of a session tells. A history may tell everything twice: a message is known by its time, a call of
 // a tool by its id. A message that failed, or was aborted, need not have cost anything.
-func counted(ctx context.Context, client *coder.Client, sessionID string) spent {
+func counted(ctx context.Context, client *coder.Client, sessionID string) (s spent, heard time.Time) {
 	var (
 		calls, tokens int64
 		cost          float64
@@ -82,7 +64,7 @@ func counted(ctx context.Context, client *coder.Client, sessionID string) spent 
 	)
 	for e, err := range client.AllEventHistory(ctx, sessionID, nil) {
 		if err != nil {
-			return spent{}
+			return spent{}, heard
 		}
 		switch event := e.AgentEvent().(type) {
 		case *coder.ToolExecutionStart:
@@ -92,6 +74,9 @@ func counted(ctx context.Context, client *coder.Client, sessionID string) spent 
 			}
 		case *coder.MessageEnd:
 			m := &event.Message
+			if heard.IsZero() { // the newest comes first
+				heard = e.OccurredAt
+			}
 			id := fmt.Sprint("message ", e.TaskID, m.Timestamp.UnixMilli())
 			if m.Role != "assistant" || seen[id] {
 				continue
@@ -108,14 +93,14 @@ func counted(ctx context.Context, client *coder.Client, sessionID string) spent 
 			more = more || price == 0 && m.StopReason != coder.StopReasonError && m.StopReason != coder.StopReasonAborted
 		}
 	}
-	s := spent{ToolCalls: &calls}
+	s.ToolCalls = &calls
 	if tokens > 0 {
 		s.Tokens = &tokens
 	}
 	if cost > 0 {
 		s.CostUSD, s.CostIsMore = &cost, more
 	}
-	return s
+	return s, heard
 }
 
 func allTokens(u *coder.AgentUsage) int64 {
