@@ -177,8 +177,8 @@ func TestKilled(t *testing.T) {
 	const n = 3
 	step := 1
 	for killed := 1; ; killed += step {
-		if killed > 40 {
-			step = 7
+		if killed > 25 {
+			step = 9
 		}
 		over := false
 		for _, reaches := range []bool{false, true} {
@@ -222,7 +222,7 @@ func TestKilled(t *testing.T) {
 			}, codertest.WithAgentPace(100*time.Millisecond))
 		}
 		if over {
-			require.Greater(t, killed, 40, "there were requests to interrupt")
+			require.Greater(t, killed, 25, "there were requests to interrupt")
 			return
 		}
 	}
@@ -346,6 +346,19 @@ func TestLimits_NotObeyed(t *testing.T) {
 		assert.Contains(t, out, "\nlimited ")
 		assert.Contains(t, out, "its session was archived")
 		assert.True(t, hub.Session(hub.SessionIDs()[0]).Archived())
+	}, codertest.WithoutAgent())
+}
+
+// TestStalled: a session in which nothing happens is given up, and archived.
+func TestStalled(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		began := time.Now()
+		status, out, _ := called(t.Context(), clientOf(t, hub), jobs(1), "-stall", "2m")
+		assert.Equal(t, notWell, status)
+		assert.Contains(t, out, "\nstalled ")
+		assert.Contains(t, out, "nothing has changed for 2m")
+		assert.True(t, hub.Session(hub.SessionIDs()[0]).Archived())
+		assert.Less(t, time.Since(began), 3*time.Minute)
 	}, codertest.WithoutAgent())
 }
 

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -129,11 +131,54 @@ func TestTable(t *testing.T) {
 			if size[1] == 4 {
 				assert.True(t, strings.Contains(all, "and 2 more at work\n"))
 			} else {
+				assert.True(t, regexp.MustCompile(`\n1/5 .*\n2/5 .*\n3/5 `).MatchString(all), "in the order of the file")
 				assert.True(t, strings.Contains(all, "tries again in 2s: 529"))
 				assert.False(t, strings.Contains(all, "more at work"))
 			}
 		}, codertest.WithAgentPace(400*time.Millisecond))
 	}
+}
+
+// TestRow: what is heard of an agent says what it does, and polls say it where nothing is heard.
+func TestRow(t *testing.T) {
+	r := &row{}
+	poll := func(status, activity string) {
+		session := &coder.Session{SessionListItem: coder.SessionListItem{SessionID: "codesess_1", Status: status}}
+		if activity != "" {
+			session.Extra = map[string]json.RawMessage{"agentActivity": json.RawMessage(activity)}
+		}
+		r.polled(session)
+	}
+	assert.Equal(t, "looking for its session", r.now())
+	poll(coder.StatusProvisioning, "")
+	assert.Equal(t, "provisioning", r.now())
+	assert.Equal(t, "codesess_1", r.session())
+	poll(coder.StatusActive, `{"lead":{"status":"tool_start","currentTool":"bash"}}`)
+	assert.Equal(t, "bash", r.now())
+	for _, step := range []struct {
+		event coder.AgentEvent
+		want  string
+	}{
+		{&coder.AgentStart{}, "thinking"},
+		{&coder.ToolExecutionStart{ToolCallID: "a", ToolName: "bash", Args: json.RawMessage(`{"command":"go  test"}`)}, "bash go test"},
+		{&coder.ToolExecutionStart{ToolCallID: "a", ToolName: "bash"}, "bash"},
+		{&coder.ToolExecutionStart{ToolName: "read"}, "read"},
+		{&coder.ToolExecutionEnd{}, "thinking"},
+		{&coder.TaskStart{Agent: "tester", Prompt: "Test it"}, "task for tester: Test it"},
+		{&coder.MessageStart{Message: coder.AgentMessage{Role: "user"}}, "task for tester: Test it"},
+		{&coder.TaskComplete{}, "thinking"},
+		{&coder.CompactionStart{}, "summarizes the conversation"},
+		{&coder.MessageStart{Message: coder.AgentMessage{Role: "assistant"}}, "thinking"},
+		{&coder.AutoRetryStart{Delay: coder.Milliseconds(2000), ErrorMessage: "529"}, "tries again in 2s: 529"},
+	} {
+		r.heard(step.event)
+		assert.Equal(t, step.want, r.now())
+		poll(coder.StatusActive, `{"lead":{"status":"tool_start","currentTool":"bash"}}`)
+		assert.Equal(t, step.want, r.now(), "what is heard is newer than a poll")
+	}
+	assert.Equal(t, 2, r.toolCalls())
+	poll(coder.StatusPaused, "")
+	assert.Equal(t, "paused", r.now())
 }
 
 // TestTable_Resized: a terminal that has become narrower has broken the lines of the table.

@@ -93,8 +93,15 @@ func parseTask(text, run string) (*task, error) {
 // parseRequest reads what creates a session, and a key beside it. The client would send what it does not know, and leave out
 // what has a wrong type, as it must with what a Hub says. In a file of tasks both are mistakes.
 func parseRequest(text []byte) (request coder.CreateSessionRequest, key string, err error) {
-	if err := json.Unmarshal(text, &request); err != nil {
+	if err := json.Unmarshal(text, new(any)); err != nil {
 		return request, "", fmt.Errorf("it begins as JSON, and is none: %w", err)
+	}
+	var typed *json.UnmarshalTypeError
+	switch err := json.Unmarshal(text, &request); { // Go 1.27 says what has a wrong type, Go 1.26 leaves it out
+	case errors.As(err, &typed):
+		return request, "", wrongForm(typed.Field)
+	case err != nil:
+		return request, "", err
 	}
 	if raw, given := request.Extra["key"]; given {
 		if json.Unmarshal(raw, &key) != nil || !isKey(key) {
@@ -105,13 +112,17 @@ func parseRequest(text []byte) (request coder.CreateSessionRequest, key string, 
 	for _, name := range slices.Sorted(maps.Keys(request.Extra)) {
 		return request, "", fmt.Errorf("%q: a session has no such member", name)
 	}
+	if name := misread(text, &request); name != "" {
+		return request, "", wrongForm(name)
+	}
 	if strings.TrimSpace(request.Task) == "" {
 		return request, "", errors.New("task: must be a text that is not blank")
 	}
-	if name := misread(text, &request); name != "" {
-		return request, "", fmt.Errorf("%q: the value has a wrong form, or the name another letter case", name)
-	}
 	return request, key, nil
+}
+
+func wrongForm(name string) error {
+	return fmt.Errorf("%q: the value has a wrong form, or the name another letter case", name)
 }
 
 func isKey(key string) bool {
