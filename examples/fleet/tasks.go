@@ -118,6 +118,14 @@ func parseRequest(text []byte) (request coder.CreateSessionRequest, key string, 
 	if strings.TrimSpace(request.Task) == "" {
 		return request, "", errors.New("task: must be a text that is not blank")
 	}
+	if _, given := request.Metadata["idempotencyKey"]; given { // RunSession puts the key there
+		return request, "", errors.New(`metadata: must not have an "idempotencyKey"; the key of a task is its "key"`)
+	}
+	for i, file := range request.Files {
+		if strings.TrimSpace(file.Path) == "" {
+			return request, "", fmt.Errorf("files[%d].path: must not be empty", i)
+		}
+	}
 	return request, key, nil
 }
 
