@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,7 +61,8 @@ func chart(results []*result) []byte {
 		ofClass[classOf(r).name]++
 	}
 	step := tick(longest)
-	end := max((longest+step-1)/step, 1) * step
+	ticks := max(int(math.Ceil(longest.Seconds()/step.Seconds())), 1)
+	end := time.Duration(ticks) * step
 	x := func(d time.Duration) float64 { return labelWidth + barsWidth*d.Seconds()/end.Seconds() }
 	bottom := top + rowHeight*len(results)
 
@@ -95,7 +97,8 @@ func chart(results []*result) []byte {
 		line(`<rect class="%s" x="%d" y="40" width="12" height="12" rx="2"/><text x="%d" y="50">%s</text>`, c.name, at, at+18, text)
 		at += 18 + 8*len(text) + 16
 	}
-	for d := time.Duration(0); d <= end; d += step {
+	for i := range ticks + 1 {
+		d := time.Duration(i) * step
 		line(`<line class="grid" x1="%.1f" y1="%d" x2="%.1f" y2="%d"/><text class="middle" x="%.1f" y="%d">%s</text>`,
 			x(d), top-8, x(d), bottom, x(d), bottom+20, tickText(d))
 	}
@@ -120,12 +123,13 @@ func barText(r *result) string {
 
 // tick is the time between two lines: so that there are 2 to 6 of them.
 func tick(longest time.Duration) time.Duration {
-	for _, step := range []time.Duration{1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 4 * 3600, 12 * 3600} {
-		if step *= time.Second; longest <= 5*step {
+	for _, seconds := range []int{1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 2 * 3600, 4 * 3600, 12 * 3600} {
+		if step := time.Duration(seconds) * time.Second; longest <= 5*step {
 			return step
 		}
 	}
-	return (longest/(5*24*time.Hour) + 1) * 24 * time.Hour
+	days := int(longest.Hours()/(5*24)) + 1
+	return time.Duration(days) * 24 * time.Hour
 }
 
 func tickText(d time.Duration) string {

@@ -58,7 +58,7 @@ func (f *fleet) run(ctx context.Context, results []*result) error {
 			continue
 		}
 		group.Go(func() error { // waits until one of the others is done
-			if ctx.Err() != nil || f.isStopped() {
+			if !f.goesOn(ctx) {
 				results[i] = t.result(outcomeNotBegun)
 				return nil
 			}
@@ -70,10 +70,11 @@ func (f *fleet) run(ctx context.Context, results []*result) error {
 	return f.stopped
 }
 
-func (f *fleet) isStopped() bool {
+// goesOn reports whether further tasks are begun.
+func (f *fleet) goesOn(ctx context.Context) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.stopped != nil
+	return ctx.Err() == nil && f.stopped == nil
 }
 
 func (f *fleet) stop(why error) {
