@@ -225,7 +225,7 @@ func (v *View) call(s *shown, call *coder.ConversationToolCall) {
 		s.calls = make(map[string]bool)
 	}
 	s.calls[call.ID] = call.Done
-	text := "· " + call.Name + arguments(call.Args)
+	text := "· " + Call(call.Name, call.Args)
 	switch {
 	case call.Done:
 		result := " → ok, "
@@ -240,6 +240,9 @@ func (v *View) call(s *shown, call *coder.ConversationToolCall) {
 		v.begin(text)
 	}
 }
+
+// Call names a call of a tool in a few words, so that it can be told from another.
+func Call(name string, args json.RawMessage) string { return name + arguments(args) }
 
 // arguments is what tells one call of a tool from another, behind its name.
 func arguments(args json.RawMessage) string {
