@@ -104,7 +104,7 @@ const waitOp = "WaitForSession"
 // Errors: [*ValidationError] for the arguments; one that matches [ErrSessionNotFound] if the first
 // answer is that there is no such session; otherwise a [*WaitError], which holds the session as
 // last seen: for the end of the context, which ends the wait at once; for every other answer than
-// 2xx, such as 401 or 403; for a certificate that is not trusted; and for a Hub that gives no
+// 2xx, such as 401 or 403, and for a 401, 402 or 403 to the history, unless a loop tells more; for a certificate that is not trusted; and for a Hub that gives no
 // answer for StallTimeout, or asks for a longer time than is left of that.
 //
 // GET /hub/session/{sessionId}, GET /hub/session/{sessionId}/events/history,
@@ -194,6 +194,7 @@ type waiter struct {
 
 	began    time.Time     // the look before
 	failure  error         // of the look before
+	refusal  error         // the same, of the history
 	answered time.Time     // the last look that the Hub answered, or the beginning
 	quiet    time.Duration // observed without a change
 }
@@ -247,7 +248,13 @@ func (w *waiter) look(ctx context.Context) (poll.Sight, error) {
 	session, err := w.detailOf(ctx)
 	switch {
 	case err == nil:
-		return w.judge(w.around(ctx, session, w.least())), nil
+		sight := w.judge(w.around(ctx, session, w.least()))
+		before := w.refusal
+		w.refusal = w.refused()
+		if w.pending == "" && !sight.Done && before != nil {
+			return sight, w.refusal
+		}
+		return sight, nil
 	case ctx.Err() != nil: // run returns the error
 		return poll.Sight{}, err
 	case w.session != nil && errors.Is(err, ErrSessionNotFound):
@@ -309,6 +316,16 @@ func (w *waiter) missed(err error) (poll.Sight, error) {
 		return poll.Sight{}, err
 	}
 	return poll.Sight{Wait: asked}, nil
+}
+
+// refused is why the Hub does not tell how the agent is doing, if this key will never be told: two looks in a row end the
+// wait. Where there is no history, or a loop tells more, the wait goes on.
+func (w *waiter) refused() error {
+	err := w.history.err
+	if w.state == nil && (errors.Is(err, ErrUnauthorized) || errors.Is(err, ErrPaymentRequired) || errors.Is(err, ErrForbidden)) {
+		return err
+	}
+	return nil
 }
 
 // bytesPerSecond is how much of a history the looks read on average: the events of an agent can be a megabyte each.

@@ -917,6 +917,51 @@ func TestWaitForSession_IsRefused(t *testing.T) {
 	})
 }
 
+// TestWaitForSession_HistoryIsRefused: without a history that there is, the outcome of a prompt can never be known.
+func TestWaitForSession_HistoryIsRefused(t *testing.T) {
+	for name, test := range map[string]struct {
+		status, count int
+		loop          bool
+		ends          error // nil: it stalls, since it cannot tell
+	}{
+		"never":                {403, -1, false, coder.ErrForbidden},
+		"nor with another key": {401, -1, false, coder.ErrUnauthorized},
+		"not once":             {403, 1, false, nil},
+		"there is no history":  {404, -1, false, nil},
+		"later, perhaps":       {503, -1, false, nil},
+		"a loop tells more":    {403, -1, true, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, hub *codertest.Hub) {
+				id := workingSession(t, hub)
+				if test.loop {
+					loopAt("running")(hub.Session(id))
+				}
+				hub.Inject(codertest.Fault{Route: historyRoute, Status: test.status, Count: test.count})
+				outcome, err := hubClient(t, hub).WaitForSession(anHour(t), id, nil)
+				if test.ends == nil {
+					require.NoError(t, err)
+					assert.Equal(t, coder.OutcomeStalled, outcome.Kind)
+					return
+				}
+				require.ErrorIs(t, err, test.ends)
+				require.ErrorAs(t, err, new(*coder.WaitError))
+				assert.Len(t, looks(hub), 2)
+			})
+		})
+	}
+	t.Run("but the session says enough", func(t *testing.T) {
+		bubble(t, func(t *testing.T, hub *codertest.Hub) {
+			id := workingSession(t, hub)
+			hub.Session(id).Archive()
+			hub.Inject(codertest.Fault{Route: historyRoute, Status: 403, Count: -1})
+			outcome, err := hubClient(t, hub).WaitForSession(anHour(t), id, nil)
+			require.NoError(t, err)
+			assert.Equal(t, coder.OutcomeArchived, outcome.Kind)
+		})
+	})
+}
+
 func TestWaitForSession_EndsWithTheContext(t *testing.T) {
 	for name, fault := range map[string]*codertest.Fault{
 		"between looks": nil,
