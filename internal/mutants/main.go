@@ -38,6 +38,7 @@ type killer struct {
 	out     io.Writer
 	first   string // a regular expression: the tests that are tried before all
 	all     bool   // and then all
+	own     bool   // no tests but those of the package
 	timeout time.Duration
 }
 
@@ -47,6 +48,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.StringVar(&k.first, "first", "Test(WaitForSession|RunSession|HubConn_Ask|Client_Answer|Retry|Request|Response|Methods$)", "the tests of the library that are tried before all of them, to be quick")
 	flags.DurationVar(&k.timeout, "timeout", 10*time.Minute, "how long they may take, for one change: a test that hangs has told")
 	flags.BoolVar(&k.all, "all", true, "try all tests of the library in the end; without it more seems to live")
+	flags.BoolVar(&k.own, "own", false, "try the tests of the package alone")
 	only := flags.String("only", ".", "the changes that are tried with the tests of the library: a regular expression of what is printed of them")
 	workers := flags.Int("workers", 2, "how many changes gremlins tries at once")
 	if err := flags.Parse(args); err != nil {
@@ -261,7 +263,7 @@ func (k *killer) kills(ctx context.Context, m mutant) (bool, error) {
 	}
 	own := "./" + path.Dir(m.file)
 	for _, tests := range [][2]string{{".", own}, {k.first, "."}, {".", "."}} {
-		if tests[1] == own && m.tried || tests == [2]string{".", "."} && !k.all {
+		if tests[1] == own && m.tried || tests[1] == "." && (k.own || tests[0] == "." && !k.all) {
 			continue
 		}
 		cmd := exec.CommandContext(ctx, "go", "test", "-overlay", overlayFile, "-vet=off", "-failfast", "-timeout", k.timeout.String(), "-run", tests[0], tests[1]) //nolint:gosec // our own arguments
