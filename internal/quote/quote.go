@@ -21,16 +21,22 @@ const longest = 300
 // most 300 characters.
 func Line(s string) string {
 	s = withoutUserInfo(s)
-	s = strings.Map(func(r rune) rune {
+	end := ""
+	if len(s) > longest {
+		characters := 0
+		for i := range s { // what follows may be megabytes
+			if characters++; characters > longest {
+				s, end = s[:i], "…"
+				break
+			}
+		}
+	}
+	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
 			return ' '
 		}
 		return r
-	}, s)
-	if runes := []rune(s); len(runes) > longest {
-		s = string(runes[:longest]) + "…"
-	}
-	return s
+	}, s) + end
 }
 
 // withoutUserInfo replaces what stands before the host of a URL. Hubs quote the URLs of repositories, which programs

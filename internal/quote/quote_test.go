@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -67,6 +68,7 @@ func TestRedactor_TextFindsEveryForm(t *testing.T) {
 	assert.Equal(t, `{\"a\":\"[API key]\"}`, r.Text(`{\"a\":\"agc\\u005Fmade-up\"}`), "JSON within JSON")
 	assert.Equal(t, "part: [API key]/up", r.Text("part: agc_made/up"), "the rest is missing")
 	assert.Equal(t, "agc_mad", r.Text("agc_mad"), "too little to be sure, and to be of use")
+	assert.Equal(t, `refused: "[API key]"`, quote.NewRedactor("a\tkey\nof lines").Text(`refused: "a\tkey\nof lines"`), "what no header takes is quoted")
 	assert.Equal(t, "nothing", r.Text("nothing"))
 	assert.Equal(t, "100% \\ & &amp; \\u00", r.Text("100% \\ & &amp; \\u00"))
 }
@@ -114,6 +116,8 @@ func TestRedactor_Error(t *testing.T) {
 	hidden := r.Error(hides{fmt.Errorf("key %s", key)})
 	assert.Equal(t, "hidden", hidden.Error())
 	assert.NoError(t, errors.Unwrap(hidden), "what is below has the key")
+	var all hidesAll
+	assert.NotErrorAs(t, r.Error(hidesAll{io.EOF, fmt.Errorf("key %s", key)}), &all, "one of those below has the key")
 }
 
 // hides is an error whose text does not show what is below it.
@@ -122,9 +126,23 @@ type hides struct{ err error }
 func (hides) Error() string   { return "hidden" }
 func (h hides) Unwrap() error { return h.err }
 
+// hidesAll is hides for several errors.
+type hidesAll []error
+
+func (hidesAll) Error() string     { return "hidden" }
+func (h hidesAll) Unwrap() []error { return h }
+
 func TestLine(t *testing.T) {
 	assert.Equal(t, "a b c", quote.Line("a\nb\x7fc"))
+	assert.Equal(t, strings.Repeat("ä", 300), quote.Line(strings.Repeat("ä", 300)))
 	assert.Equal(t, strings.Repeat("ä", 300)+"…", quote.Line(strings.Repeat("ä", 301)))
+	assert.Equal(t, strings.Repeat("\ufffd", 300)+"…", quote.Line(strings.Repeat("\xff", 301)))
+	long := "\n" + strings.Repeat("ä", 8<<20)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	assert.Equal(t, " "+strings.Repeat("ä", 299)+"…", quote.Line(long))
+	runtime.ReadMemStats(&after)
+	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20), "of a long text little is copied")
 	r := quote.NewRedactor("agc_made-up")
 	assert.Equal(t, strings.Repeat("a", 297)+"[AP…", r.Line(strings.Repeat("a", 297)+"agc_made-up"), "cut after it was found")
 }
