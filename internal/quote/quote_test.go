@@ -81,6 +81,11 @@ func TestRedactor_TextTakesLinearTime(t *testing.T) {
 		assert.Equal(t, text, r.Text(text))
 		assert.Less(t, time.Since(began), 10*time.Second, part) // quadratic, it takes minutes
 	}
+	for _, part := range []string{`\`, ":", "://", "%3A", "://%40", "a:", "@", "&#58;"} {
+		began := time.Now()
+		quote.Line(strings.Repeat(part, 1<<20/len(part)))
+		assert.Less(t, time.Since(began), 10*time.Second, part)
+	}
 }
 
 func TestRedactor_TextLeavesWordsAlone(t *testing.T) {
@@ -219,6 +224,10 @@ func TestLine_UserInfo(t *testing.T) {
 		"https://h/a@b, https://h?x=a@b https://h#a@b mail a@b":               "https://h/a@b, https://h?x=a@b https://h#a@b mail a@b",
 		"https://[removed]@h":                    "https://[removed]@h",
 		"://":                                    "://",
+		`{"url":"https:\/\/u:p@h\/x"}`:           `{"url":"https:\/\/[removed]@h\/x"}`,
+		`{\"url\":\"https:\\/\\/u:p@h\"}`:        `{\"url\":\"https:\\/\\/[removed]@h\"}`,
+		"see https%3A%2F%2Fu%3Ap%40h%2Fx%40y":    "see https%3A%2F%2F[removed]%40h%2Fx%40y",
+		"https%3a%2f%2fu:p@h":                    "https%3a%2f%2f[removed]@h",
 		"a://b@" + strings.Repeat("c://d@e ", 2): "a://[removed]@" + strings.Repeat("c://[removed]@e ", 2),
 	} {
 		assert.Equal(t, want, quote.Line(in))
