@@ -348,7 +348,7 @@ func TestSecurity_OneHost(t *testing.T) {
 
 // TestSecurity_RedirectOfAConnection: a WebSocket is opened where the Hub is, whatever the Hub says.
 func TestSecurity_RedirectOfAConnection(t *testing.T) {
-	for _, target := range []string{"https://other.example/api/ws", "http://hub.example/api/ws", "/elsewhere", "wss://hub.example/api/ws"} {
+	for _, target := range []string{"https://other.example/api/ws", "http://hub.example/api/ws", "/elsewhere", "wss://hub.example/api/ws", "https://h/%zz?t=s3cr3t"} {
 		asked := 0
 		c := newClient(t, coder.WithURL("https://hub.example"), coder.WithAPIKey(testKey), coder.WithHTTPClient(&http.Client{
 			Transport: internet(func(url string, _ *http.Request) (int, http.Header, string) {
@@ -365,6 +365,7 @@ func TestSecurity_RedirectOfAConnection(t *testing.T) {
 		var api *coder.APIError
 		require.ErrorAs(t, err, &api)
 		assert.Equal(t, 307, api.StatusCode)
+		assert.NotContains(t, err.Error(), "s3cr3t")
 		assert.Equal(t, 1, asked)
 	}
 }
@@ -618,6 +619,7 @@ func TestSecurity_NamesOfSessions(t *testing.T) {
 	check(err)
 	_, err = c.CreateSession(t.Context(), coder.CreateSessionRequest{Task: "x", Metadata: map[string]any{id: func() {}}})
 	check(err)
+	check(&coder.HistoryGapError{SessionID: id, After: 1})
 	live(t, func(p *peer) { _ = p.say(string(named)); _, _ = p.hear(); _ = p.Close(4404, "gone") }, func(t *testing.T, hub *liveHub) {
 		conn, err := hub.client(coder.WithLogger(logger)).ConnectNew(t.Context(), nil)
 		require.NoError(t, err)
