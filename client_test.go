@@ -140,6 +140,7 @@ func TestClient_SecretsStaySecret(t *testing.T) {
 			},
 			"location": func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Location", "https://u:"+key+"@h/%zz?key="+key)
+				w.Header().Add("X-Session-Id", "trace_2")
 				w.WriteHeader(http.StatusFound)
 			},
 			"code": answerJSON(http.StatusForbidden, `{"code":"`+key+`","error":{"issues":[{"message":"`+key+`"}]}}`),
@@ -148,6 +149,7 @@ func TestClient_SecretsStaySecret(t *testing.T) {
 			s := newServer(t, handler)
 			s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 			c := s.client(t, opts(s)...)
+			_, _ = c.GetSession(t.Context(), key) // is logged
 			_, err := c.GetSession(t.Context(), "x")
 			if err != nil {
 				keep(name, err)
@@ -166,15 +168,18 @@ func TestClient_SecretsStaySecret(t *testing.T) {
 		closed := newServer(t, nil)
 		c := closed.client(t, opts(closed)...)
 		closed.Close()
-		_, err := c.ListSessions(t.Context(), &coder.ListSessionsParams{Search: key})
+		_, err := c.ListSessions(t.Context(), &coder.ListSessionsParams{Search: "a-search " + key})
 		require.Error(t, err)
+		keep("a search", err)
 		err = c.Do(t.Context(), http.MethodGet, "/x?token="+key, nil, nil)
 		require.Error(t, err)
 		keep("not sent", err)
 		for name, text := range texts {
 			assert.NotContains(t, text, testKey, name)
+			assert.NotContains(t, text, "a-search", "no query: %s", name)
 		}
 		assert.NotContains(t, logged.String(), testKey)
+		assert.NotContains(t, logged.String(), "a-search")
 	}
 	assert.Contains(t, logged.String(), `"attempt":1`)
 	assert.Contains(t, logged.String(), `"path":"/hub/session/x"`)
@@ -203,6 +208,7 @@ func TestClient_SecretsStaySecret_HoweverTheyAreRepeated(t *testing.T) {
 		"URL in HTML":           answer(http.StatusBadGateway, "text/html", `<a href="/?api_key=`+url.QueryEscape(key)+`">`+html.EscapeString(key)),
 		"cut":                   answerJSON(http.StatusForbidden, `{"message":"`+strings.Repeat("x", 64<<10-30)+key),
 		"unusable":              answerJSON(http.StatusOK, `{"`+inJSON+`":`),
+		"a page":                answer(http.StatusOK, "text/html", "<p>"+key),
 		"another session":       answerJSON(http.StatusOK, `{"sessionId":"`+inJSON+`"}`),
 		"malformed status line": raw("HTTP/1.1 " + key + "\r\n\r\n"),
 		"malformed answer":      raw(key + "\r\n\r\n"),
@@ -218,7 +224,7 @@ func TestClient_SecretsStaySecret_HoweverTheyAreRepeated(t *testing.T) {
 		},
 		"request id of a success": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("X-Session-Id", key+strings.Repeat("y", 5000))
-			answerJSON(http.StatusOK, `{"sessionId":"x","status":"`+inJSON+`"}`)(w, r)
+			_, _ = io.WriteString(w, `{"sessionId":"y","status":"`+inJSON+`"}`)
 		},
 		"location": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "https://u:"+key+"@h/%zz?key="+url.QueryEscape(key))

@@ -24,6 +24,8 @@ import (
 // comes from.
 func TestMethods_TinyElements(t *testing.T) {
 	objects := strings.Repeat("{},", 500_000) + "{}"
+	fewer := strings.Repeat("{},", 150_000) + "{}"                                  // half a megabyte
+	sparse := strings.Repeat(`{"a":0}`+strings.Repeat(" ", 47)+",", 200_000) + "{}" // which cost nothing but in a list of large structs
 	for name, test := range map[string]struct {
 		body string
 		call func(ctx context.Context, c *coder.Client) error
@@ -52,6 +54,14 @@ func TestMethods_TinyElements(t *testing.T) {
 			_, err := c.GetSession(ctx, "x")
 			return err
 		}},
+		"free JSON in one piece": {`{"sessionId":"x","metadata":{"a":[` + fewer + `]}}`, func(ctx context.Context, c *coder.Client) error {
+			_, err := c.GetSession(ctx, "x")
+			return err
+		}},
+		"large structs": {`{"sessions":{"websocket":[` + sparse + `],"sandbox":[]},"total":1}`, func(ctx context.Context, c *coder.Client) error {
+			_, err := c.ListSessions(ctx, nil)
+			return err
+		}},
 		"Do": {`[` + objects + `]`, func(ctx context.Context, c *coder.Client) error {
 			var out any
 			return c.Do(ctx, http.MethodGet, "/hub/x", nil, &out)
@@ -77,6 +87,16 @@ func TestMethods_TinyElements(t *testing.T) {
 			_, err := all(t.Context(), nil)
 			require.ErrorIs(t, err, coder.ErrResponseTooLarge)
 			assert.Len(t, hub.streams, 1, "the next connection would bring it again")
+		})
+	})
+	t.Run("first message of a connection", func(t *testing.T) {
+		live(t, func(p *peer) {
+			_ = p.Write(context.Background(), websocket.MessageText, []byte(`{"type":"init","sessionId":"codesess_1","x":[`+objects+`]}`))
+			p.listen()
+		}, func(t *testing.T, hub *liveHub) {
+			_, err := hub.client().Connect(t.Context(), "codesess_1", nil)
+			require.ErrorIs(t, err, coder.ErrResponseTooLarge)
+			assert.Len(t, hub.seen(), 1)
 		})
 	})
 	t.Run("message of a connection", func(t *testing.T) {

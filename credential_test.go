@@ -218,6 +218,23 @@ func TestWithCredential_Fails(t *testing.T) {
 	}
 }
 
+// TestWithCredential_QuotesItsLast: a key that was refused here, since it cannot stand in a header, is one that is guarded.
+func TestWithCredential_QuotesItsLast(t *testing.T) {
+	const leaked = "sk_leaked-by-the-vault\x7f"
+	n := 0
+	c := new(keyHub).client(t, func(context.Context) (string, error) {
+		if n++; n == 1 {
+			return leaked, nil
+		}
+		return "", fmt.Errorf("the vault still has %q", leaked)
+	})
+	_, err := c.GetSession(t.Context(), "x")
+	require.ErrorContains(t, err, "cannot stand in a header")
+	_, err = c.GetSession(t.Context(), "x")
+	require.ErrorContains(t, err, `the vault still has "[API key]"`)
+	assertNoSecret(t, leaked[:len(leaked)-1], "the error", err)
+}
+
 // TestWithCredential_FailsAfter401: the error also says that the Hub had refused the key.
 func TestWithCredential_FailsAfter401(t *testing.T) {
 	sealed, n := errors.New("the vault is sealed"), 0

@@ -116,6 +116,15 @@ func TestURL_DiscoveryFailures(t *testing.T) {
 		"a region that is no region": {"", func(string, *http.Request) (int, http.Header, string) {
 			return 421, region("evil.example/"), ""
 		}, 1, coder.ErrMisdirected, "421"},
+		"a region that is a host": {"", func(string, *http.Request) (int, http.Header, string) {
+			return 421, region("x.evil.example"), ""
+		}, 1, coder.ErrMisdirected, "421"},
+		"a region that ends the host": {"", func(string, *http.Request) (int, http.Header, string) {
+			return 421, region("evil/"), ""
+		}, 1, coder.ErrMisdirected, "421"},
+		"a region with another status": {"", func(string, *http.Request) (int, http.Header, string) {
+			return 403, region("eu"), ""
+		}, 1, coder.ErrForbidden, "403"},
 		"no region": {"", func(string, *http.Request) (int, http.Header, string) { return 421, nil, "" }, 1, coder.ErrMisdirected, "421"},
 		"another region than the one given": {"https://catalyst.example", func(string, *http.Request) (int, http.Header, string) {
 			return 421, region("eu"), ""

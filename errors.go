@@ -172,7 +172,7 @@ type APIError struct {
 // Error says what failed, why, and what to do about it where that is known.
 func (e *APIError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "coder: %s: %s (%s %s", e.Operation, e.summary(), e.Method, e.Path)
+	fmt.Fprintf(&b, "coder: %s: %s (%s %s", e.Operation, e.summary(), e.Method, quote.Line(e.Path))
 	if e.Code != "" {
 		b.WriteString("; " + quote.Line(string(e.Code)))
 	}
@@ -315,7 +315,7 @@ func (r *request) requestError(sent Sent, err error) *RequestError {
 
 // Error says what failed and why.
 func (e *RequestError) Error() string {
-	text := fmt.Sprintf("coder: %s: %s (%s %s", e.Operation, e.inner(), e.Method, e.Path)
+	text := fmt.Sprintf("coder: %s: %s (%s %s", e.Operation, e.inner(), e.Method, quote.Line(e.Path))
 	if e.Attempts > 1 {
 		text += fmt.Sprintf("; %d attempts", e.Attempts)
 	}
@@ -357,7 +357,7 @@ type ResponseError struct {
 
 // Error says what is wrong with the answer.
 func (e *ResponseError) Error() string {
-	text := fmt.Sprintf("coder: %s: %s (%s %s: %d", e.Operation, e.inner(), e.Method, e.Path, e.StatusCode)
+	text := fmt.Sprintf("coder: %s: %s (%s %s: %d", e.Operation, e.inner(), e.Method, quote.Line(e.Path), e.StatusCode)
 	if e.RequestID != "" {
 		text += "; request " + quote.Line(e.RequestID)
 	}
@@ -392,7 +392,7 @@ type ValidationError struct {
 
 // Error names the method and the field.
 func (e *ValidationError) Error() string {
-	return fmt.Sprintf("coder: %s: %s %s", e.Operation, e.Field, e.Reason)
+	return fmt.Sprintf("coder: %s: %s %s", e.Operation, quote.Line(e.Field), e.Reason)
 }
 
 // Unwrap returns the cause.

@@ -216,9 +216,9 @@ func (c *Client) Attach(ctx context.Context, sessionID string, options *AttachOp
 		case err != nil:
 			return nil, err
 		case session.HistoryOnly:
-			return nil, notAttachable(sessionID, "the session is over and can only be replayed")
+			return nil, notAttachable(c.secret.Text(sessionID), "the session is over and can only be replayed")
 		case !session.RuntimeAvailable:
-			return nil, notAttachable(sessionID, "the session has no runtime")
+			return nil, notAttachable(c.secret.Text(sessionID), "the session has no runtime")
 		}
 		return c.open(ctx, op, sessionID, connection)
 	})
@@ -292,7 +292,7 @@ func (c *Client) connect(ctx context.Context, op, sessionID string, options HubC
 // open is connect with options that are complete.
 func (c *Client) open(ctx context.Context, op, sessionID string, options HubConnectOptions) (*HubConn, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, newHubConnError(op, sessionID, "", contextError(ctx, err, nil))
+		return nil, newHubConnError(op, c.secret.Text(sessionID), "", contextError(ctx, err, nil))
 	}
 	h := newHubConn(context.WithoutCancel(ctx), c, op, sessionID, options)
 	h.awaited, _ = ctx.Deadline()

@@ -117,6 +117,10 @@ func TestHubConn_SecretsStaySecret(t *testing.T) {
 		"rejected": func(p *peer) {
 			_ = p.say(`{"type":"connection_rejected","code":"` + inJSON + `","message":"` + inJSON + `","timestamp":1}`)
 		},
+		"rejected and closed": func(p *peer) {
+			_ = p.say(`{"type":"connection_rejected","code":"` + inJSON + `"}`)
+			_ = p.Close(4403, "bad key "+key)
+		},
 		"refused":       func(p *peer) { _ = p.say(`{"error":{"key":"` + inJSON + `"}}`) },
 		"closed before": func(p *peer) { _ = p.Close(4401, "bad key "+key) },
 		"closed after":  func(p *peer) { admit(p); _ = p.Close(4404, "bad key "+key) },

@@ -2,9 +2,12 @@ package coder
 
 import (
 	"fmt"
+	"hash/maphash"
 	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/agentuity/coder-go/internal/quote"
 )
 
 // Limits bound what an agent may spend on a run, in [Client.RunSession] on the session and in [HubConn.Ask] on the prompt.
@@ -49,10 +52,13 @@ type tally struct {
 	turns  int
 	tokens int64
 	cost   float64
-	calls  map[string]bool // the ids of the calls of tools
-	same   map[string]int  // by the tool and its arguments
-	silent map[string]bool // the limits of which a message of the agent says nothing
-	beyond string          // the first limit that was crossed, in words
+	// Of ids and arguments, which may be megabytes, there are digests. The seed keeps others from making two that are alike.
+	calls   map[uint64]bool // of the ids of the calls of tools
+	unnamed int             // calls of tools without an id
+	same    map[uint64]int  // of the tools with their arguments
+	seed    maphash.Seed
+	silent  map[string]bool // the limits of which a message of the agent says nothing
+	beyond  string          // the first limit that was crossed, in words
 }
 
 // messageKey tells the messages of agents apart.
@@ -64,7 +70,7 @@ type messageKey struct {
 func newTally(limits Limits) *tally {
 	return &tally{
 		limits: limits, begun: make(map[messageKey]bool), ended: make(map[messageKey]bool),
-		calls: make(map[string]bool), same: make(map[string]int), silent: make(map[string]bool),
+		calls: make(map[uint64]bool), same: make(map[uint64]int), seed: maphash.MakeSeed(), silent: make(map[string]bool),
 	}
 }
 
@@ -154,29 +160,31 @@ func (u *AgentUsage) total() int64 {
 
 // call counts a call of a tool: a message makes it, and then the tool begins.
 func (t *tally) call(id, name string, args jsontext.Value) {
-	if id != "" && t.calls[id] {
-		return
-	}
 	if id == "" {
-		id = fmt.Sprintf("#%d", len(t.calls)) // no id of the agent's
+		t.unnamed++
+	} else {
+		known := maphash.String(t.seed, id)
+		if t.calls[known] {
+			return
+		}
+		t.calls[known] = true
 	}
-	t.calls[id] = true
-	if most := t.limits.ToolCalls; most > 0 && len(t.calls) > most {
+	if most := t.limits.ToolCalls; most > 0 && len(t.calls)+t.unnamed > most {
 		t.cross("more than %d calls of tools", most)
 	}
 	if most := t.limits.SameCall; most > 0 {
 		args = args.Clone()
 		_ = args.Canonicalize() // what is no JSON is compared as it is
-		key := name + " " + string(args)
+		key := maphash.String(t.seed, name+" "+string(args))
 		if t.same[key]++; t.same[key] > most {
-			t.cross("more than %d times the same call of "+fmt.Sprintf("%q", name), most)
+			t.cross("more than %d times the same call of %q", most, quote.Line(name))
 		}
 	}
 }
 
-func (t *tally) cross(format string, most any) {
+func (t *tally) cross(format string, args ...any) {
 	if t.beyond == "" {
-		t.beyond = fmt.Sprintf(format, most)
+		t.beyond = fmt.Sprintf(format, args...)
 	}
 }
 

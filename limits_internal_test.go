@@ -1,6 +1,8 @@
 package coder
 
 import (
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,6 +35,16 @@ func TestTally(t *testing.T) {
 			Limits{SameCall: 2}, []AgentEvent{call("a", `{"x":1,"y":2}`), call("b", `{ "y":2, "x":1 }`), call("c", `{"x":1}`), call("a", `{"x":1,"y":2}`)},
 			call("d", `{"y":2,"x":1}`), `more than 2 times the same call of "read"`,
 		},
+		"calls without an id": {Limits{ToolCalls: 3}, []AgentEvent{call("#1", "{}"), call("", "{}"), call("", "{}")}, call("", "{}"), "more than 3 calls of tools"},
+		"a name with verbs": {
+			Limits{SameCall: 1}, []AgentEvent{&ToolExecutionStart{ToolCallID: "a", ToolName: "%s%1000000d\n\u202e"}},
+			&ToolExecutionStart{ToolCallID: "b", ToolName: "%s%1000000d\n\u202e"}, `more than 1 times the same call of "%s%1000000d  "`,
+		},
+		"a long name": {
+			Limits{SameCall: 1}, []AgentEvent{&ToolExecutionStart{ToolCallID: "a", ToolName: strings.Repeat("x", 1<<20)}},
+			&ToolExecutionStart{ToolCallID: "b", ToolName: strings.Repeat("x", 1<<20)},
+			`more than 1 times the same call of "` + strings.Repeat("x", 300) + `…"`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tally := newTally(test.limits)
@@ -60,4 +72,23 @@ func TestTally_NotEnforced(t *testing.T) {
 	assert.Equal(t, []string{"CostUSD"}, tally.notEnforced())
 	tally.add(message(StopReasonStop, nil), "")
 	assert.Equal(t, []string{"CostUSD", "Tokens"}, tally.notEnforced())
+}
+
+// TestTally_KeepsNoTexts: ids, names and arguments of calls are an agent's to choose, and a run has many.
+func TestTally_KeepsNoTexts(t *testing.T) {
+	tally := newTally(Limits{ToolCalls: 1000, SameCall: 1000})
+	held := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := held()
+	for i := range 64 {
+		text := strings.Repeat(string(rune('a'+i)), 1<<20)
+		tally.add(&ToolExecutionStart{ToolCallID: text, ToolName: text, Args: []byte(`"` + text + `"`)}, "")
+	}
+	assert.Less(t, int64(held())-int64(before), int64(8<<20))
+	assert.Len(t, tally.calls, 64)
+	runtime.KeepAlive(tally)
 }

@@ -280,11 +280,13 @@ func TestMethods_AnotherSession(t *testing.T) {
 			return
 		}
 		s := newServer(t, answerJSON(http.StatusOK, sample(t, m.sample)))
-		_, err := m.call(t.Context(), s.client(t), "codesess_1")
-		var other *coder.ResponseError
-		require.ErrorAs(t, err, &other)
-		assert.Contains(t, other.Reason, "codesess_1")
-		assert.Contains(t, other.Reason, m.sampleID(t))
+		for _, asked := range []string{"codesess_1", strings.ToUpper(m.sampleID(t)), m.sampleID(t) + "0"} {
+			_, err := m.call(t.Context(), s.client(t), asked)
+			var other *coder.ResponseError
+			require.ErrorAs(t, err, &other, asked)
+			assert.Contains(t, other.Reason, asked)
+			assert.Contains(t, other.Reason, m.sampleID(t))
+		}
 	})
 }
 

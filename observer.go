@@ -43,7 +43,8 @@ type CallInfo struct {
 	// Route is the template of the path below /api, such as "/hub/session/{sessionID}", or "/ws" for a message over a WebSocket. It
 	// is "" for a method made of several calls, and for Do. That of discovery, "/coder", is below the root.
 	Route string
-	// SessionID is the session that the call is about, "" for none, and where it is not known yet.
+	// SessionID is the session that the call is about, "" for none, and where it is not known yet. It is fit to be printed, as
+	// all ids of sessions that an observer is told: one of more than 300 characters is cut, and no key is in it.
 	SessionID string
 }
 

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"hash/maphash"
 	"io"
 	"time"
 
 	"github.com/agentuity/coder-go/internal/agentrun"
+	"github.com/agentuity/coder-go/internal/quote"
 	"github.com/agentuity/coder-go/internal/transport"
 )
 
@@ -22,8 +24,9 @@ var attemptFailures = [...]AttemptFailure{
 
 // observedCall is a call that the observer was told of. Nil is one that it was not.
 type observedCall struct {
-	end   func(CallResult) // nil: it was told of the end too
-	began time.Time
+	end    func(CallResult) // nil: it was told of the end too
+	began  time.Time
+	secret quote.Redactor // for the id of the session, which a Hub may have made up
 }
 
 // observe tells the observer that a call begins. The context is not nil.
@@ -32,11 +35,11 @@ func (c *Client) observe(ctx context.Context, op, method, route, sessionID strin
 		return ctx, nil
 	}
 	began := time.Now()
-	next, end := c.observer.Call(ctx, CallInfo{Operation: op, Method: method, Route: route, SessionID: sessionID})
+	next, end := c.observer.Call(ctx, CallInfo{Operation: op, Method: method, Route: route, SessionID: c.secret.Line(sessionID)})
 	if next == nil {
 		next = ctx
 	}
-	return next, &observedCall{end, began}
+	return next, &observedCall{end, began, c.secret}
 }
 
 // over tells the observer that the call is over, once.
@@ -47,6 +50,7 @@ func (o *observedCall) over(result CallResult) {
 	end := o.end
 	o.end = nil
 	result.Duration = time.Since(o.began)
+	result.SessionID = o.secret.Line(result.SessionID)
 	end(result)
 }
 
@@ -203,14 +207,15 @@ type agentTeller struct {
 	tell      func(context.Context, AgentInfo) // nil: nobody wants to know
 	op        string
 	sessionID string
-	told      map[string]bool
+	told      map[uint64]bool // by digest: ids are the Hub's to choose, and may be megabytes
+	seed      maphash.Seed
 	open      map[string]bool // by the task: whether a run, or a turn, has begun or ended
 	again     bool            // of what comes now, some may have been told
 }
 
 func (c *Client) agentTeller(ctx context.Context, op, sessionID string) *agentTeller {
 	return &agentTeller{
-		ctx: ctx, tell: c.observer.Agent, op: op, sessionID: sessionID, told: make(map[string]bool), open: make(map[string]bool),
+		ctx: ctx, tell: c.observer.Agent, op: op, sessionID: c.secret.Line(sessionID), told: make(map[uint64]bool), open: make(map[string]bool), seed: maphash.MakeSeed(),
 	}
 }
 
@@ -230,7 +235,8 @@ func (t *agentTeller) event(name EventName, payload []byte, taskID string, at ti
 
 // isNew reports whether an event was not told yet. Where that cannot be known, after a loss, it was.
 func (t *agentTeller) isNew(event AgentEvent, taskID string) bool {
-	if key := agentEventKey(event, taskID); key != "" {
+	if id := agentEventKey(event, taskID); id != "" {
+		key := maphash.String(t.seed, id)
 		before := t.told[key]
 		t.told[key] = true
 		return !before

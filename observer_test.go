@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -515,6 +516,24 @@ func TestWithObserver_Secrets(t *testing.T) {
 	_, err = c.Connect(t.Context(), "x", &coder.HubConnectOptions{MaxReconnectAttempts: -1})
 	require.Error(t, err)
 	require.NotEmpty(t, w.connections)
+	// The key in a path, in an answer that is none, and as the name of a session that the Hub has made.
+	_, err = c.GetSession(t.Context(), key)
+	require.Error(t, err)
+	broken := newServer(t, func(rw http.ResponseWriter, _ *http.Request) {
+		if conn, _, err := http.NewResponseController(rw).Hijack(); assert.NoError(t, err) {
+			_, _ = io.WriteString(conn, "HTTP/1.1 "+key+"\r\n\r\n")
+			_ = conn.Close()
+		}
+	})
+	_, err = broken.client(t, coder.WithAPIKey(key), w.observer(), once).GetSession(t.Context(), "x")
+	require.Error(t, err)
+	named := newServer(t, answerJSON(200, `{"sessionId":"`+key+`"}`)).client(t, coder.WithAPIKey(key), w.observer())
+	created, err := named.CreateSession(t.Context(), coder.CreateSessionRequest{Task: "x"})
+	require.NoError(t, err)
+	assert.Equal(t, key, created.SessionID, "it is the program's to use")
+	assert.Equal(t, "[API key]", w.over[len(w.over)-1].SessionID)
+	_, err = named.RunSession(t.Context(), "k", coder.CreateSessionRequest{Task: "x"}, nil)
+	require.Error(t, err)
 	for _, told := range []any{w.began, w.over, w.attempts, w.connections} {
 		assertNoSecret(t, key, "what is told", told)
 		assert.NotContains(t, fmt.Sprintf("%+v", told), key)

@@ -361,6 +361,11 @@ func TestRecorder_Secrets(t *testing.T) {
 				}
 				body := `{"sessionId":"s1","status":"active","repeated":[` + strings.Join(list, ",") + `],"env":{"PLAIN":"env-secret"},"streamUrl":"wss://h/url-secret"}`
 				switch {
+				case strings.HasSuffix(r.URL.Path, "/broken"):
+					if conn, _, err := http.NewResponseController(w).Hijack(); assert.NoError(t, err) {
+						_, _ = io.WriteString(conn, "HTTP/1.1 "+url.QueryEscape(key)+"\r\n\r\n")
+						_ = conn.Close()
+					}
 				case strings.HasSuffix(r.URL.Path, "/events"):
 					w.Header().Set("Content-Type", "text/event-stream")
 					_, _ = fmt.Fprintf(w, ": %s\n\nevent: x\ndata: %s\n\n", strings.Join(forms, " "), body)
@@ -393,6 +398,9 @@ func TestRecorder_Secrets(t *testing.T) {
 				_ = c.Do(t.Context(), "GET", "/html?token=query-secret&q="+url.QueryEscape(key), nil, nil)
 				_ = c.Do(t.Context(), "POST", "/raw", []byte("\xff"+key), nil)
 				_, _ = c.GetSession(t.Context(), key)
+				require.ErrorContains(t, c.Do(t.Context(), "GET", "/broken", nil, nil), "malformed")
+				second := newClient(t, coder.WithURL(hub.URL+prefix), coder.WithAPIKey("another-key-of-another-client"), coder.WithRecorder(rec))
+				_ = second.Do(t.Context(), "GET", "/raw?x=another-key-of-another-client", nil, nil) // knows two keys, and is told both
 				_, err = take(c.StreamEvents(t.Context(), "s1", nil), 1)
 				require.NoError(t, err)
 				require.NoError(t, rec.Close())
@@ -412,7 +420,7 @@ func TestRecorder_Secrets(t *testing.T) {
 					assertNoSecret(t, key, name, string(decoded.Base64))
 					assertNoSecret(t, key, name, fmt.Sprint(decoded.JSON))
 				}
-				for _, secret := range []string{"env-secret", "url-secret", "query-secret", "c00kie-secret"} {
+				for _, secret := range []string{"another-key", "env-secret", "url-secret", "query-secret", "c00kie-secret"} {
 					assert.NotContains(t, recording, secret, name)
 				}
 				assertNoSecret(t, key, "the Recorder", rec)

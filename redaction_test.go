@@ -1,6 +1,7 @@
 package coder_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -72,6 +73,33 @@ func TestTheKeyInAPath(t *testing.T) {
 	assert.Equal(t, "/hub/session/[API key]", api.Path)
 	assert.Equal(t, "[API key]", api.SessionID)
 	_, err = take(c.StreamEvents(t.Context(), repeatedKey, nil), 1)
+	assertKeyless(t, err)
+
+	_, err = newServer(t, answerJSON(200, `{}`)).client(t, coder.WithAPIKey(repeatedKey)).GetSession(t.Context(), repeatedKey)
+	assertKeyless(t, err)
+	var unusable *coder.ResponseError
+	require.ErrorAs(t, err, &unusable)
+	assert.Equal(t, "/hub/session/[API key]", unusable.Path)
+
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = c.GetSession(ended, repeatedKey)
+	assertKeyless(t, err)
+	var request *coder.RequestError
+	require.ErrorAs(t, err, &request)
+	assert.Equal(t, "/hub/session/[API key]", request.Path)
+	closed := newServer(t, nil)
+	closed.Close()
+	_, err = closed.client(t, coder.WithAPIKey(repeatedKey), once).GetSession(t.Context(), repeatedKey)
+	assertKeyless(t, err)
+	require.ErrorAs(t, err, &request)
+	assert.Equal(t, "/hub/session/[API key]", request.Path)
+
+	_, err = c.Connect(ended, repeatedKey, nil)
+	assertKeyless(t, err)
+	over := newServer(t, answerJSON(200, `{"sessionId":"`+repeatedKey+`","historyOnly":true}`)).client(t, coder.WithAPIKey(repeatedKey))
+	_, err = over.Attach(t.Context(), repeatedKey, nil)
+	require.ErrorIs(t, err, coder.ErrNotAttachable)
 	assertKeyless(t, err)
 }
 

@@ -219,6 +219,12 @@ func TestResponses_Huge(t *testing.T) {
 				require.ErrorAs(t, err, &bad)
 				_, err = c.CreateSession(t.Context(), coder.CreateSessionRequest{Task: "x"})
 				require.ErrorIs(t, err, coder.ErrOutcomeUnknown, "the session was created, though nothing of it is known")
+				_, err = c.GetReplay(t.Context(), "x", nil) // is decoded while it arrives
+				require.ErrorIs(t, err, coder.ErrResponseTooLarge)
+				if test.announce {
+					_, err = s.client(t).GetSession(t.Context(), "x")
+					require.ErrorContains(t, err, "larger than the limit of 268435456 bytes", "the default")
+				}
 				return
 			}
 			var api *coder.APIError

@@ -348,11 +348,13 @@ func TestSecurity_OneHost(t *testing.T) {
 
 // TestSecurity_RedirectOfAConnection: a WebSocket is opened where the Hub is, whatever the Hub says.
 func TestSecurity_RedirectOfAConnection(t *testing.T) {
-	for _, target := range []string{"https://other.example/api/ws", "http://hub.example/api/ws", "/elsewhere", "wss://hub.example/api/ws"} {
+	for _, target := range []string{"https://other.example/api/ws", "http://hub.example/api/ws", "/elsewhere", "wss://hub.example/api/ws", "https://h/%zz?t=s3cr3t"} {
 		asked := 0
 		c := newClient(t, coder.WithURL("https://hub.example"), coder.WithAPIKey(testKey), coder.WithHTTPClient(&http.Client{
 			Transport: internet(func(url string, _ *http.Request) (int, http.Header, string) {
-				asked++
+				if asked++; asked > 2 {
+					return 500, nil, ""
+				}
 				assert.True(t, strings.HasPrefix(url, "https://hub.example/api/ws?"), url)
 				assert.NotContains(t, url, "S3CR3T", "no key in a URL")
 				return 307, http.Header{"Location": {target}}, ""
@@ -363,6 +365,7 @@ func TestSecurity_RedirectOfAConnection(t *testing.T) {
 		var api *coder.APIError
 		require.ErrorAs(t, err, &api)
 		assert.Equal(t, 307, api.StatusCode)
+		assert.NotContains(t, err.Error(), "s3cr3t")
 		assert.Equal(t, 1, asked)
 	}
 }
@@ -435,6 +438,11 @@ func TestSecurity_Panics(t *testing.T) {
 			panics()
 			return nil, nil
 		}})}, get},
+		"a transport, observed": {[]coder.Option{fixed, over, coder.WithObserver(coder.Observer{
+			Call: func(ctx context.Context, _ coder.CallInfo) (context.Context, func(coder.CallResult)) {
+				return ctx, func(coder.CallResult) {}
+			},
+		})}, get},
 		"an observer, of attempts": {[]coder.Option{
 			fixed, coder.WithObserver(coder.Observer{Attempt: func(context.Context, coder.AttemptInfo) { panics() }}),
 			coder.WithHTTPClient(&http.Client{Transport: internet(func(string, *http.Request) (int, http.Header, string) { return 200, nil, "{}" })}),
@@ -487,6 +495,7 @@ func TestSecurity_Dumps(t *testing.T) {
 // TestSecurity_Controls: what a Hub says reaches texts of errors, and logs, in one line and without control characters.
 func TestSecurity_Controls(t *testing.T) {
 	const said = `a\u001b[31mb\nc\u009bd\u202ee\u2028f\r\u0000g https://user:s3cr3t@h/x`
+	long := strings.Repeat("long ", 10_000)
 	raw := func(text string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			if conn, _, err := http.NewResponseController(w).Hijack(); assert.NoError(t, err) {
@@ -497,29 +506,47 @@ func TestSecurity_Controls(t *testing.T) {
 	}
 	var logged strings.Builder
 	logger := slog.New(slog.NewJSONHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	checkLog := func(name string) {
+		t.Helper()
+		said := values(t, logged.String())
+		assert.False(t, strings.ContainsFunc(said, obeyed), "%s: %s", name, said)
+		assert.NotContains(t, said, "s3cr3t", name)
+		for line := range strings.Lines(logged.String()) {
+			assert.Less(t, len(line), 2000, name)
+		}
+	}
 	check := func(name string, err error) {
 		t.Helper()
 		require.Error(t, err, name)
+		checkLog(name) // what the client has logged
 		text := err.Error()
+		assert.Less(t, len(text), 2000, name)
 		assert.False(t, strings.ContainsFunc(text, obeyed), "%s: %q", name, text)
 		assert.NotContains(t, text, "s3cr3t", name)
 		logged.Reset()
 		logger.Error("failed", "error", err)
-		assert.False(t, strings.ContainsFunc(values(t, logged.String()), obeyed), "%s: %s", name, logged.String())
-		assert.NotContains(t, logged.String(), "s3cr3t", name)
+		checkLog(name)
 	}
 	for name, handler := range map[string]http.HandlerFunc{
 		"error":           answerJSON(400, `{"code":"`+said+`","message":"`+said+`"}`),
-		"another session": answerJSON(200, `{"sessionId":"`+said+`"}`),
+		"another session": answerJSON(200, `{"sessionId":"`+said+long+`"}`),
+		"unusable": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Session-Id", "a\tb\u009bc\u202ed"+long)
+			w.Header().Set("Content-Encoding", "a\u009bb"+long)
+			_, _ = io.WriteString(w, "{}")
+		},
+		"unusable type": answer(200, "application/"+strings.Repeat("l", 5000)+"+json", "{}"),
+		"long line":     raw("HTTP/1.1 " + strings.Repeat("l", 5000) + "\r\n\r\n"),
+		"a page":        answer(200, "text/html", long),
 		"request id": func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("X-Session-Id", "a\tb\u009bc\u202ed")
-			w.Header().Set("X-Upgrade-Url", "https://user:s3cr3t@h/\t\u009b")
+			w.Header().Set("X-Session-Id", "a\tb\u009bc\u202ed"+long)
+			w.Header().Set("X-Upgrade-Url", "https://user:s3cr3t@h/\t\u009b"+long)
 			w.WriteHeader(402)
 		},
 		"status line": raw("HTTP/1.1 4\x1b[31mX\u009b\r\n\r\n"),
 		"header":      raw("HTTP/1.1 200 OK\r\n\x1b[31mX\u009b\r\n\r\n"),
 	} {
-		c := newServer(t, handler).client(t)
+		c := newServer(t, handler).client(t, coder.WithLogger(logger))
 		_, err := c.GetSession(t.Context(), "x")
 		check(name, err)
 		if name != "another session" {
@@ -532,9 +559,9 @@ func TestSecurity_Controls(t *testing.T) {
 	for name, play := range map[string]func(*peer){
 		"close reason": func(p *peer) { _ = p.Close(4404, "a\x1b[31mb\nc\u009bd\u202ee https://user:s3cr3t@h") },
 		"refusal": func(p *peer) {
-			_ = p.say(`{"type":"connection_rejected","code":"` + said + `","message":"` + said + `"}`)
+			_ = p.say(`{"type":"connection_rejected","code":"` + said + long + `","message":"` + said + long + `"}`)
 		},
-		"another session": func(p *peer) { _ = p.say(`{"type":"init","role":"controller","sessionId":"` + said + `"}`) },
+		"another session": func(p *peer) { _ = p.say(`{"type":"init","role":"controller","sessionId":"` + said + long + `"}`) },
 	} {
 		live(t, play, func(t *testing.T, hub *liveHub) {
 			_, err := hub.client().Connect(t.Context(), "codesess_1", &coder.HubConnectOptions{MaxReconnectAttempts: -1})
@@ -549,6 +576,56 @@ func TestSecurity_Controls(t *testing.T) {
 		check("close reason later", err)
 		assert.Contains(t, log.String(), "4404")
 		assert.False(t, strings.ContainsFunc(values(t, log.String()), obeyed), log.String())
+	})
+}
+
+// TestSecurity_NamesOfSessions: the id that a Hub gives a session, and the names that a program puts into a request, are in no
+// error and no log as they are.
+func TestSecurity_NamesOfSessions(t *testing.T) {
+	id := "a\x1b[31mb\nc\u009bd\u202ee" + strings.Repeat("long ", 10_000)
+	named, err := json.Marshal(map[string]any{"sessionId": id, "type": "init", "role": "lead"})
+	require.NoError(t, err)
+	var logged strings.Builder
+	logger := slog.New(slog.NewJSONHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	check := func(err error) {
+		t.Helper()
+		require.Error(t, err)
+		logger.Error("failed", "error", err)
+		for _, text := range []string{err.Error(), values(t, logged.String())} {
+			assert.False(t, strings.ContainsFunc(text, obeyed), "%q", text)
+		}
+		assert.Less(t, len(err.Error()), 2000)
+		for line := range strings.Lines(logged.String()) {
+			assert.Less(t, len(line), 4000)
+		}
+	}
+	s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			answerJSON(200, string(named))(w, r)
+			return
+		}
+		answerJSON(map[bool]int{true: 200, false: 404}[strings.HasSuffix(r.URL.Path, "/replay")], `{}`)(w, r)
+	})
+	c := s.client(t, coder.WithLogger(logger), once)
+	created, err := c.CreateSession(t.Context(), coder.CreateSessionRequest{Task: "x"})
+	require.NoError(t, err)
+	_, err = c.GetSession(t.Context(), created.SessionID)
+	check(err)
+	_, err = c.GetReplay(t.Context(), created.SessionID, nil)
+	check(err)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = c.GetSession(ended, created.SessionID)
+	check(err)
+	_, err = c.CreateSession(t.Context(), coder.CreateSessionRequest{Task: "x", Metadata: map[string]any{id: func() {}}})
+	check(err)
+	check(&coder.HistoryGapError{SessionID: id, After: 1})
+	live(t, func(p *peer) { _ = p.say(string(named)); _, _ = p.hear(); _ = p.Close(4404, "gone") }, func(t *testing.T, hub *liveHub) {
+		conn, err := hub.client(coder.WithLogger(logger)).ConnectNew(t.Context(), nil)
+		require.NoError(t, err)
+		assert.Less(t, len(fmt.Sprint(conn)), 2000)
+		_, err = messages(t, conn)
+		check(err)
 	})
 }
 
@@ -571,7 +648,7 @@ func values(t *testing.T, log string) string {
 
 // TestSecurity_HeadersOfAConnection: what a program passes on to a connection stays a parameter of its URL.
 func TestSecurity_HeadersOfAConnection(t *testing.T) {
-	const hostile = "x&role=lead\r\nX-Injected: 1#?"
+	const hostile = "x&role=lead\r\nX-Injected: 1+2%26role=lead#?;role=lead"
 	synctestHub(t, func(t *testing.T, hub *liveHub) {
 		hub.rest = func(w http.ResponseWriter, r *http.Request) {
 			query := r.URL.Query()

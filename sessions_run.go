@@ -186,7 +186,7 @@ func (r *sessionRun) wait(ctx context.Context) (*SessionResult, error) {
 	r.outcome = outcome
 	result := &SessionResult{SessionID: r.sessionID, Outcome: outcome, NotEnforced: spent.tally.notEnforced()}
 	if beyond := spent.tally.beyond; beyond != "" && outcome.Kind == OutcomeAborted {
-		outcome.Kind, outcome.Evidence = OutcomeLimited, append([]string{beyond}, outcome.Evidence...)
+		outcome.Kind, outcome.Evidence = OutcomeLimited, append([]string{r.client.secret.Text(beyond)}, outcome.Evidence...)
 	}
 	if outcome.Session != nil {
 		result.Usage, _ = outcome.Session.Usage() // what has an unknown form is as good as nothing
@@ -306,14 +306,14 @@ func (r *sessionRun) watch(ctx context.Context, fail context.CancelCauseFunc) *s
 		}
 		switch aborted, err := r.abort(ctx, live); {
 		case err != nil && ctx.Err() == nil && !r.isOver(ctx):
-			fail(fmt.Errorf("%s, and the agent could not be aborted: %w", s.tally.beyond, err))
+			fail(fmt.Errorf("%s, and the agent could not be aborted: %w", r.client.secret.Text(s.tally.beyond), err))
 		case aborted:
 			s.mu.Lock()
 			s.aborted = true
 			s.mu.Unlock()
 			s.group.Go(func() {
 				if backoff.Sleep(ctx, abortSeen) {
-					fail(fmt.Errorf("%w: %s, and it has not obeyed the abort for %v", ErrLimitExceeded, s.tally.beyond, abortSeen))
+					fail(fmt.Errorf("%w: %s, and it has not obeyed the abort for %v", ErrLimitExceeded, r.client.secret.Text(s.tally.beyond), abortSeen))
 				}
 			})
 		}

@@ -243,6 +243,25 @@ func TestRunSession_Limits(t *testing.T) {
 	}, codertest.WithAgentPace(100*time.Millisecond))
 }
 
+// TestRunSession_LimitsNameNoKey: the name of a tool is the agent's to choose.
+func TestRunSession_LimitsNameNoKey(t *testing.T) {
+	const key = "agc_a-key+with/special=chars"
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+		turns := goesOn(true)
+		for i := range turns {
+			for k := range turns[i].Tools {
+				turns[i].Tools[k].Name = key
+			}
+		}
+		hub.Answer(turns...)
+		c := hubClient(t, hub, coder.WithAPIKey(key))
+		result, err := c.RunSession(t.Context(), "key", runTask, &coder.RunSessionOptions{Limits: coder.Limits{SameCall: 3}})
+		require.NoError(t, err)
+		assert.Contains(t, result.Outcome.Evidence, `more than 3 times the same call of "[API key]"`)
+		assertNoSecret(t, key, "the evidence", result.Outcome.Evidence)
+	}, codertest.WithAgentPace(100*time.Millisecond))
+}
+
 // TestRunSession_LimitsOfTheWholeHistory: what could not be limited is told after all of a history, however long that is.
 func TestRunSession_LimitsOfTheWholeHistory(t *testing.T) {
 	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/agentuity/coder-go/internal/backoff"
 	"github.com/agentuity/coder-go/internal/paging"
+	"github.com/agentuity/coder-go/internal/quote"
 	"github.com/agentuity/coder-go/internal/route"
 	"github.com/agentuity/coder-go/internal/transport"
 )
@@ -76,7 +77,7 @@ type HistoryGapError struct {
 
 // Error says where the gap is.
 func (e *HistoryGapError) Error() string {
-	return fmt.Sprintf("coder: %s: the history of session %s no longer has the events after %d", watchOp, e.SessionID, e.After)
+	return fmt.Sprintf("coder: %s: the history of session %s no longer has the events after %d", watchOp, quote.Line(e.SessionID), e.After)
 }
 
 // Is matches ErrHistoryGap.

@@ -51,7 +51,7 @@ const (
 // Queue has what was said to the agent and has not become a message of the conversation yet. An agent may tell of it
 // as it hears it, the Hub as it passes it on, and the agent again as what it has queued: each is a list of its own.
 type Queue struct {
-	inputs, prompts, queued []string
+	inputs, prompts, queued []string // digests, of each the newest
 	// whole says that nothing else can wait: the start of a run was seen, which begins with what was said first.
 	whole bool
 	// cut says that the last run ended without its answer: what waited then still does, and the next run takes it.
@@ -67,14 +67,18 @@ func (q *Queue) Clone() Queue {
 func (q *Queue) Apply(e *Event) {
 	switch e.Name {
 	case "input":
-		q.inputs = append(q.inputs, e.Said)
+		q.inputs = newest(append(q.inputs, Digest(e.Said)))
 	case "user_prompt":
-		q.prompts = append(q.prompts, e.Said)
+		q.prompts = newest(append(q.prompts, Digest(e.Said)))
 	case "queue_update":
-		q.queued = e.Queued
+		q.queued = nil
+		for _, said := range newest(e.Queued) {
+			q.queued = append(q.queued, Digest(said))
+		}
 	case "message_end":
 		if e.Role == roleUser {
-			q.inputs, q.prompts, q.queued = without(q.inputs, e.Said), without(q.prompts, e.Said), without(q.queued, e.Said)
+			said := Digest(e.Said)
+			q.inputs, q.prompts, q.queued = without(q.inputs, said), without(q.prompts, said), without(q.queued, said)
 		}
 	case "agent_start":
 		q.whole = q.whole || !q.cut && !e.Inferred
@@ -87,6 +91,11 @@ func (q *Queue) Apply(e *Event) {
 		*q = Queue{}
 	}
 }
+
+// mostWaiting is how much is kept of a list. A Hub may tell of texts that never become messages, for as long as it likes.
+const mostWaiting = 1000
+
+func newest(list []string) []string { return list[max(0, len(list)-mostWaiting):] }
 
 // without returns a list without the first text that is equal to one.
 func without(list []string, text string) []string {
@@ -101,7 +110,7 @@ func (q *Queue) Waiting(digest string) (same, others int) {
 	for _, list := range [][]string{q.inputs, q.prompts, q.queued} {
 		count := 0
 		for _, said := range list {
-			if Digest(said) == digest {
+			if said == digest {
 				count++
 			}
 		}
@@ -221,7 +230,7 @@ func (p *Prompt) Apply(e *Event) bool {
 
 // isQueued reports whether the agent has it in its queue.
 func (p *Prompt) isQueued() bool {
-	return slices.ContainsFunc(p.queue.queued, func(said string) bool { return Digest(said) == p.digest })
+	return slices.Contains(p.queue.queued, p.digest)
 }
 
 // Runs reports whether its own message was seen, and the answer is not whole.

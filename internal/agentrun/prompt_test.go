@@ -167,3 +167,29 @@ func TestPrompt_Recordings(t *testing.T) {
 		}
 	}
 }
+
+// TestQueue_IsBounded: a Hub may tell of texts that never become messages for as long as a connection is open.
+func TestQueue_IsBounded(t *testing.T) {
+	var q Queue
+	said := func(i int) string { return fmt.Sprintf("%d %s", i, strings.Repeat("x", 1<<10)) }
+	for i := range 3 * mostWaiting {
+		for _, name := range []string{"input", "user_prompt"} {
+			q.Apply(&Event{Name: name, Said: said(i)})
+		}
+		q.Apply(&Event{Name: "queue_update", Queued: []string{said(i)}})
+	}
+	assert.Len(t, q.inputs, mostWaiting)
+	assert.Len(t, q.prompts, mostWaiting)
+	for _, list := range [][]string{q.inputs, q.prompts, q.queued} {
+		for _, kept := range list {
+			assert.LessOrEqual(t, len(kept), 64)
+		}
+	}
+	same, others := q.Waiting(Digest(said(3*mostWaiting - 1)))
+	assert.Equal(t, []int{1, mostWaiting - 1}, []int{same, others}, "the newest are known")
+	q.Apply(&Event{Name: "queue_update", Queued: slices.Repeat([]string{said(1)}, 3*mostWaiting)})
+	assert.Len(t, q.queued, mostWaiting)
+	q.Apply(&Event{Name: "message_end", Role: roleUser, Said: said(3*mostWaiting - 1)})
+	same, _ = q.Waiting(Digest(said(3*mostWaiting - 1)))
+	assert.Zero(t, same)
+}

@@ -1,6 +1,7 @@
 package agentrun
 
 import (
+	"crypto/sha256"
 	"maps"
 	"strconv"
 	"strings"
@@ -287,12 +288,13 @@ func (r *Run) tool(e *Event) {
 		if r.tools == nil {
 			r.tools = make(map[string]bool)
 		}
-		r.tools[e.ToolID] = true
+		r.tools[shortened(e.ToolID)] = true
 		return
 	}
-	delete(r.tools, e.ToolID)
-	if asker := r.askers[e.ToolID]; asker {
-		delete(r.askers, e.ToolID)
+	id := shortened(e.ToolID)
+	delete(r.tools, id)
+	if asker := r.askers[id]; asker {
+		delete(r.askers, id)
 		r.doubtful = e.At
 	}
 	r.goesOn()
@@ -417,13 +419,29 @@ func (r *Run) endCompaction(e *Event) {
 	}
 }
 
+// longestID is the longest id that is kept as it is.
+const longestID = 64
+
+// shortened returns an id, or its digest if it is long: an agent may have many, and a Hub choose how long they are.
+func shortened(id string) string {
+	if len(id) <= longestID {
+		return id
+	}
+	digest := sha256.Sum256([]byte(id))
+	return string(digest[:])
+}
+
 func (r *Run) waitsForRetry(at time.Time) bool { return at.Before(r.retryUntil) }
 
 func (r *Run) task(e *Event) {
 	if r.tasks == nil {
 		r.tasks = make(map[string]bool)
 	}
-	r.tasks[e.TaskID] = e.Name == "task_start"
+	if id := shortened(e.TaskID); e.Name == "task_start" {
+		r.tasks[id] = true
+	} else {
+		delete(r.tasks, id)
+	}
 	r.taskDone = e.Name == "task_complete"
 }
 

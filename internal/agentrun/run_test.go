@@ -3,6 +3,7 @@ package agentrun
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -221,4 +222,35 @@ func FuzzRun(f *testing.F) {
 		}
 		r.Sure(now)
 	})
+}
+
+// TestRun_KeepsNoLongIDs: an agent may have begun many tasks and calls, and a Hub chooses how long their ids are.
+func TestRun_KeepsNoLongIDs(t *testing.T) {
+	var r Run
+	id := func(i int, end string) string { return fmt.Sprintf("%d%s%s", i, strings.Repeat("x", 1<<10), end) }
+	for i := range 100 {
+		for _, end := range []string{"a", "b"} {
+			for event, member := range map[string]string{"task_start": "taskId", "tool_execution_start": "toolCallId"} {
+				e := ev(i, event, fmt.Sprintf(`{%q:%q}`, member, id(i, end)))
+				r.Apply(&e)
+			}
+		}
+	}
+	assert.Len(t, r.tasks, 200, "long ids are told apart")
+	assert.Len(t, r.tools, 200)
+	for _, ids := range []map[string]bool{r.tasks, r.tools} {
+		for known := range ids {
+			assert.LessOrEqual(t, len(known), 64)
+		}
+	}
+	for i := range 100 {
+		for _, end := range []string{"a", "b"} {
+			for event, member := range map[string]string{"task_complete": "taskId", "tool_execution_end": "toolCallId"} {
+				e := ev(200+i, event, fmt.Sprintf(`{%q:%q}`, member, id(i, end)))
+				r.Apply(&e)
+			}
+		}
+	}
+	assert.Empty(t, r.tasks, "what is over is forgotten")
+	assert.Empty(t, r.tools)
 }

@@ -186,6 +186,8 @@ func TestRedaction_Leaks(t *testing.T) {
 		"a piece of arguments":       `{"delta":"\",\"password\":\"` + s + `\""}`,
 		"JSON in JSON in a text":     `{"output":"log: {\"x\":\"{\\\"token\\\":\\\"` + s + `\\\"}\"}"}`,
 		"a mark at the beginning":    "\ufeff" + `{"token":"` + s + `"}`,
+		"a name that is escaped":     `{"u":"https://h/?%74oken=` + s + `&a=1","v":"https://h/?%6bey=` + s + `"}`,
+		"an environment in a text":   `{"output":"{\"env\":{\"A\":\"` + s + `\"}}"}`,
 		"a fragment":                 `{"u":"https://h/cb#access_token=` + s + `","v":"https://h/?a=1#access_token=` + s + `"}`,
 		"a URL without a host":       `{"u":"/api/ws?api_key=` + s + `&a=1"}`,
 		"a URL in a URL":             `{"u":"https://h/?redirect=https%3A%2F%2Fu%3A` + s + `%40h%2F%3Ftoken%3D` + s + `"}`,
@@ -209,6 +211,9 @@ func TestRedaction_Leaks(t *testing.T) {
 		"Location": {"/cb#access_token=" + s}, "X-Ratelimit-Token": {s}, "Content-Type": {"text/plain; token=" + s},
 	})
 	assert.NotContains(t, fmt.Sprint(header), s)
+	known := &Redaction{Keys: quote.NewRedactor("012345678901").Text}
+	assert.NotContains(t, string(known.Body([]byte(`{"a":10123456789010,"b":-0.012345678901}`), 0).JSON), "1234567890", "a key that is a number")
+	assert.NotContains(t, fmt.Sprint(known.Header(http.Header{"X-012345678901": {"x"}})), "1234567890", "the name of a header")
 	for _, plain := range []string{`{"text":"[INFO] it works","b":"[x] done: 1","c":"a = b & c = d","d":"see https://h/x@2 and f(a=1)"}`} {
 		assert.JSONEq(t, plain, string((&Redaction{}).Body([]byte(plain), 0).JSON), "what is no secret stays")
 	}

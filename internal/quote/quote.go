@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"unicode"
+	"unicode/utf8"
 )
 
 // longest is the number of characters that Line leaves of a text.
@@ -21,46 +22,88 @@ const longest = 300
 // most 300 characters.
 func Line(s string) string {
 	s = withoutUserInfo(s)
-	s = strings.Map(func(r rune) rune {
+	end := ""
+	if len(s) > longest {
+		characters := 0
+		for i := range s { // what follows may be megabytes
+			if characters++; characters > longest {
+				s, end = s[:i], "…"
+				break
+			}
+		}
+	}
+	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
 			return ' '
 		}
 		return r
-	}, s)
-	if runes := []rune(s); len(runes) > longest {
-		s = string(runes[:longest]) + "…"
-	}
-	return s
+	}, s) + end
 }
 
 // withoutUserInfo replaces what stands before the host of a URL. Hubs quote the URLs of repositories, which programs
-// give them with a token, and whoever makes a proxy's address by hand may quote that.
+// give them with a token, and whoever makes a proxy's address by hand may quote that. They may be escaped, as in JSON within
+// JSON, or as parameters.
 func withoutUserInfo(s string) string {
-	const scheme = "://"
 	var b strings.Builder
 	copied := 0
-	for at := 0; ; {
-		found := strings.Index(s[at:], scheme)
-		if found < 0 {
-			break
+	for at := 0; at < len(s); {
+		n := schemeEndsAt(s[at:])
+		if n == 0 {
+			at++
+			continue
 		}
-		at += found + len(scheme)
-		host := s[at:]
-		if end := strings.IndexFunc(host, endsHost); end >= 0 {
-			host = host[:end]
-		}
-		if user := strings.LastIndexByte(host, '@'); user >= 0 {
+		at += n
+		user, next := userInfo(s[at:])
+		if user >= 0 {
 			b.WriteString(s[copied:at])
 			b.WriteString("[removed]")
 			copied = at + user
 		}
-		at += len(strings.TrimSuffix(host, ":")) // another scheme may end there
+		at += next
 	}
 	if copied == 0 {
 		return s
 	}
 	b.WriteString(s[copied:])
 	return b.String()
+}
+
+// schemeEndsAt returns the length of the "://" that s begins with, 0 if it does not.
+func schemeEndsAt(s string) int {
+	if s[0] != ':' && strings.IndexByte(escapes, s[0]) < 0 {
+		return 0
+	}
+	at := 0
+	for _, c := range []byte("://") {
+		n := byteAt(s[at:], c)
+		if n == 0 {
+			return 0
+		}
+		at += n
+	}
+	return at
+}
+
+// userInfo returns how long the user and the password are that s begins with, -1 if there are none, and where to look for the
+// next URL.
+func userInfo(s string) (user, next int) {
+	user = -1
+	for next < len(s) {
+		if n := byteAt(s[next:], '@'); n > 0 {
+			user = next
+			next += n
+			continue
+		}
+		c, size := utf8.DecodeRuneInString(s[next:])
+		if endsHost(c) || byteAt(s[next:], '/')+byteAt(s[next:], '?')+byteAt(s[next:], '#') > 0 {
+			break
+		}
+		if n := schemeEndsAt(s[next:]); n > 0 { // the host was another scheme
+			break
+		}
+		next += size
+	}
+	return user, next
 }
 
 // endsHost reports whether a character cannot stand in front of the path of a URL.

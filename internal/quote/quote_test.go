@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -67,6 +68,7 @@ func TestRedactor_TextFindsEveryForm(t *testing.T) {
 	assert.Equal(t, `{\"a\":\"[API key]\"}`, r.Text(`{\"a\":\"agc\\u005Fmade-up\"}`), "JSON within JSON")
 	assert.Equal(t, "part: [API key]/up", r.Text("part: agc_made/up"), "the rest is missing")
 	assert.Equal(t, "agc_mad", r.Text("agc_mad"), "too little to be sure, and to be of use")
+	assert.Equal(t, `refused: "[API key]"`, quote.NewRedactor("a\tkey\nof lines").Text(`refused: "a\tkey\nof lines"`), "what no header takes is quoted")
 	assert.Equal(t, "nothing", r.Text("nothing"))
 	assert.Equal(t, "100% \\ & &amp; \\u00", r.Text("100% \\ & &amp; \\u00"))
 }
@@ -78,6 +80,11 @@ func TestRedactor_TextTakesLinearTime(t *testing.T) {
 		began := time.Now()
 		assert.Equal(t, text, r.Text(text))
 		assert.Less(t, time.Since(began), 10*time.Second, part) // quadratic, it takes minutes
+	}
+	for _, part := range []string{`\`, ":", "://", "%3A", "://%40", "a:", "@", "&#58;"} {
+		began := time.Now()
+		quote.Line(strings.Repeat(part, 1<<20/len(part)))
+		assert.Less(t, time.Since(began), 10*time.Second, part)
 	}
 }
 
@@ -114,6 +121,8 @@ func TestRedactor_Error(t *testing.T) {
 	hidden := r.Error(hides{fmt.Errorf("key %s", key)})
 	assert.Equal(t, "hidden", hidden.Error())
 	assert.NoError(t, errors.Unwrap(hidden), "what is below has the key")
+	var all hidesAll
+	assert.NotErrorAs(t, r.Error(hidesAll{io.EOF, fmt.Errorf("key %s", key)}), &all, "one of those below has the key")
 }
 
 // hides is an error whose text does not show what is below it.
@@ -122,9 +131,23 @@ type hides struct{ err error }
 func (hides) Error() string   { return "hidden" }
 func (h hides) Unwrap() error { return h.err }
 
+// hidesAll is hides for several errors.
+type hidesAll []error
+
+func (hidesAll) Error() string     { return "hidden" }
+func (h hidesAll) Unwrap() []error { return h }
+
 func TestLine(t *testing.T) {
 	assert.Equal(t, "a b c", quote.Line("a\nb\x7fc"))
+	assert.Equal(t, strings.Repeat("ä", 300), quote.Line(strings.Repeat("ä", 300)))
 	assert.Equal(t, strings.Repeat("ä", 300)+"…", quote.Line(strings.Repeat("ä", 301)))
+	assert.Equal(t, strings.Repeat("\ufffd", 300)+"…", quote.Line(strings.Repeat("\xff", 301)))
+	long := "\n" + strings.Repeat("ä", 8<<20)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	assert.Equal(t, " "+strings.Repeat("ä", 299)+"…", quote.Line(long))
+	runtime.ReadMemStats(&after)
+	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20), "of a long text little is copied")
 	r := quote.NewRedactor("agc_made-up")
 	assert.Equal(t, strings.Repeat("a", 297)+"[AP…", r.Line(strings.Repeat("a", 297)+"agc_made-up"), "cut after it was found")
 }
@@ -201,6 +224,10 @@ func TestLine_UserInfo(t *testing.T) {
 		"https://h/a@b, https://h?x=a@b https://h#a@b mail a@b":               "https://h/a@b, https://h?x=a@b https://h#a@b mail a@b",
 		"https://[removed]@h":                    "https://[removed]@h",
 		"://":                                    "://",
+		`{"url":"https:\/\/u:p@h\/x"}`:           `{"url":"https:\/\/[removed]@h\/x"}`,
+		`{\"url\":\"https:\\/\\/u:p@h\"}`:        `{\"url\":\"https:\\/\\/[removed]@h\"}`,
+		"see https%3A%2F%2Fu%3Ap%40h%2Fx%40y":    "see https%3A%2F%2F[removed]%40h%2Fx%40y",
+		"https%3a%2f%2fu:p@h":                    "https%3a%2f%2f[removed]@h",
 		"a://b@" + strings.Repeat("c://d@e ", 2): "a://[removed]@" + strings.Repeat("c://[removed]@e ", 2),
 	} {
 		assert.Equal(t, want, quote.Line(in))

@@ -115,6 +115,9 @@ func (u *upgrade) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if resp.StatusCode != http.StatusSwitchingProtocols {
+		if _, bad := req.URL.Parse(resp.Header.Get("Location")); bad != nil {
+			resp.Header.Del("Location") // net/http would fail on it, quote it, and hide the status
+		}
 		u.read(resp)
 		return resp, nil
 	}

@@ -113,6 +113,21 @@ func TestTLSVersions(t *testing.T) {
 		tr.CloseIdleConnections()
 		server.Close()
 	}
+	// A certificate that does not hold, for each kind of request.
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { assert.Fail(t, "it was asked") }))
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	server.StartTLS()
+	defer server.Close()
+	tr := newTransport(http.Client{}, once)
+	defer tr.CloseIdleConnections()
+	for _, r := range []*Request{
+		{Method: http.MethodGet, Idempotent: true}, {Method: http.MethodPost, Body: []byte("{}")}, {Method: http.MethodGet, Idempotent: true, Stream: true},
+	} {
+		r.URL = server.URL
+		assert.Equal(t, Untrusted, tr.Do(t.Context(), r).Failure)
+	}
+	_, err := (&http.Client{Transport: tr.RoundTripper()}).Get(server.URL) //nolint:bodyclose // there is none
+	assert.Error(t, err, "of what stays open")
 }
 
 // TestNewHTTPTransport_Headers: what a server sends before a body is bounded.

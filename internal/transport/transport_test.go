@@ -285,7 +285,7 @@ func TestACreateIsNeverRepeatedOnHTTP1(t *testing.T) {
 }
 
 func TestRedirects(t *testing.T) {
-	var elsewhere atomic.Int32
+	var elsewhere, looped atomic.Int32
 	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		elsewhere.Add(1)
 		assert.Empty(t, r.Header.Get("X-Agentuity-Auth-Api-Key"), "the key must not follow")
@@ -299,7 +299,14 @@ func TestRedirects(t *testing.T) {
 		case "/other":
 			http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect)
 		case "/loop":
-			http.Redirect(w, r, "/loop", http.StatusFound)
+			if looped.Add(1); looped.Load() <= 100 {
+				http.Redirect(w, r, "/loop", http.StatusFound)
+			}
+		case "/user":
+			http.Redirect(w, r, strings.Replace(here.URL, "://", "://u:p@", 1)+"/end", http.StatusFound)
+		case "/nowhere":
+			w.Header().Set("Location", "https://u:p@h/%zz?token=x")
+			w.WriteHeader(http.StatusFound)
 		case "/scheme":
 			http.Redirect(w, r, strings.Replace(here.URL, "http", "https", 1), http.StatusFound)
 		case "/end":
@@ -321,6 +328,8 @@ func TestRedirects(t *testing.T) {
 		"GET to another host":              {http.MethodGet, "/other", nil, 307, false},
 		"GET to another host, rule allows": {http.MethodGet, "/other", func(*http.Request, []*http.Request) error { return nil }, 307, false},
 		"GET to another scheme":            {http.MethodGet, "/scheme", nil, 302, false},
+		"GET to the same host with a user": {http.MethodGet, "/user", nil, 302, false},
+		"GET to what is no URL":            {http.MethodGet, "/nowhere", nil, 302, false},
 		"GET in a circle":                  {http.MethodGet, "/loop", nil, 302, false},
 		"POST to the same host":            {http.MethodPost, "/same", nil, 307, false},
 		"DELETE to the same host":          {http.MethodDelete, "/same", nil, 307, false},

@@ -15,6 +15,7 @@ func TestCheckCost(t *testing.T) {
 	for name, text := range map[string]string{
 		"objects":        "[" + strings.Repeat("{},", 2*mib) + "{}]",
 		"nested objects": strings.Repeat(`{"":`, mib) + "1" + strings.Repeat("}", mib),
+		"nulls":          "[" + strings.Repeat("null,", 2*mib) + "null]",
 		"numbers":        "[" + strings.Repeat("1,", 8*mib) + "1]",
 	} {
 		require.ErrorIs(t, CheckCost([]byte(text)), ErrOutOfProportion, name)
