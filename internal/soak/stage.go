@@ -286,8 +286,11 @@ func (s *stage) vanish(clients []*coder.Client) {
 	}
 	s.close()
 	s.ways, s.ticking = nil, nil
-	wait(func() bool { return look(0).goroutines <= b.before.goroutines })
-	after := look(b.after.connections)
+	var after machine
+	wait(func() bool { // timers of net/http hold what they belong to for some seconds
+		after = look(b.after.connections)
+		return after.goroutines <= b.before.goroutines && after.heap <= b.before.heap+remnant
+	})
 	b.after = after
 	if err := s.profile(); err != nil {
 		b.report(leaked, "the profile of the heap: %v", err)
