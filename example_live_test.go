@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"time"
 
 	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
@@ -20,7 +21,8 @@ func ExampleClient_StreamEvents() {
 	session := hub.Session(created.SessionID)
 
 	lost := false
-	options := &coder.StreamEventsOptions{Subscribe: []string{"turn"}}
+	// Over a real network leave ReconnectDelay out.
+	options := &coder.StreamEventsOptions{Subscribe: []string{"turn"}, ReconnectDelay: time.Millisecond}
 	for event, err := range client.StreamEvents(ctx, created.SessionID, options) {
 		if err != nil {
 			log.Fatal(err)
