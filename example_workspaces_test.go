@@ -62,12 +62,12 @@ func ExampleClient_GetWorkspace() {
 		if got.Snapshot == nil {
 			log.Fatal("it has none")
 		}
+		if got.Snapshot.Error != "" {
+			log.Fatal(got.Snapshot.Error)
+		}
 		fmt.Println(got.Snapshot.Status)
 		if got.Snapshot.Status == "ready" {
 			break
-		}
-		if got.Snapshot.Error != "" {
-			log.Fatal(got.Snapshot.Error)
 		}
 	}
 	// Output:

@@ -161,7 +161,7 @@ func ExampleWithoutAgent() {
 
 // An agent that takes its time can be interrupted.
 func ExampleWithAgentPace() {
-	_, conn, done := exampleAgent(codertest.WithAgentPace(10 * time.Millisecond))
+	_, conn, done := exampleAgent(codertest.WithAgentPace(20 * time.Millisecond))
 	defer done()
 	if err := conn.Prompt(context.Background(), "Rename the package"); err != nil {
 		log.Fatal(err)
