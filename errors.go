@@ -46,7 +46,7 @@ var (
 	ErrUnavailable = errors.New("coder: hub unavailable")
 	// ErrMissingAPIKey: no API key was given and without one the Hub cannot be discovered.
 	ErrMissingAPIKey = errors.New("coder: missing API key")
-	// ErrResumeDeclined: the Hub answered a resume, but will not wake the session.
+	// ErrResumeDeclined: the Hub answered a resume with a 2xx that says that it will not wake the session.
 	ErrResumeDeclined = errors.New("coder: resume declined")
 	// ErrOutcomeUnknown: a call that must not be repeated has, or may have, reached the Hub and got
 	// no usable answer. It may have taken effect. Look before you call again.

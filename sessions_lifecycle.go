@@ -83,8 +83,8 @@ func (c *Client) ArchiveSession(ctx context.Context, sessionID string) (*Lifecyc
 }
 
 // ResumeSession begins to wake a paused session, and does not wait until it is ready:
-// PrepareSessionForRemoteAttach does. If the Hub declines, the error matches
-// [ErrResumeDeclined].
+// PrepareSessionForRemoteAttach does. If the Hub answers that it will not wake the session, the error
+// matches [ErrResumeDeclined]; for a session that is over it matches [ErrSessionArchived].
 //
 // POST /hub/session/{sessionId}/resume
 func (c *Client) ResumeSession(ctx context.Context, sessionID string) (*LifecycleResponse, error) {
