@@ -182,7 +182,8 @@ func (c *SessionControl) AddParticipant(p Participant) string {
 // closed with [coder.CloseGoingAway].
 func (c *SessionControl) DisconnectParticipant(id string) { c.session.DisconnectParticipant(id) }
 
-// UpdatePresence tells those who follow the session who is there now.
+// UpdatePresence tells those who follow the session who is there now, with a
+// presence_update. By itself the Hub only tells who has come and who has left.
 func (c *SessionControl) UpdatePresence() { c.session.UpdatePresence() }
 
 // Streams returns how many live connections the session has: streams of events

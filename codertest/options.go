@@ -64,9 +64,10 @@ func WithListener(listener net.Listener) Option {
 // WithMiddleware puts a handler around that of the Hub, for its own server and for
 // [Hub.Handler]: to log requests, to add headers, or to answer in the Hub's place. Of
 // several the first sees a request first. The Hub sets the Pattern of the request it
-// is handed, as an [http.ServeMux] does: "GET /api/hub/session/{id}". It needs
-// a ResponseWriter that [http.ResponseController] can flush and hijack: one of the
-// middleware's own must have a method Unwrap. The default is none.
+// is handed, as an [http.ServeMux] does: "GET /api/hub/session/{id}". It is empty
+// until the handler of the Hub has been called. The Hub needs a ResponseWriter that
+// [http.ResponseController] can flush and hijack: one of the middleware's own must
+// have a method Unwrap. The default is none.
 func WithMiddleware(around func(http.Handler) http.Handler) Option {
 	return func(c *config) { c.around = append(c.around, around) }
 }
