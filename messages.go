@@ -120,8 +120,8 @@ type BroadcastEventMessage struct {
 	Timestamp UnixMilli `json:"timestamp"`
 }
 
-// Decode decodes Data into a value, as lenient as the answers of the Hub are decoded. In free JSON whole
-// numbers that a float64 cannot hold become json.Number.
+// Decode decodes Data into a value, as lenient as the answers of the Hub are decoded. Names must have the same letter
+// case, so fields need json tags. In free JSON whole numbers that a float64 cannot hold become json.Number.
 func (m *BroadcastEventMessage) Decode(v any) error { return wire.Unmarshal(m.Data, v) }
 
 // AgentEvent decodes the event. It is never nil: what the Hub says of a session, and not of its agent, is an

@@ -56,8 +56,8 @@ type RPCEventMessage struct {
 	Replay bool
 }
 
-// Decode decodes Event into a value, as lenient as the answers of the Hub are decoded. In free JSON whole
-// numbers that a float64 cannot hold become json.Number.
+// Decode decodes Event into a value, as lenient as the answers of the Hub are decoded. Names must have the same letter
+// case, so fields need json tags. In free JSON whole numbers that a float64 cannot hold become json.Number.
 func (m *RPCEventMessage) Decode(v any) error { return wire.Unmarshal(m.Event, v) }
 
 // AgentEvent decodes the event. It is never nil.
@@ -122,7 +122,7 @@ type RPCUIRequestMessage struct {
 }
 
 // Decode decodes Params into a value, such as an [RPCUIParams], as lenient as the answers of the
-// Hub are decoded. Without Params it changes nothing. In free JSON whole numbers that a float64 cannot hold
+// Hub are decoded. Without Params it changes nothing. Names must have the same letter case, so fields need json tags. In free JSON whole numbers that a float64 cannot hold
 // become json.Number.
 func (m *RPCUIRequestMessage) Decode(v any) error {
 	if len(m.Params) == 0 {
