@@ -88,10 +88,10 @@ func ExampleWithURL() {
 func ExampleClient_URL() {
 	hub := codertest.NewHub()
 	defer hub.Close()
-	// As if the variable was set: without WithURL the Hub is discovered, by the first call that needs it.
-	defer exampleSetenv("AGENTUITY_CODER_URL", "")()
-	defer exampleSetenv("AGENTUITY_CATALYST_URL", hub.URL())()
+	restore := exampleDiscovery(hub) // in the place of the Agentuity API
+	defer restore()
 
+	// Without WithURL, and without the variable AGENTUITY_CODER_URL, the first call that needs the Hub discovers it.
 	client, err := coder.NewClient(coder.WithAPIKey("agc_1234"))
 	if err != nil {
 		log.Fatal(err)
@@ -111,17 +111,18 @@ func ExampleClient_URL() {
 	// 1 request
 }
 
-// exampleSetenv sets a variable, and returns what puts back the old value.
-func exampleSetenv(name, value string) (restore func()) {
-	old, was := os.LookupEnv(name)
-	if err := os.Setenv(name, value); err != nil {
-		log.Fatal(err)
+// exampleDiscovery lets a Hub answer discovery, and returns what puts the environment back.
+func exampleDiscovery(hub *codertest.Hub) (restore func()) {
+	before := make(map[string]string)
+	for name, value := range map[string]string{"AGENTUITY_CODER_URL": "", "AGENTUITY_CATALYST_URL": hub.URL()} {
+		before[name] = os.Getenv(name) // an empty one counts as none
+		if err := os.Setenv(name, value); err != nil {
+			log.Fatal(err)
+		}
 	}
 	return func() {
-		if was {
-			_ = os.Setenv(name, old)
-		} else {
-			_ = os.Unsetenv(name)
+		for name, value := range before {
+			_ = os.Setenv(name, value)
 		}
 	}
 }
@@ -135,9 +136,9 @@ func ExampleWithAPIKey() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		defer client.CloseIdleConnections()
 		_, err = client.ListSessions(context.Background(), nil)
 		fmt.Println(err == nil, errors.Is(err, coder.ErrUnauthorized))
+		client.CloseIdleConnections()
 	}
 	// Output:
 	// true false
@@ -256,14 +257,17 @@ func ExampleWithConnectRate() {
 	}
 	session := hub.AddSession(codertest.Session{Task: "Review pull request 7"})
 
-	for range 45 {
-		conn, err := client.Connect(context.Background(), session.ID(), nil)
+	conns := make([]*coder.HubConn, 45)
+	for i := range conns {
+		conns[i], err = client.Connect(context.Background(), session.ID(), nil)
 		if err != nil {
 			log.Fatal(err)
 		}
-		defer conn.Close()
 	}
 	fmt.Println(hub.Streams(), "connections")
+	for _, conn := range conns {
+		_ = conn.Close()
+	}
 	// Output: 45 connections
 }
 
