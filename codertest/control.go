@@ -156,7 +156,8 @@ func (c *SessionControl) Script(steps ...func(*SessionControl)) {
 }
 
 // Emit appends an event to the history of the session, tells those who follow
-// it, and returns the event's id.
+// it, and returns the event's id. A controller follows from its hydration on, which
+// may come after [coder.Client.Attach] has returned: before that it is told of no event.
 func (c *SessionControl) Emit(e Event) int { return c.session.Emit(world.Event(e)) }
 
 // Broadcast tells those who follow the session of an event, as Emit does, but
