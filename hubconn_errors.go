@@ -19,7 +19,7 @@ type HubConnErrorCode string
 const (
 	ConnFailed             HubConnErrorCode = "connection_failed"       // no connection came about
 	ConnRefused            HubConnErrorCode = "auth_failed"             // the Hub refused it with a message; not only for credentials
-	ConnLost               HubConnErrorCode = "connection_error"        // the connection was closed, or failed
+	ConnLost               HubConnErrorCode = "connection_error"        // the connection was closed, or failed; also by a Hub that refuses it with a close code
 	ConnReconnectsExceeded HubConnErrorCode = "max_reconnects_exceeded" // too many attempts failed
 	ConnInvalidResponse    HubConnErrorCode = "invalid_response"        // a response cannot be used
 	ConnCommandFailed      HubConnErrorCode = "command_failed"          // the Hub or the lead refused the command, or it failed
