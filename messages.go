@@ -2,6 +2,7 @@ package coder
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/agentuity/coder-go/internal/wire"
@@ -120,9 +121,20 @@ type BroadcastEventMessage struct {
 	Timestamp UnixMilli `json:"timestamp"`
 }
 
-// Decode decodes Data into a value, as lenient as the answers of the Hub are decoded. Names must have the same letter
-// case, so fields need json tags. In free JSON whole numbers that a float64 cannot hold become json.Number.
-func (m *BroadcastEventMessage) Decode(v any) error { return wire.Unmarshal(m.Data, v) }
+// Decode decodes Data into a value, as lenient as the answers of the Hub are decoded. Without Data it changes nothing.
+// Names must have the same letter case, so fields need json tags. In free JSON whole numbers that a float64 cannot hold become json.Number.
+func (m *BroadcastEventMessage) Decode(v any) error { return decodePayload(m.Data, v) }
+
+// decodePayload is Decode of a message.
+func decodePayload(payload json.RawMessage, v any) error {
+	if len(payload) == 0 {
+		return nil
+	}
+	if err := wire.Unmarshal(payload, v); err != nil {
+		return fmt.Errorf("coder: Decode: %w", err)
+	}
+	return nil
+}
 
 // AgentEvent decodes the event. It is never nil: what the Hub says of a session, and not of its agent, is an
 // [*UnknownAgentEvent].

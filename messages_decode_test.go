@@ -2,6 +2,7 @@ package coder_test
 
 import (
 	"context"
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -125,4 +126,22 @@ func TestRPCUIRequestMessage_Decode_WithoutParams(t *testing.T) {
 			assert.Equal(t, want, params.Title)
 		}
 	})
+}
+
+// TestDecode_Nothing: a message without a payload decodes to nothing, and an error says where it comes from.
+func TestDecode_Nothing(t *testing.T) {
+	for name, decode := range map[string]func(json.RawMessage, any) error{
+		"broadcast": func(data json.RawMessage, v any) error { return (&coder.BroadcastEventMessage{Data: data}).Decode(v) },
+		"rpc event": func(data json.RawMessage, v any) error { return (&coder.RPCEventMessage{Event: data}).Decode(v) },
+		"question":  func(data json.RawMessage, v any) error { return (&coder.RPCUIRequestMessage{Params: data}).Decode(v) },
+	} {
+		v := struct {
+			Title string `json:"title"`
+		}{"as it was"}
+		require.NoError(t, decode(nil, &v), name)
+		assert.Equal(t, "as it was", v.Title, name)
+		require.NoError(t, decode(json.RawMessage(`{"title":"new"}`), &v), name)
+		assert.Equal(t, "new", v.Title, name)
+		require.ErrorContains(t, decode(json.RawMessage(`{`), &v), "coder: Decode: ", name)
+	}
 }

@@ -56,9 +56,9 @@ type RPCEventMessage struct {
 	Replay bool
 }
 
-// Decode decodes Event into a value, as lenient as the answers of the Hub are decoded. Names must have the same letter
+// Decode decodes Event into a value, as lenient as the answers of the Hub are decoded. Without Event it changes nothing. Names must have the same letter
 // case, so fields need json tags. In free JSON whole numbers that a float64 cannot hold become json.Number.
-func (m *RPCEventMessage) Decode(v any) error { return wire.Unmarshal(m.Event, v) }
+func (m *RPCEventMessage) Decode(v any) error { return decodePayload(m.Event, v) }
 
 // AgentEvent decodes the event. It is never nil.
 func (m *RPCEventMessage) AgentEvent() AgentEvent { return decodeAgentEvent(m.EventType, m.Event) }
@@ -124,12 +124,7 @@ type RPCUIRequestMessage struct {
 // Decode decodes Params into a value, such as an [RPCUIParams], as lenient as the answers of the
 // Hub are decoded. Without Params it changes nothing. Names must have the same letter case, so fields need json tags. In free JSON whole numbers that a float64 cannot hold
 // become json.Number.
-func (m *RPCUIRequestMessage) Decode(v any) error {
-	if len(m.Params) == 0 {
-		return nil
-	}
-	return wire.Unmarshal(m.Params, v)
-}
+func (m *RPCUIRequestMessage) Decode(v any) error { return decodePayload(m.Params, v) }
 
 // RPCUIMethod is what an [RPCUIRequestMessage] asks for. Unknown values are kept as they came.
 type RPCUIMethod string

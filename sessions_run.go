@@ -93,7 +93,8 @@ const runOp = "RunSession"
 //
 // The end of the context leaves the session at work, so that a deployment kills no hour of work: the same key finds it
 // again, in this process or another. A session that is found archived, failed or cancelled, and has not done its task, is
-// passed over, and another one is created. One that is done is never run again: its result is returned.
+// passed over, and another one is created. One that is done, waits for input, was aborted or went beyond a limit
+// is never run again: its result is returned. To do the job anew with the same key, archive that session first.
 //
 // An outcome that is no success is no error: look at Outcome.Succeeded. Errors: [*ValidationError]; otherwise a [*RunError]
 // with the key: one that matches [ErrOutcomeUnknown] if it is not known whether the session was created, and those of
