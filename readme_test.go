@@ -125,7 +125,7 @@ func framed(source string) string {
 func TestDocs_Compile(t *testing.T) {
 	dir := t.TempDir()
 	build := []string{"vet", "-unreachable=false"}
-	for _, page := range []string{"docs/errors.md", "docs/recordings.md", "docs/observability.md"} {
+	for _, page := range []string{"SKILL.md", "docs/errors.md", "docs/recordings.md", "docs/observability.md"} {
 		text, err := os.ReadFile(page)
 		require.NoError(t, err)
 		blocks := goBlock.FindAllStringSubmatch(string(text), -1)
@@ -141,7 +141,7 @@ func TestDocs_Compile(t *testing.T) {
 			case strings.HasPrefix(source, "func "):
 				source = strings.ReplaceAll(source, "yourProgram", name) + "\nfunc " + name + "(context.Context, *coder.Client) error { return nil }\n"
 			default:
-				source = "func " + name + "(ctx context.Context, client *coder.Client, request coder.CreateSessionRequest) error {\n" + source + "\nreturn nil }\n"
+				source = "func " + name + "(ctx context.Context, client *coder.Client, id string, request coder.CreateSessionRequest) error {\n" + source + "\nreturn nil }\n"
 			}
 			if !strings.HasPrefix(source, "package") {
 				source = framed(source)
