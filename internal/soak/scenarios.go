@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/agentuity/coder-go"
@@ -35,6 +36,9 @@ var scenarios = []scenario{
 	{"ask", 1, (*worker).ask},
 	{"lead", 1, (*worker).lead},
 }
+
+// attemptsOf is the key of a counter of attempts in the context of a call.
+type attemptsOf struct{}
 
 // lookupWindow is how long a session is looked for whose create may have worked.
 const lookupWindow = 5 * time.Second
@@ -71,20 +75,26 @@ func (w *worker) session(ctx context.Context) {
 		return
 	}
 	id, c := truth.ID(), w.client
-	labels := []string{truth.Label()} // what it may be
+	label := truth.Label()
+	var late []string // labels that may come yet: of an update without an answer, or of which an attempt had none
 	w.call(ctx, "PrepareSessionForRemoteAttach", func(ctx context.Context) error {
 		_, err := c.PrepareSessionForRemoteAttach(ctx, id, nil)
 		return err
 	})
 	for n := range 3 {
-		label := fmt.Sprintf("%s, %d", labels[0], n)
-		if w.call(ctx, "UpdateSession", func(ctx context.Context) error {
-			_, err := c.UpdateSession(ctx, id, coder.UpdateSessionRequest{Label: &label})
+		next := fmt.Sprintf("%s, %d", truth.Label(), n)
+		attempts := new(atomic.Int32)
+		updated := w.call(context.WithValue(ctx, attemptsOf{}, attempts), "UpdateSession", func(ctx context.Context) error {
+			_, err := c.UpdateSession(ctx, id, coder.UpdateSessionRequest{Label: &next})
 			return err
-		}) {
-			labels = labels[:0]
+		})
+		if updated {
+			label = next
 		}
-		labels = append(labels, label)
+		if !updated || attempts.Load() > 1 {
+			late = append(late, next)
+		}
+		labels := append([]string{label}, late...)
 		w.check(slices.Contains(labels, truth.Label()), "UpdateSession: the label is %q, not of %q", truth.Label(), labels)
 		w.call(ctx, "GetSession", func(ctx context.Context) error {
 			session, err := c.GetSession(ctx, id)

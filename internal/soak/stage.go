@@ -14,6 +14,7 @@ import (
 	"runtime/pprof"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/agentuity/coder-go"
@@ -127,7 +128,13 @@ func newStage(c config, b *book) (*stage, error) {
 		}
 		proxy.Dial = func(ctx context.Context) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "tcp", address) }
 		w.proxy = faultproxy.Serve(listener, proxy)
-		options := []coder.Option{coder.WithURL(url), coder.WithAPIKey(apiKey)}
+		options := []coder.Option{coder.WithURL(url), coder.WithAPIKey(apiKey), coder.WithObserver(coder.Observer{
+			Attempt: func(ctx context.Context, _ coder.AttemptInfo) {
+				if n, wanted := ctx.Value(attemptsOf{}).(*atomic.Int32); wanted {
+					n.Add(1)
+				}
+			},
+		})}
 		if w.transport != nil {
 			options = append(options, coder.WithHTTPClient(&http.Client{Transport: w.transport}))
 		}
