@@ -10,7 +10,9 @@ import (
 	"os"
 	"reflect"
 	"runtime"
+	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -22,8 +24,34 @@ import (
 	"github.com/agentuity/coder-go/internal/wire"
 )
 
-// Version is the version of this package. The User-Agent header has it.
+// Version is the version of this package, that of its newest release. The User-Agent header has the version that the program was
+// built with, if the build information tells, and else this one.
 const Version = "0.1.0"
+
+// builtVersion is the version of this package in the build information of the program.
+var builtVersion = sync.OnceValue(func() string {
+	info, _ := debug.ReadBuildInfo()
+	return versionIn(info)
+})
+
+// versionIn is the version of this package in a program; Version if it is not told, as within this repository.
+func versionIn(info *debug.BuildInfo) string {
+	if info == nil {
+		return Version
+	}
+	for _, module := range info.Deps {
+		if module.Path != "github.com/agentuity/coder-go" {
+			continue
+		}
+		if module.Replace != nil {
+			module = module.Replace
+		}
+		if version, ok := strings.CutPrefix(module.Version, "v"); ok {
+			return version
+		}
+	}
+	return Version
+}
 
 // silence is how long a body may yield nothing before its connection counts as lost.
 const silence = 60 * time.Second
@@ -134,7 +162,7 @@ func NewClient(opts ...Option) (*Client, error) {
 
 // headers returns the function that makes the headers of a request.
 func headers(cfg *config) func(body bool) http.Header {
-	agent := fmt.Sprintf("agentuity-coder-go/%s (%s; %s/%s)", Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	agent := fmt.Sprintf("agentuity-coder-go/%s (%s; %s/%s)", builtVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	if cfg.userAgent != "" {
 		agent = cfg.userAgent + " " + agent
 	}
