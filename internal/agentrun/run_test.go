@@ -109,8 +109,13 @@ func TestRead(t *testing.T) {
 		"an end that says nothing":          {[]Event{ev(0, "agent_start", `{}`), ev(1000, "agent_end", `{}`)}, false, map[int]Kind{15999: Working, 16000: Ended}},
 		"a turn that says nothing":          {[]Event{ev(0, "turn_start", `{}`), ev(1000, "turn_end", `{}`)}, false, map[int]Kind{60999: Working, 61000: Ended}},
 		"a run without an answer":           {[]Event{ev(0, "agent_start", `{}`), ev(1000, "agent_end", `{"messages":[{"role":"user"}]}`)}, false, map[int]Kind{1000: Failed}},
-		"an envelope":                       {[]Event{ev(0, "rpc_event", `{"event":{"type":"agent_end","messages":[{"role":"assistant","stopReason":"stop"}]}}`)}, false, map[int]Kind{999: Working, 1000: Answered}},
-		"what cannot be read":               {[]Event{ev(0, "agent_start", `<`), ev(1, "message_end", `{"message":7}`), ev(2, "unheard_of", `[]`)}, false, map[int]Kind{1e6: Working}},
+		"a prompt without a lead":           {append(run(1000, "stop", ""), ev(2000, "session_shutdown", `{}`), ev(5000, "user_prompt", `{}`)), false, map[int]Kind{64999: Working, 65000: Unheeded}},
+		"a message of a user alone":         {[]Event{ev(0, "message_end", `{"message":{"role":"user"}}`)}, false, map[int]Kind{1e6: Idle}},
+		"a question of tools that a user steered": {append(run(1000, "toolUse", "")[:6],
+			ev(1000, "tool_execution_start", `{"toolCallId":"1"}`), ev(1000, "tool_execution_start", `{"toolCallId":"2"}`), ev(1001, "message_end", `{"message":{"role":"user"}}`),
+			ev(1002, "rpc_ui_request", `{"id":"q","method":"select"}`), ev(2000, "tool_execution_end", `{"toolCallId":"1"}`)), false, map[int]Kind{2000: Working, 62000: Question}},
+		"an envelope":         {[]Event{ev(0, "rpc_event", `{"event":{"type":"agent_end","messages":[{"role":"assistant","stopReason":"stop"}]}}`)}, false, map[int]Kind{999: Working, 1000: Answered}},
+		"what cannot be read": {[]Event{ev(0, "agent_start", `<`), ev(1, "message_end", `{"message":7}`), ev(2, "unheard_of", `[]`)}, false, map[int]Kind{1e6: Working}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for ms, kind := range test.want {
@@ -120,6 +125,47 @@ func TestRead(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRun_Answered: when the agent has said the last of an answer, though its run may not be over.
+func TestRun_Answered(t *testing.T) {
+	whole := run(1000, "stop", "")
+	for name, test := range map[string]struct {
+		events []Event
+		want   bool
+	}{
+		"nothing":                    {nil, false},
+		"a run":                      {whole[:4], false},
+		"an answer has begun":        {whole[:5], false},
+		"an answer":                  {whole[:6], true},
+		"a turn":                     {whole[:7], true},
+		"the end":                    {whole, true},
+		"calls of tools":             {run(1000, "toolUse", "")[:6], false},
+		"the end without an answer":  {run(1000, "toolUse", ""), false},
+		"a cut answer":               {run(1000, "length", "")[:6], false},
+		"the end of a cut one":       {run(1000, "length", ""), true},
+		"an error":                   {run(1000, "error", "500"), false},
+		"and another begins":         {append(run(1000, "stop", "")[:6], ev(990, "message_start", assistant("stop", ""))), false},
+		"another that is unread":     {append(run(1000, "stop", "")[:6], ev(990, "message_end", `{"message":7}`)), false},
+		"the answer of a run before": {append(run(1000, "stop", ""), ev(2000, "agent_start", `{}`)), false},
+		"a prompt after it":          {append(run(1000, "stop", ""), ev(2000, "input", `{}`)), false},
+		"only its message":           {whole[5:6], false},
+	} {
+		r := Run{Whole: true}
+		for i := range test.events {
+			r.Apply(&test.events[i])
+		}
+		assert.Equal(t, test.want, r.Answered(), name)
+	}
+	assert.Equal(t, "the run ended with aborted", Read(run(1000, "aborted", ""), true, start.Add(time.Hour)).Reason)
+	assert.Equal(t, "no retry followed with error", Read(run(1000, "error", "500"), true, start.Add(time.Hour)).Reason)
+}
+
+// TestShortened: an id stays what it is up to a length.
+func TestShortened(t *testing.T) {
+	id := strings.Repeat("x", longestID)
+	assert.Equal(t, id, shortened(id))
+	assert.Len(t, shortened(id+"x"), 32)
 }
 
 func TestRead_Backoff(t *testing.T) {
@@ -157,6 +203,8 @@ func TestRun_Sure(t *testing.T) {
 		"a question":                    {[]Event{ev(0, "rpc_ui_request", `{"id":"q","method":"confirm"}`)}, 5000, true},
 		"a lead that left":              {[]Event{ev(0, "session_shutdown", `{"reason":"quit"}`)}, 5000, false},
 		"a lead that left its answer":   {append(run(1000, "stop", "")[5:6], ev(1001, "session_shutdown", `{"reason":"quit"}`)), 5000, true},
+		"a lead that left in an answer": {[]Event{ev(0, "message_start", assistant("stop", "")), ev(1, "session_shutdown", `{"reason":"quit"}`)}, 5000, true},
+		"a lead that left its tools":    {append(run(1000, "toolUse", "")[4:6], ev(1001, "session_shutdown", `{"reason":"quit"}`)), 5000, true},
 		"a lead that left at once":      {[]Event{ev(0, "agent_start", `{}`), ev(1, "session_shutdown", `{"reason":"quit"}`)}, 5000, false},
 		"a task":                        {[]Event{ev(0, "task_complete", `{"taskId":"1"}`)}, 5000, false},
 		"an end that says nothing":      {[]Event{ev(0, "agent_end", `{}`)}, 20000, false},
