@@ -77,12 +77,15 @@ func (p *Proxy) Open() int {
 	return len(p.open)
 }
 
-// Cut resets all connections: what was lost on them is not waited for any longer.
+// Cut resets the connections that were harmed: what was lost on them is not waited for any longer. The others stay, so that one
+// that nobody closes is still there to be seen.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for both := range p.open {
-		both.reset()
+		if both.harmed {
+			both.reset()
+		}
 	}
 }
 
@@ -183,6 +186,7 @@ type pair struct {
 	ctx    context.Context // ends with the connections
 	leave  context.CancelFunc
 	client net.Conn
+	harmed bool // under the Proxy's mutex
 
 	mu        sync.Mutex
 	server    net.Conn
@@ -219,8 +223,14 @@ func (b *pair) reset() {
 		if secured, ok := conn.(*tls.Conn); ok {
 			conn = secured.NetConn()
 		}
+		if begun, ok := conn.(*peeked); ok {
+			conn = begun.Conn
+		}
 		if socket, ok := conn.(*net.TCPConn); ok {
 			_ = socket.SetLinger(0)
+		}
+		if conn != nil {
+			_ = conn.Close() // before a close_notify of TLS is sent, which would be an end in good order
 		}
 	}
 	b.mu.Unlock()
@@ -247,6 +257,7 @@ func (b *pair) count(kind Kind) {
 	b.proxy.mu.Lock()
 	defer b.proxy.mu.Unlock()
 	b.proxy.counts[kind]++
+	b.harmed = true
 }
 
 // pause waits, for ever if d is 0, and reports whether the connections are still open.

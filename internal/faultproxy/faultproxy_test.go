@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -252,6 +253,22 @@ func TestCut(t *testing.T) {
 	}
 }
 
+// TestCut_LeavesWhatIsGood: what was not harmed stays open, so that it can be seen that nobody closes it.
+func TestCut_LeavesWhatIsGood(t *testing.T) {
+	for _, way := range ways {
+		t.Run(way, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStage(t, way)
+				_, err := s.post(t.Context(), t)
+				require.NoError(t, err)
+				s.proxy.Cut()
+				synctest.Wait()
+				assert.Equal(t, 1, s.proxy.Open())
+			})
+		})
+	}
+}
+
 // TestStreamsBesideHarm: a stream that is reset or refused takes nothing from its neighbours, not even of the window of
 // the connection.
 func TestStreamsBesideHarm(t *testing.T) {
@@ -384,28 +401,57 @@ func TestConnect(t *testing.T) {
 	assert.Equal(t, "hello\n", line)
 }
 
-// TestResetOverSockets: a reset is what TCP calls one.
+// TestResetOverSockets: a reset is what TCP calls one, also where the proxy speaks TLS: no close_notify comes before it.
 func TestResetOverSockets(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, word) }))
-	defer server.Close()
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	proxy := faultproxy.Serve(listener, faultproxy.Config{
-		Plan: faultproxy.Always(faultproxy.Fault{Kind: faultproxy.ResetAfter}),
-		Dial: func(ctx context.Context) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "tcp", server.Listener.Addr().String())
-		},
-	})
-	defer proxy.Close()
-	transport := &http.Transport{}
-	defer transport.CloseIdleConnections()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+listener.Addr().String(), strings.NewReader(word))
-	require.NoError(t, err)
-	answer, err := transport.RoundTrip(request)
-	if err == nil {
-		require.NoError(t, answer.Body.Close())
+	for _, way := range []string{"plain", "TLS", "frames"} {
+		t.Run(way, func(t *testing.T) {
+			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, word) }))
+			scheme := "https"
+			if way == "plain" {
+				scheme = "http"
+				server.Start()
+			} else {
+				server.StartTLS()
+			}
+			defer server.Close()
+			listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			config := faultproxy.Config{
+				Dial: func(ctx context.Context) (net.Conn, error) {
+					return new(net.Dialer).DialContext(ctx, "tcp", server.Listener.Addr().String())
+				},
+			}
+			transport := &http.Transport{}
+			defer transport.CloseIdleConnections()
+			if way != "plain" {
+				trusted := x509.NewCertPool()
+				trusted.AddCert(server.Certificate())
+				transport.TLSClientConfig = &tls.Config{RootCAs: trusted}
+				if way == "frames" {
+					config.Certificate, config.Server = &server.TLS.Certificates[0], &tls.Config{RootCAs: trusted, ServerName: "example.com"}
+				}
+			}
+			proxy := faultproxy.Serve(listener, config)
+			defer proxy.Close()
+			ask := func() error {
+				request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, scheme+"://"+listener.Addr().String(), strings.NewReader(word))
+				require.NoError(t, err)
+				answer, err := transport.RoundTrip(request)
+				if err != nil {
+					return err
+				}
+				_, err = io.Copy(io.Discard, answer.Body)
+				return errors.Join(err, answer.Body.Close())
+			}
+			require.NoError(t, ask())
+			proxy.Follow(faultproxy.Always(faultproxy.Fault{Kind: faultproxy.ResetAfter}))
+			err = ask()
+			var code syscall.Errno
+			require.ErrorAs(t, err, &code)
+			const onWindows = 10054 // WSAECONNRESET, which syscall.ECONNRESET is not
+			assert.Contains(t, []syscall.Errno{syscall.ECONNRESET, onWindows}, code)
+		})
 	}
-	assert.ErrorIs(t, err, syscall.ECONNRESET)
 }
 
 func TestSeeded(t *testing.T) {
@@ -425,6 +471,8 @@ func TestSeeded(t *testing.T) {
 			seen[fault.Kind]++
 			if exchange == 0 {
 				assert.Contains(t, []faultproxy.Kind{faultproxy.None, faultproxy.Refuse}, fault.Kind)
+			} else {
+				assert.NotEqual(t, faultproxy.Refuse, fault.Kind, "it would do nothing here")
 			}
 			if fault.Kind != faultproxy.None {
 				assert.Positive(t, fault.Wait)
@@ -433,7 +481,10 @@ func TestSeeded(t *testing.T) {
 		}
 	}
 	assert.Zero(t, same)
-	assert.InDelta(t, 1000, seen[faultproxy.None], 150)
+	assert.InDelta(t, 1000, seen[faultproxy.None], 75)
+	assert.InDelta(t, 50, seen[faultproxy.Refuse], 20, "of 100 connections")
+	assert.Equal(t, faultproxy.Fault{}, faultproxy.Seeded(7, 1, time.Second, faultproxy.Refuse)(1, 1))
+	assert.Equal(t, faultproxy.Fault{}, faultproxy.Seeded(7, 1, time.Second, faultproxy.Delay)(1, 0))
 	for _, kind := range kinds {
 		assert.Positive(t, seen[kind], kind)
 	}

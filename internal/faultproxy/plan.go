@@ -2,6 +2,7 @@ package faultproxy
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -76,17 +77,22 @@ type Plan func(connection, exchange int) Fault
 // Always does the same to every exchange.
 func Always(fault Fault) Plan { return func(int, int) Fault { return fault } }
 
-// Seeded does harm to a share of the exchanges, each of the kinds as likely as the others. What it does depends on
-// nothing but the seed and the numbers. No wait is longer than longest.
+// Seeded does harm to a share of the exchanges: the beginning of a connection is refused, if that is among the kinds, and of the
+// others each is as likely as the next. What it does depends on nothing but the seed and the numbers. No wait is longer than longest.
 func Seeded(seed uint64, share float64, longest time.Duration, kinds ...Kind) Plan {
+	refuses := slices.Contains(kinds, Refuse)
+	kinds = slices.DeleteFunc(slices.Clone(kinds), func(kind Kind) bool { return kind == Refuse })
 	return func(connection, exchange int) Fault {
 		random := rand.New(rand.NewPCG(seed, uint64(connection)<<32|uint64(uint32(exchange)))) //nolint:gosec // numbers of a test
 		if random.Float64() >= share {
 			return Fault{}
 		}
-		fault := Fault{Kind: kinds[random.IntN(len(kinds))]}
-		if exchange == 0 && fault.Kind != Refuse {
+		fault := Fault{Kind: Refuse}
+		switch {
+		case exchange == 0 && !refuses, exchange > 0 && len(kinds) == 0:
 			return Fault{}
+		case exchange > 0:
+			fault.Kind = kinds[random.IntN(len(kinds))]
 		}
 		fault.After = 1 << random.IntN(13) // half of all answers are shorter than 1 kB
 		fault.After += random.IntN(fault.After)
