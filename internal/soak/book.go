@@ -28,7 +28,7 @@ const (
 	misjudged wrongness = "wrong error"    // an error that nothing led to, or that says what is not so
 	late      wrongness = "late"           // a call that outlives its context
 	leaked    wrongness = "left behind"    // goroutines, connections, memory
-	untested  wrongness = "never answered" // a method of which no call succeeded
+	untested  wrongness = "never answered" // a method of which no call succeeded, or a way without faults
 )
 
 var wrongnesses = []wrongness{duplicate, lost, wrongly, misjudged, late, leaked, untested}

@@ -24,6 +24,7 @@ const (
 	breakDuplicate = "duplicate" // creates are done twice
 	breakForget    = "forget"    // creates are answered and not done
 	breakLose      = "lose"      // events are left out
+	breakSilent    = "silent"    // and from some moment on all of them
 	breakWrong     = "wrong"     // sessions are answered with the label of another
 	breakMisjudge  = "misjudge"  // sessions that exist are not found
 	breakAnswer    = "answer"    // agents answer something else
@@ -31,7 +32,7 @@ const (
 	breakLeak      = "leak"      // streams are left open
 )
 
-var breakages = []string{breakDuplicate, breakForget, breakLose, breakWrong, breakMisjudge, breakAnswer, breakLate, breakLeak}
+var breakages = []string{breakDuplicate, breakForget, breakLose, breakSilent, breakWrong, breakMisjudge, breakAnswer, breakLate, breakLeak}
 
 // every is how rarely the truth is broken.
 const every = 5
@@ -146,6 +147,10 @@ func (s *stage) tick(ctx context.Context) {
 		case <-ticker.C:
 		}
 		if s.config.breaks == breakLose && n%every == 0 {
+			continue
+		}
+		s.ticked.Store(int64(n))
+		if s.config.breaks == breakSilent && n > every {
 			continue
 		}
 		for _, id := range s.ticking {

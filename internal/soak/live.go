@@ -13,27 +13,43 @@ import (
 
 // following is the time in which one follows a session.
 func (w *worker) following(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, time.Duration(200+w.random.IntN(1500))*time.Millisecond)
+	long := time.Duration(200+w.random.IntN(1500)) * time.Millisecond
+	if w.config.fair() {
+		long = 2 * silence
+	}
+	return context.WithTimeout(ctx, long)
 }
+
+// silence is how long nothing may come over a live channel where nothing is harmed.
+const silence = 1500 * time.Millisecond
 
 // ticks checks the numbers of a live channel: one after the other, save where the connection was lost in between.
 type ticks struct {
 	*worker
 	channel string
-	last    int // -1: anything may come
+	last    int  // -1: none has come
+	lost    bool // since the last one the connection was lost: some may be missing, and none may come again
 }
 
-func (t *ticks) lostConnection() { t.last = -1 }
+func (t *ticks) lostConnection() { t.lost = true }
 
 func (t *ticks) take(n int) {
 	t.book.count(t.book.events, t.channel, 1)
 	switch {
-	case t.last >= 0 && n > t.last+1:
+	case t.last >= 0 && n > t.last+1 && !t.lost:
 		t.book.report(lost, "%s over %s: event %d after %d", t.channel, t.way.name, n, t.last)
 	case t.last >= 0 && n <= t.last:
 		t.book.report(duplicate, "%s over %s: event %d after %d", t.channel, t.way.name, n, t.last)
 	}
-	t.last = n
+	t.last, t.lost = n, false
+}
+
+// over looks at how a live channel of a session has ended that goes on.
+func (t *ticks) over(ctx context.Context, err error) {
+	t.check(err != nil, "%s: it has ended by itself", t.channel)
+	if now := int(t.ticked.Load()); t.config.fair() && ctx.Err() != nil && t.last < now-int(silence/ticksEvery) {
+		t.book.report(lost, "%s over %s: event %d is the last one, and the Hub is at %d", t.channel, t.way.name, t.last, now)
+	}
 }
 
 func (t *ticks) broadcast(m *coder.BroadcastEventMessage) {
@@ -52,7 +68,8 @@ func (t *ticks) broadcast(m *coder.BroadcastEventMessage) {
 func (w *worker) stream(ctx context.Context) {
 	ctx, cancel := w.following(ctx)
 	defer cancel()
-	t := &ticks{w, "StreamEvents", -1}
+	defer w.guard(ctx, "StreamEvents")()
+	t := &ticks{worker: w, channel: "StreamEvents", last: -1}
 	began := time.Now()
 	var failed error
 	for event, err := range w.client.StreamEvents(ctx, w.ticker(), nil) {
@@ -71,6 +88,7 @@ func (w *worker) stream(ctx context.Context) {
 	}
 	w.returned(ctx, "StreamEvents", began, ended(failed, t.last))
 	w.judge(ctx, "StreamEvents", failed)
+	t.over(ctx, failed)
 }
 
 // ended is nil for a channel that has brought something until its context ended.
@@ -89,25 +107,44 @@ type watched struct {
 	next   int // -1: none has been seen
 }
 
-// watch reads on where it has stopped: not one event may be missing, or come twice.
+// watch watches a ticking session for some time.
 func (w *worker) watch(ctx context.Context) {
 	ctx, cancel := w.following(ctx)
 	defer cancel()
 	id := w.ticker()
-	seen := w.seen[id]
-	if seen == nil {
-		seen = &watched{next: -1}
-		w.seen[id] = seen
+	if w.seen[id] == nil {
+		w.seen[id] = &watched{next: -1}
 	}
-	began, read := time.Now(), 0
+	w.readOn(ctx, id, 1+w.random.IntN(200))
+}
+
+// catchUp reads on in each session that was watched, when nothing fails any more and no more happens: what is missing now would
+// never have come.
+func (w *worker) catchUp(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, giveUp)
+	defer cancel()
+	last := int(w.ticked.Load())
+	for id, seen := range w.seen {
+		if before := seen.next; before <= last {
+			w.readOn(ctx, id, 1)
+			if seen.next == before {
+				w.book.report(lost, "WatchEvents over %s: nothing comes after event %d, and the Hub has %d", w.way.name, before-1, last)
+			}
+		}
+	}
+}
+
+// readOn reads on where watching has stopped, so many ticks at most: not one event may be missing, or come twice.
+func (w *worker) readOn(ctx context.Context, id string, most int) {
+	defer w.guard(ctx, "WatchEvents")()
+	seen := w.seen[id]
+	began, read, left := time.Now(), 0, false
 	var failed error
-	most := 1 + w.random.IntN(200)
 	for event, err := range w.client.WatchEvents(ctx, id, &coder.WatchEventsOptions{After: seen.cursor, Settle: 300 * time.Millisecond, PollInterval: time.Second}) {
 		if err != nil {
 			failed = err
 			break
 		}
-		read++
 		seen.cursor = event.Cursor
 		w.check(!event.Late, "WatchEvents: %d is late", event.ID)
 		if event.Event != tickEvent {
@@ -121,11 +158,14 @@ func (w *worker) watch(ctx context.Context) {
 		case seen.next >= 0 && n < seen.next:
 			w.book.report(duplicate, "WatchEvents over %s: event %d, not %d", w.way.name, n, seen.next)
 		}
-		if seen.next = n + 1; read > most {
+		seen.next = n + 1
+		if read++; read == most {
+			left = true
 			break
 		}
 	}
-	w.returned(ctx, "WatchEvents", began, ended(failed, read))
+	w.check(left || failed != nil, "WatchEvents: it has ended by itself")
+	w.returned(ctx, "WatchEvents", began, ended(failed, read-1))
 	w.judge(ctx, "WatchEvents", failed)
 }
 
@@ -144,7 +184,8 @@ func (w *worker) connect(ctx context.Context) {
 	w.check(conn.Init().SessionID == id, "Init: session %s, not %s", conn.Init().SessionID, id)
 	follow, cancel := w.following(ctx)
 	defer cancel()
-	t := &ticks{w, "HubConn", -1}
+	guarded := w.guard(follow, "HubConn.Messages")
+	t := &ticks{worker: w, channel: "HubConn", last: -1}
 	began := time.Now()
 	var failed error
 	for message, err := range conn.Messages(follow) {
@@ -161,8 +202,10 @@ func (w *worker) connect(ctx context.Context) {
 			w.check(false, "HubConn: a message that cannot be read: %v", m)
 		}
 	}
+	guarded()
 	w.returned(follow, "HubConn.Messages", began, ended(failed, t.last))
 	w.judge(follow, "HubConn.Messages", failed)
+	t.over(follow, failed)
 	w.close(ctx, conn)
 }
 
@@ -200,6 +243,17 @@ func (w *worker) ask(ctx context.Context) {
 		w.question(ctx, conn, prompts)
 	}
 	w.receipt(ctx, conn, prompts)
+	for method, send := range map[string]func(context.Context, string) error{
+		"HubConn.Prompt": conn.Prompt, "HubConn.Steer": conn.Steer, "HubConn.FollowUp": conn.FollowUp,
+	} {
+		token := w.token()
+		w.book.asked(token, method)
+		err := w.try(ctx, method, func(ctx context.Context) error { return send(ctx, "Go on with "+token) }, notAnswered...)
+		if err == nil {
+			err = coder.ErrOutcomeUnknown // it is on its way, and may get lost
+		}
+		prompts[token] = err
+	}
 	w.commands(ctx, conn)
 }
 
@@ -283,9 +337,6 @@ func (w *worker) commands(ctx context.Context, conn *coder.HubConn) {
 	}{
 		{"HubConn.GetState", func(ctx context.Context) error { _, err := conn.GetState(ctx); return err }},
 		{"HubConn.GetMessages", func(ctx context.Context) error { _, err := conn.GetMessages(ctx); return err }},
-		{"HubConn.Prompt", func(ctx context.Context) error { return conn.Prompt(ctx, "Go on") }},
-		{"HubConn.Steer", func(ctx context.Context) error { return conn.Steer(ctx, "Rather that") }},
-		{"HubConn.FollowUp", func(ctx context.Context) error { return conn.FollowUp(ctx, "And more") }},
 		{"HubConn.Abort", conn.Abort},
 		{"HubConn.Compact", conn.Compact},
 		{"HubConn.RespondUI", func(ctx context.Context) error { return conn.RespondUI(ctx, "nobody_asked", true) }},

@@ -32,6 +32,9 @@ type config struct {
 	heap     string
 }
 
+// fair says that nothing fails but what is broken on purpose: whatever is called must work then.
+func (c config) fair() bool { return c.calm && c.share == 0 }
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx, os.Args[1:], os.Stdout)

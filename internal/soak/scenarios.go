@@ -164,6 +164,7 @@ func (w *worker) ensure(ctx context.Context) {
 		group.Go(func() {
 			ctx, cancel := context.WithTimeout(ctx, long)
 			defer cancel()
+			defer w.guard(ctx, "EnsureSession")()
 			began := time.Now()
 			session, err := w.client.EnsureSession(ctx, token, coder.CreateSessionRequest{Task: "Ensure", Label: token},
 				&coder.EnsureSessionOptions{LookupWindow: lookupWindow})
@@ -513,10 +514,13 @@ func (w *worker) others(ctx context.Context) {
 
 // counted counts how many of this name there are, as the Hub says without a network between.
 func (w *worker) counted(ctx context.Context, token string, names func(*coder.Client, context.Context) ([]string, error)) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
 	list, err := names(w.direct, ctx)
-	for err != nil { // the Hub fails all the same
+	for err != nil && ctx.Err() == nil { // the Hub fails all the same
 		list, err = names(w.direct, ctx)
 	}
+	w.check(err == nil, "without a network between: %v", err)
 	for _, name := range list {
 		if name == token {
 			w.book.made(token)

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net/http"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/agentuity/coder-go"
 )
 
 // short is a soak of two rounds on each way.
@@ -47,6 +50,7 @@ func TestSoak_Breaks(t *testing.T) {
 		breakDuplicate: {duplicate, "session"},
 		breakForget:    {lost, "session"},
 		breakLose:      {lost, "stream"},
+		breakSilent:    {lost, "connect"},
 		breakWrong:     {wrongly, "session"},
 		breakMisjudge:  {misjudged, "session"},
 		breakAnswer:    {wrongly, "run"},
@@ -79,6 +83,78 @@ func TestSoak_Watches(t *testing.T) {
 		b := short(t, config{ways: []string{"plain"}, breaks: breakLose, only: []string{only}, workers: 4, rounds: 3, calm: true})
 		assert.Positive(t, b.wrongs[lost], only)
 	}
+}
+
+// TestSoak_Silent: nor may they stop.
+func TestSoak_Silent(t *testing.T) {
+	defer func(long time.Duration) { giveUp = long }(giveUp)
+	giveUp = 2 * time.Second
+	for _, only := range []string{"watch", "stream"} {
+		b := short(t, config{ways: []string{"plain"}, breaks: breakSilent, only: []string{only}, workers: 4, calm: true})
+		assert.Positive(t, b.wrongs[lost], only)
+	}
+}
+
+// TestSoak_Fair: where nothing fails, everything works.
+func TestSoak_Fair(t *testing.T) {
+	b := short(t, config{ways: []string{"tls", "h2"}, calm: true})
+	var report bytes.Buffer
+	b.print(&report, config{})
+	assert.Zero(t, b.wrong(), report.String())
+}
+
+// TestJudge: which errors are wrong ones.
+func TestJudge(t *testing.T) {
+	alive := t.Context()
+	ended, cancel := context.WithDeadline(alive, time.Now())
+	defer cancel()
+	unavailable := &coder.APIError{StatusCode: http.StatusServiceUnavailable}
+	require.True(t, coder.IsTransient(unavailable))
+	for name, test := range map[string]struct {
+		ctx   context.Context
+		err   error
+		fine  error
+		fair  bool
+		wrong int
+	}{
+		"none":                                 {ctx: alive, fair: true},
+		"a deadline":                           {ctx: ended, err: context.DeadlineExceeded, fair: true},
+		"a deadline that has not passed":       {ctx: alive, err: context.DeadlineExceeded, wrong: 1},
+		"a cancel that nobody made":            {ctx: ended, err: context.Canceled, wrong: 1},
+		"transient":                            {ctx: alive, err: unavailable},
+		"transient, where nothing fails":       {ctx: alive, err: unavailable, fair: true, wrong: 1},
+		"permanent":                            {ctx: alive, err: coder.ErrNotFound, wrong: 1},
+		"expected":                             {ctx: alive, err: coder.ErrNotFound, fine: coder.ErrNotFound, fair: true},
+		"outcome unknown":                      {ctx: alive, err: coder.ErrOutcomeUnknown, fine: coder.ErrOutcomeUnknown},
+		"outcome unknown, where nothing fails": {ctx: alive, err: coder.ErrOutcomeUnknown, fine: coder.ErrOutcomeUnknown, fair: true, wrong: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := config{share: 0.04}
+			if test.fair {
+				c = config{calm: true}
+			}
+			w := newWorker(&stage{book: newBook(), config: c}, &way{name: "plain"}, 0)
+			w.judge(test.ctx, "GetSession", test.err, test.fine)
+			assert.Equal(t, test.wrong, w.book.wrongs[misjudged])
+		})
+	}
+}
+
+// TestTicks: events may be lost with a connection, and none may come twice.
+func TestTicks(t *testing.T) {
+	w := newWorker(&stage{book: newBook()}, &way{name: "plain"}, 0)
+	ticks := &ticks{worker: w, channel: "StreamEvents", last: -1}
+	for _, n := range []int{7, 8} {
+		ticks.take(n)
+	}
+	ticks.lostConnection()
+	ticks.take(12)
+	assert.Zero(t, w.book.wrong())
+	ticks.lostConnection()
+	ticks.take(12)
+	assert.Equal(t, 1, w.book.wrongs[duplicate])
+	ticks.take(14)
+	assert.Equal(t, 1, w.book.wrongs[lost])
 }
 
 // TestRun: what is wrong is an error of the command, and so is what there is not.

@@ -66,7 +66,8 @@ type stage struct {
 	secured *http.Server
 	served  sync.WaitGroup
 	ways    []*way
-	ticking []string // sessions in which something happens all the time
+	ticking []string     // sessions in which something happens all the time
+	ticked  atomic.Int64 // the newest tick of each
 	settled settled
 }
 
@@ -215,10 +216,15 @@ func soak(ctx context.Context, c config) (*book, error) {
 	if c.rounds > 0 {
 		until, stop = context.WithCancel(ctx)
 	}
-	var workers sync.WaitGroup
-	for i, w := range s.ways {
+	var (
+		working sync.WaitGroup
+		workers []*worker
+	)
+	for i, way := range s.ways {
 		for j := range c.workers {
-			workers.Go(func() { newWorker(s, w, i*c.workers+j).work(until) })
+			w := newWorker(s, way, i*c.workers+j)
+			workers = append(workers, w)
+			working.Go(func() { w.work(until) })
 		}
 	}
 	go func() { // what has begun is played to its end, without faults
@@ -226,10 +232,14 @@ func soak(ctx context.Context, c config) (*book, error) {
 		clear()
 		s.calm()
 	}()
-	workers.Wait()
+	working.Wait()
 	stop()
 	clear()
 	around.Wait()
+	for _, w := range workers {
+		working.Go(func() { w.catchUp(context.WithoutCancel(ctx)) })
+	}
+	working.Wait()
 	b.lasted = time.Since(b.began)
 	b.settle()
 	s.audit()
@@ -241,7 +251,8 @@ func soak(ctx context.Context, c config) (*book, error) {
 	return b, nil
 }
 
-// audit reports methods that were never called, or never answered. Not all are in a soak of few scenarios.
+// audit reports methods that were never called or never answered, and ways on which nothing was harmed. Not all are in a soak of
+// few scenarios.
 func (s *stage) audit() {
 	if len(s.config.only) > 0 || s.config.rounds > 0 {
 		return
@@ -253,6 +264,11 @@ func (s *stage) audit() {
 		b.mu.Unlock()
 		if answered == 0 {
 			b.report(untested, "%s, in %d calls", method, calls)
+		}
+	}
+	for _, w := range s.ways {
+		if s.config.share > 0 && len(w.proxy.Counts()) == 0 {
+			b.report(untested, "a network that fails, on the way %s", w.name)
 		}
 	}
 }

@@ -103,6 +103,7 @@ func (w *worker) try(ctx context.Context, method string, do func(context.Context
 	}
 	ctx, cancel := w.bounded(ctx, long)
 	defer cancel()
+	defer w.guard(ctx, method)()
 	began := time.Now()
 	err := do(ctx)
 	if w.config.breaks == breakLate && w.book.held.CompareAndSwap(false, true) {
@@ -111,7 +112,22 @@ func (w *worker) try(ctx context.Context, method string, do func(context.Context
 	}
 	w.returned(ctx, method, began, err)
 	w.judge(ctx, method, err, fine...)
+	if took := time.Since(began); w.config.fair() && took >= callTime {
+		w.book.report(misjudged, "%s over %s: nothing failed, and it took %v: %v", method, w.way.name, took, err)
+	}
 	return err
+}
+
+// never is how long after its context a call may go on until nobody waits for it any more.
+const never = time.Minute
+
+// guard ends the soak if a call does not return at all: until what guard returns is called.
+func (w *worker) guard(ctx context.Context, method string) (returned func()) {
+	until, _ := ctx.Deadline()
+	timer := time.AfterFunc(time.Until(until)+never, func() {
+		panic(fmt.Sprintf("soak: %s over %s has not returned %v after its context has ended\n%s", method, w.way.name, never, stacks()))
+	})
+	return func() { timer.Stop() }
 }
 
 func (w *worker) returned(ctx context.Context, method string, began time.Time, err error) {
@@ -124,10 +140,13 @@ func (w *worker) returned(ctx context.Context, method string, began time.Time, e
 
 // judge reports an error that nothing led to: all that goes wrong here passes, save what is expected.
 func (w *worker) judge(ctx context.Context, method string, err error, fine ...error) {
+	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
-	case err == nil, coder.IsTransient(err), ctx.Err() != nil && errors.Is(err, ctx.Err()):
+	case err == nil, ctx.Err() != nil && is(ctx.Err()):
 		return
-	case slices.ContainsFunc(fine, func(target error) bool { return errors.Is(err, target) }):
+	case is(context.Canceled): // nobody has cancelled anything
+	case w.config.fair() && (coder.IsTransient(err) || slices.ContainsFunc(notAnswered, is)): // nothing led to it
+	case coder.IsTransient(err), slices.ContainsFunc(fine, is):
 		return
 	}
 	w.book.report(misjudged, "%s over %s: %v", method, w.way.name, err)
