@@ -42,6 +42,7 @@ func TestTheMapIsTrue(t *testing.T) {
 		return false
 	}
 	require.NoError(t, filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
+		name = filepath.ToSlash(name)
 		switch {
 		case err != nil:
 			return err
