@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What has changed in what is exported since the last release: `make api`. Every name that was added, changed or removed must stand in
-# backquotes in the part of CHANGELOG.md that is not released yet. Before the first release there is nothing to compare with.
+# backquotes in the part of CHANGELOG.md above that release: under Unreleased, or under the version that is about to be tagged. Before the first release there is nothing to compare with.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 go=${GO:-go}
@@ -11,7 +11,7 @@ release=${1:-$(git describe --tags --match 'v[0-9]*' --abbrev=0 2>/dev/null)} ||
 work=$(mktemp -d)
 trap 'git worktree remove --force "$work/old" 2>/dev/null || true; rm -rf "$work"' EXIT
 git worktree add --quiet --detach "$work/old" "$release"
-unreleased=$(awk '/^## \[/ { inside = /Unreleased/ } inside' CHANGELOG.md)
+unreleased=$(awk -v head="## [${release#v}]" 'index($0, head) == 1 { exit } /^## \[/ { inside = 1 } inside' CHANGELOG.md)
 
 missing=0
 for package in "${packages[@]}"; do
@@ -25,7 +25,7 @@ for package in "${packages[@]}"; do
 	# - Name: added. - (*Type).Method: changed from …. - Type.Field: removed.
 	while read -r name; do
 		if ! grep -qE "\`([A-Za-z]+\.)*$name(\(|\`|\.|\[)" <<<"$unreleased"; then
-			echo "api: CHANGELOG.md says nothing of $name under Unreleased"
+			echo "api: CHANGELOG.md says nothing of $name above $release"
 			missing=1
 		fi
 	done < <(sed -nE 's/^- ([^:]+): .*/\1/p' <<<"$changes" | tr -d '()*' | sed -E 's/.*\.//; s/\[.*//' | sort -u)

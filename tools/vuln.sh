@@ -51,7 +51,8 @@ found=0
 for version in "$@"; do
 	for module in "${released[@]}"; do
 		status=0
-		check "$version" "$module" "${database[@]}" || status=$?
+		# An empty array counts as not set before Bash 4.4: macOS has 3.2.
+		check "$version" "$module" ${database[@]+"${database[@]}"} || status=$?
 		case $status in
 		0) echo "vuln: nothing is known of module $module with $version, by $from" ;;
 		3)
