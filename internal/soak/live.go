@@ -13,11 +13,15 @@ import (
 
 // following is the time in which one follows a session.
 func (w *worker) following(ctx context.Context) (context.Context, context.CancelFunc) {
-	long := time.Duration(200+w.random.IntN(1500)) * time.Millisecond
+	return context.WithTimeout(ctx, time.Duration(200+w.random.IntN(1500))*time.Millisecond)
+}
+
+// listening is the time in which one listens to a live channel: where nothing is harmed it is long enough to miss something.
+func (w *worker) listening(ctx context.Context) (context.Context, context.CancelFunc) {
 	if w.config.fair() {
-		long = 2 * silence
+		return context.WithTimeout(ctx, 2*silence)
 	}
-	return context.WithTimeout(ctx, long)
+	return w.following(ctx)
 }
 
 // silence is how long nothing may come over a live channel where nothing is harmed.
@@ -66,7 +70,7 @@ func (t *ticks) broadcast(m *coder.BroadcastEventMessage) {
 
 // stream observes a ticking session.
 func (w *worker) stream(ctx context.Context) {
-	ctx, cancel := w.following(ctx)
+	ctx, cancel := w.listening(ctx)
 	defer cancel()
 	defer w.guard(ctx, "StreamEvents")()
 	t := &ticks{worker: w, channel: "StreamEvents", last: -1}
@@ -182,7 +186,7 @@ func (w *worker) connect(ctx context.Context) {
 	}
 	w.check(conn.SessionID() == id, "Connect: session %s, not %s", conn.SessionID(), id)
 	w.check(conn.Init().SessionID == id, "Init: session %s, not %s", conn.Init().SessionID, id)
-	follow, cancel := w.following(ctx)
+	follow, cancel := w.listening(ctx)
 	defer cancel()
 	guarded := w.guard(follow, "HubConn.Messages")
 	t := &ticks{worker: w, channel: "HubConn", last: -1}
