@@ -1,7 +1,13 @@
 package coder_test
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,6 +51,39 @@ func TestDeadlines_NamesAreMethods(t *testing.T) {
 		names = append(names, call.Method())
 	}
 	assert.Subset(t, names, slices.Concat(senders, askers, readers, listeners, ensurers, creators()))
+}
+
+// TestDeadlines_NothingElseWaits: what takes a context is a method of Client or HubConn, which the table finds. Of another type or
+// none, it would be missing there.
+func TestDeadlines_NothingElseWaits(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	found := 0
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		for _, decl := range file.Decls {
+			f, ok := decl.(*ast.FuncDecl)
+			if !ok || !f.Name.IsExported() || !slices.ContainsFunc(f.Type.Params.List, func(p *ast.Field) bool {
+				return types.ExprString(p.Type) == "context.Context"
+			}) {
+				continue
+			}
+			receiver := ""
+			if f.Recv != nil {
+				receiver = strings.TrimPrefix(types.ExprString(f.Recv.List[0].Type), "*")
+			}
+			if receiver != "" && !ast.IsExported(receiver) {
+				continue
+			}
+			found++
+			assert.Contains(t, []string{"Client", "HubConn"}, receiver, "%s: %s", name, f.Name)
+		}
+	}
+	assert.Greater(t, found, 60)
 }
 
 // mayWork says that a call needs nothing of what does not come.
