@@ -116,7 +116,7 @@ func (d *doctor) adviceOnNetwork(err error) string {
 		return "The name does not exist: " + spelling + "whether a VPN or a DNS server of your company is needed."
 	case errors.As(err, &name):
 		return "The DNS server does not answer: check the network, the VPN and the resolver of this machine."
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, wsaRefused):
 		return "Nobody listens there: check the host and the port in " + cmp.Or(d.place, "the URL") + ", and whether the Hub is running."
 	case isCut(err):
 		return "Something cuts the connection: a firewall, a proxy, or a server of another kind."
@@ -184,9 +184,12 @@ func (d *doctor) adviceOnRedirect() (seen, advice string) {
 	return "it redirects to another path", "Put the path that it names into " + variable + ": curl -I shows it."
 }
 
+// What Windows says of sockets. The constants of package syscall with the names of Unix are other numbers there.
+const wsaReset, wsaRefused = syscall.Errno(10054), syscall.Errno(10061)
+
 // isCut tells whether a connection was there and ended.
 func isCut(err error) bool {
-	for _, cut := range []error{syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe} {
+	for _, cut := range []error{syscall.ECONNRESET, wsaReset, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe} {
 		if errors.Is(err, cut) {
 			return true
 		}

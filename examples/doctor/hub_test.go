@@ -206,6 +206,8 @@ func TestADiscoveredHub(t *testing.T) {
 		advice string
 	}{
 		"refused":     {syscall.ECONNREFUSED, "Nobody listens there: check the host and the port in the URL that discovery has named (AGENTUITY_CODER_URL overrules it)"},
+		"on Windows":  {syscall.Errno(10061), "Nobody listens there"},
+		"cut there":   {syscall.Errno(10054), "Something cuts the connection"},
 		"unknown":     {&net.DNSError{Err: "no such host", IsNotFound: true}, "check the spelling in the URL that discovery has named (AGENTUITY_CODER_URL overrules it)"},
 		"no web port": {errors.New(malformed), "Check the host and the port in the URL that discovery has named (AGENTUITY_CODER_URL overrules it)"},
 	} {

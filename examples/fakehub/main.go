@@ -77,7 +77,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", *address)
-	if errors.Is(err, syscall.EADDRINUSE) {
+	const onWindows = syscall.Errno(10048) // WSAEADDRINUSE, which syscall.EADDRINUSE is not
+	if errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, onWindows) {
 		return fmt.Errorf("another program listens at %s: end it, or choose another port with -addr (0: a free one)", *address)
 	}
 	if err != nil {
