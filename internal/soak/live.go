@@ -72,7 +72,8 @@ func (t *ticks) broadcast(m *coder.BroadcastEventMessage) {
 func (w *worker) stream(ctx context.Context) {
 	ctx, cancel := w.listening(ctx)
 	defer cancel()
-	defer w.guard(ctx, "StreamEvents")()
+	returned := w.guard(ctx, "StreamEvents")
+	defer returned()
 	t := &ticks{worker: w, channel: "StreamEvents", last: -1}
 	began := time.Now()
 	var failed error
@@ -140,7 +141,8 @@ func (w *worker) catchUp(ctx context.Context) {
 
 // readOn reads on where watching has stopped, so many ticks at most: not one event may be missing, or come twice.
 func (w *worker) readOn(ctx context.Context, id string, most int) {
-	defer w.guard(ctx, "WatchEvents")()
+	returned := w.guard(ctx, "WatchEvents")
+	defer returned()
 	seen := w.seen[id]
 	began, read, left := time.Now(), 0, false
 	var failed error

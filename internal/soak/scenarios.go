@@ -164,7 +164,8 @@ func (w *worker) ensure(ctx context.Context) {
 		group.Go(func() {
 			ctx, cancel := context.WithTimeout(ctx, long)
 			defer cancel()
-			defer w.guard(ctx, "EnsureSession")()
+			returned := w.guard(ctx, "EnsureSession")
+			defer returned()
 			began := time.Now()
 			session, err := w.client.EnsureSession(ctx, token, coder.CreateSessionRequest{Task: "Ensure", Label: token},
 				&coder.EnsureSessionOptions{LookupWindow: lookupWindow})

@@ -103,7 +103,8 @@ func (w *worker) try(ctx context.Context, method string, do func(context.Context
 	}
 	ctx, cancel := w.bounded(ctx, long)
 	defer cancel()
-	defer w.guard(ctx, method)()
+	returned := w.guard(ctx, method)
+	defer returned()
 	began := time.Now()
 	err := do(ctx)
 	if w.config.breaks == breakLate && w.book.held.CompareAndSwap(false, true) {
