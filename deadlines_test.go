@@ -107,6 +107,9 @@ func meetsDeadline(t *testing.T, call *hang.Call, way hang.Way, name string, aft
 		if took == after {
 			require.ErrorIs(t, err, want, "%s: the context ended it", name)
 			assert.ErrorIs(t, err, errWhy, "%s: and why is kept", name)
+			if !errors.Is(want, context.Canceled) {
+				assert.NotErrorIs(t, err, context.Canceled, "%s: nobody has cancelled anything: %v", name, err)
+			}
 		} else {
 			assert.True(t, mayEndEarly(way, after), "%s: it ends after %s: %v", name, took, err)
 			assert.NotErrorIs(t, err, errWhy, "%s: the context has not ended", name)

@@ -109,7 +109,11 @@ func leftEarly(ctx context.Context, err error) error {
 	if !errors.As(err, &left) {
 		return err
 	}
-	e := create(ensureOp, "/hub/session", nil).requestError(SentUnknown, contextError(ctx, left.Err, left.Flight))
+	last := left.Flight
+	if cancelled := new(endedError); errors.As(last, &cancelled) { // by its last caller's leaving, which is no cancel of that caller
+		last = cancelled.last
+	}
+	e := create(ensureOp, "/hub/session", nil).requestError(SentUnknown, contextError(ctx, left.Err, last))
 	e.outcomeUnknown = left.Flight == nil || errors.Is(left.Flight, ErrOutcomeUnknown)
 	return e
 }
