@@ -143,9 +143,11 @@ func (w *worker) returned(ctx context.Context, method string, began time.Time, e
 func (w *worker) judge(ctx context.Context, method string, err error, fine ...error) {
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
-	case err == nil, ctx.Err() != nil && is(ctx.Err()):
+	case err == nil:
 		return
 	case is(context.Canceled): // nobody has cancelled anything
+	case ctx.Err() != nil && is(ctx.Err()):
+		return
 	case w.config.fair() && (coder.IsTransient(err) || slices.ContainsFunc(notAnswered, is)): // nothing led to it
 	case coder.IsTransient(err), slices.ContainsFunc(fine, is):
 		return
