@@ -68,6 +68,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	var wrong int
 	for _, folder := range flags.Args() {
 		folder = filepath.ToSlash(filepath.Clean(folder))
+		if err := k.sound(ctx, folder); err != nil {
+			return err
+		}
 		mutants, total, err := find(ctx, folder, *workers)
 		if err != nil {
 			return err
@@ -207,6 +210,19 @@ func find(ctx context.Context, folder string, workers int) (lived []mutant, tota
 	return lived, total, nil
 }
 
+// sound fails unless the tests pass as long as nothing is changed: else they would find everything.
+func (k *killer) sound(ctx context.Context, folder string) error {
+	packages := []string{"./" + folder}
+	if !k.own {
+		packages = append(packages, ".")
+	}
+	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-vet=off", "-count=1", "-timeout", k.timeout.String()}, packages...)...) //nolint:gosec // our own arguments
+	if said, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("the tests fail without any change: %w\n%s", err, said)
+	}
+	return nil
+}
+
 // try returns those that no test of the library finds either.
 func (k *killer) try(ctx context.Context, mutants []mutant) (lived []mutant, err error) {
 	for i, m := range mutants {
@@ -271,8 +287,10 @@ func (k *killer) kills(ctx context.Context, m mutant) (bool, error) {
 		switch {
 		case ctx.Err() != nil:
 			return false, ctx.Err()
-		case err != nil && !bytes.Contains(said, []byte("FAIL")):
+		case err != nil && (!bytes.Contains(said, []byte("FAIL")) || bytes.Contains(said, []byte("[setup failed]"))):
 			return false, fmt.Errorf("go test: %w\n%s", err, said)
+		case bytes.Contains(said, []byte("[build failed]")):
+			return true, nil // it is no program
 		case err != nil:
 			return true, nil
 		}
