@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"net/http/httptest"
@@ -35,8 +36,11 @@ func main() {
 // run measures, and prints or writes the table.
 func run(document, chosen string) error {
 	selected, err := regexp.Compile(chosen)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case document != "" && chosen != ".":
+		return errors.New("a document has all ways: -write and -select do not go together")
 	}
 	server := httptest.NewServer(newServer())
 	defer server.Close()
@@ -53,6 +57,9 @@ func run(document, chosen string) error {
 		m, err := measure(server.URL, w.name)
 		if err != nil {
 			return fmt.Errorf("%s: %w", w.name, err)
+		}
+		if m.said != w.says {
+			return fmt.Errorf("%s: the library says %s, and not %s", w.name, m.said, w.says)
 		}
 		r := row{way: w, said: m.said, peak: max(0, m.peak-base.peak)}
 		if r.isOver() {

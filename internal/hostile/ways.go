@@ -18,8 +18,9 @@ import (
 // way is one way of an answer to be large.
 type way struct {
 	name, title string
-	size        int64 // of what is sent, in bytes; 0: it has no end
-	bound       int64 // what is promised for the peak, in bytes; 0: nothing
+	says        string // what the library has to say
+	size        int64  // of what is sent, in bytes; 0: it has no end
+	bound       int64  // what is promised for the peak, in bytes; 0: nothing
 	serve       func(http.ResponseWriter, *http.Request, int64) error
 	use         func(context.Context, *coder.Client) error
 }
@@ -35,33 +36,42 @@ const (
 // proportion is what is promised of whatever is decoded: 20 times its size, and 64 MB.
 func proportion(size int64) int64 { return 20*size + 64*mega }
 
+// What the library says.
+const (
+	accepted = "accepted"
+	large    = "`ErrResponseTooLarge`"
+	unusable = "`ResponseError`"
+	refused  = "`APIError`"
+	lost     = "`RequestError`"
+)
+
 // ways are those that there are. The lengths of elements with blanks are those that came out worst where a limit counts
 // elements, as in the comparison.
 var ways = []way{
-	{"tiny", "a list of `{}`", 8 * mega, proportion(8 * mega), list("{}", 3), sessions},
-	{"sessions", "a list of small sessions", 8 * mega, proportion(8 * mega), list(`{"a":0}`, 77), sessions},
-	{"entries", "a replay of small entries", 8 * mega, proportion(8 * mega), body(`{"sessionId":"`+session+`","entries":[`, `{"":[]}`, 60, `]}`), replay},
-	{"free", "free JSON, a list of texts", 8 * mega, proportion(8 * mega), metadata(`""`, 3), get},
-	{"names", "free JSON, members", 8 * mega, proportion(8 * mega), names, get},
-	{"nesting", "nesting", 8 * mega, proportion(8 * mega), body(`{"sessionId":"`+session+`","metadata":{"a":`, "[", 1, ``), get},
-	{"text", "one text", 200 * mega, proportion(200 * mega), body(`{"sessionId":"`+session+`","label":"`, "x", 1, `"}`), get},
-	{"members", "unknown members", 8 * mega, proportion(8 * mega), unknown, get},
-	{"endless", "a text without end", 0, proportion(largest), body(`{"sessionId":"`+session+`","label":"`, "x", 1, ""), get},
-	{"gzip", "gzip of zeros, without end", 0, proportion(largest), zeros, get},
-	{"error", "an error, gzip of zeros, without end", 0, 16 * mega, failing(zeros), get},
-	{"endless error", "an error without end", 0, 16 * mega, failing(body(`{"error":"`, "x", 1, "")), get},
-	{"header", "a header without end", 0, 16 * mega, header, get},
-	{"headers", "headers without end", 0, 16 * mega, headers, get},
-	{"entry", "ReplayEntries: an entry without end", 0, proportion(largest), body(`{"sessionId":"`+session+`","entries":[{"content":"`, "x", 1, ""), replayEntries},
-	{"many entries", "ReplayEntries: 500 MB of entries", 500 * mega, 64 * mega, body(`{"sessionId":"`+session+`","entries":[`, `{"type":"message"}`, 19, `]}`), replayEntries},
-	{"event", "StreamEvents: an event without end", 0, proportion(event), body("data: ", "x", 1, ""), stream},
-	{"lines", "StreamEvents: an event of empty lines without end", 0, proportion(event), body("", "data\n", 5, ""), stream},
-	{"comment", "StreamEvents: a comment without end", 0, proportion(event), body(": ", "x", 1, ""), stream},
-	{"event of tiny", "StreamEvents: an event with a list of `{}`", 8 * mega, proportion(8 * mega), body(`data: {"type":"hydration","sessionId":"x","entries":[`, `{}`, 3, "]}\n\n"), stream},
-	{"events", "StreamEvents: 50 MB of small events", 50 * mega, 64 * mega, body("", "data: {\"type\":\"x\"}\n\n", 20, ""), stream},
-	{"frame", "HubConn: a message without end", 0, proportion(largest), socket(0, "x"), messages},
-	{"frame of tiny", "HubConn: a message with a list of `{}`", 8 * mega, proportion(8 * mega), socket(8*mega, `{},`), messages},
-	{"frames", "HubConn: 500 MB of messages that nobody takes", 500 * mega, proportion(event), frames, untaken},
+	{"tiny", "a list of `{}`", large, 8 * mega, proportion(8 * mega), list("{}", 3), sessions},
+	{"sessions", "a list of small sessions", unusable, 8 * mega, proportion(8 * mega), list(`{"a":0}`, 77), sessions},
+	{"entries", "a replay of small entries", accepted, 8 * mega, proportion(8 * mega), body(`{"sessionId":"`+session+`","entries":[`, `{"":[]}`, 60, `]}`), replay},
+	{"free", "free JSON, a list of texts", accepted, 8 * mega, proportion(8 * mega), metadata(`""`, 3), get},
+	{"names", "free JSON, members", accepted, 8 * mega, proportion(8 * mega), names, get},
+	{"nesting", "nesting", unusable, 8 * mega, proportion(8 * mega), body(`{"sessionId":"`+session+`","metadata":{"a":`, "[", 1, ``), get},
+	{"text", "one text", accepted, 200 * mega, proportion(200 * mega), body(`{"sessionId":"`+session+`","label":"`, "x", 1, `"}`), get},
+	{"members", "unknown members", accepted, 8 * mega, proportion(8 * mega), unknown, get},
+	{"endless", "a text without end", large, 0, proportion(largest), body(`{"sessionId":"`+session+`","label":"`, "x", 1, ""), get},
+	{"gzip", "gzip of zeros, without end", large, 0, proportion(largest), zeros, get},
+	{"error", "an error, gzip of zeros, without end", refused, 0, 16 * mega, failing(zeros), get},
+	{"endless error", "an error without end", refused, 0, 16 * mega, failing(body(`{"error":"`, "x", 1, "")), get},
+	{"header", "a header without end", lost, 0, 16 * mega, header, get},
+	{"headers", "headers without end", lost, 0, 16 * mega, headers, get},
+	{"entry", "ReplayEntries: an entry without end", large, 0, proportion(largest), body(`{"sessionId":"`+session+`","entries":[{"content":"`, "x", 1, ""), replayEntries},
+	{"many entries", "ReplayEntries: 500 MB of entries", accepted, 500 * mega, 64 * mega, body(`{"sessionId":"`+session+`","entries":[`, `{"type":"message"}`, 19, `]}`), replayEntries},
+	{"event", "StreamEvents: an event without end", large, 0, proportion(event), body("data: ", "x", 1, ""), stream},
+	{"lines", "StreamEvents: an event of empty lines without end", large, 0, proportion(event), body("", "data\n", 5, ""), stream},
+	{"comment", "StreamEvents: a comment without end", large, 0, proportion(event), body(": ", "x", 1, ""), stream},
+	{"event of tiny", "StreamEvents: an event with a list of `{}`", large, 8 * mega, proportion(8 * mega), body(`data: {"type":"hydration","sessionId":"x","entries":[`, `{}`, 3, "]}\n\n"), stream},
+	{"events", "StreamEvents: 50 MB of small events", lost, 50 * mega, 64 * mega, body("", "data: {\"type\":\"x\"}\n\n", 20, ""), stream},
+	{"frame", "HubConn: a message without end", large, 0, proportion(largest), socket(0, "x"), messages},
+	{"frame of tiny", "HubConn: a message with a list of `{}`", large, 8 * mega, proportion(8 * mega), socket(8*mega, `{},`), messages},
+	{"frames", "HubConn: 500 MB of messages that nobody takes", accepted, 500 * mega, proportion(event), frames, untaken},
 }
 
 // client is a client that tries once.
@@ -81,17 +91,16 @@ func child(url, name string) error {
 	if err != nil {
 		return err
 	}
-	said := "accepted"
-	var unusable *coder.ResponseError
+	said := accepted
 	switch err := use(context.Background(), c); {
 	case errors.Is(err, coder.ErrResponseTooLarge):
-		said = "`ErrResponseTooLarge`"
-	case errors.As(err, &unusable):
-		said = "unusable answer"
+		said = large
+	case errors.As(err, new(*coder.ResponseError)):
+		said = unusable
 	case errors.As(err, new(*coder.APIError)):
-		said = "`APIError`"
-	case errors.As(err, new(*coder.ReplayError)):
-		said = "`ReplayError`"
+		said = refused
+	case errors.As(err, new(*coder.RequestError)):
+		said = lost
 	case err != nil:
 		said = strings.NewReplacer("|", " ", "\n", " ").Replace(fmt.Sprintf("%.60s", strings.TrimPrefix(err.Error(), "coder: ")))
 	}
