@@ -159,7 +159,7 @@ func find(ctx context.Context, folder string, workers int) (lived []mutant, tota
 		return nil, 0, err
 	}
 	_ = report.Close()
-	defer os.Remove(report.Name())
+	defer func() { _ = os.Remove(report.Name()) }()
 	cmd := exec.CommandContext(ctx, "go", "tool", "-modfile=tools/go.mod", "gremlins", "unleash", "--silent", //nolint:gosec // our own arguments
 		"--output", report.Name(), "--workers", fmt.Sprint(workers), "--timeout-coefficient", "20",
 		"--invert-logical", "--invert-loopctrl", "--invert-assignments", "./"+folder)
@@ -260,7 +260,7 @@ func (k *killer) kills(ctx context.Context, m mutant) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer os.RemoveAll(temporary)
+	defer func() { _ = os.RemoveAll(temporary) }()
 	changed := filepath.Join(temporary, filepath.Base(m.file))
 	if err := os.WriteFile(changed, bytes.Join(lines, nil), 0o600); err != nil {
 		return false, err

@@ -96,7 +96,7 @@ func TestReduceBody(t *testing.T) {
 			}
 			got, err := io.ReadAll(body.Reader())
 			require.NoError(t, err)
-			assert.Equal(t, len(want), len(got), size)
+			assert.Len(t, got, len(want), size)
 			body.Release()
 		}
 		if size == 0 {
