@@ -336,15 +336,25 @@ func TestWithCredential_KeysOfLate(t *testing.T) {
 	}
 }
 
-// rotatingHub is a Hub of codertest whose key changes, with the function that knows the key of the moment, 5 ms later.
-func rotatingHub(t *testing.T, test func(t *testing.T, hub *codertest.Hub, c *coder.Client, rotate func())) {
+// rotatingHub is a Hub of codertest whose key changes, at once or within the next call of the function that knows the key of the
+// moment, 5 ms later.
+func rotatingHub(t *testing.T, test func(t *testing.T, hub *codertest.Hub, c *coder.Client, rotate, rotateWithin func())) {
 	t.Helper()
 	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
 		var mu sync.Mutex
-		n, current := 0, "agc_key-number-0"
+		n, current, within := 0, "agc_key-number-0", false
+		rotate := func() {
+			n++
+			current = fmt.Sprintf("sk_key-number-%d", n)
+			hub.SetAPIKey(current)
+		}
 		c := hubClient(t, hub, coder.WithAPIKey(""), coder.WithCredential(func(context.Context) (string, error) {
 			mu.Lock()
 			key := current
+			if within {
+				within = false
+				rotate()
+			}
 			mu.Unlock()
 			time.Sleep(5 * time.Millisecond)
 			return key, nil
@@ -352,9 +362,11 @@ func rotatingHub(t *testing.T, test func(t *testing.T, hub *codertest.Hub, c *co
 		test(t, hub, c, func() {
 			mu.Lock()
 			defer mu.Unlock()
-			n++
-			current = fmt.Sprintf("sk_key-number-%d", n)
-			hub.SetAPIKey(current)
+			rotate()
+		}, func() {
+			mu.Lock()
+			defer mu.Unlock()
+			within = true
 		})
 	}, codertest.WithoutAgent(), codertest.WithAPIKey("agc_key-number-0"))
 }
@@ -363,10 +375,10 @@ func rotatingHub(t *testing.T, test func(t *testing.T, hub *codertest.Hub, c *co
 // controllers listen, and before all of them are cut. No session is created twice, and no event is lost.
 func TestWithCredential_RotationInTheMiddle(t *testing.T) {
 	const sessions, controllers = 1000, 100
-	rotatingHub(t, func(t *testing.T, hub *codertest.Hub, c *coder.Client, rotate func()) {
+	rotatingHub(t, func(t *testing.T, hub *codertest.Hub, c *coder.Client, rotate, rotateWithin func()) {
 		ids := make([]string, sessions)
 		var creating sync.WaitGroup
-		time.AfterFunc(102_500*time.Microsecond, rotate) // in the middle of a call of the function, which begins with a millisecond
+		time.AfterFunc(100*time.Millisecond, rotateWithin)
 		for i := range ids {
 			creating.Go(func() {
 				time.Sleep(time.Duration(i/5) * time.Millisecond)
