@@ -1,208 +1,206 @@
-// Quickstart takes a coding session through its life: it creates one, finds it, waits until it can
-// be attached to, changes it, looks at what happened in it, archives it and deletes it.
+// Quickstart gives an agent a task, waits until it is done, and prints its answer.
 //
 //	go run ./examples/quickstart
+//	go run ./examples/quickstart -task "Say hello" -keep
 //
-// With AGENTUITY_SDK_KEY or AGENTUITY_CODER_URL set it talks to that Hub. Without, it starts a Hub
-// of its own in memory, so that it runs without an account.
+// It talks to the Hub that AGENTUITY_SDK_KEY or AGENTUITY_CODER_URL names. Without either it starts a Hub of its own in memory,
+// so that it runs without an account.
+//
+// The session is deleted at the end, unless -keep is given or the agent has not done its task: then it is there to be looked at.
+// The first Ctrl-C archives it, so that no agent works on for nobody; the second ends the program at once. It ends with status 0 if the
+// task was done, 1 if not, 2 if it was called wrongly, and 130 after Ctrl-C.
+//
+// How it works: RunSession creates the session, waits for it and reads the answer. ReplayEntries has all that was said.
 package main
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
+	"github.com/agentuity/coder-go/examples/internal/progress"
+	"github.com/agentuity/coder-go/examples/internal/transcript"
+)
+
+// The statuses that it ends with.
+const (
+	done        = 0
+	notDone     = 1
+	badUsage    = 2
+	interrupted = 130
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Stdout)
-	interrupted := ctx.Err() != nil
-	stop()
-	switch {
-	case interrupted:
-		fmt.Fprintln(os.Stderr, "quickstart: interrupted")
-		os.Exit(130)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "quickstart:", err)
-		os.Exit(1)
-	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
+	p := &program{out: os.Stdout, teller: progress.New("quickstart", os.Stderr)}
+	os.Exit(p.run(ctx, os.Args[1:]))
 }
 
-func run(ctx context.Context, out io.Writer) error {
-	client, stop, err := connect(out)
+// program is what it has to do with the world.
+type program struct {
+	out    io.Writer        // the answer
+	teller *progress.Teller // everything else
+	client *coder.Client    // nil: of the Hub that the environment names, or of an embedded one
+	task   string
+	keep   bool
+}
+
+func (p *program) run(ctx context.Context, args []string) int {
+	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
+	flags.SetOutput(p.teller.Out)
+	flags.StringVar(&p.task, "task", "Add a /healthz endpoint that answers 200", "what the agent is to do, in `words`")
+	flags.BoolVar(&p.keep, "keep", false, "do not delete the session at the end")
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return done
+	case err != nil:
+		return badUsage
+	case flags.NArg() > 0:
+		p.teller.Say("%q is no flag: the task goes behind -task, in quotation marks", flags.Arg(0))
+		return badUsage
+	}
+	stop, err := p.connect()
 	if err != nil {
-		return err
+		p.teller.Say("%v", err)
+		return badUsage
 	}
 	defer stop()
-	return tour(ctx, client, out)
+	switch ok, err := p.work(ctx); {
+	case err != nil && ctx.Err() != nil:
+		p.teller.Say("interrupted: %v", err)
+		return interrupted
+	case err != nil:
+		p.teller.Say("%v", err)
+	case ok:
+		return done
+	}
+	return notDone
 }
 
-// connect returns a client of the Hub the environment names, or of one that it starts.
-func connect(out io.Writer) (client *coder.Client, stop func(), err error) {
-	if os.Getenv("AGENTUITY_SDK_KEY") != "" || os.Getenv("AGENTUITY_CODER_URL") != "" {
-		client, err = coder.NewClient()
-		if err != nil {
-			return nil, nil, err
-		}
-		step(out, "Start", "talking to the Hub that the environment names")
-		return client, client.CloseIdleConnections, nil
-	}
-	hub := codertest.NewHub(codertest.WithAgentVersion("1.6.0"))
-	client, err = hub.NewClient()
-	if err != nil {
-		hub.Close()
-		return nil, nil, err
-	}
-	step(out, "Start", "no AGENTUITY_SDK_KEY and no AGENTUITY_CODER_URL: talking to an embedded Hub")
-	return client, hub.Close, nil
-}
-
-func tour(ctx context.Context, client *coder.Client, out io.Writer) (err error) {
-	url, err := client.URL(ctx)
-	if err != nil {
-		return err
-	}
-	step(out, "Hub", "%s", url)
-
-	created, err := client.CreateSession(ctx, coder.CreateSessionRequest{
-		Task:     "Add a /healthz endpoint that answers 200",
-		Label:    "Quickstart",
-		Tags:     []string{"quickstart"},
-		Metadata: map[string]any{"example": "quickstart"},
-	})
-	if errors.Is(err, coder.ErrOutcomeUnknown) {
-		return fmt.Errorf("look for a session labelled Quickstart before trying again: %w", err)
-	}
-	if err != nil {
-		return err
-	}
-	id := created.SessionID
-	step(out, "Created", "%s, %s", id, created.Status)
-	deleted := false
-	defer func() {
-		if deleted {
-			return
-		}
-		// Whatever went wrong, do not leave a session running, not even after Ctrl-C.
-		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
-		if e := client.DeleteSession(cleanup, id); e != nil {
-			err = errors.Join(err, fmt.Errorf("session %s is still there: %w", id, e))
-		}
-	}()
-
-	list, err := client.ListSessions(ctx, &coder.ListSessionsParams{Search: "Quickstart", Limit: 5})
-	if err != nil {
-		return err
-	}
-	step(out, "Listed", "%d of %d sessions that match", len(list.Sessions), list.Total)
-	for _, s := range list.Sessions {
-		step(out, "", "%s  %s  %s", s.SessionID, s.Status, s.Label)
-	}
-
-	session, err := ready(ctx, client, id)
-	if err != nil {
-		return err
-	}
-	step(out, "Prepared", "%s, runtime available: %t", session.Status, session.RuntimeAvailable)
-
-	step(out, "Waiting", "for the agent, which may take minutes")
-	outcome, err := client.WaitForSession(ctx, id, &coder.WaitForSessionOptions{PollInterval: time.Second / 2})
-	if err != nil {
-		return err
-	}
-	step(out, "Waited", "%s, succeeded: %t (%s)", outcome.Kind, outcome.Succeeded(), strings.Join(outcome.Evidence, "; "))
-
-	updated, err := client.UpdateSession(ctx, id, coder.UpdateSessionRequest{
-		Label: new("Quickstart, renamed"),
-		Tags:  []string{"quickstart", "renamed"},
-	})
-	if err != nil {
-		return err
-	}
-	step(out, "Updated", "label %q, tags %s", updated.Label, strings.Join(updated.Tags, ", "))
-
-	if err := inspect(ctx, client, id, out); err != nil {
-		return err
-	}
-
-	archived, err := client.ArchiveSession(ctx, id)
-	if err != nil {
-		return err
-	}
-	step(out, "Archived", "%s", archived.Status)
-	if err := client.DeleteSession(ctx, id); err != nil {
-		return err
-	}
-	deleted = true
-	switch _, err = client.GetSession(ctx, id); {
-	case err == nil:
-		return errors.New("the session was deleted, and is still there")
-	case !errors.Is(err, coder.ErrSessionNotFound):
-		return err
-	}
-	step(out, "Deleted", "it is not found any more")
-	return nil
-}
-
-// ready waits until the session has left the statuses it is born with, and then until a controller
-// could attach to it.
-func ready(ctx context.Context, client *coder.Client, id string) (*coder.Session, error) {
-	for {
-		session, err := client.PrepareSessionForRemoteAttach(ctx, id, nil)
-		if err != nil {
+// connect makes the client.
+func (p *program) connect() (stop func(), err error) {
+	switch {
+	case p.client != nil:
+		return func() {}, nil
+	case os.Getenv("AGENTUITY_SDK_KEY") != "" || os.Getenv("AGENTUITY_CODER_URL") != "":
+		if p.client, err = coder.NewClient(); err != nil {
 			return nil, err
 		}
-		if session.Status != "creating" && session.Status != "provisioning" {
-			return session, nil
-		}
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
-			return nil, fmt.Errorf("waiting for session %s: %w", id, ctx.Err())
-		}
+		return p.client.CloseIdleConnections, nil
+	case p.keep:
+		return nil, errors.New("-keep needs a Hub of yours: the embedded one ends with the program")
 	}
+	hub := codertest.NewHub(codertest.WithAgentVersion("1.6.0"), codertest.WithAgentPace(60*time.Millisecond))
+	hub.OnSession(play)
+	if p.client, err = hub.NewClient(); err != nil {
+		hub.Close()
+		return nil, err
+	}
+	p.teller.Say("no AGENTUITY_SDK_KEY and no AGENTUITY_CODER_URL: the agent of an embedded Hub does the task")
+	return hub.Close, nil
 }
 
-// inspect prints what there is to know about a session.
-func inspect(ctx context.Context, client *coder.Client, id string, out io.Writer) error {
-	people, err := client.ListParticipants(ctx, id, nil)
+// work gives the task to an agent, and prints what came of it. ok: the task is done.
+func (p *program) work(ctx context.Context) (ok bool, err error) {
+	// The key names the job: RunSession with the same key finds the same session. This one is to be new each time.
+	key := "quickstart-" + rand.Text()
+	var now atomic.Value
+	now.Store("creating the session")
+	stop := p.teller.Watch(func() string { return now.Load().(string) })
+	defer stop()
+	began := time.Now()
+	result, err := p.client.RunSession(ctx, key, coder.CreateSessionRequest{Task: p.task, Label: "Quickstart"}, &coder.RunSessionOptions{
+		ArchiveOnCancel: true,
+		OnPoll: func(session *coder.Session) {
+			now.Store(fmt.Sprintf("session %s is %s", session.SessionID, session.Status))
+		},
+	})
+	stop()
 	if err != nil {
-		return err
+		var run *coder.RunError
+		if errors.As(err, &run) && run.SessionID != "" && !run.Archived {
+			err = errors.Join(err, p.remove(ctx, run.SessionID))
+		}
+		return false, err
 	}
-	for _, p := range people.Participants {
-		step(out, "Participant", "%s over %s", p.Role, p.Transport)
+	id, outcome := result.SessionID, result.Outcome
+	p.show("session", id)
+	if !outcome.Succeeded() {
+		p.show("failed", string(outcome.Kind)+": "+cmp.Or(outcome.ErrorMessage, strings.Join(outcome.Evidence, "; ")))
+		p.show("look", "go run ./examples/transcript -format md "+id)
+		p.show("talk to it", "go run ./examples/attach -session "+id)
+		return false, nil
 	}
-	history, err := client.ListEventHistory(ctx, id, &coder.ListEventHistoryParams{Limit: 5})
-	if err != nil {
-		return err
+	err = p.conversation(ctx, id)
+	if err == nil {
+		p.show("answer", result.Answer)
+		p.show("outcome", fmt.Sprintf("succeeded (%s) in %v", outcome.Kind, time.Since(began).Round(100*time.Millisecond)))
 	}
-	for _, e := range history.Events {
-		step(out, "Event", "#%d %s", e.ID, e.Event)
+	return err == nil, errors.Join(err, p.remove(ctx, id))
+}
+
+// remove deletes the session, also after Ctrl-C, unless it is to be kept.
+func (p *program) remove(ctx context.Context, id string) error {
+	if p.keep {
+		return nil
 	}
-	replay, err := client.GetReplay(ctx, id, nil)
-	if err != nil {
-		return err
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	if err := p.client.DeleteSession(ctx, id); err != nil && !errors.Is(err, coder.ErrSessionNotFound) {
+		return fmt.Errorf("session %s is still there: %w", id, err)
 	}
-	for _, e := range replay.Entries {
-		step(out, "Entry", "%s: %s", e.Type, e.Content)
-	}
-	loop, err := client.GetLoopState(ctx, id)
-	if err != nil {
-		return err
-	}
-	step(out, "Mode", "%s, loop: %t", loop.WorkflowMode, loop.Loop != nil)
+	p.show("deleted", id)
 	return nil
 }
 
-func step(out io.Writer, name, format string, args ...any) {
-	_, _ = fmt.Fprintf(out, "%-12s %s\n", name, fmt.Sprintf(format, args...))
+// conversation prints what was said before the answer, a line each.
+func (p *program) conversation(ctx context.Context, id string) error {
+	for entry, err := range p.client.ReplayEntries(ctx, id, nil) {
+		if err != nil {
+			return err
+		}
+		switch entry.Type {
+		case coder.EntryUserPrompt:
+			p.show("task", entry.Content)
+		case coder.EntryToolCall:
+			p.show("tool call", entry.ToolName+" "+transcript.Brief(entry.ToolArgs))
+		}
+	}
+	return nil
+}
+
+// show prints a line, or several, each behind its name. It quotes the Hub.
+func (p *program) show(name, text string) {
+	text = strings.ReplaceAll(strings.TrimSpace(transcript.Clean(text)), "\n", "\n"+strings.Repeat(" ", 12))
+	_, _ = fmt.Fprintf(p.out, "%-11s %s\n", name, text)
+}
+
+// play says what becomes of a session of the embedded Hub.
+func play(session *codertest.SessionControl) {
+	if !strings.Contains(session.Task(), "/healthz") {
+		return // the agent has an answer of its own
+	}
+	session.Answer(
+		codertest.AgentTurn{Thinking: "Where are the routes?", Text: "I look for the routes.", Tools: []codertest.AgentTool{
+			{Name: "grep", Args: map[string]any{"pattern": "HandleFunc"}, Result: "server.go:17"},
+			{Name: "edit", Args: map[string]any{"path": "server.go"}, Result: "1 line added"},
+		}},
+		codertest.AgentTurn{Text: "The tests have to pass, too.", Tools: []codertest.AgentTool{
+			{Name: "bash", Args: map[string]any{"command": "go test ./..."}, Result: "ok"},
+		}},
+		codertest.AgentTurn{Text: "GET /healthz answers 200 now, and the tests pass."},
+	)
 }

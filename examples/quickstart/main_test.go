@@ -6,79 +6,157 @@ import (
 	"net/http"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
+	"github.com/agentuity/coder-go/examples/internal/progress"
 )
+
+// called runs the program. Without a Hub it has what the environment says.
+func called(t *testing.T, ctx context.Context, hub *codertest.Hub, args ...string) (status int, out, errs string) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	p := &program{out: &stdout, teller: &progress.Teller{Name: "quickstart", Out: &stderr}}
+	if hub != nil {
+		var err error
+		p.client, err = hub.NewClient()
+		require.NoError(t, err)
+	}
+	status = p.run(ctx, args)
+	return status, stdout.String(), stderr.String()
+}
+
+func bubble(t *testing.T, f func(t *testing.T, hub *codertest.Hub), options ...codertest.Option) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		hub := codertest.NewHub(append(options, codertest.WithInMemoryNetwork(), codertest.WithAgentVersion("1.6.0"))...)
+		defer hub.Close()
+		f(t, hub)
+	})
+}
 
 func TestWithoutAnAccount(t *testing.T) {
 	t.Setenv("AGENTUITY_SDK_KEY", "")
 	t.Setenv("AGENTUITY_CODER_URL", "")
-	var out bytes.Buffer
-	require.NoError(t, run(t.Context(), &out))
-	text := out.String()
-	for _, line := range []string{
-		"no AGENTUITY_SDK_KEY", "Hub          http://127.0.0.1:", "Created      codesess_", "Listed       1 of 1", "Prepared     active", "Waited       turn_ended, succeeded: true (",
-		`Updated      label "Quickstart, renamed"`, " session_label_updated\nEvent ", " agent_end\nEvent ",
-		"Entry        user_prompt: Add a /healthz endpoint", "Entry        message: Done.", "Archived     archived", "Deleted      it is not found",
-	} {
-		assert.Contains(t, text, line)
-	}
+	status, out, errs := called(t, t.Context(), nil)
+	assert.Equal(t, done, status, errs)
+	assert.Regexp(t, `^session     codesess_\w+
+task        Add a /healthz endpoint that answers 200
+tool call   grep HandleFunc
+tool call   edit server.go
+tool call   bash go test ./...
+answer      GET /healthz answers 200 now, and the tests pass.
+outcome     succeeded \(turn_ended\) in [\d.]+s
+deleted     codesess_\w+
+$`, out)
+	assert.Contains(t, errs, "quickstart: no AGENTUITY_SDK_KEY and no AGENTUITY_CODER_URL: ")
+
+	status, out, errs = called(t, t.Context(), nil, "-keep")
+	assert.Equal(t, badUsage, status)
+	assert.Empty(t, out)
+	assert.Contains(t, errs, "-keep needs a Hub of yours")
 }
 
 func TestWithAHubFromTheEnvironment(t *testing.T) {
-	hub := codertest.NewHub(codertest.WithAPIKey("key"), codertest.WithAgentVersion("1.6.0"))
+	hub := codertest.NewHub(codertest.WithAPIKey("key"))
 	defer hub.Close()
 	t.Setenv("AGENTUITY_CODER_URL", hub.URL())
 	t.Setenv("AGENTUITY_SDK_KEY", "key")
-	var out bytes.Buffer
-	require.NoError(t, run(t.Context(), &out))
-	assert.Contains(t, out.String(), "the environment names")
+	status, out, errs := called(t, t.Context(), nil, "-task", "Say hello\nto \x1b[31mall", "-keep")
+	assert.Equal(t, done, status, errs)
+	assert.Contains(t, out, "\ntask        Say hello\n            to [31mall\n")
+	assert.NotContains(t, out, "deleted")
+	require.Len(t, hub.SessionIDs(), 1)
 
 	t.Setenv("AGENTUITY_SDK_KEY", "wrong")
-	err := run(t.Context(), &out)
-	require.ErrorIs(t, err, coder.ErrUnauthorized)
+	status, _, errs = called(t, t.Context(), nil)
+	assert.Equal(t, notDone, status)
+	assert.Contains(t, errs, "401")
+	assert.NotContains(t, errs, "wrong")
 
 	t.Setenv("AGENTUITY_CODER_URL", "nowhere")
-	require.ErrorContains(t, run(t.Context(), &out), "AGENTUITY_CODER_URL")
+	status, _, errs = called(t, t.Context(), nil)
+	assert.Equal(t, badUsage, status)
+	assert.Contains(t, errs, "AGENTUITY_CODER_URL")
 }
 
-func TestFailuresLeaveNothingBehind(t *testing.T) {
+func TestCalledWrongly(t *testing.T) {
+	for _, args := range [][]string{{"Say hello"}, {"-tsak", "x"}, {"-keep=maybe"}} {
+		status, out, errs := called(t, t.Context(), nil, args...)
+		assert.Equal(t, badUsage, status, args)
+		assert.Empty(t, out)
+		assert.NotEmpty(t, errs)
+	}
+	status, _, errs := called(t, t.Context(), nil, "-h")
+	assert.Equal(t, done, status)
+	assert.Contains(t, errs, "-keep")
+}
+
+// TestNotDone: a session whose agent fails is kept, and it is said how to look at it.
+func TestNotDone(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		hub.OnSession(func(s *codertest.SessionControl) { s.FailModel(codertest.AgentInvalidRequest) })
+		status, out, errs := called(t, t.Context(), hub)
+		assert.Equal(t, notDone, status)
+		assert.Empty(t, errs)
+		assert.Regexp(t, `\nfailed      \w+: .+\nlook        go run \./examples/transcript -format md codesess_`, out)
+		assert.Len(t, hub.SessionIDs(), 1)
+	})
+}
+
+// TestFailuresLeaveNothingRunning: what can be deleted is, and what cannot is named.
+func TestFailuresLeaveNothingRunning(t *testing.T) {
 	for name, fault := range map[string]codertest.Fault{
-		"listing": {Method: http.MethodGet, Route: "/hub/sessions", Status: 403},
-		"getting": {Method: http.MethodGet, Route: "/hub/session/{id}", Status: 403},
+		"getting": {Method: http.MethodGet, Route: "/hub/session/{id}", Status: 403, Count: -1},
 		"history": {Route: "/hub/session/{id}/events/history", Status: 403, Count: -1},
-		"archive": {Route: "/hub/session/{id}/archive", Status: 403},
+		"replay":  {Route: "/hub/session/{id}/replay", Status: 403, Count: -1},
 		"delete":  {Method: http.MethodDelete, Status: 403},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				hub := codertest.NewHub(codertest.WithInMemoryNetwork())
-				defer hub.Close()
-				client, err := hub.NewClient()
-				require.NoError(t, err)
+			bubble(t, func(t *testing.T, hub *codertest.Hub) {
 				hub.Inject(fault)
-				require.ErrorIs(t, tour(t.Context(), client, new(bytes.Buffer)), coder.ErrForbidden)
-				assert.Empty(t, hub.SessionIDs())
+				status, _, errs := called(t, t.Context(), hub)
+				if name == "delete" {
+					require.Len(t, hub.SessionIDs(), 1)
+					assert.Contains(t, errs, "session "+hub.SessionIDs()[0]+" is still there: ")
+				} else {
+					assert.Empty(t, hub.SessionIDs())
+				}
+				assert.Equal(t, notDone, status, errs)
+				assert.Contains(t, errs, "403")
 			})
 		})
 	}
 }
 
-func TestInterruptedItStillDeletes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		hub := codertest.NewHub(codertest.WithInMemoryNetwork())
-		defer hub.Close()
-		client, err := hub.NewClient()
-		require.NoError(t, err)
-		ctx, cancel := context.WithCancel(t.Context())
-		hub.Inject(codertest.Fault{Route: "/hub/session/{id}/replay", Stall: true})
-		go func() { synctest.Wait(); cancel() }()
-		err = tour(ctx, client, new(bytes.Buffer))
-		require.ErrorIs(t, err, context.Canceled)
-		assert.Empty(t, hub.SessionIDs())
-	})
+// TestInterrupted: nothing works on.
+func TestInterrupted(t *testing.T) {
+	for _, stalled := range []string{"/hub/session", "/hub/session/{id}", "/hub/session/{id}/events/history", "/hub/session/{id}/replay"} {
+		t.Run(stalled, func(t *testing.T) {
+			bubble(t, func(t *testing.T, hub *codertest.Hub) {
+				ctx, interrupt := context.WithCancel(t.Context())
+				hub.Inject(codertest.Fault{Route: stalled, Stall: true})
+				go func() { synctest.Wait(); interrupt() }()
+				status, _, errs := called(t, ctx, hub)
+				assert.Equal(t, interrupted, status)
+				assert.Contains(t, errs, "quickstart: interrupted: ")
+				for _, id := range hub.SessionIDs() {
+					assert.True(t, hub.Session(id).Archived(), errs)
+				}
+			})
+		})
+	}
+}
+
+// TestProgress: who waits is told.
+func TestProgress(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		hub.OnSession(func(s *codertest.SessionControl) { s.Answer(codertest.AgentTurn{Text: "Done after a while."}) })
+		status, _, errs := called(t, t.Context(), hub)
+		assert.Equal(t, done, status)
+		assert.Regexp(t, `^quickstart: session codesess_\w+ is active, 1 s\nquickstart: session codesess_\w+ is active, 11 s\n`, errs)
+	}, codertest.WithAgentPace(3*time.Second))
 }

@@ -101,14 +101,14 @@ type format interface {
 }
 
 // write reads a session and writes its page.
-func write(ctx context.Context, client *coder.Client, id string, s *settings, out io.Writer, progress *progress) error {
-	stop := progress.watch()
+func write(ctx context.Context, client *coder.Client, id string, s *settings, out io.Writer, teller *teller) error {
+	stop := teller.Watch(teller.counted)
 	defer stop()
 	summary, err := summarize(ctx, client, id, s)
 	if err != nil {
 		return err
 	}
-	buffer := bufio.NewWriter(&counting{out, progress})
+	buffer := bufio.NewWriter(&counting{out, teller})
 	var page format = &htmlPage{out: buffer}
 	if s.format == "md" {
 		page = &markdownPage{out: buffer}
@@ -124,7 +124,7 @@ func write(ctx context.Context, client *coder.Client, id string, s *settings, ou
 		if err := c.take(&entry); err != nil {
 			return err
 		}
-		progress.read()
+		teller.read()
 	}
 	if err := c.flush(); err != nil {
 		return err

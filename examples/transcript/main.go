@@ -35,6 +35,7 @@ import (
 
 	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
+	"github.com/agentuity/coder-go/examples/internal/progress"
 )
 
 // The statuses that it ends with.
@@ -48,9 +49,7 @@ const (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
-	stderr, err := os.Stderr.Stat()
-	terminal := err == nil && stderr.Mode()&os.ModeCharDevice != 0
-	status := run(ctx, os.Args[1:], os.Stdout, &progress{out: os.Stderr, terminal: terminal})
+	status := run(ctx, os.Args[1:], os.Stdout, &teller{Teller: progress.New("transcript", os.Stderr)})
 	stop()
 	os.Exit(status)
 }
@@ -70,12 +69,12 @@ leave SESSION_ID out: the page is that of a session on an embedded Hub.
 `
 
 // run writes a page to out, or to the file that the arguments name.
-func run(ctx context.Context, args []string, out io.Writer, progress *progress) int {
+func run(ctx context.Context, args []string, out io.Writer, teller *teller) int {
 	var s settings
 	flags := flag.NewFlagSet("transcript", flag.ContinueOnError)
-	flags.SetOutput(progress.out)
+	flags.SetOutput(teller.Out)
 	flags.Usage = func() {
-		fmt.Fprint(progress.out, usage)
+		fmt.Fprint(teller.Out, usage)
 		flags.PrintDefaults()
 	}
 	flags.StringVar(&s.format, "format", "html", "what to write: `html` or md")
@@ -87,33 +86,33 @@ func run(ctx context.Context, args []string, out io.Writer, progress *progress) 
 	case err != nil:
 		return badUsage
 	}
-	client, id, stop, err := open(&s, flags.Args(), progress)
+	client, id, stop, err := open(&s, flags.Args(), teller)
 	if err != nil {
-		progress.say("%v", err)
+		teller.Say("%v", err)
 		return badUsage
 	}
 	defer stop()
-	err = deliver(ctx, client, id, &s, out, progress)
+	err = deliver(ctx, client, id, &s, out, teller)
 	switch {
 	case err == nil:
 		return whole
 	case ctx.Err() != nil:
-		progress.say("interrupted")
+		teller.Say("interrupted")
 		return interrupted
 	case errors.Is(err, errBadFile):
-		progress.say("%v", err)
+		teller.Say("%v", err)
 		return badUsage
 	case errors.Is(err, coder.ErrSessionNotFound):
-		progress.say("the Hub has no session %s, or not for this key: %v", id, err)
+		teller.Say("the Hub has no session %s, or not for this key: %v", id, err)
 		return failed
 	}
-	progress.say("%v", err)
+	teller.Say("%v", err)
 	return failed
 }
 
 // open checks the arguments, and returns the session that they name with a client of its Hub. An error means that the
 // program was called wrongly.
-func open(s *settings, args []string, progress *progress) (client *coder.Client, id string, stop func(), err error) {
+func open(s *settings, args []string, teller *teller) (client *coder.Client, id string, stop func(), err error) {
 	account := os.Getenv("AGENTUITY_SDK_KEY") != "" || os.Getenv("AGENTUITY_CODER_URL") != ""
 	switch {
 	case s.format != "html" && s.format != "md":
@@ -137,26 +136,26 @@ func open(s *settings, args []string, progress *progress) (client *coder.Client,
 		hub.Close()
 		return nil, "", nil, err
 	}
-	progress.say("no AGENTUITY_SDK_KEY and no AGENTUITY_CODER_URL: reading a sample session on an embedded Hub")
+	teller.Say("no AGENTUITY_SDK_KEY and no AGENTUITY_CODER_URL: reading a sample session on an embedded Hub")
 	return client, id, hub.Close, nil
 }
 
 // deliver writes the page to where it belongs.
-func deliver(ctx context.Context, client *coder.Client, id string, s *settings, out io.Writer, progress *progress) error {
+func deliver(ctx context.Context, client *coder.Client, id string, s *settings, out io.Writer, teller *teller) error {
 	if s.file == "" || s.file == "-" {
-		return write(ctx, client, id, s, out, progress)
+		return write(ctx, client, id, s, out, teller)
 	}
 	file, err := create(s.file)
 	if err != nil {
 		return err
 	}
 	defer file.discard()
-	if err := write(ctx, client, id, s, file, progress); err != nil {
+	if err := write(ctx, client, id, s, file, teller); err != nil {
 		return err
 	}
 	if err := file.keep(); err != nil {
 		return err
 	}
-	progress.say("wrote %s: %s", s.file, progress.counted())
+	teller.Say("wrote %s: %s", s.file, teller.counted())
 	return nil
 }

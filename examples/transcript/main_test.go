@@ -25,6 +25,7 @@ import (
 
 	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
+	"github.com/agentuity/coder-go/examples/internal/progress"
 )
 
 var update = flag.Bool("update", false, "write the pages of testdata again")
@@ -33,7 +34,7 @@ var update = flag.Bool("update", false, "write the pages of testdata again")
 func pageOf(t *testing.T, client *coder.Client, id string, s settings) string {
 	t.Helper()
 	var out bytes.Buffer
-	require.NoError(t, write(t.Context(), client, id, &s, &out, &progress{out: io.Discard}))
+	require.NoError(t, write(t.Context(), client, id, &s, &out, &teller{Teller: &progress.Teller{Name: "transcript", Out: io.Discard}}))
 	return out.String()
 }
 
@@ -242,7 +243,7 @@ func runs(t *testing.T, ctx context.Context, hub *codertest.Hub, args ...string)
 		t.Setenv("AGENTUITY_CODER_URL", hub.URL())
 	}
 	var out, errs bytes.Buffer
-	status := run(ctx, args, &out, &progress{out: &errs})
+	status := run(ctx, args, &out, &teller{Teller: &progress.Teller{Name: "transcript", Out: &errs}})
 	return program{status, out.String(), errs.String()}
 }
 
@@ -366,7 +367,7 @@ func TestWritersThatFail(t *testing.T) {
 	for name, s := range pages {
 		size := len(pageOf(t, client, id, s))
 		for _, room := range []int{0, size / 2, size - 1} {
-			err := write(t.Context(), client, id, &s, &full{room}, &progress{out: io.Discard})
+			err := write(t.Context(), client, id, &s, &full{room}, &teller{Teller: &progress.Teller{Name: "transcript", Out: io.Discard}})
 			require.ErrorIs(t, err, errFull, "%s with room for %d of %d", name, room, size)
 		}
 	}

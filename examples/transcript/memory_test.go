@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/agentuity/coder-go"
+	"github.com/agentuity/coder-go/examples/internal/progress"
 )
 
 // longReplay is a transport whose Hub has a session with a long conversation, which is made while it is read.
@@ -101,7 +102,7 @@ func TestMemory(t *testing.T) {
 		}
 		client, err := hub.NewClient(coder.WithHTTPClient(&http.Client{Transport: long}))
 		require.NoError(t, err)
-		require.NoError(t, write(t.Context(), client, id, &settings{format: test.format, full: true}, out, &progress{out: io.Discard}))
+		require.NoError(t, write(t.Context(), client, id, &settings{format: test.format, full: true}, out, &teller{Teller: &progress.Teller{Name: "transcript", Out: io.Discard}}))
 		assert.Greater(t, out.bytes, size*test.entries*9/10)
 		t.Logf("%s: at most %d kB held in the first fifth, %d kB afterwards", test.name, early>>10, late>>10)
 		assert.Less(t, late, early+1<<20, test.name)

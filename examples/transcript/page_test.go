@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/agentuity/coder-go/codertest"
+	"github.com/agentuity/coder-go/examples/internal/progress"
 )
 
 // TestThePolicy forbids everything but the style sheet, whose digest it has: a browser compares it with what is in the page.
@@ -86,7 +87,7 @@ func TestProgress(t *testing.T) {
 			id := sample(hub)
 			hub.Inject(codertest.Fault{Route: "/hub/session/{id}/replay", Delay: test.takes})
 			var errs bytes.Buffer
-			require.NoError(t, write(t.Context(), client, id, &settings{format: "md"}, io.Discard, &progress{out: &errs, terminal: test.terminal}))
+			require.NoError(t, write(t.Context(), client, id, &settings{format: "md"}, io.Discard, &teller{Teller: &progress.Teller{Name: "transcript", Out: &errs, Terminal: test.terminal}}))
 			assert.Equal(t, test.want, errs.String(), "%+v", test)
 			hub.Close()
 		})
@@ -96,6 +97,6 @@ func TestProgress(t *testing.T) {
 // TestWhatOthersSayIsClean does nothing to the terminal.
 func TestWhatOthersSayIsClean(t *testing.T) {
 	var errs bytes.Buffer
-	(&progress{out: &errs}).say("%v", errors.New("a\x1b[2Jb"))
+	(&progress.Teller{Name: "transcript", Out: &errs}).Say("%v", errors.New("a\x1b[2Jb"))
 	assert.Equal(t, "transcript: a[2Jb\n", errs.String())
 }

@@ -40,6 +40,8 @@ type killer struct {
 	all     bool   // and then all
 	own     bool   // no tests but those of the package
 	timeout time.Duration
+	// ownTimeout is that of the tests of the package: they are quick.
+	ownTimeout time.Duration
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
@@ -47,6 +49,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("mutants", flag.ContinueOnError)
 	flags.StringVar(&k.first, "first", "Test(WaitForSession|RunSession|HubConn_Ask|Client_Answer|Retry|Request|Response|Methods$)", "the tests of the library that are tried before all of them, to be quick")
 	flags.DurationVar(&k.timeout, "timeout", 10*time.Minute, "how long they may take, for one change: a test that hangs has told")
+	flags.DurationVar(&k.ownTimeout, "own-timeout", time.Minute, "the same for the tests of the package alone")
 	flags.BoolVar(&k.all, "all", true, "try all tests of the library in the end; without it more seems to live")
 	flags.BoolVar(&k.own, "own", false, "try the tests of the package alone")
 	only := flags.String("only", ".", "the changes that are tried with the tests of the library: a regular expression of what is printed of them")
@@ -282,7 +285,11 @@ func (k *killer) kills(ctx context.Context, m mutant) (bool, error) {
 		if tests[1] == own && m.tried || tests[1] == "." && (k.own || tests[0] == "." && !k.all) {
 			continue
 		}
-		cmd := exec.CommandContext(ctx, "go", "test", "-overlay", overlayFile, "-vet=off", "-failfast", "-timeout", k.timeout.String(), "-run", tests[0], tests[1]) //nolint:gosec // our own arguments
+		timeout := k.timeout
+		if tests[1] == own {
+			timeout = k.ownTimeout
+		}
+		cmd := exec.CommandContext(ctx, "go", "test", "-overlay", overlayFile, "-vet=off", "-failfast", "-timeout", timeout.String(), "-run", tests[0], tests[1]) //nolint:gosec // our own arguments
 		said, err := cmd.CombinedOutput()
 		switch {
 		case ctx.Err() != nil:
