@@ -11,7 +11,8 @@
 //
 // Ctrl-C aborts what the agent does; twice, or if it does nothing, it ends the program. Ctrl-D ends
 // the program. If the input is no terminal, each line waits until the agent has answered the one
-// before or asks something, and so does the end.
+// before or asks something, and so does the end. The session stays. The status is 0 at the end, 1 if something went wrong, 2 if
+// the program was called wrongly, and 130 after Ctrl-C.
 //
 // How it works: agent.go has the half that faces the agent. It listens until there is a prompt, asks it,
 // and listens again. All that comes goes into a Conversation, whose changes are printed. user.go has the
@@ -30,7 +31,7 @@ import (
 
 	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
-	"github.com/agentuity/coder-go/examples/internal/transcript"
+	"github.com/agentuity/coder-go/examples/internal/cli"
 )
 
 // errInterrupted is how it ends with Ctrl-C.
@@ -51,38 +52,29 @@ func main() {
 	stdin, err := os.Stdin.Stat()
 	interactive := err == nil && stdin.Mode()&os.ModeCharDevice != 0
 	err = run(context.Background(), os.Args[1:], terminal{in: os.Stdin, out: os.Stdout, interrupts: interrupts, interactive: interactive})
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case errors.Is(err, errInterrupted):
-		fmt.Fprintln(os.Stderr, "attach: interrupted")
-		os.Exit(130)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "attach:", transcript.Clean(err.Error())) // it may quote the Hub
-		os.Exit(1)
-	}
+	os.Exit(cli.Status(os.Stderr, "attach", err, errors.Is(err, errInterrupted)))
 }
 
 func run(ctx context.Context, args []string, t terminal) error {
 	flags := flag.NewFlagSet("attach", flag.ContinueOnError)
-	flags.SetOutput(t.out)
 	id := flags.String("session", "", "the `id` of the session to attach to")
 	flags.BoolVar(&t.unfold, "v", false, "print thoughts and results of tools whole")
-	if err := flags.Parse(args); err != nil {
+	if err := cli.Parse(flags, args, t.out); err != nil {
 		return err
 	}
 	if os.Getenv("AGENTUITY_SDK_KEY") == "" && os.Getenv("AGENTUITY_CODER_URL") == "" {
 		if *id != "" {
-			return errors.New("set AGENTUITY_SDK_KEY or AGENTUITY_CODER_URL to attach to a session of yours, " +
-				"or leave -session out for a demonstration")
+			return cli.Wrong(errors.New("set AGENTUITY_SDK_KEY or AGENTUITY_CODER_URL to attach to a session of yours, " +
+				"or leave -session out for a demonstration"))
 		}
 		return demonstrate(ctx, t)
 	}
 	if *id == "" {
-		return errors.New("which session? name it with -session")
+		return cli.Wrong(errors.New("which session? name it with -session"))
 	}
 	client, err := coder.NewClient()
 	if err != nil {
-		return err
+		return cli.Wrong(err)
 	}
 	defer client.CloseIdleConnections()
 	return attach(ctx, client, *id, t)

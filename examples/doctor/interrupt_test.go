@@ -132,7 +132,7 @@ func TestInterruptedBeforeTheFirstAnswer(t *testing.T) {
 					ctx, cancel := context.WithCancel(t.Context())
 					set(between, cancel)
 					status, out := called(ctx, t, between)
-					assert.Equal(t, notFine, status)
+					assert.Equal(t, interrupted, status)
 					assert.Contains(t, line(out, Wrong, "doctor"), "interrupted")
 					assert.Equal(t, 1, strings.Count("\n"+out, "\n"+string(Wrong)), "nothing else is wrong:\n%s", out)
 				})

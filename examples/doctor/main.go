@@ -11,7 +11,7 @@
 // believes about it; -v prints each of these promises, and -write settles those that can only be seen by writing.
 //
 // Nothing it prints has the key, a value of the environment, or what was said in a session. It ends with status 0 if all
-// is fine, 1 if something is not, and 2 if it was called wrongly.
+// is fine, 1 if something is not, 2 if it was called wrongly, and 130 after Ctrl-C; a second one ends it at once.
 //
 // How it works: checks.go has the steps and their order, values.go what can be wrong with a variable, network.go what is
 // between here and the Hub, with proxy.go and port.go, hub.go the Hub's routes, live.go its live channels, beliefs.go the
@@ -57,9 +57,10 @@ func interruptible(parent context.Context, errs io.Writer) (ctx context.Context,
 
 // The statuses that it ends with.
 const (
-	allFine  = 0
-	notFine  = 1
-	badUsage = 2
+	allFine     = 0
+	notFine     = 1
+	badUsage    = 2
+	interrupted = 130
 )
 
 // run examines a Hub through what is between here and there; nil: whatever the environment says.
@@ -110,6 +111,9 @@ func run(ctx context.Context, args []string, out, errs io.Writer, between *surro
 		}
 	} else {
 		table.end(d.lines)
+	}
+	if ctx.Err() != nil {
+		return interrupted
 	}
 	if d.wrong() > 0 || failed != nil {
 		return notFine

@@ -634,7 +634,7 @@ func TestInterrupted(t *testing.T) {
 					proxy:     noProxy,
 					resolve:   oneAddress,
 				})
-				assert.Equal(t, notFine, status)
+				assert.Equal(t, interrupted, status)
 				assert.Contains(t, line(out, Wrong, "doctor"), "interrupted")
 				assert.Equal(t, 1, strings.Count("\n"+out, "\n"+string(Wrong)), "nothing else is wrong:\n%s", out)
 			})

@@ -13,6 +13,9 @@
 //
 // -v prints a line for each request when it has ended, and one when a stream of events or a WebSocket opens:
 // time, method, route, status, duration. Never an id, a query, a body or a key.
+//
+// Ctrl-C is how it ends, with status 0; a second one ends it at once. The status is 1 if it cannot listen, and 2 if it was
+// called wrongly.
 package main
 
 import (
@@ -33,24 +36,18 @@ import (
 	"time"
 
 	"github.com/agentuity/coder-go/codertest"
+	"github.com/agentuity/coder-go/examples/internal/cli"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
-	err := run(ctx, os.Args[1:], os.Stdout)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "fakehub:", err)
-		os.Exit(1)
-	}
+	os.Exit(cli.Status(os.Stderr, "fakehub", run(ctx, os.Args[1:], os.Stdout), false))
 }
 
 // run serves until the context ends.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("fakehub", flag.ContinueOnError)
-	flags.SetOutput(out)
 	address := flags.String("addr", "127.0.0.1:8080", "the `host:port` to listen at; with port 0 a free one")
 	var pace time.Duration
 	flags.Func("pace", "how `long` the agent rests before each thing it says, as 60ms (default: not at all)", func(text string) error {
@@ -63,18 +60,15 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	key := flags.String("key", "", "the API `key` to demand, a made-up one (default: none)")
 	cors := flags.String("cors", "", "the `origin` whose pages may read answers, as http://localhost:5173, or * for all (default: none)")
 	verbose := flags.Bool("v", false, "print a line for each request")
-	if err := flags.Parse(args); err != nil {
+	if err := cli.Parse(flags, args, out); err != nil {
 		return err
 	}
 	options, err := agent(*version, *dialect, pace)
-	switch {
-	case err != nil:
-		return err
-	case flags.NArg() > 0:
-		return fmt.Errorf("what is %q? All it is told are flags: -h lists them", flags.Arg(0))
+	if err != nil {
+		return cli.Wrong(err)
 	}
 	if err := checkOrigin(*cors); *cors != "" && err != nil {
-		return err
+		return cli.Wrong(err)
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", *address)
 	const onWindows = syscall.Errno(10048) // WSAEADDRINUSE, which syscall.EADDRINUSE is not

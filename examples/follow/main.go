@@ -7,6 +7,9 @@
 // a Hub of its own in memory, with a session in which something happens, and a connection that
 // breaks. -v prints thoughts and results of tools whole.
 //
+// It ends when the session does. The status is 0 then, 1 if the session cannot be followed, 2 if the program was called
+// wrongly, and 130 after Ctrl-C, which leaves the session as it is.
+//
 // How it works: StreamEvents yields everything, and connects again when the connection is lost. What was
 // sent meanwhile is lost, but the Hub then says the whole conversation again. A Conversation makes one
 // thing of both, and its changes are printed.
@@ -16,41 +19,32 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
+	"github.com/agentuity/coder-go/examples/internal/cli"
 	"github.com/agentuity/coder-go/examples/internal/transcript"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
 	err := run(ctx, os.Args[1:], os.Stdout)
-	interrupted := ctx.Err() != nil
-	stop()
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case interrupted:
-		fmt.Fprintln(os.Stderr, "follow: interrupted")
-		os.Exit(130)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "follow:", transcript.Clean(err.Error())) // it may quote the Hub
-		os.Exit(1)
-	}
+	os.Exit(cli.Status(os.Stderr, "follow", err, ctx.Err() != nil))
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("follow", flag.ContinueOnError)
-	flags.SetOutput(out)
 	id := flags.String("session", "", "the `id` of the session to follow")
 	subscribe := flags.String("subscribe", "", "what to follow, as \"turn,task_*\" (default: everything)")
 	unfold := flags.Bool("v", false, "print thoughts and results of tools whole")
-	if err := flags.Parse(args); err != nil {
+	if err := cli.Parse(flags, args, out); err != nil {
 		return err
 	}
 	options := &coder.StreamEventsOptions{}
@@ -62,7 +56,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	view := transcript.New(out, *unfold)
 	if os.Getenv("AGENTUITY_SDK_KEY") == "" && os.Getenv("AGENTUITY_CODER_URL") == "" {
 		if *id != "" {
-			return errors.New("set AGENTUITY_SDK_KEY or AGENTUITY_CODER_URL to follow a session of yours, or leave -session out for a demonstration")
+			return cli.Wrong(errors.New("set AGENTUITY_SDK_KEY or AGENTUITY_CODER_URL to follow a session of yours, or leave -session out for a demonstration"))
 		}
 		view.Line("no AGENTUITY_SDK_KEY and no AGENTUITY_CODER_URL: following a session on an embedded Hub")
 		hub := codertest.NewHub(codertest.WithAgentVersion("1.6.0"), codertest.WithAgentPace(pace))
@@ -70,11 +64,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return demonstrate(ctx, hub, options, view)
 	}
 	if *id == "" {
-		return errors.New("which session? name it with -session")
+		return cli.Wrong(errors.New("which session? name it with -session"))
 	}
 	client, err := coder.NewClient()
 	if err != nil {
-		return err
+		return cli.Wrong(err)
 	}
 	defer client.CloseIdleConnections()
 	return follow(ctx, client, *id, options, view)

@@ -30,16 +30,9 @@ import (
 
 	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
+	"github.com/agentuity/coder-go/examples/internal/cli"
 	"github.com/agentuity/coder-go/examples/internal/progress"
 	"github.com/agentuity/coder-go/examples/internal/transcript"
-)
-
-// The statuses that it ends with.
-const (
-	done        = 0
-	notDone     = 1
-	badUsage    = 2
-	interrupted = 130
 )
 
 func main() {
@@ -60,34 +53,27 @@ type program struct {
 
 func (p *program) run(ctx context.Context, args []string) int {
 	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
-	flags.SetOutput(p.teller.Out)
 	flags.StringVar(&p.task, "task", "Add a /healthz endpoint that answers 200", "what the agent is to do, in `words`")
 	flags.BoolVar(&p.keep, "keep", false, "do not delete the session at the end")
-	switch err := flags.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		return done
-	case err != nil:
-		return badUsage
-	case flags.NArg() > 0:
-		p.teller.Say("%q is no flag: the task goes behind -task, in quotation marks", flags.Arg(0))
-		return badUsage
+	if err := cli.Parse(flags, args, p.out); err != nil {
+		return cli.Status(p.teller.Out, flags.Name(), err, false)
 	}
 	stop, err := p.connect()
 	if err != nil {
 		p.teller.Say("%v", err)
-		return badUsage
+		return cli.BadUsage
 	}
 	defer stop()
 	switch ok, err := p.work(ctx); {
 	case err != nil && ctx.Err() != nil:
 		p.teller.Say("interrupted: %v", err)
-		return interrupted
+		return cli.Interrupted
 	case err != nil:
 		p.teller.Say("%v", err)
 	case ok:
-		return done
+		return cli.OK
 	}
-	return notDone
+	return cli.Failed
 }
 
 // connect makes the client.

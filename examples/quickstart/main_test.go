@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/agentuity/coder-go/codertest"
+	"github.com/agentuity/coder-go/examples/internal/cli"
 	"github.com/agentuity/coder-go/examples/internal/progress"
 )
 
@@ -42,7 +43,7 @@ func TestWithoutAnAccount(t *testing.T) {
 	t.Setenv("AGENTUITY_SDK_KEY", "")
 	t.Setenv("AGENTUITY_CODER_URL", "")
 	status, out, errs := called(t, t.Context(), nil)
-	assert.Equal(t, done, status, errs)
+	assert.Equal(t, cli.OK, status, errs)
 	assert.Regexp(t, `^session     codesess_\w+
 task        Add a /healthz endpoint that answers 200
 tool call   grep HandleFunc
@@ -55,7 +56,7 @@ $`, out)
 	assert.Contains(t, errs, "quickstart: no AGENTUITY_SDK_KEY and no AGENTUITY_CODER_URL: ")
 
 	status, out, errs = called(t, t.Context(), nil, "-keep")
-	assert.Equal(t, badUsage, status)
+	assert.Equal(t, cli.BadUsage, status)
 	assert.Empty(t, out)
 	assert.Contains(t, errs, "-keep needs a Hub of yours")
 }
@@ -66,33 +67,34 @@ func TestWithAHubFromTheEnvironment(t *testing.T) {
 	t.Setenv("AGENTUITY_CODER_URL", hub.URL())
 	t.Setenv("AGENTUITY_SDK_KEY", "key")
 	status, out, errs := called(t, t.Context(), nil, "-task", "Say hello\nto \x1b[31mall", "-keep")
-	assert.Equal(t, done, status, errs)
+	assert.Equal(t, cli.OK, status, errs)
 	assert.Contains(t, out, "\ntask        Say hello\n            to [31mall\n")
 	assert.NotContains(t, out, "deleted")
 	require.Len(t, hub.SessionIDs(), 1)
 
 	t.Setenv("AGENTUITY_SDK_KEY", "wrong")
 	status, _, errs = called(t, t.Context(), nil)
-	assert.Equal(t, notDone, status)
+	assert.Equal(t, cli.Failed, status)
 	assert.Contains(t, errs, "401")
 	assert.NotContains(t, errs, "wrong")
 
 	t.Setenv("AGENTUITY_CODER_URL", "nowhere")
 	status, _, errs = called(t, t.Context(), nil)
-	assert.Equal(t, badUsage, status)
+	assert.Equal(t, cli.BadUsage, status)
 	assert.Contains(t, errs, "AGENTUITY_CODER_URL")
 }
 
 func TestCalledWrongly(t *testing.T) {
 	for _, args := range [][]string{{"Say hello"}, {"-tsak", "x"}, {"-keep=maybe"}} {
 		status, out, errs := called(t, t.Context(), nil, args...)
-		assert.Equal(t, badUsage, status, args)
+		assert.Equal(t, cli.BadUsage, status, args)
 		assert.Empty(t, out)
 		assert.NotEmpty(t, errs)
 	}
-	status, _, errs := called(t, t.Context(), nil, "-h")
-	assert.Equal(t, done, status)
-	assert.Contains(t, errs, "-keep")
+	status, out, errs := called(t, t.Context(), nil, "-h")
+	assert.Equal(t, cli.OK, status)
+	assert.Empty(t, errs)
+	assert.Contains(t, out, "-keep")
 }
 
 // TestNotDone: a session whose agent fails is kept, and it is said how to look at it.
@@ -100,7 +102,7 @@ func TestNotDone(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
 		hub.OnSession(func(s *codertest.SessionControl) { s.FailModel(codertest.AgentInvalidRequest) })
 		status, out, errs := called(t, t.Context(), hub)
-		assert.Equal(t, notDone, status)
+		assert.Equal(t, cli.Failed, status)
 		assert.Empty(t, errs)
 		assert.Regexp(t, `\nfailed      \w+: .+\nlook        go run \./examples/transcript -format md codesess_`, out)
 		assert.Len(t, hub.SessionIDs(), 1)
@@ -125,7 +127,7 @@ func TestFailuresLeaveNothingRunning(t *testing.T) {
 				} else {
 					assert.Empty(t, hub.SessionIDs())
 				}
-				assert.Equal(t, notDone, status, errs)
+				assert.Equal(t, cli.Failed, status, errs)
 				assert.Contains(t, errs, "403")
 			})
 		})
@@ -141,7 +143,7 @@ func TestInterrupted(t *testing.T) {
 				hub.Inject(codertest.Fault{Route: stalled, Stall: true})
 				go func() { synctest.Wait(); interrupt() }()
 				status, _, errs := called(t, ctx, hub)
-				assert.Equal(t, interrupted, status)
+				assert.Equal(t, cli.Interrupted, status)
 				assert.Contains(t, errs, "quickstart: interrupted: ")
 				for _, id := range hub.SessionIDs() {
 					assert.True(t, hub.Session(id).Archived(), errs)
@@ -156,7 +158,7 @@ func TestProgress(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
 		hub.OnSession(func(s *codertest.SessionControl) { s.Answer(codertest.AgentTurn{Text: "Done after a while."}) })
 		status, _, errs := called(t, t.Context(), hub)
-		assert.Equal(t, done, status)
+		assert.Equal(t, cli.OK, status)
 		assert.Regexp(t, `^quickstart: session codesess_\w+ is active, 1 s\nquickstart: session codesess_\w+ is active, 11 s\n`, errs)
 	}, codertest.WithAgentPace(3*time.Second))
 }
