@@ -18,6 +18,7 @@ import (
 
 	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
+	"github.com/agentuity/coder-go/examples/internal/readme"
 )
 
 // person is somebody who talks to the agent of a session, on an in-memory Hub in a bubble.
@@ -841,6 +842,7 @@ func TestRun(t *testing.T) {
 	require.ErrorContains(t, start("", "-session", "x"), "AGENTUITY_SDK_KEY")
 	require.NoError(t, start("Say hello"))
 	assert.Contains(t, out.String(), "attaching to a session on an embedded Hub\n")
+	readme.Check(t, `echo "Say hello" | go run ./examples/attach`, out.String())
 	assert.True(t, strings.HasSuffix(out.String(), hello), out.String())
 
 	t.Setenv("AGENTUITY_CODER_URL", hub.URL())

@@ -24,6 +24,7 @@ import (
 	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
 	"github.com/agentuity/coder-go/examples/internal/promises"
+	"github.com/agentuity/coder-go/examples/internal/readme"
 )
 
 const (
@@ -556,6 +557,7 @@ func TestAllIsFine(t *testing.T) {
 		assert.Equal(t, allFine, status, out)
 		assert.Contains(t, out, "examining an embedded Hub")
 		assert.Contains(t, out, "0 broken, 0 could not be settled")
+		readme.Check(t, "go run ./examples/doctor", out)
 	})
 	t.Run("where there is no session", func(t *testing.T) {
 		status, out := examined(t, account(), func(s *scene) {

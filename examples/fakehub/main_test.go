@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/agentuity/coder-go/codertest"
+	"github.com/agentuity/coder-go/examples/internal/readme"
 )
 
 // output is what the program has printed.
@@ -89,6 +90,12 @@ func ask(t *testing.T, method, url, body string, header ...string) (*http.Respon
 	var object map[string]any
 	_ = json.Unmarshal(text, &object) // an answer without a body has none
 	return resp, object
+}
+
+// TestReadme keeps what examples/README.md shows true.
+func TestReadme(t *testing.T) {
+	_, end := serve(t)
+	readme.Check(t, "go run ./examples/fakehub", end())
 }
 
 // TestSession takes a session through its life: a create, both live channels, and the end of the program.

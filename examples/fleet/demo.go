@@ -21,8 +21,8 @@ Sort the list of customers by name
 const pace = 40 * time.Millisecond
 
 // embedded starts a Hub in memory, whose agents do the sample tasks.
-func embedded() (client *coder.Client, stop func(), err error) {
-	hub := codertest.NewHub(codertest.WithAgentVersion("1.6.0"), codertest.WithAgentPace(pace))
+func embedded(options ...codertest.Option) (client *coder.Client, stop func(), err error) {
+	hub := codertest.NewHub(append([]codertest.Option{codertest.WithAgentVersion("1.6.0"), codertest.WithAgentPace(pace)}, options...)...)
 	hub.OnSession(play)
 	if client, err = hub.NewClient(); err != nil {
 		hub.Close()
@@ -46,6 +46,12 @@ func play(session *codertest.SessionControl) {
 		session.Answer(
 			codertest.AgentTurn{Text: "Somebody has to test it.", Tools: []codertest.AgentTool{{Task: &codertest.AgentTask{Agent: "tester", Description: "Test the branch", Prompt: "Run the tests", Result: "All of them pass."}}}},
 			codertest.AgentTurn{Text: "It is good to merge."},
+		)
+	case strings.Contains(task, "pull request 8"):
+		session.Answer(
+			codertest.AgentTurn{Text: "What does it change?", Tools: []codertest.AgentTool{tool("bash", "command", "git diff main", "+ return nil, nil"), tool("read", "path", "cache.go", "return nil, nil")}},
+			codertest.AgentTurn{Text: "Who calls it?", Tools: []codertest.AgentTool{tool("grep", "pattern", "cache.Get", "page.go:88"), tool("read", "path", "page.go", "value.Write(w)")}},
+			codertest.AgentTurn{Text: "A miss returns neither a value nor an error, and no test says that it may."},
 		)
 	case strings.Contains(task, "dependencies"):
 		session.FailModel(codertest.AgentOverloaded)

@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/agentuity/coder-go"
 )
 
@@ -51,22 +49,25 @@ func (f *fleet) plan() ([]*result, error) {
 // run does what is left of a plan, in the order of the file. The error is why it did not begin all of it, or could not write the
 // results down; the end of the context is none.
 func (f *fleet) run(ctx context.Context, results []*result) error {
-	var group errgroup.Group
-	group.SetLimit(f.atOnce)
+	var working sync.WaitGroup
+	places := make(chan struct{}, f.atOnce)
 	for i, t := range f.tasks {
 		if results[i] != nil {
 			continue
 		}
-		group.Go(func() error { // waits until one of the others is done
-			if !f.goesOn(ctx) {
-				results[i] = t.result(outcomeNotBegun)
-				return nil
-			}
-			results[i] = f.do(ctx, i+1, t)
-			return nil
+		places <- struct{}{} // waits until one of the others is done
+		if !f.goesOn(ctx) {
+			results[i] = t.result(outcomeNotBegun)
+			<-places
+			continue
+		}
+		row := f.progress.begin(i+1, t) // here, so that they begin in the order of the file
+		working.Go(func() {
+			defer func() { <-places }()
+			results[i] = f.do(ctx, t, row)
 		})
 	}
-	_ = group.Wait() // an error of one task is a result
+	working.Wait()
 	return f.stopped
 }
 
@@ -88,8 +89,7 @@ func (t *task) result(outcome coder.OutcomeKind) *result {
 }
 
 // do does one task, and writes down what it came to.
-func (f *fleet) do(ctx context.Context, number int, t *task) *result {
-	row := f.progress.begin(number, t)
+func (f *fleet) do(ctx context.Context, t *task, row *row) *result {
 	r, err := f.session(ctx, t, row)
 	if err != nil {
 		f.failed(ctx, r, err)

@@ -39,6 +39,7 @@ import (
 	"time"
 
 	"github.com/agentuity/coder-go"
+	"github.com/agentuity/coder-go/codertest"
 )
 
 func main() {
@@ -62,6 +63,7 @@ type program struct {
 	out, errs io.Writer                   // the summary; everything else
 	size      func() (columns, lines int) // of the terminal that errs is; nil: it is none
 	client    *coder.Client               // nil: of the Hub that the environment names, or of an embedded one
+	hub       []codertest.Option          // of the embedded Hub, for tests
 	// interrupts ends a context with the first Ctrl-C, until the function that it returns is called. Nil: nobody interrupts.
 	interrupts func(context.Context) (context.Context, context.CancelFunc)
 }
@@ -274,5 +276,5 @@ func (p *program) connect() (client *coder.Client, stop func(), err error) {
 		return client, client.CloseIdleConnections, nil
 	}
 	fmt.Fprintln(p.errs, "fleet: no AGENTUITY_SDK_KEY and no AGENTUITY_CODER_URL: doing sample tasks on an embedded Hub")
-	return embedded()
+	return embedded(p.hub...)
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
+	"github.com/agentuity/coder-go/examples/internal/readme"
 )
 
 // asProgram says that this process is the program, not its tests.
@@ -47,6 +49,17 @@ func TestWithoutAnAccount(t *testing.T) {
 	assert.Contains(t, out.String(), "6 of 6 tasks ended well; ")
 	assert.Contains(t, out.String(), "two goroutines write to it")
 	assert.Contains(t, contents(t, picture), "6 ended well")
+}
+
+// TestReadme keeps what examples/README.md shows true.
+func TestReadme(t *testing.T) {
+	environ(t, "", "")
+	synctest.Test(t, func(t *testing.T) {
+		var both text
+		p := &program{in: strings.NewReader(""), out: &both, errs: &both, hub: []codertest.Option{codertest.WithInMemoryNetwork()}}
+		require.Equal(t, allWell, p.run(t.Context(), nil), "%s", &both)
+		readme.Check(t, "go run ./examples/fleet", both.String())
+	})
 }
 
 func TestWithAHubFromTheEnvironment(t *testing.T) {

@@ -39,7 +39,8 @@ func main() {
 	os.Exit(cli.Status(os.Stderr, "follow", err, ctx.Err() != nil))
 }
 
-func run(ctx context.Context, args []string, out io.Writer) error {
+// run follows the session that the arguments name. embedded are options of the embedded Hub, for tests.
+func run(ctx context.Context, args []string, out io.Writer, embedded ...codertest.Option) error {
 	flags := flag.NewFlagSet("follow", flag.ContinueOnError)
 	id := flags.String("session", "", "the `id` of the session to follow")
 	subscribe := flags.String("subscribe", "", "what to follow, as \"turn,task_*\" (default: everything)")
@@ -59,7 +60,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			return cli.Wrong(errors.New("set AGENTUITY_SDK_KEY or AGENTUITY_CODER_URL to follow a session of yours, or leave -session out for a demonstration"))
 		}
 		view.Line("no AGENTUITY_SDK_KEY and no AGENTUITY_CODER_URL: following a session on an embedded Hub")
-		hub := codertest.NewHub(codertest.WithAgentVersion("1.6.0"), codertest.WithAgentPace(pace))
+		hub := codertest.NewHub(append([]codertest.Option{codertest.WithAgentVersion("1.6.0"), codertest.WithAgentPace(pace)}, embedded...)...)
 		defer hub.Close()
 		return demonstrate(ctx, hub, options, view)
 	}

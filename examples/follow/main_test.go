@@ -13,6 +13,7 @@ import (
 
 	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
+	"github.com/agentuity/coder-go/examples/internal/readme"
 	"github.com/agentuity/coder-go/examples/internal/transcript"
 )
 
@@ -49,6 +50,17 @@ func said(text string) string {
 
 // TestReconnects loses the connection at each piece of an answer, with and without an outage that is longer than the answer.
 // What was said is there, and once.
+// TestReadme keeps what examples/README.md shows true.
+func TestReadme(t *testing.T) {
+	t.Setenv("AGENTUITY_SDK_KEY", "")
+	t.Setenv("AGENTUITY_CODER_URL", "")
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		require.NoError(t, run(t.Context(), nil, &out, codertest.WithInMemoryNetwork()))
+		readme.Check(t, "go run ./examples/follow", out.String())
+	})
+}
+
 func TestReconnects(t *testing.T) {
 	for _, refused := range []int{0, 4} {
 		for after := 50 * time.Millisecond; after < 1500*time.Millisecond; after += 100 * time.Millisecond {

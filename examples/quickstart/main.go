@@ -44,9 +44,10 @@ func main() {
 
 // program is what it has to do with the world.
 type program struct {
-	out    io.Writer        // the answer
-	teller *progress.Teller // everything else
-	client *coder.Client    // nil: of the Hub that the environment names, or of an embedded one
+	out    io.Writer          // the answer
+	teller *progress.Teller   // everything else
+	client *coder.Client      // nil: of the Hub that the environment names, or of an embedded one
+	hub    []codertest.Option // of the embedded one, for tests
 	task   string
 	keep   bool
 }
@@ -89,7 +90,7 @@ func (p *program) connect() (stop func(), err error) {
 	case p.keep:
 		return nil, errors.New("-keep needs a Hub of yours: the embedded one ends with the program")
 	}
-	hub := codertest.NewHub(codertest.WithAgentVersion("1.6.0"), codertest.WithAgentPace(60*time.Millisecond))
+	hub := codertest.NewHub(append([]codertest.Option{codertest.WithAgentVersion("1.6.0"), codertest.WithAgentPace(60 * time.Millisecond)}, p.hub...)...)
 	hub.OnSession(play)
 	if p.client, err = hub.NewClient(); err != nil {
 		hub.Close()

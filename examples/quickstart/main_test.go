@@ -14,6 +14,7 @@ import (
 	"github.com/agentuity/coder-go/codertest"
 	"github.com/agentuity/coder-go/examples/internal/cli"
 	"github.com/agentuity/coder-go/examples/internal/progress"
+	"github.com/agentuity/coder-go/examples/internal/readme"
 )
 
 // called runs the program. Without a Hub it has what the environment says.
@@ -42,20 +43,18 @@ func bubble(t *testing.T, f func(t *testing.T, hub *codertest.Hub), options ...c
 func TestWithoutAnAccount(t *testing.T) {
 	t.Setenv("AGENTUITY_SDK_KEY", "")
 	t.Setenv("AGENTUITY_CODER_URL", "")
-	status, out, errs := called(t, t.Context(), nil)
-	assert.Equal(t, cli.OK, status, errs)
-	assert.Regexp(t, `^session     codesess_\w+
-task        Add a /healthz endpoint that answers 200
-tool call   grep HandleFunc
-tool call   edit server.go
-tool call   bash go test ./...
-answer      GET /healthz answers 200 now, and the tests pass.
+	synctest.Test(t, func(t *testing.T) {
+		var both bytes.Buffer
+		p := &program{out: &both, teller: &progress.Teller{Name: "quickstart", Out: &both}, hub: []codertest.Option{codertest.WithInMemoryNetwork()}}
+		assert.Equal(t, cli.OK, p.run(t.Context(), nil), both.String())
+		readme.Check(t, "go run ./examples/quickstart", both.String())
+		assert.Regexp(t, `\nanswer      GET /healthz answers 200 now, and the tests pass.
 outcome     succeeded \(turn_ended\) in [\d.]+s
 deleted     codesess_\w+
-$`, out)
-	assert.Contains(t, errs, "quickstart: no AGENTUITY_SDK_KEY and no AGENTUITY_CODER_URL: ")
+$`, both.String())
+	})
 
-	status, out, errs = called(t, t.Context(), nil, "-keep")
+	status, out, errs := called(t, t.Context(), nil, "-keep")
 	assert.Equal(t, cli.BadUsage, status)
 	assert.Empty(t, out)
 	assert.Contains(t, errs, "-keep needs a Hub of yours")

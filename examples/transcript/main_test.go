@@ -26,6 +26,7 @@ import (
 	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
 	"github.com/agentuity/coder-go/examples/internal/progress"
+	"github.com/agentuity/coder-go/examples/internal/readme"
 )
 
 var update = flag.Bool("update", false, "write the pages of testdata again")
@@ -282,6 +283,7 @@ func TestWithoutAnAccount(t *testing.T) {
 	assert.Equal(t, whole, got.status, got.errs)
 	assert.Contains(t, got.out, "# Export invoices as CSV\n")
 	assert.Contains(t, got.errs, "sample session")
+	readme.Check(t, "go run ./examples/transcript -format md", got.errs+got.out)
 }
 
 func TestAnUnknownSession(t *testing.T) {
