@@ -188,10 +188,37 @@ func (t *tally) cross(format string, args ...any) {
 	}
 }
 
+// Spent is what the agents of a session have spent, the lead and those that it gave tasks to, as its history tells.
+type Spent struct {
+	// Turns counts the calls of the model, also those that failed, and ToolCalls those of tools.
+	Turns     int
+	ToolCalls int
+	// Tokens counts those that the model has read, cached ones included, and written. CostUSD is the price of all that in US
+	// dollars, as the agents reckon it.
+	Tokens  int64
+	CostUSD float64
+	// NotTold names what at least one answer of the model did not tell, "CostUSD" or "Tokens": there is more of it then. A
+	// price of 0 counts as not told.
+	NotTold []string
+}
+
+func (t *tally) spent() *Spent {
+	return &Spent{
+		Turns: t.turns, ToolCalls: len(t.calls) + t.unnamed, Tokens: t.tokens, CostUSD: t.cost,
+		NotTold: t.notTold(func(string) bool { return true }),
+	}
+}
+
 // notEnforced names the limits that were given and of which the other side did not tell.
-func (t *tally) notEnforced() (names []string) {
-	for name, given := range map[string]bool{"CostUSD": t.limits.CostUSD > 0, "Tokens": t.limits.Tokens > 0} {
-		if given && t.silent[name] {
+func (t *tally) notEnforced() []string {
+	given := map[string]bool{"CostUSD": t.limits.CostUSD > 0, "Tokens": t.limits.Tokens > 0}
+	return t.notTold(func(name string) bool { return given[name] })
+}
+
+// notTold names what a message of the agent did not tell, of that which is asked about.
+func (t *tally) notTold(asked func(name string) bool) (names []string) {
+	for name, silent := range t.silent {
+		if silent && asked(name) {
 			names = append(names, name)
 		}
 	}

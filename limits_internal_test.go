@@ -58,6 +58,45 @@ func TestTally(t *testing.T) {
 	}
 }
 
+// TestTally_Spent: what a history has twice counts once, if that can be told, and a call that failed need not have cost anything.
+func TestTally_Spent(t *testing.T) {
+	message := func(at int, stop StopReason, usage *AgentUsage) *MessageEnd {
+		m := &MessageEnd{Message: AgentMessage{Role: "assistant", StopReason: stop, Usage: usage}}
+		if at > 0 {
+			m.Message.Timestamp = UnixMilli{time.UnixMilli(int64(at))}
+		}
+		return m
+	}
+	call := func(id string) *ToolExecutionStart { return &ToolExecutionStart{ToolCallID: id, ToolName: "read"} }
+	priced := func(tokens int64, price float64) *AgentUsage {
+		return &AgentUsage{TotalTokens: tokens, Cost: &AgentCost{Total: price}}
+	}
+	for name, test := range map[string]struct {
+		events []AgentEvent
+		want   Spent
+	}{
+		"nothing": {nil, Spent{}},
+		"twice": {
+			[]AgentEvent{call("a"), call("a"), call("b"), message(1, "stop", priced(100, 0.5)), message(1, "stop", priced(100, 0.5)), message(2, "stop", priced(10, 0.25))},
+			Spent{Turns: 2, ToolCalls: 2, Tokens: 110, CostUSD: 0.75},
+		},
+		"without ids": {
+			[]AgentEvent{call(""), call(""), message(0, "stop", priced(1, 1)), message(0, "stop", priced(1, 1))},
+			Spent{Turns: 2, ToolCalls: 2, Tokens: 2, CostUSD: 2},
+		},
+		"unknown cost":   {[]AgentEvent{message(1, "stop", &AgentUsage{Input: 3, Output: 4, CacheRead: 5})}, Spent{Turns: 1, Tokens: 12, NotTold: []string{"CostUSD"}}},
+		"nothing told":   {[]AgentEvent{message(1, "stop", nil)}, Spent{Turns: 1, NotTold: []string{"CostUSD", "Tokens"}}},
+		"cost in part":   {[]AgentEvent{message(1, "stop", priced(1, 0.5)), message(2, "stop", priced(1, 0))}, Spent{Turns: 2, Tokens: 2, CostUSD: 0.5, NotTold: []string{"CostUSD"}}},
+		"failed is free": {[]AgentEvent{message(1, "stop", priced(1, 0.5)), message(2, "error", nil)}, Spent{Turns: 2, Tokens: 1, CostUSD: 0.5}},
+	} {
+		tally := newTally(Limits{})
+		for _, e := range test.events {
+			tally.add(e, "")
+		}
+		assert.Equal(t, test.want, *tally.spent(), name)
+	}
+}
+
 // TestTally_NotEnforced: what one message of several does not tell is not enforced.
 func TestTally_NotEnforced(t *testing.T) {
 	tally := newTally(Limits{CostUSD: 1, Tokens: 1000})

@@ -65,6 +65,18 @@ func (o *SessionOutcome) Succeeded() bool {
 	return false
 }
 
+// String is the outcome in a line, with its reason where the kind does not say enough: "turn_ended", "failed: overloaded",
+// "stalled: nothing has changed for 10m0s". It is for people, and may be worded differently in another version.
+func (o *SessionOutcome) String() string {
+	switch {
+	case o.ErrorMessage != "" && o.Kind != OutcomeLimited: // of a limit the agent knows nothing
+		return string(o.Kind) + ": " + o.ErrorMessage
+	case o.Succeeded() || o.Kind == OutcomeWorking || len(o.Evidence) == 0:
+		return string(o.Kind)
+	}
+	return string(o.Kind) + ": " + o.Evidence[0]
+}
+
 // finished is how the last prompt ended.
 func finished(r agentrun.Reading) OutcomeKind {
 	switch r.Kind {

@@ -33,6 +33,11 @@ type RunSessionOptions struct {
 	// Limits abort the agent when it goes beyond one of them, in all of the session; the outcome is then OutcomeLimited. What
 	// was spent before, also by another process, counts. Default: none.
 	Limits Limits
+	// Count reads the whole history of the session for SessionResult.Spent, which costs requests. With Limits it is read anyway.
+	Count bool
+	// OnSession is called with the id of the session when it is found or created, before it is waited for: to note it where it
+	// survives the program, or to show it.
+	OnSession func(sessionID string, created bool)
 	// OnPoll is called with the session after each poll that returned it, before the next one begins.
 	OnPoll func(*Session)
 }
@@ -50,6 +55,8 @@ type SessionResult struct {
 	Answer string
 	// Usage is what the session has used, nil if the Hub does not say.
 	Usage *SessionUsage
+	// Spent is what its agents have spent, with Count or Limits. It is nil without, and if the history could not be read.
+	Spent *Spent
 	// NotEnforced names the limits that could not be enforced, "CostUSD" or "Tokens": the agent does not tell.
 	NotEnforced []string
 }
@@ -64,6 +71,8 @@ type RunError struct {
 	Archived bool
 	// Outcome is how the session ended, where only its answer could not be read, or it could not be archived. Nil: not known.
 	Outcome *SessionOutcome
+	// Spent is what was counted until then, with Count or Limits.
+	Spent *Spent
 	// Err is the cause: what EnsureSession or WaitForSession returned, or why the agent could not be aborted.
 	Err error
 
@@ -125,6 +134,7 @@ type sessionRun struct {
 	created        bool
 	teller         *agentTeller
 	outcome        *SessionOutcome // nil: not known yet
+	spent          *spending       // nil: not counted yet
 }
 
 func (r *sessionRun) run(ctx context.Context, body CreateSessionRequest) (*SessionResult, error) {
@@ -139,6 +149,9 @@ func (r *sessionRun) run(ctx context.Context, body CreateSessionRequest) (*Sessi
 		return nil, r.left(ctx, err)
 	}
 	r.sessionID, r.created = ensured.SessionID, ensured.Created
+	if r.options.OnSession != nil {
+		r.options.OnSession(r.sessionID, r.created)
+	}
 	r.teller = r.client.agentTeller(ctx, runOp, r.sessionID)
 	result, err := r.wait(ctx)
 	if err != nil {
@@ -172,6 +185,7 @@ func (r *sessionRun) wait(ctx context.Context) (*SessionResult, error) {
 	defer cancel(nil)
 	spent := r.watch(waiting, cancel)
 	defer spent.stop()
+	r.spent = spent
 	outcome, err := r.client.WaitForSession(waiting, r.sessionID, &WaitForSessionOptions{
 		StallTimeout: r.options.StallTimeout, Follow: true, OnPoll: r.options.OnPoll,
 	})
@@ -183,11 +197,14 @@ func (r *sessionRun) wait(ctx context.Context) (*SessionResult, error) {
 	}
 	spent.catchUp(ctx) // an earlier call may have aborted it for the limits
 	spent.stop()
-	r.tellRest(ctx, spent.newest)
 	r.outcome = outcome
-	result := &SessionResult{SessionID: r.sessionID, Outcome: outcome, NotEnforced: spent.tally.notEnforced()}
 	if beyond := spent.tally.beyond; beyond != "" && outcome.Kind == OutcomeAborted {
 		outcome.Kind, outcome.Evidence = OutcomeLimited, append([]string{r.client.secret.Text(beyond)}, outcome.Evidence...)
+	}
+	whole := r.rest(ctx, spent)
+	result := &SessionResult{SessionID: r.sessionID, Outcome: outcome, NotEnforced: spent.tally.notEnforced()}
+	if whole && r.counts() {
+		result.Spent = spent.tally.spent()
 	}
 	if outcome.Session != nil {
 		result.Usage, _ = outcome.Session.Usage() // what has an unknown form is as good as nothing
@@ -206,6 +223,9 @@ func (r *sessionRun) wait(ctx context.Context) (*SessionResult, error) {
 // left is the error of a run that ends before its session does.
 func (r *sessionRun) left(ctx context.Context, err error) error {
 	e := &RunError{Key: r.key, SessionID: r.sessionID, Outcome: r.outcome, Err: err, secret: r.client.secret}
+	if r.spent != nil && r.counts() {
+		e.Spent = r.spent.tally.spent()
+	}
 	if !r.options.ArchiveOnCancel || ctx.Err() == nil {
 		return e
 	}
@@ -258,9 +278,11 @@ func persist(ctx context.Context, call func() error) error {
 type spending struct {
 	mu      sync.Mutex
 	tally   *tally
+	counted int  // events
 	looked  bool // whether there was anything to abort when the past was beyond a limit
 	aborted bool
 	caught  chan struct{} // closed when what was there is counted, or nothing more will be
+	whole   bool          // what was there is counted, and what came since
 	newest  int           // the event that was read last
 	cancel  context.CancelFunc
 	group   sync.WaitGroup
@@ -270,6 +292,7 @@ type spending struct {
 func (s *spending) add(event AgentEvent, taskID string, live bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.counted++
 	if s.aborted || !s.tally.add(event, taskID) || s.looked && !live {
 		return false
 	}
@@ -277,13 +300,24 @@ func (s *spending) add(event AgentEvent, taskID string, live bool) bool {
 	return true
 }
 
-// catchUp waits until what was there is counted, if that does not take too long.
+// catchUp waits until what was there is counted, as long as there is more of it from time to time.
 func (s *spending) catchUp(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, asideLimit)
-	defer cancel()
-	select {
-	case <-s.caught:
-	case <-ctx.Done():
+	counted := func() int {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.counted
+	}
+	for before := -1; before != counted(); {
+		before = counted()
+		patience := time.NewTimer(asideLimit)
+		select {
+		case <-patience.C:
+			continue
+		case <-s.caught:
+		case <-ctx.Done():
+		}
+		patience.Stop()
+		return
 	}
 }
 
@@ -292,11 +326,14 @@ func (s *spending) stop() {
 	s.group.Wait()
 }
 
+// counts reports whether the history is read for what the session spends.
+func (r *sessionRun) counts() bool { return r.options.Count || r.options.Limits.any() }
+
 // watch aborts the agent when it goes beyond a limit; if it cannot, the wait ends with the reason. It also tells the observer
 // what the agent does.
 func (r *sessionRun) watch(ctx context.Context, fail context.CancelCauseFunc) *spending {
 	s := &spending{tally: newTally(r.options.Limits), cancel: func() {}, caught: make(chan struct{})}
-	if !r.options.Limits.any() && r.teller.tell == nil {
+	if !r.counts() && r.teller.tell == nil {
 		close(s.caught)
 		return s
 	}
@@ -338,6 +375,7 @@ func (r *sessionRun) watch(ctx context.Context, fail context.CancelCauseFunc) *s
 				count(e.AgentEvent(), e.task(), live)
 			}
 			if live = live || e.Live; live {
+				s.whole = true
 				closeOnce(s.caught)
 			}
 		}
@@ -374,21 +412,34 @@ func (r *sessionRun) tell(e *SessionEvent, live bool) {
 	}
 }
 
-// tellRest tells the observer what has happened since an event was read.
-func (r *sessionRun) tellRest(ctx context.Context, since int) {
-	if r.teller.tell == nil || since == 0 && !r.created {
-		return
+// rest counts what has happened since an event was read, and tells the observer of it. It reports whether all of the history is
+// counted.
+func (r *sessionRun) rest(ctx context.Context, s *spending) bool {
+	tells := r.teller.tell != nil && (s.newest > 0 || r.created)
+	if !tells && !s.whole {
+		return false
 	}
+	ctx, cancel := context.WithTimeout(ctx, asideLimit)
+	defer cancel()
 	var rest []SessionEvent // newest first
 	for e, err := range r.client.allEventHistory(ctx, runOp, r.sessionID, ListEventHistoryParams{Limit: 20}) {
-		if err != nil || e.ID <= since || len(rest) == tailEvents {
+		if err != nil || len(rest) == tailEvents {
+			s.whole = false
+			break
+		}
+		if e.ID <= s.newest {
 			break
 		}
 		rest = append(rest, e)
 	}
 	for i := range slices.Backward(rest) {
-		r.tell(&rest[i], true)
+		e := &rest[i]
+		if tells {
+			r.tell(e, true)
+		}
+		s.tally.add(e.AgentEvent(), e.task())
 	}
+	return s.whole
 }
 
 // canBeToldApart reports whether an event counts once if it comes twice.

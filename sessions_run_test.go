@@ -243,6 +243,107 @@ func TestRunSession_Limits(t *testing.T) {
 	}, codertest.WithAgentPace(100*time.Millisecond))
 }
 
+// TestRunSession_Spent: what a session has spent is told if it is asked for, after each run the same, and by each way to the end.
+func TestRunSession_Spent(t *testing.T) {
+	for name, options := range map[string]*coder.RunSessionOptions{
+		"counted": {Count: true}, "within limits": {Limits: coder.Limits{Turns: 1000}}, "both": {Count: true, Limits: coder.Limits{CostUSD: 1000}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+				hub.Answer(
+					codertest.AgentTurn{Text: "I look.", Tools: []codertest.AgentTool{{Name: "read", Result: "a"}, {Name: "grep", Result: "b"}}},
+					codertest.AgentTurn{Text: "I give it away.", Tools: []codertest.AgentTool{{Task: &codertest.AgentTask{Agent: "tester", Prompt: "Test", Result: "ok"}}}},
+					codertest.AgentTurn{Text: "Done."},
+				)
+				c := hubClient(t, hub)
+				first, err := c.RunSession(t.Context(), "key", runTask, options)
+				require.NoError(t, err)
+				require.NotNil(t, first.Spent)
+				var turns, calls int
+				var tokens int64
+				var cost float64
+				for e, err := range c.AllEventHistory(t.Context(), first.SessionID, nil) { // all ids and times are there, and nothing twice
+					require.NoError(t, err)
+					switch event := e.AgentEvent().(type) {
+					case *coder.MessageEnd:
+						if event.Message.Role == "assistant" {
+							turns++
+							tokens += event.Message.Usage.TotalTokens
+							cost += event.Message.Usage.Cost.Total
+						}
+					case *coder.ToolExecutionStart:
+						calls++
+					}
+				}
+				assert.GreaterOrEqual(t, turns, 3)
+				assert.Equal(t, 3, calls)
+				assert.Equal(t, turns, first.Spent.Turns)
+				assert.Equal(t, calls, first.Spent.ToolCalls)
+				assert.Equal(t, tokens, first.Spent.Tokens)
+				assert.InDelta(t, cost, first.Spent.CostUSD, 1e-9)
+				assert.Positive(t, cost)
+				assert.Empty(t, first.Spent.NotTold)
+
+				again, err := c.RunSession(t.Context(), "key", runTask, options)
+				require.NoError(t, err)
+				assert.Equal(t, first.Spent, again.Spent)
+				without, err := c.RunSession(t.Context(), "key", runTask, nil)
+				require.NoError(t, err)
+				assert.Nil(t, without.Spent, "nobody has asked")
+			}, codertest.WithAgentPace(100*time.Millisecond))
+		})
+	}
+}
+
+// TestRunSession_SpentUnknown: to count costs nobody the result, nor much time.
+func TestRunSession_SpentUnknown(t *testing.T) {
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) { // the session is deleted, and its history with it
+		c := hubClient(t, hub)
+		hub.Answer(goesOn(false)...)
+		go func() {
+			time.Sleep(700 * time.Millisecond)
+			_ = c.DeleteSession(t.Context(), hub.SessionIDs()[0])
+		}()
+		result, err := c.RunSession(t.Context(), "key", runTask, &coder.RunSessionOptions{Count: true})
+		require.NoError(t, err)
+		assert.Equal(t, coder.OutcomeDeleted, result.Outcome.Kind)
+		assert.Nil(t, result.Spent)
+	}, codertest.WithAgentPace(100*time.Millisecond))
+	takes := make(map[bool]time.Duration)
+	for _, count := range []bool{false, true} {
+		bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+			c := hubClient(t, hub)
+			hub.Inject(codertest.Fault{Route: historyRoute, Status: 503, Count: -1})
+			began := time.Now()
+			_, err := c.RunSession(t.Context(), "key", runTask, &coder.RunSessionOptions{Count: count})
+			assert.NotNil(t, runError(t, err).Outcome, "the answer is in the history too")
+			takes[count] = time.Since(began)
+		}, codertest.WithoutAgent())
+	}
+	assert.Less(t, takes[true], 2*takes[false])
+}
+
+// TestRunSession_OnSession: the id is there before anything is waited for, also when the context ends then.
+func TestRunSession_OnSession(t *testing.T) {
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+		c := hubClient(t, hub)
+		ctx, cancel := context.WithCancel(t.Context())
+		var told []string
+		options := &coder.RunSessionOptions{OnSession: func(sessionID string, created bool) {
+			told = append(told, fmt.Sprint(sessionID, created))
+			cancel()
+		}}
+		_, err := c.RunSession(ctx, "key", runTask, options)
+		require.ErrorIs(t, err, context.Canceled)
+		require.Len(t, hub.SessionIDs(), 1)
+		id := hub.SessionIDs()[0]
+		assert.Equal(t, []string{id + "true"}, told)
+		_, err = c.RunSession(t.Context(), "key", runTask, options)
+		require.NoError(t, err)
+		assert.Equal(t, []string{id + "true", id + "false"}, told)
+	}, codertest.WithAgentPace(100*time.Millisecond))
+}
+
 // TestRunSession_LimitsNameNoKey: the name of a tool is the agent's to choose.
 func TestRunSession_LimitsNameNoKey(t *testing.T) {
 	const key = "agc_a-key+with/special=chars"

@@ -28,7 +28,7 @@ type fleet struct {
 	stopped error // why no further task is begun
 }
 
-// aside is how long it may take to count what a session has used, and to archive one that does not stop.
+// aside is how long it may take to look up when a session has ended, and to archive one that does not stop.
 const aside = 30 * time.Second
 
 // plan returns the results that need no work, in the places of their tasks: nil is a task to do.
@@ -94,14 +94,12 @@ func (f *fleet) do(ctx context.Context, t *task, row *row) *result {
 	if err != nil {
 		f.failed(ctx, r, err)
 	}
-	if r.SessionID != "" {
+	if s := r.session; r.rejoined && s != nil {
 		after, cancel := context.WithTimeout(context.WithoutCancel(ctx), aside)
-		var heard time.Time
-		r.spent, heard = whatWasSpent(after, f.client, r.SessionID, r.session)
-		cancel()
-		if s := r.session; r.rejoined && s != nil && heard.After(s.CreatedAt) { // both by the Hub's clock
+		if heard := lastHeard(after, f.client, r.SessionID); heard.After(s.CreatedAt) { // both by the Hub's clock
 			r.Seconds = seconds(heard.Sub(s.CreatedAt))
 		}
+		cancel()
 	}
 	r.Ended = time.Now().UTC().Truncate(time.Millisecond)
 	if err := f.results.add(r); err != nil {
@@ -136,6 +134,7 @@ func (f *fleet) session(ctx context.Context, t *task, row *row) (*result, error)
 	}
 	r.SessionID, r.Answer, r.NotEnforced = ran.SessionID, ran.Answer, ran.NotEnforced
 	r.take(ran.Outcome)
+	r.spent = spentOf(ran.Spent, r.session)
 	r.rejoined = !ran.Created
 	return r, nil
 }
@@ -173,6 +172,7 @@ func (f *fleet) failed(ctx context.Context, r *result, err error) {
 	var run *coder.RunError
 	if errors.As(err, &run) {
 		r.SessionID, r.Archived = run.SessionID, run.Archived
+		defer func() { r.spent = spentOf(run.Spent, r.session) }()
 		if run.Outcome != nil { // only the answer is missing
 			r.take(run.Outcome)
 			r.Reason = err.Error()

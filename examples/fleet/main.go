@@ -22,7 +22,7 @@
 // if all tasks have ended well, 1 if not, 2 if it was called wrongly, and 130 after Ctrl-C.
 //
 // How it works: fleet.go has the one call that does a task, RunSession, and what is made of its result. tasks.go reads the file,
-// results.go the other one. live.go hears what an agent does, progress.go shows it, spent.go counts what it has used, and
+// results.go the other one. live.go hears what an agent does, progress.go shows it, spent.go has what it has used, and
 // summary.go and chart.go tell the end of it.
 package main
 
@@ -183,7 +183,7 @@ func (p *program) parse(args []string) (*settings, error) {
 	flags.IntVar(&limits.ToolCalls, "max-tool-calls", 0, "stop an agent that has called tools more `often` than this")
 	flags.IntVar(&limits.SameCall, "max-same-call", 0, "stop an agent that has made the same call of a tool more `often` than this")
 	flags.DurationVar(&s.options.StallTimeout, "stall", 10*time.Minute, "give up a session in which nothing has changed for so `long`, and archive it")
-	s.options.ArchiveOnCancel, s.options.ArchiveOnStall = true, true
+	s.options.ArchiveOnCancel, s.options.ArchiveOnStall, s.options.Count = true, true, true
 	err := flags.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):

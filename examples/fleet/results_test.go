@@ -1,18 +1,17 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/agentuity/coder-go"
-	"github.com/agentuity/coder-go/codertest"
 )
 
 func fileWith(t *testing.T, text string) string {
@@ -86,50 +85,22 @@ func TestResults_NoResults(t *testing.T) {
 	}
 }
 
-// TestWhatWasSpent counts what a history has, whatever it has twice.
-func TestWhatWasSpent(t *testing.T) {
-	message := func(at int, stop string, usage map[string]any) codertest.Event {
-		fields := map[string]any{"role": "assistant", "stopReason": stop, "content": "x", "usage": usage}
-		if at > 0 {
-			fields["timestamp"] = at
-		}
-		return codertest.Event{Event: coder.EventMessageEnd, Payload: map[string]any{"message": fields}}
-	}
-	call := func(id string) codertest.Event {
-		return codertest.Event{Event: coder.EventToolExecutionStart, Payload: map[string]any{"toolCallId": id, "toolName": "read"}}
-	}
-	priced := func(tokens int, price float64) map[string]any {
-		return map[string]any{"totalTokens": tokens, "cost": map[string]any{"total": price}}
-	}
+// TestSpentOf: what the session says of itself counts more than what was counted.
+func TestSpentOf(t *testing.T) {
+	said := new(coder.Session)
+	require.NoError(t, json.Unmarshal([]byte(`{"sessionId":"s","usage":{"inputTokens":70,"outputTokens":7,"reasoningTokens":0,"costUsd":9.5}}`), said))
 	for name, test := range map[string]struct {
-		events []codertest.Event
-		usage  map[string]any
-		want   spent
+		counted *coder.Spent
+		session *coder.Session
+		want    spent
 	}{
-		"nothing":        {nil, nil, spent{ToolCalls: new(int64(0))}},
-		"twice":          {[]codertest.Event{call("a"), call("a"), call("b"), message(1, "stop", priced(100, 0.5)), message(1, "stop", priced(100, 0.5)), message(2, "stop", priced(10, 0.25))}, nil, spent{ToolCalls: new(int64(2)), Tokens: new(int64(110)), CostUSD: new(0.75)}},
-		"without ids":    {[]codertest.Event{call(""), call(""), message(0, "stop", priced(1, 1)), message(0, "stop", priced(1, 1))}, nil, spent{ToolCalls: new(int64(2)), Tokens: new(int64(2)), CostUSD: new(2.0)}},
-		"unknown cost":   {[]codertest.Event{message(1, "stop", map[string]any{"input": 3, "output": 4, "cacheRead": 5})}, nil, spent{ToolCalls: new(int64(0)), Tokens: new(int64(12))}},
-		"cost in part":   {[]codertest.Event{message(1, "stop", priced(1, 0.5)), message(2, "stop", priced(1, 0))}, nil, spent{ToolCalls: new(int64(0)), Tokens: new(int64(2)), CostUSD: new(0.5), CostIsMore: true}},
-		"failed is free": {[]codertest.Event{message(1, "stop", priced(1, 0.5)), message(2, "error", nil)}, nil, spent{ToolCalls: new(int64(0)), Tokens: new(int64(1)), CostUSD: new(0.5)}},
-		"the Hub says":   {[]codertest.Event{call("a"), message(1, "stop", priced(1, 0.5))}, map[string]any{"inputTokens": 70, "outputTokens": 7, "reasoningTokens": 0, "costUsd": 9.5}, spent{ToolCalls: new(int64(1)), Tokens: new(int64(77)), CostUSD: new(9.5)}},
+		"not counted":  {nil, nil, spent{}},
+		"nothing":      {&coder.Spent{}, &coder.Session{}, spent{ToolCalls: new(int64(0))}},
+		"all":          {&coder.Spent{ToolCalls: 2, Tokens: 110, CostUSD: 0.75}, nil, spent{ToolCalls: new(int64(2)), Tokens: new(int64(110)), CostUSD: new(0.75)}},
+		"unknown cost": {&coder.Spent{Tokens: 12, NotTold: []string{"CostUSD"}}, nil, spent{ToolCalls: new(int64(0)), Tokens: new(int64(12))}},
+		"cost in part": {&coder.Spent{Tokens: 2, CostUSD: 0.5, NotTold: []string{"CostUSD", "Tokens"}}, nil, spent{ToolCalls: new(int64(0)), Tokens: new(int64(2)), CostUSD: new(0.5), CostIsMore: true}},
+		"the Hub says": {&coder.Spent{ToolCalls: 1, Tokens: 1, CostUSD: 0.5, NotTold: []string{"CostUSD"}}, said, spent{ToolCalls: new(int64(1)), Tokens: new(int64(77)), CostUSD: new(9.5)}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				hub := codertest.NewHub(codertest.WithInMemoryNetwork())
-				defer hub.Close()
-				client, err := hub.NewClient()
-				require.NoError(t, err)
-				session := hub.AddSession(codertest.Session{Task: "x", Events: test.events})
-				if test.usage != nil {
-					session.Set("usage", test.usage)
-				}
-				was, _ := whatWasSpent(t.Context(), client, session.ID(), session.Detail())
-				assert.Equal(t, test.want, was)
-				hub.Inject(codertest.Fault{Route: "/hub/session/{id}/events/history", Status: 403})
-				was, _ = whatWasSpent(t.Context(), client, session.ID(), nil)
-				assert.Equal(t, spent{}, was)
-			})
-		})
+		assert.Equal(t, test.want, spentOf(test.counted, test.session), name)
 	}
 }

@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"time"
 
 	"github.com/agentuity/coder-go"
@@ -35,77 +35,40 @@ func addTo[N int64 | float64](sum **N, more *N) {
 	**sum += *more
 }
 
-// whatWasSpent asks the Hub what a session has used, and when its agent was last heard. The session may say so, and its history
-// does: all of it is read. What cannot be read is not known.
-func whatWasSpent(ctx context.Context, client *coder.Client, sessionID string, session *coder.Session) (s spent, heard time.Time) {
-	s, heard = counted(ctx, client, sessionID)
+// spentOf is what a session has used: as RunSession has counted it, unless the session says so itself.
+func spentOf(counted *coder.Spent, session *coder.Session) (s spent) {
+	if counted != nil {
+		s.ToolCalls = new(int64(counted.ToolCalls))
+		if counted.Tokens > 0 {
+			s.Tokens = &counted.Tokens
+		}
+		if counted.CostUSD > 0 {
+			s.CostUSD, s.CostIsMore = &counted.CostUSD, slices.Contains(counted.NotTold, "CostUSD")
+		}
+	}
 	if session == nil {
-		return s, heard
+		return s
 	}
 	usage, err := session.Usage()
 	if err != nil || usage == nil { // a form that is not known is as good as nothing
-		return s, heard
+		return s
 	}
 	s.Tokens = new(usage.InputTokens + usage.OutputTokens)
 	if usage.CostUSD != nil {
 		s.CostUSD, s.CostIsMore = usage.CostUSD, false
 	}
-	return s, heard
+	return s
 }
 
-// counted is what the history of a session tells. A history may tell everything twice: a message is known by its time, a call of
-// a tool by its id. A message that failed, or was aborted, need not have cost anything.
-func counted(ctx context.Context, client *coder.Client, sessionID string) (s spent, heard time.Time) {
-	var (
-		calls, tokens int64
-		cost          float64
-		more          bool
-		seen          = make(map[string]bool)
-	)
-	for e, err := range client.AllEventHistory(ctx, sessionID, nil) {
+// lastHeard is when the agent of a session has last said something, zero if that cannot be read.
+func lastHeard(ctx context.Context, client *coder.Client, sessionID string) time.Time {
+	for e, err := range client.AllEventHistory(ctx, sessionID, nil) { // the newest comes first
 		if err != nil {
-			return spent{}, heard
+			break
 		}
-		switch event := e.AgentEvent().(type) {
-		case *coder.ToolExecutionStart:
-			if id := event.ToolCallID; id == "" || !seen["call "+id] {
-				seen["call "+id] = true
-				calls++
-			}
-		case *coder.MessageEnd:
-			m := &event.Message
-			if heard.IsZero() { // the newest comes first
-				heard = e.OccurredAt
-			}
-			id := fmt.Sprint("message ", e.TaskID, m.Timestamp.UnixMilli())
-			if m.Role != "assistant" || seen[id] {
-				continue
-			}
-			seen[id] = !m.Timestamp.IsZero()
-			price := 0.0
-			if m.Usage != nil {
-				tokens += allTokens(m.Usage)
-				if m.Usage.Cost != nil {
-					price = m.Usage.Cost.Total
-				}
-			}
-			cost += price
-			more = more || price == 0 && m.StopReason != coder.StopReasonError && m.StopReason != coder.StopReasonAborted
+		if _, ok := e.AgentEvent().(*coder.MessageEnd); ok {
+			return e.OccurredAt
 		}
 	}
-	s.ToolCalls = &calls
-	if tokens > 0 {
-		s.Tokens = &tokens
-	}
-	if cost > 0 {
-		s.CostUSD, s.CostIsMore = &cost, more
-	}
-	return s, heard
-}
-
-func allTokens(u *coder.AgentUsage) int64 {
-	if u.TotalTokens > 0 {
-		return u.TotalTokens
-	}
-	return u.Input + u.Output + u.CacheRead + u.CacheWrite
+	return time.Time{}
 }
