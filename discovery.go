@@ -55,9 +55,12 @@ func newHubResolver(cfg *config) (*hubResolver, error) {
 			return &hubResolver{catalyst: base}, nil
 		}
 	}
-	region := firstOf(cfg.region, os.Getenv("AGENTUITY_REGION"), "usc")
+	region, field := cfg.region, "WithRegion"
+	if region == "" {
+		region, field = firstOf(os.Getenv("AGENTUITY_REGION"), "usc"), "AGENTUITY_REGION"
+	}
 	if !validRegion(region) {
-		return nil, invalid("NewClient", "the region", "must be letters, digits and hyphens")
+		return nil, invalid("NewClient", field, "must be letters, digits and hyphens")
 	}
 	return &hubResolver{catalyst: catalystURL(region), regional: true}, nil
 }

@@ -164,7 +164,7 @@ func ExampleWithRegion() {
 	fmt.Println(err)
 	// Output:
 	// <nil>
-	// coder: NewClient: the region must be letters, digits and hyphens
+	// coder: NewClient: WithRegion must be letters, digits and hyphens
 }
 
 func ExampleWithHTTPClient() {

@@ -76,7 +76,10 @@ func (e *HubConnError) Error() string {
 
 func (e *HubConnError) inner() string {
 	var parts []string
-	if text := connErrorTexts[e.Code]; text != "" {
+	switch text := connErrorTexts[e.Code]; {
+	case e.Code == ConnLost && e.CloseCode.Terminal():
+		parts = append(parts, "the Hub has ended the connection")
+	case text != "":
 		parts = append(parts, text)
 	}
 	for _, said := range []string{e.ServerCode, e.ServerMessage} {

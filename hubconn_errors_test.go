@@ -18,7 +18,9 @@ func TestHubConnError_LogValue(t *testing.T) {
 	slog.New(slog.NewTextHandler(&b, nil)).LogAttrs(context.Background(), slog.LevelInfo, "x", slog.Any("error", e))
 	assert.Contains(t, b.String(), "error.close_code=4404")
 	assert.Contains(t, b.String(), "error.session_id=s")
-	assert.Contains(t, b.String(), "coder: Connect: the connection was lost: closed with 4404 SESSION_NOT_FOUND (a b)")
+	assert.Contains(t, b.String(), "coder: Connect: the Hub has ended the connection: closed with 4404 SESSION_NOT_FOUND (a b)")
+	e.CloseCode = 1006
+	assert.Equal(t, "coder: Connect: the connection was lost: closed with 1006 (a b)", e.Error())
 }
 
 // TestCloseCode: which are terminal, and what they are called.

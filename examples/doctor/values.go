@@ -76,7 +76,7 @@ func nameOf(around string) string {
 // adviceOnValue is what to do about a variable that the library does not take.
 func adviceOnValue(err *coder.ValidationError) string {
 	switch name := err.Field; name {
-	case "the region":
+	case "AGENTUITY_REGION":
 		return "Correct AGENTUITY_REGION, or unset it."
 	case urlVariables[0], discoveryVariables[0], discoveryVariables[1]:
 		return adviceOnURL(name, strings.TrimSpace(os.Getenv(name)))
