@@ -14,7 +14,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -126,7 +125,7 @@ func (p *program) work(ctx context.Context) (ok bool, err error) {
 	id, outcome := result.SessionID, result.Outcome
 	p.show("session", id)
 	if !outcome.Succeeded() {
-		p.show("failed", string(outcome.Kind)+": "+cmp.Or(outcome.ErrorMessage, strings.Join(outcome.Evidence, "; ")))
+		p.show("failed", outcome.String())
 		p.show("look", "go run ./examples/transcript -format md "+id)
 		p.show("talk to it", "go run ./examples/attach -session "+id)
 		return false, nil
