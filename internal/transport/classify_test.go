@@ -30,6 +30,10 @@ func TestClassify_Records(t *testing.T) {
 		"\x16\x83\x03\x00\x7a" + rest:            transport.Lost,
 		"\x16\x03\x03\xff\xff" + rest:            transport.Lost,
 		"\x96\x03\x03\x00\x7a" + rest:            transport.Lost,
+		"\x14\x83\x03\x00\x01" + rest:            transport.Lost, // the first and the last kind of record
+		"\x17\x83\x03\x00\x01" + rest:            transport.Lost,
+		"\x13\x83\x03\x00\x01" + rest:            transport.Untrusted,
+		"\x18\x83\x03\x00\x01" + rest:            transport.Untrusted,
 	} {
 		client := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
 			near, far := net.Pipe()

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -117,10 +118,17 @@ func TestABodyThatWasNotWrittenWhole(t *testing.T) {
 			_, _ = io.CopyN(io.Discard, r, 1<<20) // or the answer would be lost with the connection
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
+		test := func(t *testing.T, encrypted bool) {
 			listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 			require.NoError(t, err)
 			defer listener.Close()
+			url, client := "http://"+listener.Addr().String(), http.Client{}
+			if encrypted {
+				certified := httptest.NewTLSServer(nil)
+				defer certified.Close()
+				listener = tls.NewListener(listener, &tls.Config{Certificates: certified.TLS.Certificates, MinVersion: tls.VersionTLS13})
+				url, client = "https://"+listener.Addr().String(), *certified.Client()
+			}
 			var requests atomic.Int32
 			go func() {
 				for {
@@ -139,9 +147,9 @@ func TestABodyThatWasNotWrittenWhole(t *testing.T) {
 					_ = conn.Close()
 				}
 			}()
-			tr := newTransport(http.Client{}, Policy{MaxAttempts: 2, MinBackoff: time.Millisecond})
+			tr := newTransport(client, Policy{MaxAttempts: 2, MinBackoff: time.Millisecond})
 			defer tr.CloseIdleConnections()
-			o := tr.Do(t.Context(), &Request{Method: http.MethodPost, URL: "http://" + listener.Addr().String(), Body: large})
+			o := tr.Do(t.Context(), &Request{Method: http.MethodPost, URL: url, Body: large})
 			assert.False(t, o.Unknown, "%v", o.Err)
 			assert.LessOrEqual(t, requests.Load(), int32(2), "by MaxAttempts, not for the window")
 			if o.Err != nil {
@@ -149,6 +157,8 @@ func TestABodyThatWasNotWrittenWhole(t *testing.T) {
 				return
 			}
 			assert.Equal(t, http.StatusRequestEntityTooLarge, o.Status)
-		})
+		}
+		t.Run(name, func(t *testing.T) { test(t, false) })
+		t.Run(name+", encrypted", func(t *testing.T) { test(t, true) })
 	}
 }
