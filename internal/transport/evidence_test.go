@@ -108,6 +108,40 @@ func TestABodyIsNotReadAfterItsAttempt(t *testing.T) {
 	}
 }
 
+// TestBodyOf: whoever stands between sees the body without reading it, and whether anybody has.
+func TestBodyOf(t *testing.T) {
+	for name, test := range map[string]struct {
+		body       []byte
+		idempotent bool
+		reads      bool
+		before     bool
+	}{
+		"a create":            {[]byte("{}"), false, true, true},
+		"a create, not sent":  {[]byte("{}"), false, false, true},
+		"an empty create":     {[]byte{}, false, true, false},
+		"a create of nothing": {nil, false, true, false},
+		"one to be repeated":  {[]byte("{}"), true, true, false}, // there is no need to know
+	} {
+		tr := newTransport(http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			body, unread := BodyOf(r.Context())
+			assert.Equal(t, string(test.body), string(body), name)
+			assert.Equal(t, test.before, unread(), name)
+			if test.reads && r.Body != nil {
+				n, err := r.Body.Read(make([]byte, 1))
+				assert.True(t, n == min(len(test.body), 1), "%s: %d, %v", name, n, err)
+				assert.False(t, unread(), name)
+				return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
+			}
+			return nil, errors.New("not now")
+		})}, once)
+		o := tr.Do(t.Context(), &Request{Method: http.MethodPost, URL: "http://hub", Body: test.body, Idempotent: test.idempotent})
+		o.Body.Release()
+	}
+	body, unread := BodyOf(t.Context())
+	assert.Nil(t, body)
+	assert.False(t, unread(), "it is none of a call")
+}
+
 // TestABodyThatWasNotWrittenWhole has no effect: a server that waits for all of it never got it.
 func TestABodyThatWasNotWrittenWhole(t *testing.T) {
 	large := []byte(`{"task":"` + strings.Repeat("x", 8<<20) + `"}`) // more than the buffers between the two hold
