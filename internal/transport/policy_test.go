@@ -61,6 +61,13 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
+// TestRetryAfter_Nanoseconds: without a Date the time is this machine's, which has parts of a second.
+func TestRetryAfter_Nanoseconds(t *testing.T) {
+	got, ok := RetryAfter(429, http.Header{"X-Ratelimit-Reset": {"102"}}, time.Unix(100, 500_000_000))
+	assert.True(t, ok)
+	assert.Equal(t, 1500*time.Millisecond, got)
+}
+
 func TestPolicyDefaults(t *testing.T) {
 	assert.Equal(t, Policy{4, 100 * time.Millisecond, 5 * time.Second, 30 * time.Second, time.Minute}, Policy{}.WithDefaults())
 	given := Policy{1, 2, 3, -4, 5}
