@@ -131,6 +131,32 @@ func TestTLSVersions(t *testing.T) {
 }
 
 // TestNewHTTPTransport_Headers: what a server sends before a body is bounded.
+func TestNewHTTPTransport_Limits(t *testing.T) {
+	tr := NewHTTPTransport()
+	assert.Equal(t, 30*time.Second, tr.IdleConnTimeout)
+	assert.Equal(t, 10*time.Second, tr.TLSHandshakeTimeout)
+	assert.Equal(t, 2*time.Minute, tr.ResponseHeaderTimeout)
+	assert.Equal(t, int64(1<<20), tr.MaxResponseHeaderBytes)
+	assert.Equal(t, http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second}, *tr.HTTP2)
+}
+
+// TestProxyError: what to look at depends on whether the proxy wants a user.
+func TestProxyError(t *testing.T) {
+	assert.Equal(t, "the proxy did not connect: 407 Proxy Authentication Required: check the user and the password in HTTPS_PROXY, or of the transport's Proxy", (&ProxyError{407}).Error())
+	assert.Equal(t, "the proxy did not connect: 502 Bad Gateway: check HTTPS_PROXY and NO_PROXY, or the transport's Proxy", (&ProxyError{502}).Error())
+}
+
+// TestUnlimited: streams have no limit of connections, and the transport of the program is left as it is.
+func TestUnlimited(t *testing.T) {
+	limited, free := &http.Transport{MaxConnsPerHost: 1}, new(http.Transport)
+	got := unlimited(limited)
+	assert.Zero(t, got.(*http.Transport).MaxConnsPerHost)
+	assert.Equal(t, 1, limited.MaxConnsPerHost)
+	assert.Same(t, free, unlimited(free), "its connections are shared")
+	_, same := unlimited(roundTripper(func(*http.Request) (*http.Response, error) { return nil, http.ErrNotSupported })).(roundTripper)
+	assert.True(t, same, "nothing is known of another RoundTripper")
+}
+
 func TestNewHTTPTransport_Headers(t *testing.T) {
 	for size, fits := range map[int]bool{64 << 10: true, 2 << 20: false} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

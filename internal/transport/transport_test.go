@@ -343,6 +343,9 @@ func TestRedirects(t *testing.T) {
 			})
 			assert.Equal(t, test.status, o.Status)
 			assert.Equal(t, test.failed, o.Err != nil)
+			if test.path == "/loop" {
+				assert.EqualValues(t, maxRedirects, looped.Load(), "the first and nine more")
+			}
 			assert.Equal(t, 1, o.Attempts)
 			if test.status == 200 {
 				body, _ := o.Body.Bytes()
