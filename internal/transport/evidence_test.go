@@ -142,6 +142,24 @@ func TestBodyOf(t *testing.T) {
 	assert.False(t, unread(), "it is none of a call")
 }
 
+// TestABodyIsNoEvidence: of a RoundTripper that shows no connections it is not known what it has sent, unless that is nothing; and
+// a create without a body is sent when its head is.
+func TestABodyIsNoEvidence(t *testing.T) {
+	for body, read := range map[string]int{`{"task":"x"}`: 1, "": 0} {
+		attempts := 0
+		tr := newTransport(http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			attempts++
+			_, _ = io.ReadFull(r.Body, make([]byte, read))
+			return nil, errors.New("reset")
+		})}, Policy{MaxAttempts: 2, MinBackoff: time.Millisecond, UnavailableWindow: -1})
+		o := tr.Do(t.Context(), &Request{Method: http.MethodPost, URL: "http://hub", Body: []byte(body)})
+		require.Error(t, o.Err)
+		assert.True(t, o.Unknown, "%q", body)
+		assert.Equal(t, SentUnknown, o.Sent)
+		assert.Equal(t, 1, attempts)
+	}
+}
+
 // TestABodyThatWasNotWrittenWhole has no effect: a server that waits for all of it never got it.
 func TestABodyThatWasNotWrittenWhole(t *testing.T) {
 	large := []byte(`{"task":"` + strings.Repeat("x", 8<<20) + `"}`) // more than the buffers between the two hold

@@ -13,10 +13,9 @@ import (
 
 // NewHTTPTransport returns the HTTP transport of a client that was given none.
 func NewHTTPTransport() *http.Transport {
-	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           dialer.DialContext,
+		DialContext:           newDialer().DialContext,
 		ForceAttemptHTTP2:     true,
 		MaxIdleConnsPerHost:   64,
 		IdleConnTimeout:       30 * time.Second,
@@ -36,6 +35,10 @@ func NewHTTPTransport() *http.Transport {
 			return nil
 		},
 	}
+}
+
+func newDialer() *net.Dialer {
+	return &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 }
 
 // ProxyError says that a proxy did not connect to the Hub. Nothing was sent to the Hub.

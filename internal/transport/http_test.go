@@ -133,6 +133,7 @@ func TestTLSVersions(t *testing.T) {
 // TestNewHTTPTransport_Headers: what a server sends before a body is bounded.
 func TestNewHTTPTransport_Limits(t *testing.T) {
 	tr := NewHTTPTransport()
+	assert.Equal(t, net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}, *newDialer())
 	assert.Equal(t, 30*time.Second, tr.IdleConnTimeout)
 	assert.Equal(t, 10*time.Second, tr.TLSHandshakeTimeout)
 	assert.Equal(t, 2*time.Minute, tr.ResponseHeaderTimeout)
