@@ -30,9 +30,10 @@ const (
 	breakAnswer    = "answer"    // agents answer something else
 	breakLate      = "late"      // calls go on when their context has ended
 	breakLeak      = "leak"      // streams are left open
+	breakImpatient = "impatient" // nothing is tried again
 )
 
-var breakages = []string{breakDuplicate, breakForget, breakLose, breakSilent, breakWrong, breakMisjudge, breakAnswer, breakLate, breakLeak}
+var breakages = []string{breakDuplicate, breakForget, breakLose, breakSilent, breakWrong, breakMisjudge, breakAnswer, breakLate, breakLeak, breakImpatient}
 
 // every is how rarely the truth is broken.
 const every = 5

@@ -92,7 +92,7 @@ func (w *worker) stream(ctx context.Context) {
 		}
 	}
 	w.returned(ctx, "StreamEvents", began, ended(failed, t.last))
-	w.judge(ctx, "StreamEvents", failed)
+	w.judge(ctx, "StreamEvents", time.Since(began), failed)
 	t.over(ctx, failed)
 }
 
@@ -172,7 +172,7 @@ func (w *worker) readOn(ctx context.Context, id string, most int) {
 	}
 	w.check(left || failed != nil, "WatchEvents: it has ended by itself")
 	w.returned(ctx, "WatchEvents", began, ended(failed, read-1))
-	w.judge(ctx, "WatchEvents", failed)
+	w.judge(ctx, "WatchEvents", time.Since(began), failed)
 }
 
 // connect follows a ticking session with a WebSocket.
@@ -210,7 +210,7 @@ func (w *worker) connect(ctx context.Context) {
 	}
 	guarded()
 	w.returned(follow, "HubConn.Messages", began, ended(failed, t.last))
-	w.judge(follow, "HubConn.Messages", failed)
+	w.judge(follow, "HubConn.Messages", time.Since(began), failed)
 	t.over(follow, failed)
 	w.close(ctx, conn)
 }

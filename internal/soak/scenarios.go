@@ -170,7 +170,7 @@ func (w *worker) ensure(ctx context.Context) {
 			session, err := w.client.EnsureSession(ctx, token, coder.CreateSessionRequest{Task: "Ensure", Label: token},
 				&coder.EnsureSessionOptions{LookupWindow: lookupWindow})
 			w.returned(ctx, "EnsureSession", began, err)
-			w.judge(ctx, "EnsureSession", err, coder.ErrOutcomeUnknown)
+			w.judge(ctx, "EnsureSession", time.Since(began), err, coder.ErrOutcomeUnknown)
 			if err == nil {
 				mu.Lock()
 				defer mu.Unlock()

@@ -56,6 +56,7 @@ func TestSoak_Breaks(t *testing.T) {
 		breakAnswer:    {wrongly, "run"},
 		breakLate:      {late, "session"},
 		breakLeak:      {leaked, "others"},
+		breakImpatient: {misjudged, "read"},
 	} {
 		t.Run(breaks, func(t *testing.T) {
 			if test.kind == leaked { // it stays, and there is nothing to wait for
@@ -66,7 +67,11 @@ func TestSoak_Breaks(t *testing.T) {
 				defer func(long time.Duration) { patience = long }(patience)
 				patience = time.Second
 			}
-			b := short(t, config{ways: []string{"plain"}, breaks: breaks, only: []string{test.only}, workers: 4, calm: true})
+			c := config{ways: []string{"plain"}, breaks: breaks, only: []string{test.only}, workers: 4, calm: true}
+			if breaks == breakImpatient { // there must be something to try again
+				c.share, c.rounds = 0.2, 5
+			}
+			b := short(t, c)
 			assert.Positive(t, b.wrongs[test.kind], "%v", b.examples)
 			for kind, n := range b.wrongs {
 				if kind != test.kind {
@@ -112,6 +117,7 @@ func TestJudge(t *testing.T) {
 	require.True(t, coder.IsTransient(unavailable))
 	for name, test := range map[string]struct {
 		ctx   context.Context
+		took  time.Duration
 		err   error
 		fine  error
 		fair  bool
@@ -123,6 +129,11 @@ func TestJudge(t *testing.T) {
 		"a cancel that nobody made":            {ctx: ended, err: context.Canceled, wrong: 1},
 		"transient":                            {ctx: alive, err: unavailable},
 		"transient, where nothing fails":       {ctx: alive, err: unavailable, fair: true, wrong: 1},
+		"given up":                             {ctx: alive, err: &coder.APIError{Method: "GET", Attempts: 3, StatusCode: 502}, wrong: 1},
+		"not given up":                         {ctx: alive, err: &coder.APIError{Method: "GET", Attempts: 4, StatusCode: 502}},
+		"there was no time":                    {ctx: alive, took: enough, err: &coder.APIError{Method: "GET", Attempts: 1, StatusCode: 502}},
+		"not to be repeated":                   {ctx: alive, err: &coder.APIError{Method: "POST", Attempts: 1, StatusCode: 502}},
+		"asked to wait":                        {ctx: alive, err: &coder.APIError{Method: "GET", Attempts: 1, StatusCode: 503, RetryAfter: time.Hour}},
 		"permanent":                            {ctx: alive, err: coder.ErrNotFound, wrong: 1},
 		"expected":                             {ctx: alive, err: coder.ErrNotFound, fine: coder.ErrNotFound, fair: true},
 		"outcome unknown":                      {ctx: alive, err: coder.ErrOutcomeUnknown, fine: coder.ErrOutcomeUnknown},
@@ -134,7 +145,7 @@ func TestJudge(t *testing.T) {
 				c = config{calm: true}
 			}
 			w := newWorker(&stage{book: newBook(), config: c}, &way{name: "plain"}, 0)
-			w.judge(test.ctx, "GetSession", test.err, test.fine)
+			w.judge(test.ctx, "GetSession", test.took, test.err, test.fine)
 			assert.Equal(t, test.wrong, w.book.wrongs[misjudged])
 		})
 	}

@@ -136,6 +136,9 @@ func newStage(c config, b *book) (*stage, error) {
 				}
 			},
 		})}
+		if s.config.breaks == breakImpatient {
+			options = append(options, coder.WithRetryPolicy(coder.RetryPolicy{MaxAttempts: 1}))
+		}
 		if w.transport != nil {
 			options = append(options, coder.WithHTTPClient(&http.Client{Transport: w.transport}))
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"time"
 
@@ -112,7 +113,7 @@ func (w *worker) try(ctx context.Context, method string, do func(context.Context
 		time.Sleep(2 * patience)
 	}
 	w.returned(ctx, method, began, err)
-	w.judge(ctx, method, err, fine...)
+	w.judge(ctx, method, time.Since(began), err, fine...)
 	if took := time.Since(began); w.config.fair() && took >= callTime {
 		w.book.report(misjudged, "%s over %s: nothing failed, and it took %v: %v", method, w.way.name, took, err)
 	}
@@ -140,7 +141,7 @@ func (w *worker) returned(ctx context.Context, method string, began time.Time, e
 }
 
 // judge reports an error that nothing led to: all that goes wrong here passes, save what is expected.
-func (w *worker) judge(ctx context.Context, method string, err error, fine ...error) {
+func (w *worker) judge(ctx context.Context, method string, took time.Duration, err error, fine ...error) {
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
 	case err == nil:
@@ -148,11 +149,31 @@ func (w *worker) judge(ctx context.Context, method string, err error, fine ...er
 	case is(context.Canceled): // nobody has cancelled anything
 	case ctx.Err() != nil && is(ctx.Err()):
 		return
+	case gaveUp(took, err): // others would have worked
 	case w.config.fair() && (coder.IsTransient(err) || slices.ContainsFunc(notAnswered, is)): // nothing led to it
 	case coder.IsTransient(err), slices.ContainsFunc(fine, is):
 		return
 	}
 	w.book.report(misjudged, "%s over %s: %v", method, w.way.name, err)
+}
+
+// enough is how long a call that repeats nothing more may have taken: the window for a Hub that is away may be over then.
+const enough = 20 * time.Second
+
+// gaveUp reports whether a request that can be repeated was not, although there was time and nobody had said when.
+func gaveUp(took time.Duration, err error) bool {
+	const attempts = 4 // of the RetryPolicy
+	var request *coder.RequestError
+	var answer *coder.APIError
+	switch {
+	case !coder.IsTransient(err) || took >= enough:
+		return false
+	case errors.As(err, &request):
+		return request.Method == http.MethodGet && request.Attempts < attempts
+	case errors.As(err, &answer):
+		return answer.Method == http.MethodGet && answer.Attempts < attempts && answer.RetryAfter == 0 && answer.StatusCode > http.StatusInternalServerError
+	}
+	return false
 }
 
 // create calls a method that makes something with this token, and notes what the client is told.
