@@ -1,0 +1,167 @@
+// Mcp is a server of the Model Context Protocol, through which an agent gives tasks to agents of the Coder Hub: it starts
+// sessions, waits for them, asks, answers what they ask, reads what was said, and archives.
+//
+//	go -C examples/mcp run .          # speaks MCP on standard input and output
+//	go -C examples/mcp run . -demo    # a short conversation with itself, to look at; also where a person is at the terminal
+//
+// A program that knows MCP servers is told of it like this; docs and keys differ from program to program:
+//
+//	{"mcpServers": {"coder": {"command": "/path/to/mcp", "env": {"AGENTUITY_SDK_KEY": "…"}}}}
+//
+// It talks to the Hub that AGENTUITY_SDK_KEY or AGENTUITY_CODER_URL names. Without either it starts a Hub of its own in memory,
+// whose agent repeats what it is told, and says so on standard error. -demo always does that. Standard output has nothing but
+// MCP; what else there is to say goes to standard error, more of it with -v.
+//
+// It ends with status 0 at the end of its input, 1 if the input is no MCP, 2 if it was called wrongly, and 130 after Ctrl-C; the
+// second Ctrl-C ends it at once. Calls that wait end with it. The sessions go on at the Hub.
+//
+// How it works: server.go has the tools, as a client sees them, and what every call goes through. sessions.go has the short
+// calls, wait.go those that wait for an agent, questions.go what it asks meanwhile, progress.go what is told of it. transcript.go
+// cuts a transcript into pages, failures.go says what went wrong so that a model can act on it, and demo.go is the conversation
+// of the demonstration.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"golang.org/x/term"
+
+	"github.com/agentuity/coder-go"
+	"github.com/agentuity/coder-go/codertest"
+	"github.com/agentuity/coder-go/examples/internal/transcript"
+)
+
+func main() {
+	p := &program{
+		in: os.Stdin, out: os.Stdout, errs: os.Stderr, person: term.IsTerminal(int(os.Stdin.Fd())),
+		interrupts: func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+		},
+	}
+	os.Stdout = os.Stderr // what any package prints is not taken for MCP
+	os.Exit(p.run(context.Background(), os.Args[1:]))
+}
+
+// The statuses that it ends with.
+const (
+	allWell     = 0
+	notWell     = 1
+	badUsage    = 2
+	interrupted = 130
+)
+
+// program is what mcp has to do with the world.
+type program struct {
+	in     io.ReadCloser
+	out    io.WriteCloser
+	errs   io.Writer
+	person bool // somebody is at a terminal, who does not speak MCP
+	// interrupts ends a context with the first Ctrl-C, until the function that it returns is called.
+	interrupts func(context.Context) (context.Context, context.CancelFunc)
+}
+
+func (p *program) run(ctx context.Context, args []string) int {
+	flags := flag.NewFlagSet("mcp", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // what is wrong is said below
+	demo := flags.Bool("demo", false, "play a short conversation of a client with the server, on an embedded Hub")
+	verbose := flags.Bool("v", false, "log what is done to standard error")
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		flags.SetOutput(p.errs)
+		fmt.Fprint(p.errs, usage)
+		flags.PrintDefaults()
+		return allWell
+	case err == nil && flags.NArg() > 0:
+		err = fmt.Errorf("it takes no arguments, and was given %q", flags.Arg(0))
+	}
+	if err != nil {
+		p.complain(fmt.Errorf("%w; -help tells the flags", err))
+		return badUsage
+	}
+	level := slog.LevelWarn
+	if *verbose {
+		level = slog.LevelDebug
+	}
+	logger := slog.New(slog.NewTextHandler(p.errs, &slog.HandlerOptions{Level: level}))
+	ctx, release := p.interrupts(ctx)
+	defer release()
+	stop := context.AfterFunc(ctx, release) // the next one ends the program as if it had never asked for signals
+	defer stop()
+	if *demo || p.person {
+		return p.demonstrate(ctx, logger)
+	}
+	client, closeClient, err := p.connect(logger)
+	if err != nil {
+		p.complain(err)
+		return badUsage
+	}
+	defer closeClient()
+	return p.serve(ctx, client, logger)
+}
+
+const usage = `usage: mcp [flags]
+
+Speaks the Model Context Protocol on standard input and output, with tools that start sessions of the Coder Hub, wait for
+them, ask, and read what was said. AGENTUITY_SDK_KEY or AGENTUITY_CODER_URL names the Hub; without either it starts one in memory.
+
+It ends with status 0 at the end of its input, 1 if the input is no MCP, 2 if it was called wrongly, and 130 after Ctrl-C.
+
+`
+
+// connect returns a client of the Hub that the environment names, or of one that it starts.
+func (p *program) connect(logger *slog.Logger) (client *coder.Client, stop func(), err error) {
+	if os.Getenv("AGENTUITY_SDK_KEY") != "" || os.Getenv("AGENTUITY_CODER_URL") != "" {
+		if client, err = coder.NewClient(coder.WithLogger(logger)); err != nil {
+			return nil, nil, err
+		}
+		return client, client.CloseIdleConnections, nil
+	}
+	fmt.Fprintln(p.errs, "mcp: no AGENTUITY_SDK_KEY and no AGENTUITY_CODER_URL: serving an embedded Hub, whose agent repeats what it is told")
+	hub := codertest.NewHub(codertest.WithAgentVersion("1.6.0"), codertest.WithAgentPace(pace))
+	if client, err = hub.NewClient(coder.WithLogger(logger)); err != nil {
+		hub.Close()
+		return nil, nil, err
+	}
+	return client, hub.Close, nil
+}
+
+// serve speaks MCP until the input ends, or the context.
+func (p *program) serve(ctx context.Context, client *coder.Client, logger *slog.Logger) int {
+	server := newServer(ctx, client, logger)
+	// Run would do the same, but logs the end of the context as an error.
+	session, err := server.Connect(ctx, &mcp.IOTransport{Reader: p.in, Writer: p.out}, nil)
+	if err != nil {
+		p.complain(err)
+		return notWell
+	}
+	closed := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(closed)
+		_ = session.Close()
+	})
+	err = session.Wait()
+	if !stop() {
+		<-closed
+		p.complain(errors.New("interrupted; sessions that are at work go on at the Hub"))
+		return interrupted
+	}
+	if err != nil {
+		p.complain(fmt.Errorf("the input is no MCP: %w", err))
+		return notWell
+	}
+	return allWell
+}
+
+func (p *program) complain(err error) {
+	fmt.Fprintln(p.errs, "mcp:", transcript.Clean(err.Error()))
+}

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/agentuity/coder-go"
+	"github.com/agentuity/coder-go/examples/internal/transcript"
+)
+
+// How long a call may wait, in seconds. Many clients give a call up after a minute.
+const mostSeconds, usualSeconds = 600, 45
+
+type waitArguments struct {
+	SessionID  string `json:"session_id" jsonschema:"the id of the session, as start_session or list_sessions returns it"`
+	MaxSeconds int    `json:"max_seconds,omitzero" jsonschema:"how long to wait at most. Then the state is working, and the session goes on"`
+}
+
+type askArguments struct {
+	SessionID  string `json:"session_id" jsonschema:"the id of the session, as start_session or list_sessions returns it"`
+	Prompt     string `json:"prompt" jsonschema:"what to tell the agent; it remembers what was said in its session before"`
+	MaxSeconds int    `json:"max_seconds,omitzero" jsonschema:"how long to wait for the answer at most. Then the state is working, and the agent goes on"`
+}
+
+// turn is what came of a wait.
+type turn struct {
+	SessionID string    `json:"session_id"`
+	State     string    `json:"state" jsonschema:"turn_ended or completed: the agent is done; needs_input: it has asked something, or waits for a prompt; working: it is still at it; failed, aborted, blocked or cancelled: it has stopped, see error; paused: it sleeps; stalled: nothing has come from it for long; archived or deleted: the session is over"`
+	Succeeded bool      `json:"succeeded" jsonschema:"the agent did what it was asked last"`
+	Answer    string    `json:"answer,omitzero" jsonschema:"what the agent said last; the end of it may be left out, which it says then"`
+	Error     string    `json:"error,omitzero" jsonschema:"why it did not succeed"`
+	Question  *question `json:"question,omitzero" jsonschema:"what the agent asks, with the state needs_input"`
+	Heard     string    `json:"heard" jsonschema:"how long the call waited, and which calls of tools and tokens it heard of meanwhile"`
+	Next      string    `json:"next" jsonschema:"what to do now"`
+}
+
+func (t *turn) text() string {
+	head := fmt.Sprintf("Session %s: %s (%s).", t.SessionID, t.State, t.Heard)
+	if t.Error != "" {
+		t.Error, head = cut(t.Error, mostOfError), head+"\nError: "+cut(t.Error, mostOfError)
+	}
+	asks := ""
+	if t.Question != nil {
+		asks = t.Question.text()
+	}
+	return paragraphs(head, t.Answer, asks, t.Next)
+}
+
+// next says what to do about a state.
+func next(kind coder.OutcomeKind) string {
+	switch kind {
+	case coder.OutcomeWorking:
+		return "The agent works on, also while nobody waits. Call wait_session (again) for its outcome."
+	case coder.OutcomeTurnEnded, coder.OutcomeCompleted:
+		return "The agent is done. ask_session gives it a further prompt; archive_session ends the session when it is not needed any more."
+	case coder.OutcomeNeedsInput:
+		return "The agent waits. If it has asked a question, call answer_question; else read_transcript shows how far it is, and ask_session tells it to go on."
+	case coder.OutcomeFailed, coder.OutcomeAborted, coder.OutcomeBlocked, coder.OutcomeCancelled, coder.OutcomeLimited:
+		return "The agent has stopped. read_transcript shows how far it is; ask_session gives it another prompt; archive_session ends the session."
+	case coder.OutcomePaused:
+		return "The session sleeps. ask_session wakes it."
+	case coder.OutcomeStalled:
+		return "Nothing has come from the agent for long. session_status shows the evidence; archive_session ends the session."
+	case coder.OutcomeArchived, coder.OutcomeDeleted:
+		return "The session is over. read_transcript may still work; start_session with another key starts anew."
+	}
+	return "session_status tells more."
+}
+
+// wait waits for a session. It only looks, so that whatever ends it leaves the session as it is.
+func (s *server) wait(ctx context.Context, request *mcp.CallToolRequest, in waitArguments) (*turn, error) {
+	p := newProgress(ctx, request)
+	defer p.stop()
+	return s.await(ctx, p, in.SessionID, in.MaxSeconds)
+}
+
+func (s *server) await(ctx context.Context, p *progress, id string, seconds int) (*turn, error) {
+	limited, cancel := context.WithTimeout(ctx, time.Duration(seconds)*time.Second)
+	defer cancel()
+	p.follow(limited, s.client, id)
+	outcome, err := s.client.WaitForSession(limited, id, &coder.WaitForSessionOptions{PollInterval: time.Second, Follow: true, OnPoll: p.polled})
+	var early *coder.WaitError
+	switch {
+	case errors.As(err, &early) && isOver(ctx, limited) && early.Session == nil:
+		return nil, &advised{err, "The Hub has not answered all the time. This passes: call wait_session again, in 30s; the session is not touched by that."}
+	case errors.As(err, &early) && isOver(ctx, limited):
+		return p.turn(id, coder.OutcomeWorking), nil
+	case err != nil:
+		return nil, err
+	}
+	t := p.turn(id, outcome.Kind)
+	t.Succeeded = outcome.Succeeded()
+	if !t.Succeeded {
+		t.Error = transcript.Clean(outcome.ErrorMessage)
+	}
+	if t.Error == "" && outcome.Kind == coder.OutcomeStalled && len(outcome.Evidence) > 0 {
+		t.Error = transcript.Clean(outcome.Evidence[0])
+	}
+	if outcome.Kind == coder.OutcomeNeedsInput {
+		if t.Question, err = s.open(ctx, id); err != nil {
+			return nil, err
+		}
+	}
+	if t.Answer, err = s.lastAnswer(ctx, id); err != nil {
+		return nil, err
+	}
+	if outcome.Truncated {
+		t.Error = "the answer is cut: the model had no room for more"
+	}
+	return t, nil
+}
+
+// isOver reports whether the time of a call is over, and not the call.
+func isOver(ctx, limited context.Context) bool { return limited.Err() != nil && ctx.Err() == nil }
+
+// turn is what is known when a wait is over.
+func (p *progress) turn(id string, kind coder.OutcomeKind) *turn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := &turn{SessionID: id, State: string(kind), Heard: p.figures(), Next: next(kind)}
+	if kind == coder.OutcomeWorking {
+		t.Next = "Now: " + cmp.Or(p.doing, p.status, "not known") + ". " + t.Next
+	}
+	return t
+}
+
+// lastAnswer is what the agent said last. A session without a transcript has none.
+func (s *server) lastAnswer(ctx context.Context, id string) (string, error) {
+	last := ""
+	for entry, err := range s.client.ReplayEntries(ctx, id, nil) {
+		switch {
+		case errors.Is(err, coder.ErrNotFound):
+			return "", nil
+		case err != nil:
+			return "", err
+		case entry.Type == coder.EntryMessage && entry.TaskID == "":
+			last = entry.Content
+		}
+	}
+	return whole(last), nil
+}
+
+// whole is an answer, or as much of it as a result has room for.
+func whole(answer string) string {
+	short := cut(transcript.Clean(answer), mostOfText)
+	if len(short) < len(answer) && short != transcript.Clean(answer) {
+		short += "\n[read_transcript has all of it]"
+	}
+	return short
+}
+
+// ask gives the agent a prompt and waits for the answer to it.
+func (s *server) ask(ctx context.Context, request *mcp.CallToolRequest, in askArguments) (*turn, error) {
+	p := newProgress(ctx, request)
+	defer p.stop()
+	limited, cancel := context.WithTimeout(ctx, time.Duration(in.MaxSeconds)*time.Second)
+	defer cancel()
+	conn, err := s.client.Attach(limited, in.SessionID, nil)
+	if err != nil {
+		if isOver(ctx, limited) {
+			err = &advised{err, "The session was not ready in time, and the prompt was not sent. Call ask_session again, with a larger max_seconds."}
+		}
+		return nil, err
+	}
+	defer conn.Close()
+	options := &coder.AskOptions{OnMessage: func(m coder.ServerMessage) {
+		switch m := m.(type) {
+		case *coder.RPCEventMessage:
+			if !m.Replay {
+				p.heard(m.AgentEvent())
+			}
+		case *coder.BroadcastEventMessage:
+			p.heard(m.AgentEvent())
+		}
+	}}
+	answer, err := conn.Ask(limited, in.Prompt, options)
+	if errors.Is(err, coder.ErrPromptDropped) { // it had no effect
+		answer, err = conn.Ask(limited, in.Prompt, options)
+	}
+	return p.answered(in.SessionID, answer, err, isOver(ctx, limited))
+}
+
+// answered is what came of a prompt.
+func (p *progress) answered(id string, answer *coder.Answer, err error, over bool) (*turn, error) {
+	var agent *coder.AgentError
+	switch {
+	case err == nil:
+		t := p.turn(id, coder.OutcomeTurnEnded)
+		t.Succeeded, t.Answer = true, whole(answer.Text)
+		if answer.Truncated {
+			t.Error = "the answer is cut: the model had no room for more"
+		}
+		return t, nil
+	case over && errors.Is(err, coder.ErrOutcomeUnknown):
+		t := p.turn(id, coder.OutcomeWorking)
+		t.Next += " The prompt was given to it: do not give it again."
+		return t, nil
+	case over:
+		return nil, &advised{err, "The prompt was not sent in time. Call ask_session again, with a larger max_seconds."}
+	case errors.Is(err, coder.ErrOutcomeUnknown):
+		return nil, &advised{err, "It is not known whether the agent has the prompt. Look with wait_session and read_transcript before you give it again."}
+	case !errors.As(err, &agent) || errors.Is(err, coder.ErrPromptDropped):
+		return nil, err
+	}
+	kind := coder.OutcomeFailed
+	switch {
+	case errors.Is(err, coder.ErrNeedsInput):
+		kind = coder.OutcomeNeedsInput
+	case errors.Is(err, coder.ErrAgentAborted):
+		kind = coder.OutcomeAborted
+	case errors.Is(err, coder.ErrAgentStalled):
+		kind = coder.OutcomeStalled
+	}
+	t := p.turn(id, kind)
+	if kind == coder.OutcomeNeedsInput {
+		t.Question = asked(agent.Question)
+	} else {
+		t.Error = transcript.Clean(agent.Reason)
+	}
+	if agent.Answer != nil {
+		t.Answer = whole(agent.Answer.Text)
+		if message := transcript.Clean(agent.Answer.ErrorMessage); message != "" && kind != coder.OutcomeNeedsInput {
+			t.Error = message
+		}
+	}
+	return t, nil
+}
