@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -236,23 +237,22 @@ func (s *server) status(ctx context.Context, _ *mcp.CallToolRequest, in sessionA
 type archiveResult struct {
 	SessionID string `json:"session_id"`
 	Status    string `json:"status" jsonschema:"the Hub's word for how it is now"`
-	Already   bool   `json:"already,omitzero" jsonschema:"it was over before"`
 }
 
 func (r *archiveResult) text() string {
-	if r.Already {
-		return "Session " + r.SessionID + " was archived already. read_transcript still works."
-	}
-	return "Session " + r.SessionID + " is archived. read_transcript still works."
+	return fmt.Sprintf("Session %s is over (status %s). read_transcript still works.", r.SessionID, r.Status)
 }
 
+// archive may find the session archived, which is as good.
 func (s *server) archive(ctx context.Context, _ *mcp.CallToolRequest, in sessionArguments) (*archiveResult, error) {
+	r := &archiveResult{SessionID: in.SessionID, Status: coder.StatusArchived}
 	done, err := s.client.ArchiveSession(ctx, in.SessionID)
 	switch {
 	case errors.Is(err, coder.ErrSessionArchived):
-		return &archiveResult{SessionID: in.SessionID, Status: coder.StatusArchived, Already: true}, nil
+		return r, nil
 	case err != nil:
 		return nil, err
 	}
-	return &archiveResult{SessionID: in.SessionID, Status: line(done.Status)}, nil
+	r.Status = cmp.Or(line(done.Status), r.Status)
+	return r, nil
 }
