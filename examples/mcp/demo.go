@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -23,17 +22,13 @@ const pace = 60 * time.Millisecond
 // demonstrate plays a client that talks to the server, both in this process. It is what a program does that uses the tools.
 func (p *program) demonstrate(ctx context.Context, logger *slog.Logger) int {
 	fmt.Fprintln(p.errs, "mcp: a conversation of a client with this server, on an embedded Hub; a program that knows MCP starts the server without -demo")
-	hub := codertest.NewHub(codertest.WithAgentVersion("1.6.0"), codertest.WithAgentPace(pace))
-	defer hub.Close()
-	client, err := hub.NewClient(coder.WithLogger(logger))
+	hub, client, stop, err := p.embed(logger)
 	if err == nil {
-		err = converse(ctx, hub, client, logger, p.out)
+		defer stop()
+		hub.OnSession(play)
+		err = converse(ctx, client, logger, p.out)
 	}
-	switch {
-	case ctx.Err() != nil:
-		p.complain(errors.New("interrupted"))
-		return interrupted
-	case err != nil:
+	if err != nil && ctx.Err() == nil {
 		p.complain(err)
 		return notWell
 	}
@@ -58,8 +53,7 @@ func play(session *codertest.SessionControl) {
 }
 
 // converse takes a session through its life, as a model would.
-func converse(ctx context.Context, hub *codertest.Hub, client *coder.Client, logger *slog.Logger, out io.Writer) error {
-	hub.OnSession(play)
+func converse(ctx context.Context, client *coder.Client, logger *slog.Logger, out io.Writer) error {
 	here, there := mcp.NewInMemoryTransports()
 	serving, err := newServer(ctx, client, logger).Connect(ctx, here, nil)
 	if err != nil {

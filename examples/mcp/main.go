@@ -67,6 +67,7 @@ type program struct {
 	person bool // somebody is at a terminal, who does not speak MCP
 	// interrupts ends a context with the first Ctrl-C, until the function that it returns is called.
 	interrupts func(context.Context) (context.Context, context.CancelFunc)
+	embedded   []codertest.Option // of the Hub that it starts, besides those that it always has
 }
 
 func (p *program) run(ctx context.Context, args []string) int {
@@ -95,17 +96,31 @@ func (p *program) run(ctx context.Context, args []string) int {
 	logger := slog.New(slog.NewTextHandler(p.errs, &slog.HandlerOptions{Level: level}))
 	ctx, release := p.interrupts(ctx)
 	defer release()
-	stop := context.AfterFunc(ctx, release) // the next one ends the program as if it had never asked for signals
-	defer stop()
-	if *demo || p.person {
+	said := make(chan struct{})
+	silent := context.AfterFunc(ctx, func() {
+		defer close(said)
+		release() // the next one ends the program as if it had never asked for signals
+		p.complain(errors.New("interrupted; sessions at a Hub go on"))
+	})
+	status := p.work(ctx, *demo || p.person, logger)
+	if !silent() {
+		<-said
+		return interrupted
+	}
+	return status
+}
+
+// work serves, or shows how that looks.
+func (p *program) work(ctx context.Context, demo bool, logger *slog.Logger) int {
+	if demo {
 		return p.demonstrate(ctx, logger)
 	}
-	client, closeClient, err := p.connect(logger)
+	client, stop, err := p.connect(logger)
 	if err != nil {
 		p.complain(err)
 		return badUsage
 	}
-	defer closeClient()
+	defer stop()
 	return p.serve(ctx, client, logger)
 }
 
@@ -127,12 +142,19 @@ func (p *program) connect(logger *slog.Logger) (client *coder.Client, stop func(
 		return client, client.CloseIdleConnections, nil
 	}
 	fmt.Fprintln(p.errs, "mcp: no AGENTUITY_SDK_KEY and no AGENTUITY_CODER_URL: serving an embedded Hub, whose agent repeats what it is told")
-	hub := codertest.NewHub(codertest.WithAgentVersion("1.6.0"), codertest.WithAgentPace(pace))
-	if client, err = hub.NewClient(coder.WithLogger(logger)); err != nil {
+	_, client, stop, err = p.embed(logger)
+	return client, stop, err
+}
+
+// embed starts a Hub in memory.
+func (p *program) embed(logger *slog.Logger) (*codertest.Hub, *coder.Client, func(), error) {
+	hub := codertest.NewHub(append(p.embedded, codertest.WithAgentVersion("1.6.0"), codertest.WithAgentPace(pace))...)
+	client, err := hub.NewClient(coder.WithLogger(logger))
+	if err != nil {
 		hub.Close()
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	return client, hub.Close, nil
+	return hub, client, hub.Close, nil
 }
 
 // serve speaks MCP until the input ends, or the context.
@@ -144,18 +166,9 @@ func (p *program) serve(ctx context.Context, client *coder.Client, logger *slog.
 		p.complain(err)
 		return notWell
 	}
-	closed := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(closed)
-		_ = session.Close()
-	})
-	err = session.Wait()
-	if !stop() {
-		<-closed
-		p.complain(errors.New("interrupted; sessions that are at work go on at the Hub"))
-		return interrupted
-	}
-	if err != nil {
+	stop := context.AfterFunc(ctx, func() { _ = session.Close() })
+	defer stop()
+	if err := session.Wait(); err != nil && ctx.Err() == nil {
 		p.complain(fmt.Errorf("the input is no MCP: %w", err))
 		return notWell
 	}

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -44,11 +45,14 @@ func command(t *testing.T, hub *codertest.Hub, arguments ...string) *exec.Cmd {
 }
 
 // run runs the program in this process.
-func run(t *testing.T, in string, person bool, arguments ...string) (status int, out, errs string) {
+func run(t *testing.T, person bool, arguments ...string) (status int, out, errs string) {
 	t.Helper()
 	var stdout, stderr text
-	p := &program{in: io.NopCloser(strings.NewReader(in)), out: &stdout, errs: &stderr, person: person,
-		interrupts: func(ctx context.Context) (context.Context, context.CancelFunc) { return context.WithCancel(ctx) }}
+	p := &program{
+		in: io.NopCloser(strings.NewReader("")), out: &stdout, errs: &stderr, person: person,
+		embedded:   []codertest.Option{codertest.WithInMemoryNetwork()},
+		interrupts: context.WithCancel,
+	}
 	status = p.run(t.Context(), arguments)
 	return status, stdout.String(), stderr.String()
 }
@@ -62,18 +66,18 @@ func environ(t *testing.T, key, url string) {
 func TestBadUsage(t *testing.T) {
 	environ(t, "", "")
 	for argument, want := range map[string]string{"-nonsense": "-nonsense", "tasks.txt": `it takes no arguments, and was given "tasks.txt"`} {
-		status, out, errs := run(t, "", false, argument)
+		status, out, errs := run(t, false, argument)
 		assert.Equal(t, badUsage, status)
 		assert.Empty(t, out)
 		assert.Contains(t, errs, want)
 		assert.Contains(t, errs, "; -help tells the flags\n")
 	}
-	status, out, errs := run(t, "", false, "-help")
+	status, out, errs := run(t, false, "-help")
 	assert.Equal(t, allWell, status)
 	assert.Empty(t, out)
 	assert.Contains(t, errs, "usage: mcp [flags]")
 	environ(t, "key", "nowhere")
-	status, out, errs = run(t, "", false)
+	status, out, errs = run(t, false)
 	assert.Equal(t, badUsage, status)
 	assert.Empty(t, out)
 	assert.Contains(t, errs, "AGENTUITY_CODER_URL")
@@ -82,16 +86,31 @@ func TestBadUsage(t *testing.T) {
 func TestDemonstration(t *testing.T) {
 	environ(t, "key", "nowhere") // which it does not use
 	for _, arguments := range [][]string{{"-demo"}, nil} {
-		status, out, errs := run(t, "", arguments == nil, arguments...)
-		require.Equal(t, allWell, status, "%s\n%s", out, errs)
-		assert.Contains(t, errs, "on an embedded Hub")
-		for _, once := range []string{
-			"tools: answer_question, ", `> start_session {"label":"healthz",`, "Started session codesess_", "was there already", "> wait_session ", "  1  ",
-			"GET /healthz answers 200 now.", "The agent asks (question_id ui_", "> answer_question ", "It is pushed to the branch healthz.", "> read_transcript ", " is over (status archived)",
-		} {
-			assert.Contains(t, out, once)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			status, out, errs := run(t, arguments == nil, arguments...)
+			require.Equal(t, allWell, status, "%s\n%s", out, errs)
+			assert.Contains(t, errs, "on an embedded Hub")
+			for _, want := range []string{
+				"tools: answer_question, ", `> start_session {"label":"healthz",`, "Started session codesess_", "was there already", "> wait_session ", "  1  ",
+				"GET /healthz answers 200 now.", "The agent asks (question_id ui_", "> answer_question ", "It is pushed to the branch healthz.", "> read_transcript ", " is over (status archived)",
+			} {
+				assert.Contains(t, out, want)
+			}
+		})
 	}
+}
+
+// TestTheDemonstrationIsInterrupted in the middle of it.
+func TestTheDemonstrationIsInterrupted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out, errs text
+		ctx, interrupt := context.WithTimeout(t.Context(), time.Second)
+		defer interrupt()
+		p := &program{out: &out, errs: &errs, embedded: []codertest.Option{codertest.WithInMemoryNetwork()}, interrupts: context.WithCancel}
+		assert.Equal(t, interrupted, p.run(ctx, []string{"-demo"}))
+		assert.Contains(t, errs.String(), "mcp: interrupted; ")
+		assert.NotContains(t, out.String(), "> archive_session")
+	})
 }
 
 // TestAProcess: the official client starts the program, as the ones of others do.
@@ -220,6 +239,6 @@ func TestInterrupted(t *testing.T) {
 	w.waits()
 	require.NoError(t, w.cmd.Process.Signal(os.Interrupt))
 	assert.Equal(t, interrupted, w.end().ExitCode())
-	assert.Equal(t, "mcp: interrupted; sessions that are at work go on at the Hub\n", w.errs.String())
+	assert.Equal(t, "mcp: interrupted; sessions at a Hub go on\n", w.errs.String())
 	assert.False(t, hub.Session("codesess_000000000001").Archived())
 }
