@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -91,16 +90,9 @@ type answerArguments struct {
 
 // answer answers a question, and waits for what comes of it.
 func (s *server) answer(ctx context.Context, request *mcp.CallToolRequest, in answerArguments) (*turn, error) {
-	outcome, err := s.client.CheckSession(ctx, in.SessionID)
+	q, err := s.find(ctx, in.SessionID, in.QuestionID)
 	if err != nil {
 		return nil, err
-	}
-	q, err := s.open(ctx, in.SessionID)
-	switch {
-	case err != nil:
-		return nil, err
-	case q == nil || q.ID != in.QuestionID || outcome.Kind != coder.OutcomeNeedsInput:
-		return nil, &badArgument{"question_id", "is not that of a question that is open. wait_session returns the one that is, if there is one"}
 	}
 	value, err := q.value(request, in.Answer)
 	if err != nil {
@@ -118,11 +110,45 @@ func (s *server) answer(ctx context.Context, request *mcp.CallToolRequest, in an
 	if err := conn.RespondUI(limited, q.ID, value); err != nil {
 		return nil, &advised{err, "The answer may not have arrived. Call wait_session; if it returns the same question, answer that again."}
 	}
+	s.remember(in.SessionID, nil)
 	t, err := s.await(ctx, p, in.SessionID, in.MaxSeconds)
 	if err == nil && t.Question != nil && t.Question.ID == q.ID {
 		t.Next = "The question is still open: the answer may not have arrived. Call answer_question again."
 	}
 	return t, err
+}
+
+// remember keeps what an agent asks; nil: nothing.
+func (s *server) remember(id string, q *question) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if q == nil {
+		delete(s.questions, id)
+		return
+	}
+	s.questions[id] = q
+}
+
+// find finds a question that is open, with its id.
+func (s *server) find(ctx context.Context, id, questionID string) (*question, error) {
+	s.mu.Lock()
+	known := s.questions[id]
+	s.mu.Unlock()
+	if known != nil && known.ID == questionID {
+		return known, nil // an answer to one that is not open any more has no effect
+	}
+	outcome, err := s.client.CheckSession(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	q, err := s.open(ctx, id)
+	switch {
+	case err != nil:
+		return nil, err
+	case q == nil || q.ID != questionID || outcome.Kind != coder.OutcomeNeedsInput:
+		return nil, &badArgument{"question_id", "is not that of a question that is open. wait_session returns the one that is, if there is one"}
+	}
+	return q, nil
 }
 
 // value is an answer as the agent takes it: what the call says, or what the user does.
@@ -171,8 +197,6 @@ func (q *question) parse(answer string) (any, error) {
 type userIsAsked struct{ requests mcp.InputRequestMap }
 
 func (*userIsAsked) Error() string { return "the user is asked first" }
-
-func asAsked(err error, asks **userIsAsked) bool { return errors.As(err, asks) }
 
 // form is the question as a client shows it to its user.
 func (q *question) form() mcp.InputRequestMap {

@@ -129,3 +129,19 @@ func TestTheUserAnswers(t *testing.T) {
 		})
 	}
 }
+
+// TestAHistoryWithoutQuestions: what ask_session has returned can be answered, also where the history does not have it yet.
+func TestAHistoryWithoutQuestions(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub, u *user) {
+		id := u.start("Push it")
+		call[turn](u, "wait_session", args{"session_id": id})
+		hub.Answer(asks("select", branches)...)
+		asked, _ := call[turn](u, "ask_session", args{"session_id": id, "prompt": "Ask me"})
+		require.NotNil(t, asked.Question)
+		hub.Inject(codertest.Fault{Route: "/hub/session/{id}/events/history", Count: 2, Body: []byte(`{"sessionId":"` + id + `","events":[]}`)})
+		answered, said := call[turn](u, "answer_question", args{"session_id": id, "question_id": asked.Question.ID, "answer": "main"})
+		assert.True(t, answered.Succeeded, said)
+		assert.Equal(t, "main", told(hub, id))
+		assert.Contains(t, u.fails("answer_question", args{"session_id": id, "question_id": asked.Question.ID, "answer": "main"}), "the argument question_id is wrong")
+	})
+}

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
+	"sync"
 
 	"github.com/google/jsonschema-go/jsonschema"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -14,7 +16,9 @@ import (
 // server is what the tools have in common.
 type server struct {
 	client *coder.Client
-	logger *slog.Logger
+
+	mu        sync.Mutex
+	questions map[string]*question // by session: what ask_session has returned. A history may be late, or not have it
 }
 
 // instructions are what a model reads before it knows the tools.
@@ -43,7 +47,7 @@ func newServer(ctx context.Context, client *coder.Client, logger *slog.Logger) *
 			return next(call, method, request)
 		}
 	})
-	s := &server{client: client, logger: logger}
+	s := &server{client: client, questions: make(map[string]*question)}
 	add(m, tool{
 		name: "start_session", title: "Start a session", reaches: true, again: true,
 		does: "Gives a task to a new coding agent, and returns the id of its session at once; the agent works on by itself. " +
@@ -105,7 +109,7 @@ func add[In any, Out result](m *mcp.Server, t tool, do func(context.Context, *mc
 		out, err := do(ctx, request, in)
 		var asks *userIsAsked
 		switch {
-		case asAsked(err, &asks):
+		case errors.As(err, &asks):
 			return &mcp.CallToolResult{InputRequests: asks.requests}, out, nil
 		case err != nil:
 			return nil, out, explain(t.name, err)

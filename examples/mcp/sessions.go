@@ -69,7 +69,7 @@ func (s *server) start(ctx context.Context, _ *mcp.CallToolRequest, in startArgu
 	if ensured.Session != nil {
 		r.Status = line(ensured.Session.Status)
 	}
-	if !r.Created && ensured.Session != nil && ensured.Session.Task != in.Task {
+	if !r.Created && in.Key != "" && ensured.Session != nil && strings.TrimSpace(ensured.Session.Task) != strings.TrimSpace(in.Task) {
 		return nil, &badArgument{"key", fmt.Sprintf("belongs to session %s, whose task is another: %q", r.SessionID, line(ensured.Session.Task))}
 	}
 	if !r.Created {
@@ -120,7 +120,6 @@ type listArguments struct {
 
 type listResult struct {
 	Sessions   []listed `json:"sessions" jsonschema:"the page"`
-	Total      int      `json:"total" jsonschema:"how many there are in all, of every bucket"`
 	NextOffset int      `json:"next_offset,omitzero" jsonschema:"the offset of the next page; not there: this was the last"`
 }
 
@@ -136,7 +135,7 @@ type listed struct {
 
 func (r *listResult) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s of %d.\n", plural(len(r.Sessions), "session"), r.Total)
+	fmt.Fprintf(&b, "%s:\n", plural(len(r.Sessions), "session"))
 	for _, s := range r.Sessions {
 		fmt.Fprintf(&b, "%s  %s (%s)  %s  %s\n", s.SessionID, s.Status, s.Bucket, s.LastActivity, s.Label)
 	}
@@ -146,35 +145,26 @@ func (r *listResult) text() string {
 	return b.String()
 }
 
-// list returns a page. The Hub cannot select by bucket, so that pages of all sessions are read until one of those is full.
+// list returns a page. The Hub cannot select by bucket, so that sessions are read until a page of those is full.
 func (s *server) list(ctx context.Context, _ *mcp.CallToolRequest, in listArguments) (*listResult, error) {
 	r := &listResult{Sessions: []listed{}}
-	offset := in.Offset
-	for offset-in.Offset < mostListed {
-		page, err := s.client.ListSessions(ctx, &coder.ListSessionsParams{Search: in.Search, IncludeArchived: in.Archived, Limit: mostRows, Offset: offset})
+	read := 0
+	for item, err := range s.client.AllSessions(ctx, &coder.ListSessionsParams{Search: in.Search, IncludeArchived: in.Archived, Limit: mostRows, Offset: in.Offset}) {
 		if err != nil {
 			return nil, err
 		}
-		r.Total = page.Total
-		for i := range page.Sessions {
-			item := &page.Sessions[i]
-			if len(r.Sessions) == in.Limit {
-				r.NextOffset = offset
-				return r, nil
-			}
-			offset++
-			if in.Bucket == "" || item.Bucket == coder.SessionBucket(in.Bucket) {
-				r.Sessions = append(r.Sessions, listed{
-					SessionID: item.SessionID, Label: line(item.Label), Status: line(item.Status), Bucket: line(string(item.Bucket)),
-					Created: stamp(item.CreatedAt), LastActivity: stamp(item.LastActivityAt),
-				})
-			}
+		if len(r.Sessions) == in.Limit || read == mostListed {
+			r.NextOffset = in.Offset + read
+			break
 		}
-		if len(page.Sessions) == 0 || offset >= page.Total {
-			return r, nil
+		read++
+		if in.Bucket == "" || item.Bucket == coder.SessionBucket(in.Bucket) {
+			r.Sessions = append(r.Sessions, listed{
+				SessionID: item.SessionID, Label: line(item.Label), Status: line(item.Status), Bucket: line(string(item.Bucket)),
+				Created: stamp(item.CreatedAt), LastActivity: stamp(item.LastActivityAt),
+			})
 		}
 	}
-	r.NextOffset = offset
 	return r, nil
 }
 
@@ -218,7 +208,7 @@ func (s *server) status(ctx context.Context, _ *mcp.CallToolRequest, in sessionA
 	}
 	r := &statusResult{
 		SessionID: in.SessionID, State: string(outcome.Kind), Succeeded: outcome.Succeeded(), Evidence: []string{},
-		Error: cut(transcript.Clean(outcome.ErrorMessage), mostOfError), Next: next(outcome.Kind),
+		Error: problem(outcome.ErrorMessage), Next: next(outcome.Kind),
 	}
 	for _, text := range outcome.Evidence {
 		r.Evidence = append(r.Evidence, line(text))

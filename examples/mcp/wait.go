@@ -42,7 +42,7 @@ type turn struct {
 func (t *turn) text() string {
 	head := fmt.Sprintf("Session %s: %s (%s).", t.SessionID, t.State, t.Heard)
 	if t.Error != "" {
-		t.Error, head = cut(t.Error, mostOfError), head+"\nError: "+cut(t.Error, mostOfError)
+		head += "\nError: " + t.Error
 	}
 	asks := ""
 	if t.Question != nil {
@@ -96,10 +96,7 @@ func (s *server) await(ctx context.Context, p *progress, id string, seconds int)
 	t := p.turn(id, outcome.Kind)
 	t.Succeeded = outcome.Succeeded()
 	if !t.Succeeded {
-		t.Error = transcript.Clean(outcome.ErrorMessage)
-	}
-	if t.Error == "" && outcome.Kind == coder.OutcomeStalled && len(outcome.Evidence) > 0 {
-		t.Error = transcript.Clean(outcome.Evidence[0])
+		t.Error = problem(outcome.ErrorMessage)
 	}
 	if outcome.Kind == coder.OutcomeNeedsInput {
 		if t.Question, err = s.open(ctx, id); err != nil {
@@ -114,6 +111,9 @@ func (s *server) await(ctx context.Context, p *progress, id string, seconds int)
 	}
 	return t, nil
 }
+
+// problem is what others say of a failure.
+func problem(text string) string { return cut(transcript.Clean(text), mostOfError) }
 
 // isOver reports whether the time of a call is over, and not the call.
 func isOver(ctx, limited context.Context) bool { return limited.Err() != nil && ctx.Err() == nil }
@@ -147,8 +147,9 @@ func (s *server) lastAnswer(ctx context.Context, id string) (string, error) {
 
 // whole is an answer, or as much of it as a result has room for.
 func whole(answer string) string {
-	short := cut(transcript.Clean(answer), mostOfText)
-	if len(short) < len(answer) && short != transcript.Clean(answer) {
+	answer = transcript.Clean(answer)
+	short := cut(answer, mostOfText)
+	if short != answer {
 		short += "\n[read_transcript has all of it]"
 	}
 	return short
@@ -182,7 +183,11 @@ func (s *server) ask(ctx context.Context, request *mcp.CallToolRequest, in askAr
 	if errors.Is(err, coder.ErrPromptDropped) { // it had no effect
 		answer, err = conn.Ask(limited, in.Prompt, options)
 	}
-	return p.answered(in.SessionID, answer, err, isOver(ctx, limited))
+	t, err := p.answered(in.SessionID, answer, err, isOver(ctx, limited))
+	if err == nil {
+		s.remember(in.SessionID, t.Question)
+	}
+	return t, err
 }
 
 // answered is what came of a prompt.
@@ -220,12 +225,12 @@ func (p *progress) answered(id string, answer *coder.Answer, err error, over boo
 	if kind == coder.OutcomeNeedsInput {
 		t.Question = asked(agent.Question)
 	} else {
-		t.Error = transcript.Clean(agent.Reason)
+		t.Error = problem(agent.Reason)
 	}
 	if agent.Answer != nil {
 		t.Answer = whole(agent.Answer.Text)
-		if message := transcript.Clean(agent.Answer.ErrorMessage); message != "" && kind != coder.OutcomeNeedsInput {
-			t.Error = message
+		if message := agent.Answer.ErrorMessage; message != "" && kind != coder.OutcomeNeedsInput {
+			t.Error = problem(message)
 		}
 	}
 	return t, nil
