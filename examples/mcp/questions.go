@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -100,10 +99,13 @@ func (s *server) answer(ctx context.Context, request *mcp.CallToolRequest, in an
 	}
 	p := newProgress(ctx, request)
 	defer p.stop()
-	limited, cancel := context.WithTimeout(ctx, time.Duration(in.MaxSeconds)*time.Second)
+	limited, cancel := limit(ctx, in.MaxSeconds)
 	defer cancel()
 	conn, err := s.client.Attach(limited, in.SessionID, nil)
 	if err != nil {
+		if isOver(ctx, limited) {
+			err = &advised{err, "The session was not ready in time, and the answer was not sent. Call answer_question again, with a larger max_seconds."}
+		}
 		return nil, err
 	}
 	defer conn.Close() // after the wait, so that the answer is not lost with the connection
@@ -111,7 +113,7 @@ func (s *server) answer(ctx context.Context, request *mcp.CallToolRequest, in an
 		return nil, &advised{err, "The answer may not have arrived. Call wait_session; if it returns the same question, answer that again."}
 	}
 	s.remember(in.SessionID, nil)
-	t, err := s.await(ctx, p, in.SessionID, in.MaxSeconds)
+	t, err := s.await(ctx, limited, p, in.SessionID)
 	if err == nil && t.Question != nil && t.Question.ID == q.ID {
 		t.Next = "The question is still open: the answer may not have arrived. Call answer_question again."
 	}

@@ -43,6 +43,10 @@ func TestQuestion(t *testing.T) {
 		arguments["question_id"] = waited.Question.ID
 		assert.Contains(t, u.fails("answer_question", arguments), "this client cannot ask its user")
 		arguments["answer"] = "dev"
+		stalled := hub.Inject(codertest.Fault{Route: "/ws", Stall: true, Count: -1})
+		late := args{"session_id": id, "question_id": waited.Question.ID, "answer": "main", "max_seconds": 5}
+		assert.Contains(t, u.fails("answer_question", late), "the answer was not sent. Call answer_question again, with a larger max_seconds.")
+		stalled.Remove()
 		answered, said := call[turn](u, "answer_question", arguments)
 		assert.True(t, answered.Succeeded, said)
 		assert.Equal(t, "Thank you.", answered.Answer)

@@ -59,7 +59,7 @@ func next(kind coder.OutcomeKind) string {
 	case coder.OutcomeTurnEnded, coder.OutcomeCompleted:
 		return "The agent is done. ask_session gives it a further prompt; archive_session ends the session when it is not needed any more."
 	case coder.OutcomeNeedsInput:
-		return "The agent waits. If it has asked a question, call answer_question; else read_transcript shows how far it is, and ask_session tells it to go on."
+		return "The agent waits for its user: wait_session returns its question, if it has asked one. read_transcript shows how far it is, and ask_session tells it to go on."
 	case coder.OutcomeFailed, coder.OutcomeAborted, coder.OutcomeBlocked, coder.OutcomeCancelled, coder.OutcomeLimited:
 		return "The agent has stopped. read_transcript shows how far it is; ask_session gives it another prompt; archive_session ends the session."
 	case coder.OutcomePaused:
@@ -76,12 +76,17 @@ func next(kind coder.OutcomeKind) string {
 func (s *server) wait(ctx context.Context, request *mcp.CallToolRequest, in waitArguments) (*turn, error) {
 	p := newProgress(ctx, request)
 	defer p.stop()
-	return s.await(ctx, p, in.SessionID, in.MaxSeconds)
+	limited, cancel := limit(ctx, in.MaxSeconds)
+	defer cancel()
+	return s.await(ctx, limited, p, in.SessionID)
 }
 
-func (s *server) await(ctx context.Context, p *progress, id string, seconds int) (*turn, error) {
-	limited, cancel := context.WithTimeout(ctx, time.Duration(seconds)*time.Second)
-	defer cancel()
+func limit(ctx context.Context, seconds int) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, time.Duration(seconds)*time.Second)
+}
+
+// await waits until the limited context ends, which leaves the session at work.
+func (s *server) await(ctx, limited context.Context, p *progress, id string) (*turn, error) {
 	p.follow(limited, s.client, id)
 	outcome, err := s.client.WaitForSession(limited, id, &coder.WaitForSessionOptions{PollInterval: time.Second, Follow: true, OnPoll: p.polled})
 	var early *coder.WaitError
@@ -99,9 +104,11 @@ func (s *server) await(ctx context.Context, p *progress, id string, seconds int)
 		t.Error = problem(outcome.ErrorMessage)
 	}
 	if outcome.Kind == coder.OutcomeNeedsInput {
-		if t.Question, err = s.open(ctx, id); err != nil {
+		q, err := s.open(ctx, id)
+		if err != nil {
 			return nil, err
 		}
+		t.asks(q)
 	}
 	if t.Answer, err = s.lastAnswer(ctx, id); err != nil {
 		return nil, err
@@ -127,6 +134,13 @@ func (p *progress) turn(id string, kind coder.OutcomeKind) *turn {
 		t.Next = "Now: " + cmp.Or(p.doing, p.status, "not known") + ". " + t.Next
 	}
 	return t
+}
+
+// asks adds what the agent asks; nil: it waits for a prompt.
+func (t *turn) asks(q *question) {
+	if q != nil {
+		t.Question, t.Next = q, "The agent waits for the answer: call answer_question with this question_id."
+	}
 }
 
 // lastAnswer is what the agent said last. A session without a transcript has none.
@@ -159,7 +173,7 @@ func whole(answer string) string {
 func (s *server) ask(ctx context.Context, request *mcp.CallToolRequest, in askArguments) (*turn, error) {
 	p := newProgress(ctx, request)
 	defer p.stop()
-	limited, cancel := context.WithTimeout(ctx, time.Duration(in.MaxSeconds)*time.Second)
+	limited, cancel := limit(ctx, in.MaxSeconds)
 	defer cancel()
 	conn, err := s.client.Attach(limited, in.SessionID, nil)
 	if err != nil {
@@ -223,7 +237,7 @@ func (p *progress) answered(id string, answer *coder.Answer, err error, over boo
 	}
 	t := p.turn(id, kind)
 	if kind == coder.OutcomeNeedsInput {
-		t.Question = asked(agent.Question)
+		t.asks(asked(agent.Question))
 	} else {
 		t.Error = problem(agent.Reason)
 	}
