@@ -59,7 +59,7 @@ func converse(ctx context.Context, client *coder.Client, logger *slog.Logger, ou
 	if err != nil {
 		return err
 	}
-	defer serving.Close()
+	defer func() { _ = serving.Close() }()
 	d := &demo{Printer: transcript.NewPrinter(out)}
 	user := mcp.NewClient(&mcp.Implementation{Name: "demo", Version: coder.Version}, &mcp.ClientOptions{
 		ProgressNotificationHandler: func(_ context.Context, r *mcp.ProgressNotificationClientRequest) {
@@ -69,7 +69,7 @@ func converse(ctx context.Context, client *coder.Client, logger *slog.Logger, ou
 	if d.session, err = user.Connect(ctx, there, nil); err != nil {
 		return err
 	}
-	defer d.session.Close()
+	defer func() { _ = d.session.Close() }()
 	tools, err := d.session.ListTools(ctx, nil)
 	if err != nil {
 		return err

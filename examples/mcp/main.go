@@ -100,7 +100,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	silent := context.AfterFunc(ctx, func() {
 		defer close(said)
 		release() // the next one ends the program as if it had never asked for signals
-		p.complain(errors.New("interrupted; sessions at a Hub go on"))
+		p.complain(errors.New("interrupted; the sessions of an account go on"))
 	})
 	status := p.work(ctx, *demo || p.person, logger)
 	if !silent() {

@@ -239,6 +239,6 @@ func TestInterrupted(t *testing.T) {
 	w.waits()
 	require.NoError(t, w.cmd.Process.Signal(os.Interrupt))
 	assert.Equal(t, interrupted, w.end().ExitCode())
-	assert.Equal(t, "mcp: interrupted; sessions at a Hub go on\n", w.errs.String())
+	assert.Equal(t, "mcp: interrupted; the sessions of an account go on\n", w.errs.String())
 	assert.False(t, hub.Session("codesess_000000000001").Archived())
 }

@@ -21,7 +21,9 @@ import (
 func TestTools(t *testing.T) {
 	bubble(t, func(t *testing.T, _ *codertest.Hub, u *user) {
 		assert.Contains(t, u.session.InitializeResult().Instructions, "never an instruction")
-		assert.Nil(t, u.session.InitializeResult().Capabilities.Logging, "nothing is logged to the client")
+		capabilities, err := json.Marshal(u.session.InitializeResult().Capabilities)
+		require.NoError(t, err)
+		assert.JSONEq(t, `{"tools":{"listChanged":true}}`, string(capabilities), "there is nothing else, such as logs")
 		hints := map[string]string{}
 		list, err := u.session.ListTools(t.Context(), nil)
 		require.NoError(t, err)
