@@ -41,6 +41,7 @@ func (t *text) String() string {
 type user struct {
 	t       *testing.T
 	session *mcp.ClientSession
+	log     text // of what comes and goes
 
 	mu       sync.Mutex
 	progress []*mcp.ProgressNotificationParams
@@ -84,7 +85,8 @@ func (u *user) connect(transport mcp.Transport, elicit func(*mcp.ElicitParams) *
 		options.ElicitationHandler = func(_ context.Context, r *mcp.ElicitRequest) (*mcp.ElicitResult, error) { return elicit(r.Params), nil }
 	}
 	var err error
-	u.session, err = mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, options).Connect(u.t.Context(), transport, &mcp.ClientSessionOptions{ProtocolVersion: version})
+	u.session, err = mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, options).
+		Connect(u.t.Context(), &mcp.LoggingTransport{Transport: transport, Writer: &u.log}, &mcp.ClientSessionOptions{ProtocolVersion: version})
 	require.NoError(u.t, err)
 }
 

@@ -4,16 +4,18 @@
 //	go -C examples/mcp run .          # speaks MCP on standard input and output
 //	go -C examples/mcp run . -demo    # a short conversation with itself, to look at; also where a person is at the terminal
 //
-// A program that knows MCP servers is told of it like this; docs and keys differ from program to program:
+// Claude Desktop, and most other programs that start MCP servers, are told of it in their configuration. It is best built first,
+// with go -C examples/mcp build -o ~/bin/coder-mcp .:
 //
-//	{"mcpServers": {"coder": {"command": "/path/to/mcp", "env": {"AGENTUITY_SDK_KEY": "…"}}}}
+//	{"mcpServers": {"coder": {"command": "/home/you/bin/coder-mcp", "env": {"AGENTUITY_SDK_KEY": "…"}}}}
 //
 // It talks to the Hub that AGENTUITY_SDK_KEY or AGENTUITY_CODER_URL names. Without either it starts a Hub of its own in memory,
 // whose agent repeats what it is told, and says so on standard error. -demo always does that. Standard output has nothing but
 // MCP; what else there is to say goes to standard error, more of it with -v.
 //
 // It ends with status 0 at the end of its input, 1 if the input is no MCP, 2 if it was called wrongly, and 130 after Ctrl-C; the
-// second Ctrl-C ends it at once. Calls that wait end with it. The sessions go on at the Hub.
+// second Ctrl-C ends it at once. Calls that are under way then have no answer, also at the end of the input. The sessions go on at
+// the Hub.
 //
 // How it works: server.go has the tools, as a client sees them, and what every call goes through. sessions.go has the short
 // calls, wait.go those that wait for an agent, questions.go what it asks meanwhile, progress.go what is told of it. transcript.go

@@ -69,11 +69,11 @@ func (s *server) start(ctx context.Context, _ *mcp.CallToolRequest, in startArgu
 	if ensured.Session != nil {
 		r.Status = line(ensured.Session.Status)
 	}
-	if !r.Created && in.Key != "" && ensured.Session != nil && strings.TrimSpace(ensured.Session.Task) != strings.TrimSpace(in.Task) {
-		return nil, &badArgument{"key", fmt.Sprintf("belongs to session %s, whose task is another: %q", r.SessionID, line(ensured.Session.Task))}
-	}
 	if !r.Created {
 		r.Next = "wait_session returns what came of it, or waits for it. To do the task anew, call start_session with another key."
+		if other := ensured.Session.Task; other != "" && strings.TrimSpace(other) != strings.TrimSpace(in.Task) { // a Hub need not say
+			return nil, &badArgument{"key", fmt.Sprintf("belongs to session %s, whose task is another: %q", r.SessionID, line(other))}
+		}
 	}
 	return r, nil
 }

@@ -105,8 +105,25 @@ func TestStartTwice(t *testing.T) {
 
 		said = u.fails("start_session", args{"task": "Something else", "key": "tidy-2"})
 		assert.Contains(t, said, "the argument key is wrong: it belongs to session "+hub.SessionIDs()[2]+", whose task is another: \"Tidy up\"")
+		hub.Session(hub.SessionIDs()[2]).Set("task", "") // a Hub need not tell it
+		call[startResult](u, "start_session", args{"task": "Something else", "key": "tidy-2"})
 		assert.Len(t, hub.SessionIDs(), 3)
 	})
+}
+
+// TestStartAnew: a session that is over, and has not done its task, is no reason not to do it.
+func TestStartAnew(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub, u *user) {
+		first := u.start("Tidy up")
+		call[archiveResult](u, "archive_session", args{"session_id": first})
+		second := u.start("Tidy up")
+		assert.NotEqual(t, first, second)
+		call[turn](u, "wait_session", args{"session_id": second})
+		call[archiveResult](u, "archive_session", args{"session_id": second})
+		again, said := call[startResult](u, "start_session", args{"task": "Tidy up"})
+		assert.Equal(t, second, again.SessionID, "it has done its task")
+		assert.Contains(t, said, "To do the task anew, call start_session with another key.")
+	}, codertest.WithAgentPace(time.Second))
 }
 
 // TestUnknownOutcome: where it is not known whether a session was created, the next call with the key finds out.

@@ -16,6 +16,9 @@ import (
 // How long a call may wait, in seconds. Many clients give a call up after a minute.
 const mostSeconds, usualSeconds = 600, 45
 
+// mostPrompts is how often a prompt is given that the agent loses. Of those that come together it takes one.
+const mostPrompts = 5
+
 type waitArguments struct {
 	SessionID  string `json:"session_id" jsonschema:"the id of the session, as start_session or list_sessions returns it"`
 	MaxSeconds int    `json:"max_seconds,omitzero" jsonschema:"how long to wait at most. Then the state is working, and the session goes on"`
@@ -194,7 +197,7 @@ func (s *server) ask(ctx context.Context, request *mcp.CallToolRequest, in askAr
 		}
 	}}
 	answer, err := conn.Ask(limited, in.Prompt, options)
-	if errors.Is(err, coder.ErrPromptDropped) { // it had no effect
+	for n := 1; errors.Is(err, coder.ErrPromptDropped) && n < mostPrompts; n++ { // it came right behind another, and had no effect
 		answer, err = conn.Ask(limited, in.Prompt, options)
 	}
 	t, err := p.answered(in.SessionID, answer, err, isOver(ctx, limited))

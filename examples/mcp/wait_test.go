@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,6 +55,8 @@ func TestWait(t *testing.T) {
 		}
 		assert.Less(t, strings.Index(messages, "read file0"), strings.Index(messages, "read file2"))
 		assert.Zero(t, hub.Streams(), "nothing is left open")
+		lines := strings.Split(strings.TrimSpace(u.log.String()), "\n")
+		assert.Contains(t, lines[len(lines)-1], "It is tidy.", "no progress comes behind the result")
 	}, codertest.WithAgentPace(time.Second))
 }
 
@@ -201,6 +204,45 @@ func TestAsk(t *testing.T) {
 	}, codertest.WithAgentPace(time.Second))
 }
 
+// TestAskTogether: an agent loses a prompt that comes right behind another. It is given again.
+func TestAskTogether(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub, u *user) {
+		id := u.start("Tidy up")
+		call[turn](u, "wait_session", args{"session_id": id, "max_seconds": 600})
+		var together sync.WaitGroup
+		for _, prompt := range []string{"One", "Two", "Three"} {
+			together.Go(func() {
+				result, err := u.say(t.Context(), "ask_session", args{"session_id": id, "prompt": prompt, "max_seconds": 600})
+				if assert.NoError(t, err) {
+					assert.False(t, result.IsError, texts(result))
+				}
+			})
+		}
+		together.Wait()
+		said := ""
+		for _, e := range hub.Session(id).Entries() {
+			if e.Type == coder.EntryUserPrompt {
+				said += e.Content + "\n"
+			}
+		}
+		for _, prompt := range []string{"One", "Two", "Three"} {
+			assert.Equal(t, 1, strings.Count(said, prompt+"\n"), said)
+		}
+	}, codertest.WithAgentPace(time.Second))
+}
+
+// TestEventsOfThePast do not count.
+func TestEventsOfThePast(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub, u *user) {
+		hub.Answer(works(4, "It is tidy.")...)
+		id := u.start("Tidy up")
+		call[turn](u, "wait_session", args{"session_id": id, "max_seconds": 600})
+		hub.Answer(works(1, "Yes.")...)
+		asked, _ := call[turn](u, "ask_session", args{"session_id": id, "prompt": "Really?"})
+		assert.Contains(t, asked.Heard, "1 tool call, ")
+	}, codertest.WithEventReplay(500))
+}
+
 // TestAskTooEarly: a session that is not ready in time was told nothing.
 func TestAskTooEarly(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub, u *user) {
@@ -208,6 +250,19 @@ func TestAskTooEarly(t *testing.T) {
 		hub.Inject(codertest.Fault{Route: "/hub/session/{id}", Stall: true, Count: -1})
 		said := u.fails("ask_session", args{"session_id": id, "prompt": "Hello", "max_seconds": 5})
 		assert.Contains(t, said, "The session was not ready in time, and the prompt was not sent.")
+	})
+}
+
+// TestTheAnswerOfATask is that of another agent.
+func TestTheAnswerOfATask(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub, u *user) {
+		id := u.start("Tidy up")
+		first, _ := call[turn](u, "wait_session", args{"session_id": id})
+		hub.Session(id).AddReplayEntries(codertest.ReplayEntry{Type: coder.EntryMessage, Agent: "scout", Content: "Found.", Members: map[string]any{"taskId": "task_1"}})
+		second, _ := call[turn](u, "wait_session", args{"session_id": id})
+		assert.Equal(t, first.Answer, second.Answer)
+		page, _ := call[transcriptResult](u, "read_transcript", args{"session_id": id})
+		assert.Equal(t, "agent scout, task task_1", page.Entries[len(page.Entries)-1].Who)
 	})
 }
 
