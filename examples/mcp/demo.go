@@ -20,19 +20,15 @@ import (
 const pace = 60 * time.Millisecond
 
 // demonstrate plays a client that talks to the server, both in this process. It is what a program does that uses the tools.
-func (p *program) demonstrate(ctx context.Context, logger *slog.Logger) int {
-	fmt.Fprintln(p.errs, "mcp: a conversation of a client with this server, on an embedded Hub; a program that knows MCP starts the server without -demo")
+func (p *program) demonstrate(ctx context.Context, logger *slog.Logger) error {
+	p.say("a conversation of a client with this server, on an embedded Hub; a program that knows MCP starts the server without -demo")
 	hub, client, stop, err := p.embed(logger)
-	if err == nil {
-		defer stop()
-		hub.OnSession(play)
-		err = converse(ctx, client, logger, p.out)
+	if err != nil {
+		return err
 	}
-	if err != nil && ctx.Err() == nil {
-		p.complain(err)
-		return notWell
-	}
-	return allWell
+	defer stop()
+	hub.OnSession(play)
+	return converse(ctx, client, logger, p.out)
 }
 
 // play is what the agent of the demonstration says.

@@ -25,7 +25,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -39,7 +38,7 @@ import (
 
 	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
-	"github.com/agentuity/coder-go/examples/internal/transcript"
+	"github.com/agentuity/coder-go/examples/internal/cli"
 )
 
 func main() {
@@ -52,14 +51,6 @@ func main() {
 	os.Stdout = os.Stderr // what any package prints is not taken for MCP
 	os.Exit(p.run(context.Background(), os.Args[1:]))
 }
-
-// The statuses that it ends with.
-const (
-	allWell     = 0
-	notWell     = 1
-	badUsage    = 2
-	interrupted = 130
-)
 
 // program is what mcp has to do with the world.
 type program struct {
@@ -74,22 +65,10 @@ type program struct {
 
 func (p *program) run(ctx context.Context, args []string) int {
 	flags := flag.NewFlagSet("mcp", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // what is wrong is said below
 	demo := flags.Bool("demo", false, "play a short conversation of a client with the server, on an embedded Hub")
 	verbose := flags.Bool("v", false, "log what is done to standard error")
-	err := flags.Parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		flags.SetOutput(p.errs)
-		fmt.Fprint(p.errs, usage)
-		flags.PrintDefaults()
-		return allWell
-	case err == nil && flags.NArg() > 0:
-		err = fmt.Errorf("it takes no arguments, and was given %q", flags.Arg(0))
-	}
-	if err != nil {
-		p.complain(fmt.Errorf("%w; -help tells the flags", err))
-		return badUsage
+	if err := cli.Parse(flags, args, p.errs); err != nil {
+		return cli.Status(p.errs, "mcp", err, false)
 	}
 	level := slog.LevelWarn
 	if *verbose {
@@ -102,38 +81,28 @@ func (p *program) run(ctx context.Context, args []string) int {
 	silent := context.AfterFunc(ctx, func() {
 		defer close(said)
 		release() // the next one ends the program as if it had never asked for signals
-		p.complain(errors.New("interrupted; the sessions of an account go on"))
+		p.say("interrupted; the sessions of an account go on")
 	})
-	status := p.work(ctx, *demo || p.person, logger)
+	err := p.work(ctx, *demo || p.person, logger)
 	if !silent() {
 		<-said
-		return interrupted
+		return cli.Interrupted
 	}
-	return status
+	return cli.Status(p.errs, "mcp", err, false)
 }
 
 // work serves, or shows how that looks.
-func (p *program) work(ctx context.Context, demo bool, logger *slog.Logger) int {
+func (p *program) work(ctx context.Context, demo bool, logger *slog.Logger) error {
 	if demo {
 		return p.demonstrate(ctx, logger)
 	}
 	client, stop, err := p.connect(logger)
 	if err != nil {
-		p.complain(err)
-		return badUsage
+		return cli.Wrong(err)
 	}
 	defer stop()
 	return p.serve(ctx, client, logger)
 }
-
-const usage = `usage: mcp [flags]
-
-Speaks the Model Context Protocol on standard input and output, with tools that start sessions of the Coder Hub, wait for
-them, ask, and read what was said. AGENTUITY_SDK_KEY or AGENTUITY_CODER_URL names the Hub; without either it starts one in memory.
-
-It ends with status 0 at the end of its input, 1 if the input is no MCP, 2 if it was called wrongly, and 130 after Ctrl-C.
-
-`
 
 // connect returns a client of the Hub that the environment names, or of one that it starts.
 func (p *program) connect(logger *slog.Logger) (client *coder.Client, stop func(), err error) {
@@ -143,7 +112,7 @@ func (p *program) connect(logger *slog.Logger) (client *coder.Client, stop func(
 		}
 		return client, client.CloseIdleConnections, nil
 	}
-	fmt.Fprintln(p.errs, "mcp: no AGENTUITY_SDK_KEY and no AGENTUITY_CODER_URL: serving an embedded Hub, whose agent repeats what it is told")
+	p.say("no AGENTUITY_SDK_KEY and no AGENTUITY_CODER_URL: serving an embedded Hub, whose agent repeats what it is told")
 	_, client, stop, err = p.embed(logger)
 	return client, stop, err
 }
@@ -160,23 +129,19 @@ func (p *program) embed(logger *slog.Logger) (*codertest.Hub, *coder.Client, fun
 }
 
 // serve speaks MCP until the input ends, or the context.
-func (p *program) serve(ctx context.Context, client *coder.Client, logger *slog.Logger) int {
+func (p *program) serve(ctx context.Context, client *coder.Client, logger *slog.Logger) error {
 	server := newServer(ctx, client, logger)
 	// Run would do the same, but logs the end of the context as an error.
 	session, err := server.Connect(ctx, &mcp.IOTransport{Reader: p.in, Writer: p.out}, nil)
 	if err != nil {
-		p.complain(err)
-		return notWell
+		return err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = session.Close() })
 	defer stop()
-	if err := session.Wait(); err != nil && ctx.Err() == nil {
-		p.complain(fmt.Errorf("the input is no MCP: %w", err))
-		return notWell
+	if err := session.Wait(); err != nil {
+		return fmt.Errorf("the input is no MCP: %w", err)
 	}
-	return allWell
+	return nil
 }
 
-func (p *program) complain(err error) {
-	fmt.Fprintln(p.errs, "mcp:", transcript.Clean(err.Error()))
-}
+func (p *program) say(text string) { fmt.Fprintln(p.errs, "mcp:", text) }

@@ -18,6 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/agentuity/coder-go/codertest"
+	"github.com/agentuity/coder-go/examples/internal/cli"
+	"github.com/agentuity/coder-go/examples/internal/readme"
 )
 
 // asProgram says that this process is the program, not its tests.
@@ -65,20 +67,20 @@ func environ(t *testing.T, key, url string) {
 
 func TestBadUsage(t *testing.T) {
 	environ(t, "", "")
-	for argument, want := range map[string]string{"-nonsense": "-nonsense", "tasks.txt": `it takes no arguments, and was given "tasks.txt"`} {
+	for argument, want := range map[string]string{"-nonsense": "-nonsense", "tasks.txt": `what is "tasks.txt"?`} {
 		status, out, errs := run(t, false, argument)
-		assert.Equal(t, badUsage, status)
+		assert.Equal(t, cli.BadUsage, status)
 		assert.Empty(t, out)
 		assert.Contains(t, errs, want)
-		assert.Contains(t, errs, "; -help tells the flags\n")
+		assert.Contains(t, errs, "-h lists ")
 	}
 	status, out, errs := run(t, false, "-help")
-	assert.Equal(t, allWell, status)
+	assert.Equal(t, cli.OK, status)
 	assert.Empty(t, out)
 	assert.Contains(t, errs, "usage: mcp [flags]")
 	environ(t, "key", "nowhere")
 	status, out, errs = run(t, false)
-	assert.Equal(t, badUsage, status)
+	assert.Equal(t, cli.BadUsage, status)
 	assert.Empty(t, out)
 	assert.Contains(t, errs, "AGENTUITY_CODER_URL")
 }
@@ -88,7 +90,7 @@ func TestDemonstration(t *testing.T) {
 	for _, arguments := range [][]string{{"-demo"}, nil} {
 		synctest.Test(t, func(t *testing.T) {
 			status, out, errs := run(t, arguments == nil, arguments...)
-			require.Equal(t, allWell, status, "%s\n%s", out, errs)
+			require.Equal(t, cli.OK, status, "%s\n%s", out, errs)
 			assert.Contains(t, errs, "on an embedded Hub")
 			for _, want := range []string{
 				"tools: answer_question, ", `> start_session {"label":"healthz",`, "Started session codesess_", "was there already", "> wait_session ", "  1  ",
@@ -96,6 +98,7 @@ func TestDemonstration(t *testing.T) {
 			} {
 				assert.Contains(t, out, want)
 			}
+			readme.Check(t, "go -C examples/mcp run . -demo", errs+out)
 		})
 	}
 }
@@ -107,7 +110,7 @@ func TestTheDemonstrationIsInterrupted(t *testing.T) {
 		ctx, interrupt := context.WithTimeout(t.Context(), time.Second)
 		defer interrupt()
 		p := &program{out: &out, errs: &errs, embedded: []codertest.Option{codertest.WithInMemoryNetwork()}, interrupts: context.WithCancel}
-		assert.Equal(t, interrupted, p.run(ctx, []string{"-demo"}))
+		assert.Equal(t, cli.Interrupted, p.run(ctx, []string{"-demo"}))
 		assert.Contains(t, errs.String(), "mcp: interrupted; ")
 		assert.NotContains(t, out.String(), "> archive_session")
 	})
@@ -224,7 +227,7 @@ func TestTheEndOfTheInput(t *testing.T) {
 func TestNoMCP(t *testing.T) {
 	w := openWire(t, nil)
 	w.send("Hello?")
-	assert.Equal(t, notWell, w.end().ExitCode())
+	assert.Equal(t, cli.Failed, w.end().ExitCode())
 	assert.Contains(t, w.errs.String(), "mcp: the input is no MCP: ")
 }
 
@@ -238,7 +241,7 @@ func TestInterrupted(t *testing.T) {
 	w := openWire(t, hub)
 	w.waits()
 	require.NoError(t, w.cmd.Process.Signal(os.Interrupt))
-	assert.Equal(t, interrupted, w.end().ExitCode())
+	assert.Equal(t, cli.Interrupted, w.end().ExitCode())
 	assert.Equal(t, "mcp: interrupted; the sessions of an account go on\n", w.errs.String())
 	assert.False(t, hub.Session("codesess_000000000001").Archived())
 }

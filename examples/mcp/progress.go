@@ -124,7 +124,7 @@ func (p *progress) figures() string {
 // polled takes what the session says of itself. What its events say is more.
 func (p *progress) polled(session *coder.Session) {
 	p.update(func() {
-		p.status = "session " + line(session.Status)
+		p.status = "session " + word(session.Status)
 		if session.Status != coder.StatusActive {
 			p.doing = ""
 		}

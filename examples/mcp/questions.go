@@ -19,6 +19,7 @@ type question struct {
 	Method  string   `json:"method" jsonschema:"confirm: answer yes or no; select: answer with one of the options; input or editor: answer with any text"`
 	Ask     string   `json:"text" jsonschema:"what is asked"`
 	Options []string `json:"options,omitzero" jsonschema:"what to choose from"`
+	options []string // as the agent wrote them, and wants them back
 }
 
 func (q *question) text() string {
@@ -42,8 +43,9 @@ func asked(m *coder.RPCUIRequestMessage) *question {
 	q := &question{ID: m.ID, Method: string(m.Method)}
 	parts := slices.DeleteFunc([]string{params.Title, params.Message, params.Placeholder, params.Prefill}, func(s string) bool { return s == "" })
 	q.Ask = cut(transcript.Clean(strings.Join(parts, "\n")), mostOfTask)
+	q.options = params.Options
 	for _, option := range params.Options[:min(len(params.Options), mostOptions)] {
-		q.Options = append(q.Options, line(option))
+		q.Options = append(q.Options, short(option, mostOfOption))
 	}
 	return q
 }
@@ -187,9 +189,10 @@ func (q *question) parse(answer string) (any, error) {
 		}
 		return nil, &badArgument{"answer", "must be yes or no"}
 	case coder.UISelect:
-		if !slices.Contains(q.Options, answer) {
-			return nil, &badArgument{"answer", fmt.Sprintf("must be one of %q", q.Options)}
+		if i := slices.Index(q.Options, answer); i >= 0 {
+			return q.options[i], nil
 		}
+		return nil, &badArgument{"answer", fmt.Sprintf("must be one of %q", q.Options)}
 	}
 	return answer, nil
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -90,6 +92,27 @@ func TestQuestionOfAPrompt(t *testing.T) {
 			assert.True(t, answered.Succeeded, said)
 			assert.Contains(t, told(hub, id), test.told)
 		}
+	})
+}
+
+// TestLargeQuestion: a result is bounded, and the agent has its option back as it wrote it.
+func TestLargeQuestion(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub, u *user) {
+		large := strings.Repeat("\"<", 3_000)
+		var options []any
+		for i := range 70 {
+			options = append(options, fmt.Sprint(i, "  ", large))
+		}
+		turns := asks("select", map[string]any{"title": large, "message": large, "options": options})
+		turns[0].Text = strings.Repeat(large, 20)
+		hub.Answer(turns...)
+		id := u.start("Push it")
+		waited, said := call[turn](u, "wait_session", args{"session_id": id})
+		require.NotNil(t, waited.Question)
+		assert.Len(t, waited.Question.Options, mostOptions)
+		assert.Contains(t, said, " bytes more)")
+		call[turn](u, "answer_question", args{"session_id": id, "question_id": waited.Question.ID, "answer": waited.Question.Options[1]})
+		assert.Equal(t, options[1], told(hub, id))
 	})
 }
 

@@ -67,7 +67,7 @@ func (s *server) start(ctx context.Context, _ *mcp.CallToolRequest, in startArgu
 	r := &startResult{SessionID: ensured.SessionID, Key: key, Created: ensured.Created, Status: "creating"}
 	r.Next = "The agent works by itself. Call wait_session with this session_id."
 	if ensured.Session != nil {
-		r.Status = line(ensured.Session.Status)
+		r.Status = word(ensured.Session.Status)
 	}
 	if !r.Created {
 		r.Next = "wait_session returns what came of it, or waits for it. To do the task anew, call start_session with another key."
@@ -160,7 +160,7 @@ func (s *server) list(ctx context.Context, _ *mcp.CallToolRequest, in listArgume
 		read++
 		if in.Bucket == "" || item.Bucket == coder.SessionBucket(in.Bucket) {
 			r.Sessions = append(r.Sessions, listed{
-				SessionID: item.SessionID, Label: line(item.Label), Status: line(item.Status), Bucket: line(string(item.Bucket)),
+				SessionID: item.SessionID, Label: short(item.Label, mostOfOption), Status: word(item.Status), Bucket: word(string(item.Bucket)),
 				Created: stamp(item.CreatedAt), LastActivity: stamp(item.LastActivityAt),
 			})
 		}
@@ -215,7 +215,7 @@ func (s *server) status(ctx context.Context, _ *mcp.CallToolRequest, in sessionA
 	}
 	if session := outcome.Session; session != nil {
 		r.Label, r.Task = line(session.Label), cut(transcript.Clean(session.Task), mostOfTask)
-		r.Status, r.Bucket = line(session.Status), line(string(session.Bucket))
+		r.Status, r.Bucket = word(session.Status), word(string(session.Bucket))
 		r.Created, r.LastActivity, r.quiet = stamp(session.CreatedAt), stamp(session.LastActivityAt), ago(session.LastActivityAt)
 		if usage, err := session.Usage(); err == nil && usage != nil {
 			r.Tokens = usage.InputTokens + usage.OutputTokens
@@ -243,6 +243,6 @@ func (s *server) archive(ctx context.Context, _ *mcp.CallToolRequest, in session
 	case err != nil:
 		return nil, err
 	}
-	r.Status = cmp.Or(line(done.Status), r.Status)
+	r.Status = cmp.Or(word(done.Status), r.Status)
 	return r, nil
 }

@@ -12,10 +12,12 @@ import (
 // What a text of others may take of a result, in bytes of JSON. A result holds its texts twice, as JSON for programs and as a text
 // for models, and is to stay below 100 kB.
 const (
-	mostOfText  = 40_000
-	mostOfTask  = 2_000
-	mostOfError = 2_000
-	mostOfLine  = 200
+	mostOfText   = 36_000
+	mostOfTask   = 2_000
+	mostOfError  = 2_000
+	mostOfLine   = 200
+	mostOfOption = 100
+	mostOfWord   = 60
 )
 
 // weight is what a rune takes in JSON, where encoding/json writes it.
@@ -58,8 +60,13 @@ func cut(text string, most int) string {
 }
 
 // line makes one line of a text of others.
-func line(text string) string {
-	return cut(strings.Join(strings.Fields(transcript.Clean(text)), " "), mostOfLine)
+func line(text string) string { return short(text, mostOfLine) }
+
+// word is a line for what the Hub says in a word.
+func word(text string) string { return short(text, mostOfWord) }
+
+func short(text string, most int) string {
+	return cut(strings.Join(strings.Fields(transcript.Clean(text)), " "), most)
 }
 
 // paragraphs joins what there is.

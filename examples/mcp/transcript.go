@@ -79,8 +79,8 @@ func badCursor() error {
 	return &badArgument{"cursor", "must be a next_cursor of this session, or be left out"}
 }
 
-// head is what the line above an entry may take in JSON, and its other members.
-const head = 200
+// head is what an entry takes in JSON besides its text, at most.
+const head = 300
 
 // transcript returns a page. A Hub may ignore an offset, so that the transcript is always read from its beginning: nothing is
 // kept of what is passed over.
@@ -102,13 +102,13 @@ func (s *server) transcript(ctx context.Context, _ *mcp.CallToolRequest, in tran
 		if at.bytes > len(text) {
 			return nil, badCursor()
 		}
-		text = transcript.Clean(text[at.bytes:]) // it is clean, but for a rune that a wrong cursor has cut
+		text = transcript.Clean(text[at.bytes:]) // it is clean, but may begin within a rune if the cursor is wrong
 		if len(r.Entries) == in.Limit || room < 2*head && len(r.Entries) > 0 {
 			r.More = true
 			break
 		}
 		fit := fits(text, room-head)
-		r.Entries = append(r.Entries, entry{Number: n, Who: who(&e), Kind: line(string(e.Type)), Text: text[:fit], Continues: fit < len(text)})
+		r.Entries = append(r.Entries, entry{Number: n, Who: who(&e), Kind: word(string(e.Type)), Text: text[:fit], Continues: fit < len(text)})
 		if fit < len(text) {
 			at.bytes += fit
 			r.More = true
@@ -133,7 +133,7 @@ func who(e *coder.ConversationEntry) string {
 		return "tool"
 	}
 	if e.TaskID != "" {
-		return line("agent " + cmp.Or(e.Agent, "?") + ", task " + e.TaskID)
+		return "agent " + word(cmp.Or(e.Agent, "?")) + ", task " + word(e.TaskID)
 	}
 	return "agent"
 }

@@ -165,11 +165,10 @@ func (s *server) lastAnswer(ctx context.Context, id string) (string, error) {
 // whole is an answer, or as much of it as a result has room for.
 func whole(answer string) string {
 	answer = transcript.Clean(answer)
-	short := cut(answer, mostOfText)
-	if short != answer {
-		short += "\n[read_transcript has all of it]"
+	if fits(answer, mostOfText) < len(answer) {
+		return cut(answer, mostOfText) + "\n[read_transcript has all of it]"
 	}
-	return short
+	return answer
 }
 
 // ask gives the agent a prompt and waits for the answer to it.
@@ -220,9 +219,9 @@ func (p *progress) answered(id string, answer *coder.Answer, err error, over boo
 		return t, nil
 	case over && errors.Is(err, coder.ErrOutcomeUnknown):
 		t := p.turn(id, coder.OutcomeWorking)
-		t.Next += " The prompt was given to it: do not give it again."
+		t.Next += " The prompt was given to it, or may have been: do not give it again unless read_transcript shows that it is missing."
 		return t, nil
-	case over:
+	case over && !errors.As(err, &agent):
 		return nil, &advised{err, "The prompt was not sent in time. Call ask_session again, with a larger max_seconds."}
 	case errors.Is(err, coder.ErrOutcomeUnknown):
 		return nil, &advised{err, "It is not known whether the agent has the prompt. Look with wait_session and read_transcript before you give it again."}
