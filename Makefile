@@ -33,11 +33,12 @@ ORIGINAL   = internal/parity/node
 COMPARISON = internal/bench
 XNET       = internal/xnet
 OTEL       = otelcoder
+MCP        = examples/mcp
 SERVERS    = internal/servers/js
 LEAD       = internal/reallead/npm
 
 .NOTPARALLEL:
-.PHONY: help release-check api systems check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare bench-live bench-growth growth-svg lateness cover examples parity xnet otel gateways servers lead vuln soak hostile mutants nightly
+.PHONY: help release-check api systems check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare bench-live bench-growth growth-svg lateness cover examples parity xnet otel mcp gateways servers lead vuln soak hostile mutants nightly
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -64,6 +65,7 @@ vet: ## Run go vet
 	$(GO) -C $(COMPARISON) vet ./...
 	$(GO) -C $(XNET) vet ./...
 	$(GO) -C $(OTEL) vet ./...
+	$(GO) -C $(MCP) vet ./...
 
 # The comparison prints, ends with a status, and replaces the library by what is here: what the last
 # three linters forbid is about the library. The last two are about the library for otelcoder too.
@@ -72,6 +74,7 @@ lint: ## Run the linters listed in .golangci.yml
 	cd $(COMPARISON) && $(GO) tool -modfile=../../tools/go.mod golangci-lint run \
 		--config ../../.golangci.yml --disable forbidigo,gomoddirectives,depguard
 	cd $(OTEL) && $(GO) tool -modfile=../tools/go.mod golangci-lint run --config ../.golangci.yml --disable gomoddirectives,depguard
+	cd $(MCP) && $(GO) tool -modfile=../../tools/go.mod golangci-lint run --config ../../.golangci.yml --disable forbidigo,gomoddirectives,depguard
 
 tidy-check: ## Fail and show a diff if a go.mod or go.sum is not tidy
 	$(GO) mod tidy -diff
@@ -79,6 +82,7 @@ tidy-check: ## Fail and show a diff if a go.mod or go.sum is not tidy
 	$(GO) -C $(COMPARISON) mod tidy -diff
 	$(GO) -C $(XNET) mod tidy -diff
 	$(GO) -C $(OTEL) mod tidy -diff
+	$(GO) -C $(MCP) mod tidy -diff
 
 build: ## Compile everything as a release would be
 	$(GO) build -trimpath ./...
@@ -143,6 +147,9 @@ parity: $(ORIGINAL)/node_modules/.package-lock.json ## Compare with the TypeScri
 
 xnet: ## Test with the HTTP/2 transport of golang.org/x/net
 	$(GO) -C $(XNET) test -count=1 -timeout 2m ./...
+
+mcp: ## Test examples/mcp, a module of its own, with the race detector
+	$(GO) -C $(MCP) test -race -timeout 5m ./...
 
 otel: ## Test otelcoder, the module for OpenTelemetry, with the race detector
 	$(GO) -C $(OTEL) test -race -timeout 5m ./...
