@@ -2,12 +2,16 @@ package transport
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/agentuity/coder-go/internal/gate"
 )
 
 // failing is a call whose attempts fail, with the default policy except for what is given.
@@ -175,6 +179,36 @@ func TestTooMany(t *testing.T) {
 				took := time.Since(began)
 				assert.True(t, test.held <= took && took <= 2*test.held, "held for %v, and not %v", took, test.held)
 			})
+		})
+	}
+}
+
+// TestTooMany_Others: a call that is tried again for another reason does not queue up with those that were too many.
+func TestTooMany_Others(t *testing.T) {
+	for status, queued := range map[int]bool{http.StatusBadGateway: false, http.StatusTooManyRequests: true} {
+		synctest.Test(t, func(t *testing.T) {
+			tr := New(Config{
+				HTTPClient: http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+					answer := &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}
+					if callOf(r.Context()).attempts == 1 {
+						answer.StatusCode = status
+					}
+					return answer, nil
+				})},
+				Policy: Policy{MinBackoff: time.Millisecond, MaxBackoff: time.Millisecond}, Logger: slog.New(slog.DiscardHandler), MaxBody: 1, Silence: time.Minute,
+				Gate: gate.New(1), // one in a second
+			})
+			began := time.Now()
+			var calls sync.WaitGroup
+			for range 10 {
+				calls.Go(func() {
+					o := tr.Do(t.Context(), &Request{Method: http.MethodGet, URL: "http://hub", Idempotent: true})
+					assert.Equal(t, 2, o.Attempts)
+					o.Body.Release()
+				})
+			}
+			calls.Wait()
+			assert.Equal(t, queued, time.Since(began) > time.Second, "%d: %v", status, time.Since(began))
 		})
 	}
 }
