@@ -143,7 +143,7 @@ func (r *rules) request(c *comment, task string) coder.CreateSessionRequest {
 	return coder.CreateSessionRequest{
 		// The title and the text of the issue may be by anybody: the agent is given only what somebody asked for who may.
 		Task:        fmt.Sprintf("%s %d of %s:\n\n%s", what, c.Issue.Number, repository.FullName, task),
-		Label:       shorten(fmt.Sprintf("%s#%d: %s", repository.FullName, c.Issue.Number, title), 100),
+		Label:       shorten(fmt.Sprintf("%s#%d: %s", repository.FullName, c.Issue.Number, strings.TrimSpace(title)), 100),
 		Tags:        []string{"webhook", repository.FullName},
 		WorkspaceID: r.workspace,
 		Repo: &coder.SessionRepositoryRef{
