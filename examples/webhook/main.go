@@ -92,7 +92,10 @@ func (p *program) run(ctx context.Context, args []string) int {
 		ctx, release = p.interrupts(ctx)
 		defer release()
 	}
-	defer context.AfterFunc(ctx, release)() // the next signal ends the program as if it had never asked for signals
+	defer context.AfterFunc(ctx, func() {
+		release() // the next one ends the program as if it had never asked for signals
+		fmt.Fprintln(p.errs, "webhook: stopping; once more ends it at once")
+	})()
 	if !hasHub() {
 		return p.demonstrate(ctx, s)
 	}
