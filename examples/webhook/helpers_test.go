@@ -6,10 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -171,14 +169,3 @@ func answering(answer string) func(*codertest.SessionControl) {
 
 // delivery is an id of a delivery.
 func delivery(n int) string { return fmt.Sprintf("00000000-0000-0000-0000-%012d", n) }
-
-// dial connects to the server of a URL, until the test is over.
-func dial(t *testing.T, address string) net.Conn {
-	t.Helper()
-	u, err := url.Parse(address)
-	require.NoError(t, err)
-	connection, err := new(net.Dialer).DialContext(t.Context(), "tcp", u.Host)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = connection.Close() })
-	return connection
-}

@@ -2,9 +2,13 @@ package main
 
 import (
 	"bufio"
+	"encoding/hex"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -160,6 +164,25 @@ func (p *process) deliver(id string, body []byte) (status string) {
 	return status
 }
 
+// send sends a header and waits until the receiver reads the body, which it says to those who expect that.
+func (p *process) send(header string) (net.Conn, *bufio.Reader) {
+	p.Helper()
+	u, err := url.Parse(p.url)
+	require.NoError(p, err)
+	connection, err := new(net.Dialer).DialContext(p.Context(), "tcp", u.Host)
+	require.NoError(p, err)
+	p.Cleanup(func() { _ = connection.Close() })
+	_, err = io.WriteString(connection, "POST /webhook HTTP/1.1\r\nHost: receiver\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"+header+"\r\n")
+	require.NoError(p, err)
+	reader := bufio.NewReader(connection)
+	for _, want := range []string{"HTTP/1.1 100 Continue\r\n", "\r\n"} {
+		line, err := reader.ReadString('\n')
+		require.NoError(p, err)
+		require.Equal(p, want, line)
+	}
+	return connection, reader
+}
+
 // row is what the database has of the one comment, read while the receiver runs.
 func (s *town) row() *job {
 	s.Helper()
@@ -288,19 +311,36 @@ func TestInterrupted(t *testing.T) {
 		assert.Equal(s, received, s.row().state)
 		assert.Empty(s, s.memory.texts(demoRepository, demoNumber))
 	})
+	t.Run("while a comment is delivered", func(t *testing.T) {
+		s := newTown(t)
+		p := s.start()
+		body := string(sampleComment(1, command))
+		signed := "sha256=" + hex.EncodeToString(signature([]byte(secret), []byte(body)))
+		connection, answers := p.send(fmt.Sprintf("X-GitHub-Event: issue_comment\r\nX-GitHub-Delivery: %s\r\nX-Hub-Signature-256: %s\r\nContent-Length: %d\r\n",
+			delivery(1), signed, len(body)))
+		require.NoError(s, p.command.Process.Signal(os.Interrupt))
+		p.until("once more ends it at once")
+		_, err := io.WriteString(connection, body)
+		require.NoError(s, err)
+		answer, err := answers.ReadString('\n')
+		require.NoError(s, err)
+		assert.Equal(s, "HTTP/1.1 202 Accepted\r\n", answer)
+		p.until("webhook: interrupted; 1 comment has no answer yet")
+		_, err = io.Copy(io.Discard, p.errs)
+		require.NoError(s, err)
+		require.Error(s, p.command.Wait())
+		assert.Equal(s, received, s.row().state)
+		assert.Empty(s, s.hub.SessionIDs(), "nothing is begun any more")
+	})
 	t.Run("twice", func(t *testing.T) {
 		s := newTown(t)
 		p := s.start()
 		// A sender that does not come to an end lets the first one wait.
-		request := "POST /webhook HTTP/1.1\r\nHost: receiver\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{"
-		connection := dial(t, p.url)
-		_, err := io.WriteString(connection, request)
-		require.NoError(s, err)
-		assert.Equal(s, "202 Accepted", p.deliver(delivery(1), sampleComment(1, command)))
+		p.send("Content-Length: 10\r\n")
 		require.NoError(s, p.command.Process.Signal(syscall.SIGTERM))
 		p.until("once more ends it at once")
 		require.NoError(s, p.command.Process.Signal(os.Interrupt))
-		_, err = io.Copy(io.Discard, p.errs)
+		_, err := io.Copy(io.Discard, p.errs)
 		require.NoError(s, err)
 		var exit *exec.ExitError
 		require.ErrorAs(s, p.command.Wait(), &exit)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -212,6 +214,7 @@ func TestDeliveries_NothingToDo(t *testing.T) {
 func TestDeliveries_Twice(t *testing.T) {
 	bubble(t, func(s *scene) {
 		s.hub.OnSession(answering("It is the cache."))
+		synctest.Wait() // the worker has looked, and waits
 		body := sampleComment(1, command)
 		var mu sync.Mutex
 		var all sync.WaitGroup
@@ -226,7 +229,9 @@ func TestDeliveries_Twice(t *testing.T) {
 		}
 		all.Wait()
 		assert.Equal(s, map[string]int{"202 Accepted": 1, "200 OK": 19}, statuses)
+		began := time.Now()
 		s.await(1)
+		assert.Less(s, time.Since(began), time.Minute, "it begins at once")
 		assert.Equal(s, "200 OK", s.deliver(delivery(1), body), "it is over")
 		assert.Len(s, s.hub.SessionIDs(), 1)
 		assert.Len(s, s.answers(), 1)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -378,6 +379,25 @@ func TestStop_Restart(t *testing.T) {
 			assert.Len(s, s.hub.SessionIDs(), 1, "stopped after %v", wait)
 			assert.Len(s, s.answers(), 1, "stopped after %v", wait)
 		}, codertest.WithAgentPace(time.Second))
+	}
+}
+
+// TestStop_WrittenDown: what has happened when it is stopped is written down.
+func TestStop_WrittenDown(t *testing.T) {
+	for said, want := range map[string]state{"the session has ended": ran, "msg=answered": answered} {
+		bubble(t, func(s *scene) {
+			ctx, stop := context.WithCancel(s.Context())
+			defer stop()
+			synctest.Wait() // the other worker has nothing to do
+			log := slog.New(slog.NewTextHandler(&interrupting{at: said, press: stop}, nil))
+			worker := &worker{client: s.worker.client, forge: s.worker.forge, store: s.store, atOnce: 2, log: log, woken: make(chan struct{}, 1), busy: make(map[int64]bool)}
+			_, err := s.store.add(s.Context(), sampleJob(s.T))
+			require.NoError(s, err)
+			worker.run(ctx)
+			jobs, err := s.store.all(s.Context())
+			require.NoError(s, err)
+			assert.Equal(s, want, jobs[0].state)
+		})
 	}
 }
 
