@@ -128,6 +128,21 @@ func (s *scene) deliver(id string, body []byte) (status string) {
 	return status
 }
 
+// job is that of the sample.
+func (s *scene) job() *job {
+	s.Helper()
+	j, ignored, err := s.rules.read("issue_comment", sampleComment(1, command))
+	require.NoError(s, err)
+	require.NotNil(s, j, ignored)
+	return j
+}
+
+// other is another worker, that a test runs. The first one has nothing to do until it is woken.
+func (s *scene) other(log *slog.Logger) *worker {
+	synctest.Wait()
+	return &worker{client: s.worker.client, forge: s.worker.forge, store: s.store, atOnce: 2, log: log, woken: make(chan struct{}, 1), busy: make(map[int64]bool)}
+}
+
 // await waits until so many jobs are over.
 func (s *scene) await(n int) (jobs []*job) {
 	s.Helper()

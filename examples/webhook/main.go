@@ -4,8 +4,8 @@
 //	go -C examples/webhook run . -addr 127.0.0.1:8080 -db webhook.db
 //	go -C examples/webhook run . -db webhook.db -list                   # what there is, and how far it is
 //
-// A webhook of GitHub, with the content type application/json and the event "Issue comments", sends its deliveries to
-// http://ADDR/webhook. A comment that begins with "/coder TASK" starts a session, if its author is an owner, a member or a
+// A webhook of GitHub, with the content type application/json and the event "Issue comments", sends its deliveries to /webhook,
+// through a proxy or a tunnel that has a certificate. A comment that begins with "/coder TASK" starts a session, if its author is an owner, a member or a
 // collaborator; those of bots never do. However often the comment is delivered, and whenever the program is killed, there is one
 // session and one answer.
 //
@@ -30,6 +30,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -195,6 +196,9 @@ func (p *program) list(ctx context.Context, s *settings) error {
 		s.db = defaultDB
 	}
 	store, err := openStore(ctx, s.db, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no %s: which database? Name it with -db", s.db)
+	}
 	if err != nil {
 		return err
 	}

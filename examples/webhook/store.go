@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver, in pure Go
+	"modernc.org/sqlite" // the driver, in pure Go
 
 	"github.com/agentuity/coder-go"
 )
@@ -85,6 +85,9 @@ CREATE INDEX IF NOT EXISTS unfinished ON job (next, id) WHERE state IN ('receive
 // applicationID marks the databases of this program: "hook".
 const applicationID = 0x686f6f6b
 
+// sqliteBusy is the code SQLITE_BUSY: somebody else has the lock.
+const sqliteBusy = 5
+
 // store is the database. It has one connection: there is little to write, and SQLite has one writer at a time anyway.
 type store struct {
 	db   *sql.DB
@@ -118,8 +121,13 @@ func (s *store) open(ctx context.Context, name string, exclusive bool) (err erro
 		if s.lock, err = connect(name+"-lock", 0); err != nil {
 			return err
 		}
-		if _, err := s.lock.ExecContext(ctx, "BEGIN EXCLUSIVE"); err != nil {
-			return fmt.Errorf("%s is in use by another receiver: %w", name, err)
+		_, err := s.lock.ExecContext(ctx, "BEGIN EXCLUSIVE")
+		var busy *sqlite.Error
+		switch {
+		case errors.As(err, &busy) && busy.Code() == sqliteBusy:
+			return fmt.Errorf("%s is in use by another receiver", name)
+		case err != nil:
+			return fmt.Errorf("%s-lock cannot be locked: %w", name, err)
 		}
 	}
 	if s.db, err = connect(name, 10*time.Second); err != nil {

@@ -170,3 +170,11 @@ func TestStore_OneReceiver(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, second.close())
 }
+
+// TestStore_NoLock: what hinders the lock is told as it is.
+func TestStore_NoLock(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "webhook.db")
+	require.NoError(t, os.Mkdir(name+"-lock", 0o700))
+	_, err := openStore(t.Context(), name, true)
+	require.ErrorContains(t, err, "webhook.db-lock cannot be locked: ")
+}

@@ -145,6 +145,9 @@ func (w *worker) save(ctx context.Context, j *job, log *slog.Logger) bool {
 
 // session runs the session of a job. The error is nil if there is an outcome, however bad.
 func (w *worker) session(ctx context.Context, j *job, log *slog.Logger) error {
+	if over, err := w.over(ctx, j); over || err != nil {
+		return err
+	}
 	options := w.options
 	options.OnPoll = func(s *coder.Session) {
 		if j.session == s.SessionID {
@@ -176,6 +179,30 @@ func (w *worker) session(ctx context.Context, j *job, log *slog.Logger) error {
 	}
 	log.ErrorContext(ctx, "the session could not be run", "session", j.session, "error", err)
 	return nil
+}
+
+// over reports whether the session of an earlier start has come to a bad end, and takes it. RunSession would pass over it and
+// create another, which nobody has asked for.
+func (w *worker) over(ctx context.Context, j *job) (bool, error) {
+	if j.session == "" {
+		return false, nil
+	}
+	outcome, err := w.client.CheckSession(ctx, j.session)
+	switch {
+	case err != nil && (ctx.Err() != nil || coder.IsTransient(err) || passes(err)):
+		return false, err
+	case err != nil || outcome.Session == nil || outcome.Session.Metadata["idempotencyKey"] != j.key: // it is gone
+		return false, nil
+	}
+	switch outcome.Kind {
+	case coder.OutcomeFailed, coder.OutcomeCancelled, coder.OutcomeArchived:
+		if outcome.Succeeded() { // RunSession reads its answer
+			return false, nil
+		}
+		j.take(outcome)
+		return true, nil
+	}
+	return false, nil
 }
 
 // passes reports whether an error is none of the job but of the account or the configuration. Somebody will see to it, and the

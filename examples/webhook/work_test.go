@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -361,11 +360,8 @@ func TestStop_Restart(t *testing.T) {
 				}
 				return false
 			}
-			synctest.Wait() // the second worker has nothing to do, until it is woken
-			first := &worker{client: s.worker.client, forge: s.worker.forge, store: s.store, atOnce: 2, log: s.worker.log, woken: make(chan struct{}, 1), busy: make(map[int64]bool)}
-			j, _, err := s.rules.read("issue_comment", sampleComment(1, command))
-			require.NoError(s, err)
-			_, err = s.store.add(s.Context(), j)
+			first := s.other(s.worker.log)
+			_, err := s.store.add(s.Context(), s.job())
 			require.NoError(s, err)
 			ctx, stop := context.WithTimeout(s.Context(), wait)
 			defer stop()
@@ -388,10 +384,9 @@ func TestStop_WrittenDown(t *testing.T) {
 		bubble(t, func(s *scene) {
 			ctx, stop := context.WithCancel(s.Context())
 			defer stop()
-			synctest.Wait() // the other worker has nothing to do
 			log := slog.New(slog.NewTextHandler(&interrupting{at: said, press: stop}, nil))
-			worker := &worker{client: s.worker.client, forge: s.worker.forge, store: s.store, atOnce: 2, log: log, woken: make(chan struct{}, 1), busy: make(map[int64]bool)}
-			_, err := s.store.add(s.Context(), sampleJob(s.T))
+			worker := s.other(log)
+			_, err := s.store.add(s.Context(), s.job())
 			require.NoError(s, err)
 			worker.run(ctx)
 			jobs, err := s.store.all(s.Context())
@@ -418,4 +413,39 @@ func TestStore_Full(t *testing.T) {
 		assert.Len(s, s.hub.SessionIDs(), 1)
 		assert.Len(s, s.answers(), 1)
 	}, codertest.WithAgentPace(time.Second))
+}
+
+// TestStop_Fails: what becomes of a session while nobody looks is told as it is. It is not run anew.
+func TestStop_Fails(t *testing.T) {
+	for name, test := range map[string]struct {
+		becomes func(*codertest.SessionControl)
+		says    string
+	}{
+		"failed":   {func(s *codertest.SessionControl) { s.EndTurn("error", "no more credit") }, "it has failed (`no more credit`)"},
+		"archived": {(*codertest.SessionControl).Archive, "its session was archived"},
+		"done, and archived": {func(s *codertest.SessionControl) {
+			s.EndTurn("stop", "")
+			time.Sleep(time.Hour)
+			s.Archive()
+		}, "Answer to"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(s *scene) {
+				s.hub.OnSession(answering(strings.Repeat("It is the cache. ", 1000)))
+				first := s.other(s.worker.log)
+				_, err := s.store.add(s.Context(), s.job())
+				require.NoError(s, err)
+				ctx, stop := context.WithTimeout(s.Context(), time.Minute)
+				defer stop()
+				first.run(ctx)
+				test.becomes(s.hub.Session(s.hub.SessionIDs()[0]))
+				time.Sleep(time.Hour)
+				s.worker.wake()
+				s.await(1)
+				assert.Len(s, s.hub.SessionIDs(), 1)
+				require.Len(s, s.answers(), 1)
+				assert.Contains(s, s.answers()[0], test.says)
+			}, codertest.WithAgentPace(5*time.Second))
+		})
+	}
 }
