@@ -82,7 +82,7 @@ func (p *program) demonstrate(ctx context.Context, s *settings) int {
 	err = p.play(serving, service, sampleComment(id, "/coder Why does the build fail?"), secret, finished)
 	if err == nil {
 		p.say("\n%s#%d has this answer:\n\n", demoRepository, demoNumber)
-		for _, text := range memory.texts(demoRepository, demoNumber) {
+		for _, text := range memory.texts() {
 			for line := range strings.Lines(text) {
 				p.say("%s\n", strings.TrimRight("    "+line, " \n"))
 			}

@@ -158,7 +158,7 @@ func (s *scene) await(n int) (jobs []*job) {
 }
 
 // answers are the comments on the issue of the sample.
-func (s *scene) answers() []string { return s.memory.texts(demoRepository, demoNumber) }
+func (s *scene) answers() []string { return s.memory.texts() }
 
 // changed is a sample whose members are other ones: a path of names, separated by dots, and a value.
 func changed(t *testing.T, id int64, text string, members map[string]any) []byte {

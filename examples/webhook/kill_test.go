@@ -206,7 +206,7 @@ func (p *process) finish(body []byte) {
 	assert.Contains(p, p.interrupt(), "webhook: interrupted; nothing is left to do\n")
 	assert.Equal(p, answered, p.row().state)
 	assert.Len(p, p.hub.SessionIDs(), 1)
-	answers := p.memory.texts(demoRepository, demoNumber)
+	answers := p.memory.texts()
 	require.Len(p, answers, 1)
 	assert.Contains(p, answers[0], "It is the cache.")
 	assert.NotContains(p, p.said.String(), token)
@@ -309,7 +309,7 @@ func TestInterrupted(t *testing.T) {
 		assert.Contains(s, p.interrupt(), "webhook: interrupted; 1 comment has no answer yet. Its session goes on: the next start does the rest\n")
 		assert.False(s, s.hub.Session(s.hub.SessionIDs()[0]).Archived())
 		assert.Equal(s, received, s.row().state)
-		assert.Empty(s, s.memory.texts(demoRepository, demoNumber))
+		assert.Empty(s, s.memory.texts())
 	})
 	t.Run("while a comment is delivered", func(t *testing.T) {
 		s := newTown(t)

@@ -64,6 +64,7 @@ type program struct {
 	out, errs io.Writer // what was asked for; everything else
 	// interrupts ends a context with the first signal, until the function that it returns is called. Nil: nobody interrupts.
 	interrupts func(context.Context) (context.Context, context.CancelFunc)
+	said       chan struct{} // closed when it is said that it stops
 }
 
 // settings are what the flags say.
@@ -93,10 +94,12 @@ func (p *program) run(ctx context.Context, args []string) int {
 		ctx, release = p.interrupts(ctx)
 		defer release()
 	}
-	defer context.AfterFunc(ctx, func() {
+	p.said = make(chan struct{})
+	context.AfterFunc(ctx, func() {
 		release() // the next one ends the program as if it had never asked for signals
 		fmt.Fprintln(p.errs, "webhook: stopping; once more ends it at once")
-	})()
+		close(p.said)
+	})
 	if !hasHub() {
 		return p.demonstrate(ctx, s)
 	}
@@ -282,6 +285,7 @@ func (p *program) announce(ctx context.Context, s *service) error {
 // end closes what start has opened, and says what is left to do if the context has ended. The error is what has failed before.
 func (p *program) end(ctx context.Context, s *service, err error) (status int) {
 	if ctx.Err() != nil {
+		<-p.said
 		unfinished, failed := s.store.unfinished(context.WithoutCancel(ctx))
 		err = errors.Join(err, failed)
 		fmt.Fprintf(p.errs, "webhook: interrupted; %s\n", leftOver(unfinished))

@@ -91,15 +91,17 @@ func (w *interrupting) Write(p []byte) (int, error) {
 // TestWithoutAnAccount_Interrupted: it can be ended at any moment, and with an address it has to be.
 func TestWithoutAnAccount_Interrupted(t *testing.T) {
 	for at, args := range map[string][]string{"It serves on until Ctrl-C": {"-addr", "127.0.0.1:0"}, "the same delivery again": nil} {
-		environ(t, map[string]string{"WEBHOOK_SECRET": secret})
-		ctx, press := context.WithCancel(t.Context())
-		defer press()
-		out, errs := &interrupting{at: at, press: press}, &text{}
-		p := &program{out: out, errs: errs, interrupts: func(context.Context) (context.Context, context.CancelFunc) { return ctx, func() {} }}
-		assert.Equal(t, interrupted, p.run(t.Context(), args), "%s\n%s", out, errs)
-		assert.Contains(t, out.String(), at)
-		assert.Contains(t, errs.String(), "webhook: interrupted; ")
-		assert.NotContains(t, errs.String(), "context canceled")
+		t.Run(at, func(t *testing.T) {
+			environ(t, map[string]string{"WEBHOOK_SECRET": secret})
+			ctx, press := context.WithCancel(t.Context())
+			defer press()
+			out, errs := &interrupting{at: at, press: press}, &text{}
+			p := &program{out: out, errs: errs, interrupts: func(context.Context) (context.Context, context.CancelFunc) { return ctx, func() {} }}
+			assert.Equal(t, interrupted, p.run(t.Context(), args), "%s\n%s", out, errs)
+			assert.Contains(t, out.String(), at)
+			assert.Regexp(t, "(?s)webhook: stopping; once more ends it at once\n.*webhook: interrupted; ", errs.String())
+			assert.NotContains(t, errs.String(), "context canceled")
+		})
 	}
 }
 

@@ -62,11 +62,11 @@ func writeJSON(w http.ResponseWriter, status int, value any) {
 	_ = json.NewEncoder(w).Encode(value) // a client that is gone needs no answer
 }
 
-// texts are the comments on an issue.
-func (f *memoryForge) texts(repository string, number int64) (texts []string) {
+// texts are the comments on the issue of the demonstration.
+func (f *memoryForge) texts() (texts []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, comment := range f.comments[commentsPath(repository, number)] {
+	for _, comment := range f.comments[commentsPath(demoRepository, demoNumber)] {
 		texts = append(texts, comment.Body)
 	}
 	return texts

@@ -62,6 +62,8 @@ func TestStore(t *testing.T) {
 	var mode string
 	require.NoError(t, s.db.QueryRowContext(t.Context(), "PRAGMA journal_mode").Scan(&mode))
 	assert.Equal(t, "wal", mode)
+	require.NoError(t, s.db.QueryRowContext(t.Context(), "PRAGMA synchronous").Scan(&mode))
+	assert.Equal(t, "2", mode, "a commit survives a loss of power")
 	require.NoError(t, s.close())
 }
 

@@ -188,19 +188,19 @@ func (w *worker) over(ctx context.Context, j *job) (bool, error) {
 		return false, nil
 	}
 	outcome, err := w.client.CheckSession(ctx, j.session)
-	switch {
-	case err != nil && (ctx.Err() != nil || coder.IsTransient(err) || passes(err)):
-		return false, err
-	case err != nil || outcome.Session == nil || outcome.Session.Metadata["idempotencyKey"] != j.key: // it is gone
+	if errors.Is(err, coder.ErrSessionNotFound) {
 		return false, nil
+	}
+	if err != nil {
+		return false, err
 	}
 	switch outcome.Kind {
 	case coder.OutcomeFailed, coder.OutcomeCancelled, coder.OutcomeArchived:
-		if outcome.Succeeded() { // RunSession reads its answer
-			return false, nil
+		// One that has done its task RunSession takes, and reads its answer. And a Hub in memory may have given the id again.
+		if !outcome.Succeeded() && outcome.Session != nil && outcome.Session.Metadata["idempotencyKey"] == j.key {
+			j.take(outcome)
+			return true, nil
 		}
-		j.take(outcome)
-		return true, nil
 	}
 	return false, nil
 }

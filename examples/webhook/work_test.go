@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -425,9 +426,9 @@ func TestStop_Fails(t *testing.T) {
 		"archived": {(*codertest.SessionControl).Archive, "its session was archived"},
 		"done, and archived": {func(s *codertest.SessionControl) {
 			s.EndTurn("stop", "")
-			time.Sleep(time.Hour)
+			time.Sleep(time.Minute)
 			s.Archive()
-		}, "Answer to"},
+		}, "It is the cache."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(s *scene) {
@@ -439,13 +440,47 @@ func TestStop_Fails(t *testing.T) {
 				defer stop()
 				first.run(ctx)
 				test.becomes(s.hub.Session(s.hub.SessionIDs()[0]))
-				time.Sleep(time.Hour)
+				time.Sleep(time.Minute)
 				s.worker.wake()
 				s.await(1)
 				assert.Len(s, s.hub.SessionIDs(), 1)
 				require.Len(s, s.answers(), 1)
 				assert.Contains(s, s.answers()[0], test.says)
 			}, codertest.WithAgentPace(5*time.Second))
+		})
+	}
+}
+
+// TestStop_Gone: a session that is gone, or was another's all along, is no reason to do nothing.
+func TestStop_Gone(t *testing.T) {
+	for name, gone := range map[string]func(*scene) (id string){
+		"deleted": func(s *scene) string {
+			ensured, err := s.worker.client.EnsureSession(s.Context(), s.job().key, s.job().request, nil)
+			require.NoError(s, err)
+			require.NoError(s, s.worker.client.DeleteSession(s.Context(), ensured.SessionID))
+			return ensured.SessionID
+		},
+		"another's": func(s *scene) string {
+			return s.hub.AddSession(codertest.Session{Task: "Other things", Status: "failed", Metadata: map[string]any{"idempotencyKey": "another"}}).ID()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(s *scene) {
+				id := gone(s)
+				s.hub.OnSession(answering("It is the cache."))
+				synctest.Wait()
+				_, err := s.store.add(s.Context(), s.job())
+				require.NoError(s, err)
+				jobs, err := s.store.all(s.Context())
+				require.NoError(s, err)
+				jobs[0].session = id
+				require.NoError(s, s.store.save(s.Context(), jobs[0]))
+				s.worker.wake()
+				j := s.await(1)[0]
+				assert.NotEqual(s, id, j.session)
+				require.Len(s, s.answers(), 1)
+				assert.Contains(s, s.answers()[0], "It is the cache.")
+			})
 		})
 	}
 }
