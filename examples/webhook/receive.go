@@ -17,8 +17,10 @@ import (
 const (
 	// mostBody is the longest delivery that GitHub makes.
 	mostBody = 25 << 20
-	// readAtOnce is how many bodies are held at a time, since anybody can send long ones.
-	readAtOnce = 8
+	// longAtOnce is how many bodies are held at a time that are longer than longBody, or do not say, since anybody can send
+	// them. Others do not wait for these.
+	longAtOnce = 8
+	longBody   = 1 << 20
 )
 
 // receiver takes the deliveries of a forge. It answers when a delivery is in the database, and not when its work is done: a forge
@@ -27,12 +29,12 @@ type receiver struct {
 	rules *rules
 	store *store
 	log   *slog.Logger
-	wake  func() // called when there is work
-	slots chan struct{}
+	wake  func()        // called when there is work
+	slots chan struct{} // for long bodies
 }
 
 func newReceiver(rules *rules, store *store, log *slog.Logger, wake func()) http.Handler {
-	r := &receiver{rules: rules, store: store, log: log, wake: wake, slots: make(chan struct{}, readAtOnce)}
+	r := &receiver{rules: rules, store: store, log: log, wake: wake, slots: make(chan struct{}, longAtOnce)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /webhook", r.serve)
 	mux.HandleFunc("GET /healthz", r.health)
@@ -69,11 +71,13 @@ func (r *receiver) receive(w http.ResponseWriter, req *http.Request) verdict {
 	if kind, _, err := mime.ParseMediaType(req.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return verdict{http.StatusUnsupportedMediaType, "the content type must be application/json: choose it in the settings of the webhook"}
 	}
-	select {
-	case r.slots <- struct{}{}:
-		defer func() { <-r.slots }()
-	case <-req.Context().Done():
-		return verdict{http.StatusServiceUnavailable, "too many deliveries at once"}
+	if req.ContentLength < 0 || req.ContentLength > longBody {
+		select {
+		case r.slots <- struct{}{}:
+			defer func() { <-r.slots }()
+		case <-req.Context().Done():
+			return verdict{http.StatusServiceUnavailable, "too many long deliveries at once"}
+		}
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, mostBody))
 	event, id := req.Header.Get("X-GitHub-Event"), req.Header.Get("X-GitHub-Delivery")

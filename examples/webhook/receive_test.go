@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"io"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 
 // sent is a delivery that a test makes by hand.
 type sent struct {
+	ctx          context.Context // nil: that of the test
 	method, path string
 	header       map[string]string // an empty value removes one
 	body         io.Reader
@@ -36,7 +38,11 @@ func (s *scene) send(d sent) (status int, says string) {
 	if d.body == nil {
 		d.body = bytes.NewReader(body)
 	}
-	req := httptest.NewRequestWithContext(s.Context(), method, path, d.body)
+	ctx := s.Context()
+	if d.ctx != nil {
+		ctx = d.ctx
+	}
+	req := httptest.NewRequestWithContext(ctx, method, path, d.body)
 	for name, value := range map[string]string{
 		"Content-Type": "application/json", "X-GitHub-Event": "issue_comment", "X-GitHub-Delivery": delivery(1),
 		"X-Hub-Signature-256": "sha256=" + hex.EncodeToString(signature([]byte(secret), body)),
@@ -241,6 +247,36 @@ func TestDeliveries_Twice(t *testing.T) {
 		s.await(1)
 		assert.Len(s, s.hub.SessionIDs(), 2)
 		assert.Len(s, s.answers(), 2)
+	})
+}
+
+// TestDeliveries_Slow: many who send for long take so much memory and no more, and let nobody else wait.
+func TestDeliveries_Slow(t *testing.T) {
+	bubble(t, func(s *scene) {
+		var slow sync.WaitGroup
+		var senders []*io.PipeWriter
+		for range longAtOnce {
+			body, sender := io.Pipe()
+			senders = append(senders, sender)
+			slow.Go(func() {
+				status, _ := s.send(sent{body: body})
+				assert.Equal(s, http.StatusUnauthorized, status)
+			})
+		}
+		synctest.Wait() // all of them are being read
+		impatient, leave := context.WithCancel(s.Context())
+		leave()
+		status, says := s.send(sent{ctx: impatient, body: zeros{}})
+		assert.Equal(s, http.StatusServiceUnavailable, status)
+		assert.Contains(s, says, "too many long deliveries at once")
+		assert.Equal(s, "202 Accepted", s.deliver(delivery(1), sampleComment(1, command)))
+		s.await(1)
+		for _, sender := range senders {
+			require.NoError(s, sender.Close())
+		}
+		slow.Wait()
+		status, _ = s.send(sent{body: zeros{}})
+		assert.Equal(s, http.StatusRequestEntityTooLarge, status, "there is room again")
 	})
 }
 
