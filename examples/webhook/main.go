@@ -5,9 +5,9 @@
 //	go -C examples/webhook run . -db webhook.db -list                   # what there is, and how far it is
 //
 // A webhook of GitHub, with the content type application/json and the event "Issue comments", sends its deliveries to /webhook,
-// through a proxy or a tunnel that has a certificate. A comment that begins with "/coder TASK" starts a session, if its author is an owner, a member or a
-// collaborator; those of bots never do. However often the comment is delivered, and whenever the program is killed, there is one
-// session and one answer.
+// through a proxy or a tunnel that has a certificate. A comment that begins with "/coder TASK" starts a session, if its author is
+// an owner, a member or a collaborator; those of bots never do. However often the comment is delivered, and whenever the program
+// is killed, there is one session and one answer.
 //
 // WEBHOOK_SECRET is the secret of the webhook, WEBHOOK_TOKEN a token that may write comments (of a fine-grained one: issues and
 // pull requests, read and write). AGENTUITY_SDK_KEY or AGENTUITY_CODER_URL names the Hub. Without either it starts a Hub and a

@@ -26,7 +26,7 @@ type worker struct {
 	options coder.RunSessionOptions
 	log     *slog.Logger
 	woken   chan struct{} // has room for one
-	// finished is called with each job that is over. Nil: nobody needs to know.
+	// finished is called with each job that is over: answered or given up. Nil: nobody needs to know.
 	finished func(*job)
 
 	mu   sync.Mutex
@@ -122,15 +122,16 @@ func (w *worker) do(ctx context.Context, j *job) {
 		w.later(ctx, j, log, err)
 		return
 	}
-	if w.save(ctx, j, log) && w.finished != nil {
-		w.finished(j)
-	}
+	w.save(ctx, j, log)
 }
 
 // save writes a job down, and reports whether it could. If not, the job is as it was, and is done again, but not at once.
 func (w *worker) save(ctx context.Context, j *job, log *slog.Logger) bool {
 	err := w.store.save(context.WithoutCancel(ctx), j)
 	if err == nil {
+		if w.finished != nil && (j.state == answered || j.state == givenUp) {
+			w.finished(j)
+		}
 		return true
 	}
 	log.ErrorContext(ctx, "it could not be written down", "error", err)
@@ -148,14 +149,15 @@ func (w *worker) session(ctx context.Context, j *job, log *slog.Logger) error {
 	if over, err := w.over(ctx, j); over || err != nil {
 		return err
 	}
+	known := ""
 	options := w.options
 	options.OnPoll = func(s *coder.Session) {
-		if j.session == s.SessionID {
+		if known == s.SessionID {
 			return
 		}
-		j.session = s.SessionID
+		known, j.session = s.SessionID, s.SessionID
 		log.InfoContext(ctx, "an agent is at work", "session", j.session)
-		if err := w.store.save(ctx, j); err != nil && ctx.Err() == nil { // nothing but -list needs it
+		if err := w.store.save(ctx, j); err != nil && ctx.Err() == nil { // the key finds it, too
 			log.WarnContext(ctx, "the session could not be written down", "session", j.session, "error", err)
 		}
 	}
