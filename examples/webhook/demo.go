@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -37,22 +38,24 @@ func (p *program) demonstrate(ctx context.Context, s *settings) int {
 	hub.OnSession(play)
 	client, err := hub.NewClient()
 	if err != nil {
-		return p.complain(notWell, err)
+		return p.status(err)
 	}
 	memory := newMemoryForge()
 	forge, stop, err := memory.listen(ctx)
 	if err != nil {
-		return p.complain(notWell, err)
+		return p.status(err)
 	}
 	defer stop()
 	stays := s.addr != ""
 	if !stays {
-		s.addr = "127.0.0.1:0"
+		s.addr, s.level = "127.0.0.1:0", slog.LevelError // it says itself what happens
 	}
+	id := time.Now().UnixMicro() // of the comment: a database that is kept does not know it yet
 	if s.db == "" {
+		id = 41
 		folder, err := os.MkdirTemp("", "webhook")
 		if err != nil {
-			return p.complain(notWell, err)
+			return p.status(err)
 		}
 		defer func() { _ = os.RemoveAll(folder) }() // what is left of it, the system deletes
 		s.db = filepath.Join(folder, defaultDB)
@@ -60,12 +63,11 @@ func (p *program) demonstrate(ctx context.Context, s *settings) int {
 	secret := cmp.Or(os.Getenv("WEBHOOK_SECRET"), rand.Text())
 	service, err := p.start(ctx, s, client, secret, forge)
 	if err != nil {
-		return p.complain(notWell, err)
+		return p.status(err)
 	}
 	if err := p.announce(ctx, service); err != nil {
 		return p.end(ctx, service, err)
 	}
-	id := time.Now().UnixMicro() // another one each time: a database that is kept does not know it yet
 	finished := make(chan struct{})
 	service.worker.finished = func(j *job) {
 		if j.commentID == id {
@@ -81,9 +83,11 @@ func (p *program) demonstrate(ctx context.Context, s *settings) int {
 	}()
 	err = p.play(serving, service, sampleComment(id, "/coder Why does the build fail?"), secret, finished)
 	if err == nil {
-		p.say("\n%s#%d has this answer:\n\n", demoRepository, demoNumber)
-		for _, text := range memory.texts() {
-			for line := range strings.Lines(text) {
+		answers := memory.texts()
+		p.say("%-34s %d on the Hub, %d on %s#%d, which readers see so:\n", "sessions and answers:", len(hub.SessionIDs()), len(answers), demoRepository, demoNumber)
+		for _, answer := range answers {
+			_, seen, _ := strings.Cut(answer, "-->\n") // above it is the marker
+			for line := range strings.Lines(seen) {
 				p.say("%s\n", strings.TrimRight("    "+line, " \n"))
 			}
 		}

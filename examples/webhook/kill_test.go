@@ -23,6 +23,7 @@ import (
 
 	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
+	"github.com/agentuity/coder-go/examples/internal/cli"
 )
 
 // town is where a receiver runs that is a process of its own: a Hub and a forge that go on when it is killed.
@@ -153,7 +154,7 @@ func (p *process) interrupt() (said string) {
 	require.NoError(p, err)
 	var exit *exec.ExitError
 	require.ErrorAs(p, p.command.Wait(), &exit)
-	assert.Equal(p, interrupted, exit.ExitCode())
+	assert.Equal(p, cli.Interrupted, exit.ExitCode())
 	return string(rest)
 }
 
@@ -228,7 +229,7 @@ func TestKilled(t *testing.T) {
 		"before the session is created":        {point{"POST", "/api/hub/session", false}, received, false},
 		"session created, and it was not told": {point{"POST", "/api/hub/session", true}, received, false},
 		"session created":                      {point{"GET", session, false}, received, false},
-		"while its history is read":            {point{"GET", session + "/events/history", true}, received, false},
+		"while its history is read":            {point{"GET", session + "/events/history", true}, received, true},
 		"outcome known":                        {point{"GET", comments, false}, ran, true},
 		"before the answer is posted":          {point{"POST", comments, false}, ran, true},
 		"answer posted, and it was not told":   {point{"POST", comments, true}, ran, true},

@@ -42,6 +42,7 @@ import (
 	"unicode"
 
 	"github.com/agentuity/coder-go"
+	"github.com/agentuity/coder-go/examples/internal/cli"
 )
 
 func main() {
@@ -50,14 +51,6 @@ func main() {
 	}}
 	os.Exit(p.run(context.Background(), os.Args[1:]))
 }
-
-// The statuses that it ends with.
-const (
-	allWell     = 0
-	notWell     = 1
-	badUsage    = 2
-	interrupted = 130
-)
 
 // program is what webhook has to do with the world.
 type program struct {
@@ -74,20 +67,16 @@ type settings struct {
 	atOnce                     int
 	stall                      time.Duration
 	list, retry                bool
+	level                      slog.Level // of what is logged
 }
 
 func (p *program) run(ctx context.Context, args []string) int {
 	s, err := p.parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return allWell
-	case err != nil:
-		return p.complain(badUsage, err)
-	case s.list:
-		if err := p.list(ctx, s); err != nil {
-			return p.complain(notWell, err)
-		}
-		return allWell
+	if err == nil && s.list {
+		err = p.list(ctx, s)
+	}
+	if err != nil || s.list {
+		return p.status(err)
 	}
 	release := func() {}
 	if p.interrupts != nil {
@@ -106,37 +95,32 @@ func (p *program) run(ctx context.Context, args []string) int {
 	secret, token := os.Getenv("WEBHOOK_SECRET"), os.Getenv("WEBHOOK_TOKEN")
 	switch {
 	case strings.TrimSpace(secret) == "":
-		return p.complain(badUsage, errors.New("set WEBHOOK_SECRET to the secret of the webhook"))
+		return p.status(cli.Wrong(errors.New("set WEBHOOK_SECRET to the secret of the webhook")))
 	case strings.TrimSpace(token) == "" || strings.ContainsFunc(token, unicode.IsSpace):
-		return p.complain(badUsage, errors.New("set WEBHOOK_TOKEN to a token that may write comments, without blanks"))
+		return p.status(cli.Wrong(errors.New("set WEBHOOK_TOKEN to a token that may write comments, without blanks")))
 	}
 	client, err := coder.NewClient()
 	if err != nil {
-		return p.complain(badUsage, err)
+		return p.status(cli.Wrong(err))
 	}
 	defer client.CloseIdleConnections()
 	service, err := p.start(ctx, s, client, secret, newForge(s.forge, token, nil))
 	if err != nil {
-		return p.complain(notWell, err)
+		return p.status(err)
 	}
 	return p.serve(ctx, service)
 }
 
-func (p *program) complain(status int, err error) int {
-	for line := range strings.Lines(err.Error()) { // errors that were joined
-		fmt.Fprintln(p.errs, "webhook:", printable(line))
-	}
-	return status
-}
+// status says what it ends with, and returns its status.
+func (p *program) status(err error) int { return cli.Status(p.errs, "webhook", err, false) }
 
 // parse reads the flags.
 func (p *program) parse(args []string) (*settings, error) {
 	s := &settings{}
 	flags := flag.NewFlagSet("webhook", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // the caller says what is wrong
-	flags.StringVar(&s.addr, "addr", "", "the `host:port` to listen at; with port 0 a free one (default 127.0.0.1:8080; in the demonstration a free one, until it is over)")
+	flags.StringVar(&s.addr, "addr", "", "the `host:port` to listen at for deliveries, which WEBHOOK_SECRET signs; with port 0 a free one (default 127.0.0.1:8080; in the demonstration a free one, until it is over)")
 	flags.StringVar(&s.db, "db", "", "the database, a `file` of SQLite (default webhook.db; in the demonstration one that is deleted afterwards)")
-	flags.StringVar(&s.forge, "forge", defaultForge, "the base `URL` of the API of the forge")
+	flags.StringVar(&s.forge, "forge", defaultForge, "the base `URL` of the API of the forge, which is sent WEBHOOK_TOKEN")
 	flags.StringVar(&s.command, "command", "/coder", "the `word` that a comment begins with which starts an agent")
 	flags.StringVar(&s.from, "from", "OWNER,MEMBER,COLLABORATOR", "whose comments start agents: `associations` of authors, as GitHub calls them, separated by commas")
 	flags.StringVar(&s.workspace, "workspace", "", "the `id` of the workspace that sessions start from")
@@ -144,50 +128,35 @@ func (p *program) parse(args []string) (*settings, error) {
 	flags.DurationVar(&s.stall, "stall", 10*time.Minute, "give up a session in which nothing has changed for so `long`")
 	flags.BoolVar(&s.retry, "retry", false, "post again the answers that were given up")
 	flags.BoolVar(&s.list, "list", false, "print the table of what is in the database, and end")
-	err := flags.Parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		flags.SetOutput(p.out)
-		fmt.Fprint(p.out, usage)
-		flags.PrintDefaults()
+	if err := cli.Parse(flags, args, p.out); err != nil {
 		return nil, err
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%w; -help tells the flags", err)
-	}
-	if s.forge, err = checkForge(s.forge); err != nil {
-		return nil, fmt.Errorf("-forge: %w", err)
-	}
-	switch {
-	case flags.NArg() > 0:
-		return nil, fmt.Errorf("what is %q? All it is told are flags: -help lists them", flags.Arg(0))
-	case s.atOnce < 1:
-		return nil, errors.New("-at-once: must be at least 1")
-	case s.stall <= 0:
-		return nil, errors.New("-stall: must be above 0")
-	case s.command == "" || strings.ContainsFunc(s.command, unicode.IsSpace):
-		return nil, errors.New("-command: must be a word")
-	case strings.HasPrefix(s.command, "<"):
-		return nil, errors.New("-command: must not begin as answers do")
-	case strings.Trim(s.from, ", ") == "":
-		return nil, errors.New("-from: names nobody")
-	case s.list && s.retry:
-		return nil, errors.New("-list and -retry: which?")
-	case s.forge != defaultForge && !s.list && !hasHub():
-		return nil, errors.New("-forge: set AGENTUITY_SDK_KEY or AGENTUITY_CODER_URL as well: the demonstration has a forge of its own")
-	}
-	return s, nil
+	return s, cli.Wrong(s.check())
 }
 
-const usage = `usage: webhook [flags]
-
-Starts an agent for each comment on an issue or a pull request that begins with "/coder TASK", and posts the answer as a comment.
-WEBHOOK_SECRET is the secret of the webhook, WEBHOOK_TOKEN a token that may write comments; AGENTUITY_SDK_KEY or
-AGENTUITY_CODER_URL names the Hub. Without these two it is a demonstration, on a Hub and a forge in memory.
-
-It ends with status 0 after -list and after the demonstration, 1 if something does not work, 2 if it was called wrongly, and 130
-after Ctrl-C.
-
-`
+// check checks what the flags say.
+func (s *settings) check() (err error) {
+	if s.forge, err = checkForge(s.forge); err != nil {
+		return fmt.Errorf("-forge: %w", err)
+	}
+	switch {
+	case s.atOnce < 1:
+		return errors.New("-at-once: must be at least 1")
+	case s.stall <= 0:
+		return errors.New("-stall: must be above 0")
+	case s.command == "" || strings.ContainsFunc(s.command, unicode.IsSpace):
+		return errors.New("-command: must be a word")
+	case strings.HasPrefix(s.command, "<"):
+		return errors.New("-command: must not begin as answers do")
+	case strings.Trim(s.from, ", ") == "":
+		return errors.New("-from: names nobody")
+	case s.list && s.retry:
+		return errors.New("-list and -retry: which?")
+	case s.forge != defaultForge && !s.list && !hasHub():
+		return errors.New("-forge: set AGENTUITY_SDK_KEY or AGENTUITY_CODER_URL as well: the demonstration has a forge of its own")
+	}
+	return nil
+}
 
 // hasHub reports whether the environment names a Hub, or a key of one.
 func hasHub() bool {
@@ -245,7 +214,7 @@ func (p *program) start(ctx context.Context, s *settings, client *coder.Client, 
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot listen at %s: %w", s.addr, err), store.close())
 	}
-	log := slog.New(slog.NewTextHandler(p.errs, nil))
+	log := slog.New(slog.NewTextHandler(p.errs, &slog.HandlerOptions{Level: s.level}))
 	worker := &worker{
 		client: client, forge: forge, store: store, atOnce: s.atOnce, log: log,
 		// Nothing is archived: people who are given an answer look at its session.
@@ -289,13 +258,10 @@ func (p *program) end(ctx context.Context, s *service, err error) (status int) {
 		unfinished, failed := s.store.unfinished(context.WithoutCancel(ctx))
 		err = errors.Join(err, failed)
 		fmt.Fprintf(p.errs, "webhook: interrupted; %s\n", leftOver(unfinished))
-		status = interrupted
+		status = cli.Interrupted
 	}
 	_ = s.listener.Close() // it may be closed already
-	if err = errors.Join(err, s.store.close()); err != nil {
-		return max(status, p.complain(notWell, err))
-	}
-	return status
+	return max(status, p.status(errors.Join(err, s.store.close())))
 }
 
 // work returns when the context has ended and nothing is under way any more. The error is why the server ended by itself.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"strings"
 	"sync"
 	"time"
 
@@ -149,16 +150,12 @@ func (w *worker) session(ctx context.Context, j *job, log *slog.Logger) error {
 	if over, err := w.over(ctx, j); over || err != nil {
 		return err
 	}
-	known := ""
 	options := w.options
-	options.OnPoll = func(s *coder.Session) {
-		if known == s.SessionID {
-			return
-		}
-		known, j.session = s.SessionID, s.SessionID
-		log.InfoContext(ctx, "an agent is at work", "session", j.session)
+	options.OnSession = func(id string, _ bool) {
+		j.session = id
+		log.InfoContext(ctx, "an agent is at work", "session", id)
 		if err := w.store.save(ctx, j); err != nil && ctx.Err() == nil { // the key finds it, too
-			log.WarnContext(ctx, "the session could not be written down", "session", j.session, "error", err)
+			log.WarnContext(ctx, "the session could not be written down", "session", id, "error", err)
 		}
 	}
 	result, err := w.client.RunSession(ctx, j.key, j.request, &options)
@@ -222,7 +219,7 @@ func passes(err error) bool {
 func (j *job) take(outcome *coder.SessionOutcome) {
 	j.outcome, j.succeeded, j.reason = string(outcome.Kind), outcome.Succeeded(), ""
 	if !j.succeeded {
-		j.reason = outcome.ErrorMessage
+		_, j.reason, _ = strings.Cut(outcome.String(), ": ")
 	}
 }
 
