@@ -307,9 +307,12 @@ func TestInterrupted(t *testing.T) {
 		p := s.start()
 		assert.Equal(s, "202 Accepted", p.deliver(delivery(1), sampleComment(1, command)))
 		p.until("an agent is at work")
-		assert.Contains(s, p.interrupt(), "webhook: interrupted; 1 comment has no answer yet. Its session goes on: the next start does the rest\n")
+		said := p.interrupt()
+		assert.Contains(s, said, "webhook: interrupted; 1 comment has no answer yet. Its session goes on: the next start does the rest\n")
+		assert.NotContains(s, said, "level=", "nothing has failed")
 		assert.False(s, s.hub.Session(s.hub.SessionIDs()[0]).Archived())
 		assert.Equal(s, received, s.row().state)
+		assert.Zero(s, s.row().attempts)
 		assert.Empty(s, s.memory.texts())
 	})
 	t.Run("while a comment is delivered", func(t *testing.T) {
