@@ -34,11 +34,12 @@ COMPARISON = internal/bench
 XNET       = internal/xnet
 OTEL       = otelcoder
 MCP        = examples/mcp
+WEBHOOK    = examples/webhook
 SERVERS    = internal/servers/js
 LEAD       = internal/reallead/npm
 
 .NOTPARALLEL:
-.PHONY: help release-check api systems check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare bench-live bench-growth growth-svg lateness cover examples parity xnet otel mcp gateways servers lead vuln soak hostile mutants nightly
+.PHONY: help release-check api systems check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare bench-live bench-growth growth-svg lateness cover examples parity xnet otel mcp webhook gateways servers lead vuln soak hostile mutants nightly
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -66,6 +67,7 @@ vet: ## Run go vet
 	$(GO) -C $(XNET) vet ./...
 	$(GO) -C $(OTEL) vet ./...
 	$(GO) -C $(MCP) vet ./...
+	$(GO) -C $(WEBHOOK) vet ./...
 
 # The comparison prints, ends with a status, and replaces the library by what is here: what the last
 # three linters forbid is about the library. The last two are about the library for otelcoder too.
@@ -74,6 +76,7 @@ lint: ## Run the linters listed in .golangci.yml
 	cd $(COMPARISON) && $(GO) tool -modfile=../../tools/go.mod golangci-lint run \
 		--config ../../.golangci.yml --disable forbidigo,gomoddirectives,depguard
 	cd $(OTEL) && $(GO) tool -modfile=../tools/go.mod golangci-lint run --config ../.golangci.yml --disable gomoddirectives,depguard
+	cd $(WEBHOOK) && $(GO) tool -modfile=../../tools/go.mod golangci-lint run --config ../../.golangci.yml --disable gomoddirectives,depguard
 	cd $(MCP) && $(GO) tool -modfile=../../tools/go.mod golangci-lint run --config ../../.golangci.yml --disable forbidigo,gomoddirectives,depguard
 
 tidy-check: ## Fail and show a diff if a go.mod or go.sum is not tidy
@@ -83,6 +86,7 @@ tidy-check: ## Fail and show a diff if a go.mod or go.sum is not tidy
 	$(GO) -C $(XNET) mod tidy -diff
 	$(GO) -C $(OTEL) mod tidy -diff
 	$(GO) -C $(MCP) mod tidy -diff
+	$(GO) -C $(WEBHOOK) mod tidy -diff
 
 build: ## Compile everything as a release would be
 	$(GO) build -trimpath ./...
@@ -150,6 +154,9 @@ xnet: ## Test with the HTTP/2 transport of golang.org/x/net
 
 mcp: ## Test examples/mcp, a module of its own, with the race detector
 	$(GO) -C $(MCP) test -race -timeout 5m ./...
+
+webhook: ## Test examples/webhook, a module of its own, with the race detector
+	$(GO) -C $(WEBHOOK) test -race -timeout 5m ./...
 
 otel: ## Test otelcoder, the module for OpenTelemetry, with the race detector
 	$(GO) -C $(OTEL) test -race -timeout 5m ./...
