@@ -46,11 +46,12 @@ type AgentError struct {
 	SessionID string
 	// Reason says in words what the error was concluded from. It is for people.
 	Reason string
-	// Answer is what was said, nil if nothing was.
+	// Answer is what the agent said, nil if it said nothing.
 	Answer *Answer
 	// Question is what the agent asks, with ErrNeedsInput. Nil if that is not known.
 	Question *RPCUIRequestMessage
-	// Err is one of the errors above, or what a function of the caller returned.
+	// Err is one of the sentinels that AgentError matches, or the error that a function of the caller
+	// returned.
 	Err error
 }
 

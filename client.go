@@ -56,8 +56,8 @@ func versionIn(info *debug.BuildInfo) string {
 // silence is how long a body may yield nothing before its connection counts as lost.
 const silence = 60 * time.Second
 
-// Client talks to one Hub. It is immutable and safe for concurrent use. Make it with [NewClient]
-// and share it: it keeps connections open between calls.
+// Client calls one Hub. It is immutable and safe for concurrent use. Make it with [NewClient] and share it:
+// it keeps connections open between calls.
 type Client struct {
 	transport *transport.Transport
 	hub       *hubResolver
@@ -81,11 +81,11 @@ type Client struct {
 
 // NewClient returns a client. It reads the environment, makes no request and starts no goroutine.
 //
-// The Hub's URL is [WithURL], else AGENTUITY_CODER_URL, else discovered by the first call. The key
-// is [WithAPIKey] or what [WithCredential] returns, else AGENTUITY_SDK_KEY, else AGENTUITY_CLI_KEY; with an
-// explicit URL there may be none, as for a Hub on this machine.
+// The Hub's URL comes from [WithURL], else from AGENTUITY_CODER_URL, else from discovery with the first call.
+// The key comes from [WithAPIKey] or [WithCredential], else from AGENTUITY_SDK_KEY, else from
+// AGENTUITY_CLI_KEY. With an explicit URL the key may be missing, as for a Hub on this machine.
 //
-// Errors: a [*ValidationError] for an option or variable that cannot be used, one that matches
+// Errors: a [*ValidationError] for an option or variable that cannot be used; an error that matches
 // [ErrMissingAPIKey] if the Hub must be discovered and there is no key.
 func NewClient(opts ...Option) (*Client, error) {
 	var cfg config
@@ -218,14 +218,14 @@ func hello(key, orgID string) func() []byte {
 	}
 }
 
-// CloseIdleConnections closes the connections that no call uses at the moment. The client stays
-// usable. If [WithHTTPClient] gave it a transport that others use too, theirs are closed as well.
+// CloseIdleConnections closes the connections that no call uses at the moment. The client stays usable. If
+// its transport, from [WithHTTPClient], is shared with others, their idle connections are closed as well.
 func (c *Client) CloseIdleConnections() { c.transport.CloseIdleConnections() }
 
-// Format prints the client without what it keeps secret, for every verb of package fmt.
+// Format prints the client without its secrets, for every verb of package fmt.
 func (c *Client) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.describe()) }
 
-// LogValue is what package slog logs for a client.
+// LogValue returns what package slog logs for a client.
 func (c *Client) LogValue() slog.Value { return slog.StringValue(c.describe()) }
 
 func (c *Client) describe() string {
@@ -332,17 +332,17 @@ func (c *Client) exchangeBody(ctx context.Context, r *request, url string, body 
 	return a
 }
 
-// Do makes a request that this package has no method for. The path is escaped and below /api, as
-// "/hub/skills?x=1". A nil in means no body; []byte and json.RawMessage are sent as they are,
-// anything else is encoded. A nil out ignores the answer, a *json.RawMessage gets it as it came,
-// anything else is decoded into by the rules of JSON v2, but names match in any case, and whole numbers that
-// a float64 cannot hold become json.Number in an any.
+// Do makes a request that this package has no method for. The path is escaped, and relative to /api:
+// "/hub/skills?x=1". A nil in means no body; []byte and json.RawMessage are sent as they are; anything else
+// is encoded as JSON. A nil out ignores the response, and a *json.RawMessage gets it as it came. Into
+// anything else the response is decoded by the rules of JSON v2, except that names match in any letter case,
+// and that whole numbers which a float64 cannot hold become json.Number in an any.
 //
 // GET, HEAD, PUT, PATCH, DELETE and OPTIONS are retried as idempotent, all other methods as creates
 // (see the retry table of the package documentation).
 //
-// Errors: [*ValidationError] for a method, path or body that cannot be sent, [*ResponseError] for
-// an answer that is not JSON when out is given, otherwise as every method.
+// Errors: [*ValidationError] for a method, path or body that cannot be sent; [*ResponseError] for a response
+// that is not JSON if out is not nil; otherwise those of every method.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any) error {
 	r, err := rawRequest(method, path)
 	if err != nil {

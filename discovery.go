@@ -65,9 +65,9 @@ func newHubResolver(cfg *config) (*hubResolver, error) {
 	return &hubResolver{catalyst: catalystURL(region), regional: true}, nil
 }
 
-// URL returns the base URL of the Hub, without /api and without a slash at the end. The first
-// call may have to discover it: GET /coder at the Agentuity API, shared by concurrent callers and
-// remembered. A failure is not remembered.
+// URL returns the base URL of the Hub, without /api and without a slash at the end. The first call may have
+// to discover it, with GET /coder at the Agentuity API. Concurrent callers share that request. Its result is
+// kept; a failure is not.
 func (c *Client) URL(ctx context.Context) (string, error) { return c.hubURL(ctx, "URL") }
 
 func (c *Client) hubURL(ctx context.Context, op string) (string, error) {

@@ -15,14 +15,15 @@ import (
 	"github.com/agentuity/coder-go/internal/transport"
 )
 
-// Errors that a call can match with [errors.Is]. The types [APIError], [RequestError],
-// [ResponseError] and [ValidationError] carry the details.
+// Sentinel errors: match them with [errors.Is]. The types [APIError], [RequestError], [ResponseError] and
+// [ValidationError] carry the details.
 var (
-	// ErrSessionNotFound: there is no such session. It comes with ErrNotFound.
+	// ErrSessionNotFound: there is no such session. The error also matches ErrNotFound.
 	ErrSessionNotFound = errors.New("coder: session not found")
-	// ErrSessionArchived: the session is archived or shut down, so that the operation is impossible.
+	// ErrSessionArchived: the operation is impossible, since the session is archived or shut down.
 	ErrSessionArchived = errors.New("coder: session archived")
-	// ErrSessionConflict: the operation collides with the state of the session. It comes with ErrConflict.
+	// ErrSessionConflict: the state of the session does not allow the operation. The error also matches
+	// ErrConflict.
 	ErrSessionConflict = errors.New("coder: session conflict")
 	// ErrInvalidRequest: the Hub found the request malformed or impossible (status 400).
 	ErrInvalidRequest = errors.New("coder: invalid request")
@@ -32,32 +33,33 @@ var (
 	ErrPaymentRequired = errors.New("coder: payment required")
 	// ErrForbidden: the key may not do this (status 403).
 	ErrForbidden = errors.New("coder: forbidden")
-	// ErrNotFound: there is no such thing (status 404).
+	// ErrNotFound: what was asked for does not exist (status 404).
 	ErrNotFound = errors.New("coder: not found")
-	// ErrConflict: it exists already or is in use (status 409).
+	// ErrConflict: the object exists already or is in use (status 409).
 	ErrConflict = errors.New("coder: conflict")
-	// ErrMisdirected: discovery belongs to another region (status 421). See [WithRegion].
+	// ErrMisdirected: discovery asked the wrong region (status 421). See [WithRegion].
 	ErrMisdirected = errors.New("coder: misdirected request")
 	// ErrUpgradeRequired: the Hub no longer serves this version of the client (status 426).
 	ErrUpgradeRequired = errors.New("coder: upgrade required")
 	// ErrRateLimited: too many requests (status 429). See [APIError.RetryAfter].
 	ErrRateLimited = errors.New("coder: rate limited")
-	// ErrUnavailable: the Hub, or a gateway before it, is unavailable for now (status 502 to 504).
+	// ErrUnavailable: the Hub, or a gateway in front of it, is unavailable for now (status 502 to 504).
 	ErrUnavailable = errors.New("coder: hub unavailable")
-	// ErrMissingAPIKey: no API key was given and without one the Hub cannot be discovered.
+	// ErrMissingAPIKey: no API key was given, and without one the Hub cannot be discovered.
 	ErrMissingAPIKey = errors.New("coder: missing API key")
-	// ErrResumeDeclined: the Hub answered a resume with a 2xx that says that it will not wake the session.
+	// ErrResumeDeclined: the response to a resume was a 2xx, but says that the Hub will not wake the session.
 	ErrResumeDeclined = errors.New("coder: resume declined")
-	// ErrOutcomeUnknown: a call that must not be repeated has, or may have, reached the Hub and got
-	// no usable answer. It may have taken effect. Look before you call again.
+	// ErrOutcomeUnknown: a call that must not be repeated has, or may have, reached the Hub, and got no
+	// usable response. The call may have taken effect. Look before you call again.
 	ErrOutcomeUnknown = errors.New("coder: outcome unknown")
-	// ErrResponseTooLarge: the answer was larger than [WithMaxResponseSize] allows.
+	// ErrResponseTooLarge: the response was larger than [WithMaxResponseSize] allows.
 	ErrResponseTooLarge = errors.New("coder: response too large")
-	// ErrReconnectsExceeded: a live connection was lost, and too many attempts did not bring it back.
+	// ErrReconnectsExceeded: a live connection was lost, and too many attempts to reconnect failed.
 	ErrReconnectsExceeded = errors.New("coder: too many attempts to reconnect")
 	// ErrNotAttachable: the session has no runtime that a controller could attach to.
 	ErrNotAttachable = errors.New("coder: session not attachable")
-	// ErrAgentFailed: the agent failed at a prompt: its model did, or it left. See [AgentError].
+	// ErrAgentFailed: the agent failed at a prompt: its model failed, or the agent left the session. See
+	// [AgentError].
 	ErrAgentFailed = errors.New("coder: the agent failed")
 	// ErrAgentAborted: somebody aborted the agent while it worked on a prompt. See [AgentError].
 	ErrAgentAborted = errors.New("coder: the agent was aborted")
@@ -65,15 +67,16 @@ var (
 	ErrAgentStalled = errors.New("coder: the agent stalled")
 	// ErrNeedsInput: the agent has asked something and waits for the answer. See [AgentError].
 	ErrNeedsInput = errors.New("coder: the agent needs input")
-	// ErrLimitExceeded: the agent went beyond one of the [Limits] that Ask was given, and was aborted. See [AgentError]. From
-	// RunSession: it was aborted, and goes on.
+	// ErrLimitExceeded: the agent went beyond one of the [Limits] of Ask, and was aborted. See [AgentError]. From RunSession
+	// it means that the agent was aborted but goes on.
 	ErrLimitExceeded = errors.New("coder: limit exceeded")
-	// ErrPromptDropped: the agent lost a prompt, as it does with one that comes milliseconds after another. It had no
-	// effect. See [AgentError].
+	// ErrPromptDropped: the agent lost a prompt, as it does if two prompts arrive within milliseconds. The prompt had
+	// no effect. See [AgentError].
 	ErrPromptDropped = errors.New("coder: the agent dropped the prompt")
-	// ErrForeignCursor: a [Cursor] is one of another session or Hub.
+	// ErrForeignCursor: a [Cursor] belongs to another session or Hub.
 	ErrForeignCursor = errors.New("coder: foreign cursor")
-	// ErrHistoryGap: the history of a session no longer has what follows a [Cursor]. See [HistoryGapError].
+	// ErrHistoryGap: the history of a session no longer holds the events after a [Cursor]. See
+	// [HistoryGapError].
 	ErrHistoryGap = errors.New("coder: gap in the history")
 	// ErrMessagesInUse: somebody else ranges over the messages of the [HubConn].
 	ErrMessagesInUse = errors.New("coder: messages in use")
@@ -132,7 +135,7 @@ type Issue struct {
 	Input any
 }
 
-// APIError is an answer of the Hub, or of something before it, with a status other than 2xx.
+// APIError is a response of the Hub, or of a gateway in front of it, with a status other than 2xx.
 type APIError struct {
 	// Operation is the method of [Client] that was called.
 	Operation string
@@ -160,7 +163,7 @@ type APIError struct {
 	RetryAfter time.Duration
 	// Attempts counts the requests of the call, the last one included.
 	Attempts int
-	// Body is the beginning of the answer's body, at most 64 KiB. It is never part of an error text.
+	// Body is the beginning of the response's body, at most 64 KiB. It is never part of an error text.
 	Body []byte `json:"-"`
 
 	json           bool   // the body was announced as JSON
@@ -288,10 +291,10 @@ func (s Sent) String() string {
 	return "unknown"
 }
 
-// RequestError is a call that got no answer: the network failed, or the context ended. What
-// failed below is reachable with [errors.As], for example as a *net.OpError. If the context ended
-// the call, the error matches [context.Canceled] or [context.DeadlineExceeded] and, where an
-// earlier attempt failed, that attempt's error too.
+// RequestError is a call that got no response: the network failed, or the context ended. [errors.As] finds
+// the underlying error, for example a [*net.OpError]. If the context ended the call, the error matches
+// [context.Canceled] or [context.DeadlineExceeded] and, where an earlier attempt failed, that attempt's error
+// too.
 type RequestError struct {
 	// Operation is the method of [Client] that was called.
 	Operation string
@@ -331,11 +334,11 @@ func (e *RequestError) inner() string { return innerText(e.Err) }
 // Unwrap returns the cause.
 func (e *RequestError) Unwrap() error { return e.Err }
 
-// Is matches ErrOutcomeUnknown where that is the case.
+// Is matches ErrOutcomeUnknown if the call may have taken effect.
 func (e *RequestError) Is(target error) bool { return target == ErrOutcomeUnknown && e.outcomeUnknown }
 
-// ResponseError is a 2xx answer that cannot be used: it is not JSON, lacks a required member, is too
-// large, or says that the request failed.
+// ResponseError is a 2xx response that cannot be used: it is not JSON, lacks a required member, is too large,
+// or says that the request failed.
 type ResponseError struct {
 	// Operation is the method of [Client] that was called.
 	Operation string
@@ -347,7 +350,7 @@ type ResponseError struct {
 	RequestID string
 	// Reason says what is wrong or missing.
 	Reason string
-	// Body is the beginning of the answer's body, at most 64 KiB. It is never part of an error text.
+	// Body is the beginning of the response's body, at most 64 KiB. It is never part of an error text.
 	Body []byte `json:"-"`
 	// Err is the cause, if there is one.
 	Err error
@@ -355,7 +358,7 @@ type ResponseError struct {
 	outcomeUnknown bool
 }
 
-// Error says what is wrong with the answer.
+// Error says what is wrong with the response.
 func (e *ResponseError) Error() string {
 	text := fmt.Sprintf("coder: %s: %s (%s %s: %d", e.Operation, e.inner(), e.Method, quote.Line(e.Path), e.StatusCode)
 	if e.RequestID != "" {
@@ -373,7 +376,7 @@ func (e *ResponseError) inner() string { return "unusable answer: " + e.Reason }
 // Unwrap returns the cause.
 func (e *ResponseError) Unwrap() error { return e.Err }
 
-// Is matches ErrOutcomeUnknown where that is the case.
+// Is matches ErrOutcomeUnknown if the call may have taken effect.
 func (e *ResponseError) Is(target error) bool {
 	return target == ErrOutcomeUnknown && e.outcomeUnknown
 }
@@ -467,14 +470,14 @@ func failureOf(err error) transport.Failure {
 	}
 }
 
-// IsTransient reports whether the same call may be made again, safely, and may then work: the Hub or a gateway was
-// unavailable, the connection failed, too much was asked at once, or the agent dropped the prompt. For an error of a
-// [HubConn] that is over, the call to make again is the one that connects. Calls have been repeated already, as the
-// retry table says: wait before the next one.
+// IsTransient reports whether the same call may be made again safely, and may then work: the Hub or a gateway was
+// unavailable, the connection failed, there were too many requests, or the agent dropped the prompt. If a [HubConn]
+// has ended, the call to make again is the one that connects. The client has already repeated requests, as the retry
+// table says: wait before you call again.
 //
-// It is false for everything that matches [ErrOutcomeUnknown], since the effect may be there, but for [Client.EnsureSession]
-// and [Client.RunSession], which look before they create; for the end of the call's context; and for errors of other packages. The package
-// documentation has a table.
+// It is false for everything that matches [ErrOutcomeUnknown], since the call may have taken effect; errors of
+// [Client.EnsureSession] and [Client.RunSession] are an exception, since these look before they create. It is also false for
+// the end of the call's context, and for errors of other packages. The package documentation has a table.
 func IsTransient(err error) bool {
 	var (
 		api      *APIError

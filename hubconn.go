@@ -326,7 +326,7 @@ func (c *Client) open(ctx context.Context, op, sessionID string, options HubConn
 // It is safe while the connection works.
 func (h *HubConn) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, h.describe()) }
 
-// LogValue is what package slog logs for a connection.
+// LogValue returns what package slog logs for a connection.
 func (h *HubConn) LogValue() slog.Value { return slog.StringValue(h.describe()) }
 
 func (h *HubConn) describe() string {

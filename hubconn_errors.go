@@ -28,10 +28,10 @@ const (
 
 // HubConnError says that a [HubConn] was not established, or was lost, or that a request over it failed.
 //
-// It matches the sentinel that belongs to its close code or status, such as [ErrSessionNotFound],
-// [ErrReconnectsExceeded] where that is the case, and [ErrOutcomeUnknown] if what was asked for may
-// have happened: a session may have been created, a message may have arrived. If a context ended
-// it, it also matches [context.Canceled] or [context.DeadlineExceeded].
+// It matches the sentinel of its close code or status, such as [ErrSessionNotFound]. It matches
+// [ErrReconnectsExceeded] if too many attempts to reconnect failed, and [ErrOutcomeUnknown] if the request
+// may have taken effect: a session may have been created, a message may have arrived. If a context ended the
+// operation, the error also matches [context.Canceled] or [context.DeadlineExceeded].
 type HubConnError struct {
 	// Operation is a method of [Client] or [HubConn], such as "Connect".
 	Operation string
@@ -40,7 +40,7 @@ type HubConnError struct {
 	Code HubConnErrorCode
 	// SessionID is empty if the session is not known yet.
 	SessionID string
-	// What the Hub closed the connection with. CloseCode is 0 if it did not.
+	// The close code and close reason of the Hub. CloseCode is 0 if the Hub did not close the connection.
 	CloseCode   CloseCode
 	CloseReason string
 	// The message that refused the connection: a code such as "session_expired", its text (also that of a
@@ -126,7 +126,7 @@ func (e *HubConnError) Is(target error) bool {
 	return slices.Contains(byClose[e.CloseCode], target)
 }
 
-// LogValue is what package slog logs.
+// LogValue returns what package slog logs for the error.
 func (e *HubConnError) LogValue() slog.Value {
 	attrs := []slog.Attr{slog.String("operation", e.Operation), slog.String("code", string(e.Code))}
 	if e.SessionID != "" {

@@ -5,66 +5,73 @@ import (
 	"time"
 )
 
-// Observer is told what a client does, for metrics, traces and logs. See [WithObserver]. Each function may be nil.
+// Observer has functions that a client calls to report what it does, for metrics, traces and logs. See
+// [WithObserver]. Each function may be nil.
 //
-// The functions are called at once by the goroutine that makes the call or reads the connection, also by several at a time: they
-// should return soon, since the call waits for them, and a panic in one is a panic of the program's. What they are told can stand
-// in labels of metrics: routes are templates, and there are no ids, no queries and no keys; except in SessionID and TaskID, in the
-// text of Err, and in what an agent says.
+// The functions are called directly by the goroutine that makes the call or reads the connection, and by several goroutines
+// at the same time. They should return soon, since the call waits for them. A panic in one is not recovered. What is
+// reported can be used in labels of metrics: routes are templates, without ids, queries and keys. Exceptions are SessionID
+// and TaskID, the text of Err, and what an agent says.
 type Observer struct {
-	// Call is called before a call begins: a request with all its attempts, a message over a WebSocket with its answer, and a
-	// method that is made of several of these, such as EnsureSession, WaitForSession, RunSession, Attach, Prompt and Ask. What the
-	// call does goes on with the context that is returned, so that what is in that is a parent to all below. The function that is
-	// returned is called once when the call is over, unless it is nil.
+	// Call is called before a call begins. A call is a request with all its attempts, a message over a WebSocket with its
+	// answer, or a method that makes several of these, such as EnsureSession, WaitForSession, RunSession, Attach, Prompt and
+	// Ask. The call goes on with the context that is returned, so that a span in it is the parent of everything below. The
+	// function that is returned, unless it is nil, is called once when the call is over.
 	//
-	// A method made of several calls tells of each of them too: to count what the program has called, count the calls whose context
-	// has none of yours. An iterator is one call for each request that it makes, StreamEvents and ReplayEntries until the answer
-	// begins. What callers of EnsureSession with one key share, and discovery, belongs to the first of them.
+	// A method that makes several calls reports each of them too. To count only what the program itself has called, count
+	// the calls whose context does not hold a value that Call has put into a context before. An iterator reports one call
+	// for each request that it makes; those of StreamEvents and ReplayEntries are over when the response begins. What
+	// concurrent callers of EnsureSession with one key share, and discovery, belongs to the first of them.
 	Call func(context.Context, CallInfo) (context.Context, func(CallResult))
 	// Attempt is called at the end of each attempt of a request, before the wait for the next one, with the context of the call.
 	Attempt func(context.Context, AttemptInfo)
-	// Connection is called when a live connection, of [Client.StreamEvents] or of a [HubConn], is there, lost, back, or over, and
-	// when an attempt to open it has failed. Its context is that of the call which opened it, and does not end.
+	// Connection is called when a live connection, of [Client.StreamEvents] or of a [HubConn], is opened, lost, back, or
+	// over, and when an attempt to open it has failed. Its context is that of the call which opened the connection, and does
+	// not end.
 	Connection func(context.Context, ConnectionInfo)
-	// Agent is called with what the agent does for [HubConn.Ask], [Client.Answer] and [Client.RunSession], with the context of the
-	// call, in order and each thing once for a call. After a lost connection, what was missed is told of messages, tools and tasks
-	// only. Ask and Answer end with the last message, RunSession tells what is new to it, and all of a session that it has created.
-	// Set, it makes RunSession read the history of the session as it grows, as [Limits] do.
+	// Agent is called with each event of the agent in [HubConn.Ask], [Client.Answer] and [Client.RunSession], with the
+	// context of the call, in order and once for a call. Of what happened while a connection was lost, only messages, tools
+	// and tasks are reported. Ask and Answer end with the last message. RunSession reports the events that are new to it,
+	// and all events of a session that it has created. If Agent is set, RunSession reads the history of the session as it
+	// grows, as it does with [Limits].
 	Agent func(context.Context, AgentInfo)
 }
 
 // CallInfo is a call that begins.
 type CallInfo struct {
-	// Operation is the method of [Client] or [HubConn] that makes the call, such as "EnsureSession": the program's, or one that this
-	// is made of. Discovery is "URL".
+	// Operation is the method of [Client] or [HubConn] that makes the call, such as "EnsureSession": the method that the
+	// program has called, or one that this method calls. Discovery is "URL".
 	Operation string
-	// Method is the HTTP method, "" for what is not one request.
+	// Method is the HTTP method, "" for a call that is not a single request.
 	Method string
-	// Route is the template of the path below /api, such as "/hub/session/{sessionID}", or "/ws" for a message over a WebSocket. It
-	// is "" for a method made of several calls, and for Do. That of discovery, "/coder", is below the root.
+	// Route is the template of the path below /api, such as "/hub/session/{sessionID}", or "/ws" for a message over a
+	// WebSocket. It is "" for a method that makes several calls, and for Do. The route of discovery, "/coder", is below the
+	// root instead of /api.
 	Route string
-	// SessionID is the session that the call is about, "" for none, and where it is not known yet. It is fit to be printed, as
-	// all ids of sessions that an observer is told: one of more than 300 characters is cut, and no key is in it.
+	// SessionID is the session that the call is about, "" for none, and if it is not known yet. It is safe to print, as are
+	// all session ids that an observer receives: it is cut after 300 characters, and holds no key.
 	SessionID string
 }
 
-// CallResult is what a call came to.
+// CallResult is the result of a call.
 type CallResult struct {
-	// Err is what the method returns, or why it does not. errors.Is(Err, ErrOutcomeUnknown) says that nobody knows what came of it.
+	// Err is the error of the method, or says that a panic ended it. If it matches ErrOutcomeUnknown, the call may have
+	// taken effect.
 	Err error
-	// Failure is what the rules make of the last attempt, "" for success and for what is not one request. [FailureNoCredential] is
-	// the only one without an attempt.
+	// Failure is the kind of the last attempt's failure, "" for success and for a call that is not a single request.
+	// [FailureNoCredential] is the only kind without an attempt.
 	Failure AttemptFailure
-	// StatusCode is that of the last attempt, 0 if it had no answer, or the call is not one request.
+	// StatusCode is the status of the last response, 0 if the last attempt had none, or the call is not a
+	// single request.
 	StatusCode int
-	// Attempts is how many there were, 0 if the call is not one request.
+	// Attempts is the number of attempts, 0 if the call is not a single request.
 	Attempts int
-	// Duration is how long it took, waits included.
+	// Duration is how long the call took, waits included.
 	Duration time.Duration
-	// SessionID is the session that it was about, "" for none.
+	// SessionID is the session that the call was about, "" for none.
 	SessionID string
-	// Answer is what [HubConn.Ask] and [Client.Answer] return, or of an error what was said; Session what [Client.RunSession]
-	// returns. Else nil.
+	// Answer is what [HubConn.Ask] and [Client.Answer] return, or what the agent said before their error. Session is what
+	// [Client.RunSession] returns. Both are nil for other calls.
 	Answer  *Answer
 	Session *SessionResult
 }
@@ -77,17 +84,20 @@ type AttemptInfo struct {
 	Scheme, Host string
 	// Attempt counts from 1.
 	Attempt int
-	// StatusCode is that of the answer, 0 if there was none or it was cut.
+	// StatusCode is the status of the response, 0 if there was none or it was cut.
 	StatusCode int
-	// Err says why there was no answer, or why a 2xx was not read. Nil: there was an answer, of any status.
+	// Err says why there was no response, or why a 2xx could not be read. Nil: there was a response, of any
+	// status.
 	Err error
-	// Failure is what the rules make of it, "" for success.
+	// Failure is the kind of failure, "" for success.
 	Failure AttemptFailure
-	// Duration is how long the attempt took, until the body was read; that of an event stream until it has begun.
+	// Duration is how long the attempt took, until the body was read or, for an event stream, until the stream
+	// began.
 	Duration time.Duration
-	// Sent and Received are the bytes of the bodies, as they are without compression. What of a stream is received comes later.
+	// Sent and Received are the sizes of the bodies in bytes, without compression. The body of an event stream arrives
+	// later, and is not counted.
 	Sent, Received int64
-	// Again says that another attempt is to follow after Wait, unless the context ends first.
+	// Again says that another attempt will follow after Wait, unless the context ends first.
 	Again bool
 	Wait  time.Duration
 }
@@ -120,19 +130,20 @@ type ConnectionInfo struct {
 	Change ConnectionChange
 	// Attempt counts the attempts to open it from 1, for the changes opened, failed and back.
 	Attempt int
-	// Err says why it failed, was lost, or is over; nil if the program has left it, or the session is over.
+	// Err says why the connection failed, was lost, or is over; nil if the program has closed it, or the
+	// session is over.
 	Err error
-	// Up is how long the connection was there, where it was lost, or was there until it was over. It is above 0 then: over with
-	// Up 0 says that it was not there.
+	// Up is how long the connection was open, for the change lost, and for over if it was open until then. It is then
+	// greater than 0: over with Up 0 says that the connection was not open.
 	Up time.Duration
-	// Down is how long it was away, where it is back.
+	// Down is how long there was no connection, for the change back.
 	Down time.Duration
 }
 
 // ConnectionChange is what can happen to a live connection.
 type ConnectionChange string
 
-// The changes. A connection is there from opened or back to lost or over.
+// The changes. A connection is open from opened or back until lost or over.
 const (
 	ConnectionOpened ConnectionChange = "opened"
 	ConnectionFailed ConnectionChange = "failed" // an attempt to open it, or to open it again; others may follow
@@ -152,6 +163,7 @@ type AgentInfo struct {
 	// Name is the name of the event, such as [EventToolExecutionStart], and Event what happened, such as a [*ToolExecutionStart].
 	Name  EventName
 	Event AgentEvent
-	// At is when: as the Hub has stored it, by the Hub's clock, for what is read from a history; else when it was received.
+	// At is when it happened: for an event that is read from a history, as the Hub has stored it, by the Hub's clock;
+	// otherwise when it was received.
 	At time.Time
 }

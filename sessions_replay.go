@@ -255,9 +255,9 @@ func (s *sizeOf) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// ReplayError is a replay that broke off.
+// ReplayError says that a replay broke off in the middle.
 type ReplayError struct {
-	// Delivered is the number of entries that came before, each counted once.
+	// Delivered is the number of entries yielded before the error, each counted once.
 	Delivered int
 	// Err is the cause: a [*RequestError] if the connection was lost or the context ended, a
 	// [*ResponseError] if what came cannot be used, or is not the same transcript as before, an [*APIError] if

@@ -61,17 +61,18 @@ type SessionResult struct {
 	NotEnforced []string
 }
 
-// RunError is the end of [Client.RunSession] without a result. The session may be at work: call again with the key.
+// RunError says why [Client.RunSession] ended without a result. The session may still be at work: call again with
+// the key.
 type RunError struct {
-	// Key is the one of the call.
+	// Key is the key that RunSession was called with.
 	Key string
 	// SessionID is the session, empty if it is not known.
 	SessionID string
-	// Archived says that the session was archived, as ArchiveOnCancel wants it.
+	// Archived says that the session was archived because ArchiveOnCancel is set.
 	Archived bool
-	// Outcome is how the session ended, where only its answer could not be read, or it could not be archived. Nil: not known.
+	// Outcome is how the session ended, if only its answer could not be read or it could not be archived. Nil: not known.
 	Outcome *SessionOutcome
-	// Spent is what was counted until then, with Count or Limits.
+	// Spent is what was counted before the error. It is nil without Count and Limits.
 	Spent *Spent
 	// Err is the cause: what EnsureSession or WaitForSession returned, or why the agent could not be aborted.
 	Err error

@@ -52,10 +52,10 @@ func (o *WaitForSessionOptions) complete() error {
 	return nil
 }
 
-// WaitError is the end of a wait without an outcome: the context ended, the Hub refused, or gave
-// no answer for too long. It wraps the error that says which.
+// WaitError says why a wait ended without an outcome: the context ended, the Hub refused a request, or the
+// Hub sent no response for too long. Err says which.
 type WaitError struct {
-	// Session and Loop are as last seen, nil if they were not.
+	// Session and Loop are as last seen, nil if they were not seen.
 	Session *Session
 	Loop    *SessionLoopState
 	// Err tells what ended the wait.

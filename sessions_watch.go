@@ -67,7 +67,8 @@ type WatchedEvent struct {
 	Live bool `json:"live,omitzero"`
 }
 
-// HistoryGapError says that the history no longer holds what follows a cursor. It matches [ErrHistoryGap].
+// HistoryGapError says that the history no longer holds the events after a cursor. It matches
+// [ErrHistoryGap].
 type HistoryGapError struct {
 	// SessionID is the session.
 	SessionID string
