@@ -231,11 +231,11 @@ func (c *Client) GetCustomAgent(ctx context.Context, agentIDOrSlug string) (*Cus
 	return c.customAgent(ctx, get("GetCustomAgent", "/hub/agents/{agentIDOrSlug}", agentIDOrSlug))
 }
 
-// CreateCustomAgent creates an agent, which is a draft until it is published. A slug, display name
-// or instructions that are blank are a [*ValidationError].
+// CreateCustomAgent creates an agent, which is a draft until it is published. A blank slug, display name or
+// instructions is a [*ValidationError].
 //
-// It is not repeated once it may have reached the Hub. An error that matches [ErrOutcomeUnknown]
-// means that the agent may exist: its slug tells.
+// The request is not repeated once it may have reached the Hub. An error that matches [ErrOutcomeUnknown]
+// means that the agent may exist: look for its slug.
 //
 // POST /hub/agents
 func (c *Client) CreateCustomAgent(ctx context.Context, body CreateCustomAgentRequest) (*CustomAgent, error) {
@@ -252,16 +252,16 @@ func (c *Client) UpdateCustomAgent(ctx context.Context, agentIDOrSlug string, bo
 
 // PublishCustomAgent makes the draft of an agent that the caller owns its next version.
 //
-// It is not repeated once it may have reached the Hub. An error that matches [ErrOutcomeUnknown]
-// means that the version may exist: LatestPublishedVersion tells. The request has no body, and there
-// are gateways, such as Varnish, that repeat such a request by themselves.
+// The request is not repeated once it may have reached the Hub. An error that matches [ErrOutcomeUnknown]
+// means that the version may exist: look at LatestPublishedVersion. The request has no body, and some
+// gateways, such as Varnish, repeat such a request by themselves.
 //
 // POST /hub/agents/{agentIdOrSlug}/publish
 func (c *Client) PublishCustomAgent(ctx context.Context, agentIDOrSlug string) (*CustomAgent, error) {
 	return c.customAgent(ctx, create("PublishCustomAgent", "/hub/agents/{agentIDOrSlug}/publish", nil, agentIDOrSlug))
 }
 
-// ArchiveCustomAgent takes an agent that the caller owns out of use.
+// ArchiveCustomAgent archives an agent that the caller owns: it is then no longer in use.
 //
 // POST /hub/agents/{agentIdOrSlug}/archive
 func (c *Client) ArchiveCustomAgent(ctx context.Context, agentIDOrSlug string) (*CustomAgent, error) {

@@ -150,10 +150,10 @@ type AgentBuilderProposal struct {
 }
 
 // CreateAgentBuilderSession creates a session in which a custom agent is built or edited. A
-// [*ValidationError] tells what the mode needs and lacks; see [CreateAgentBuilderSessionRequest].
-// An unknown source session or target agent is an error that matches [ErrNotFound].
+// [*ValidationError] says what is missing for the mode; see [CreateAgentBuilderSessionRequest]. An unknown
+// source session or target agent is an error that matches [ErrNotFound].
 //
-// It is not repeated once it may have reached the Hub. An error that matches [ErrOutcomeUnknown]
+// The request is not repeated once it may have reached the Hub. An error that matches [ErrOutcomeUnknown]
 // means that the session may exist.
 //
 // POST /hub/session/builder

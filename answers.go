@@ -14,26 +14,28 @@ import (
 
 // Answer is what the agent said to a prompt.
 type Answer struct {
-	// Text is that of the last message: what the agent says when it is done. Thinking is what it thought before it.
+	// Text is the text of the last message: what the agent says when it is done. Thinking is what it thought before
+	// that.
 	Text     string
 	Thinking string
-	// Messages are all messages of the agent and of its tools, also those before the last one, and attempts that failed.
+	// Messages are all messages of the agent and of its tools, failed attempts included.
 	Messages []AgentMessage
-	// ToolCalls counts the calls of tools.
+	// ToolCalls is the number of tool calls.
 	ToolCalls int
 	// StopReason is how the last message ended. It is empty if the prompt was a command that needs no answer.
 	StopReason StopReason
-	// ErrorMessage is what the agent says of StopReasonError and StopReasonAborted.
+	// ErrorMessage is what the agent says about StopReasonError and StopReasonAborted.
 	ErrorMessage string
-	// Usage is what all messages together have used, nil if the agent does not say.
+	// Usage is the sum over all messages, nil if the agent does not say.
 	Usage *AgentUsage
 	// Truncated says that the answer is cut: the model had no room for more.
 	Truncated bool
-	// Steered says that somebody steered the agent while it worked on the prompt, Shared that another prompt has the same
-	// answer: the agent may take several at once.
+	// Steered says that somebody steered the agent while it worked on the prompt. Shared says that another prompt has the
+	// same answer: the agent may answer several prompts at once.
 	Steered bool
 	Shared  bool
-	// NotEnforced names the limits of [Limits] that could not be enforced, "CostUSD" or "Tokens": the agent does not tell.
+	// NotEnforced names the [Limits] that could not be enforced since the agent does not report the figures: "CostUSD" or
+	// "Tokens".
 	NotEnforced []string
 }
 

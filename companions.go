@@ -29,9 +29,9 @@ func (i *hubInit) problem() error {
 	return nil
 }
 
-// HubInit returns what an agent is told when it connects, before it does: tools and commands of the Hub, agents, the
-// model. It creates no session. SessionID is set only if the Hub names one. Programs that lead a session ask for it
-// first, with a limit of 5 to 10 s. Nil params are for the lead.
+// HubInit returns the init message that an agent would get if it connected: tools and commands of the Hub, agents,
+// the model. It creates no session. SessionID is set only if the Hub names one. Programs that lead a session call it
+// before they connect, with a timeout of 5 to 10 s. With nil params the message is for the lead.
 //
 // The agent's terminal program uses this route. The Hub's REST reference does not list it.
 //
@@ -71,7 +71,7 @@ func (f *HubSkillFiles) problem() error {
 }
 
 // HubSkills returns the skills that the Hub hands to every agent, as files to write into the directory of a project.
-// The caller's own library is [Client.ListSavedSkills].
+// [Client.ListSavedSkills] returns the caller's own library.
 //
 // The agent's terminal program uses this route. The Hub's REST reference does not list it.
 //

@@ -98,17 +98,17 @@ type GitHubRepositoryOwner struct {
 	Extra map[string]json.RawMessage `json:",embed"`
 }
 
-// ListGitHubAccounts returns the GitHub accounts the caller can reach through the GitHub App. For a
-// caller who has not connected GitHub a Hub answers with Connected false and an empty list, or with 409:
-// the error then matches [ErrConflict] and says what to do.
+// ListGitHubAccounts returns the GitHub accounts the caller can reach through the GitHub App. If the caller
+// has not connected GitHub, a Hub responds with Connected false and an empty list, or with 409: the error
+// then matches [ErrConflict] and says what to do.
 //
 // GET /hub/github/accounts
 func (c *Client) ListGitHubAccounts(ctx context.Context) (*GitHubAccountListResponse, error) {
 	return call[GitHubAccountListResponse](ctx, c, get("ListGitHubAccounts", "/hub/github/accounts"))
 }
 
-// ListGitHubRepos returns the repositories of one account: the id is [GitHubAccount].AccountID. A Hub
-// answers 409 for a caller who has not connected GitHub: the error then matches [ErrConflict].
+// ListGitHubRepos returns the repositories of one account: the id is [GitHubAccount].AccountID. If the caller
+// has not connected GitHub, a Hub responds with 409: the error then matches [ErrConflict].
 //
 // GET /hub/github/repos
 func (c *Client) ListGitHubRepos(ctx context.Context, accountID string) (*GitHubRepositoryListResponse, error) {

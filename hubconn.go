@@ -117,7 +117,7 @@ type HubConnectOptions struct {
 	// ReconnectDelay is the wait before the first of these attempts. It doubles with each, and up to half of
 	// it is taken off at random. The waits begin anew after 30 s of reading. Default: 1 s.
 	ReconnectDelay time.Duration
-	// MaxReconnectDelay is what the waits grow to. Default: 30 s.
+	// MaxReconnectDelay is the longest of these waits. Default: 30 s.
 	MaxReconnectDelay time.Duration
 	// HeartbeatInterval is the time between two pings. Negative: no pings. Default: 10 s.
 	HeartbeatInterval time.Duration
@@ -145,14 +145,14 @@ type AttachOptions struct {
 	Connection HubConnectOptions
 }
 
-// Connect opens a live connection to a session, as an observer, a controller or the lead, and returns
-// when the Hub has admitted it. The context bounds that, and nothing later: end the connection with
-// [HubConn.Close]. Nil options observe.
+// Connect opens a live connection to a session, as an observer, a controller or the lead, and returns when
+// the Hub has admitted it. The context bounds only this call: end the connection with [HubConn.Close]. With
+// nil options it connects as an observer.
 //
-// Attempts that fail for a transient reason (the network, a status of 5xx, 408, 425 or 429, a connection
-// that is closed before the Hub has said init, as during a restart) are followed by others until the
-// context ends or MaxReconnectAttempts is exceeded. A Hub that accepts and is then silent for
-// HandshakeTimeout ends it, and so does a host name that does not exist.
+// Attempts that fail for a transient reason (the network, a status of 5xx, 408, 425 or 429, a connection that
+// is closed before the Hub has sent its init message, as during a restart) are followed by others until the
+// context ends or MaxReconnectAttempts is exceeded. Connect also ends if the Hub accepts a connection and is
+// then silent for HandshakeTimeout, and if the host name does not exist.
 //
 // The API key goes into a header and into the first message, never into the URL.
 //
@@ -167,10 +167,10 @@ func (c *Client) Connect(ctx context.Context, sessionID string, options *HubConn
 	return c.connect(ctx, op, sessionID, options.orDefault())
 }
 
-// ConnectNew opens a live connection that creates its session. Nothing is tried again that may have
-// reached the Hub: the error then matches [ErrOutcomeUnknown]. If the session has an id by then, the
-// error has it. Once ConnectNew has returned, [HubConn.SessionID] is the session, and the connection, when
-// lost, is made again to that one. In all else it is as Connect.
+// ConnectNew creates a session and opens a live connection to it. An attempt that may have reached the Hub is
+// not repeated: the error then matches [ErrOutcomeUnknown], and has the id of the session if that is known.
+// Once ConnectNew has returned, [HubConn.SessionID] returns the id, and a lost connection is made again to
+// the same session. Otherwise it works as Connect.
 //
 // Errors: [*ValidationError] and [*HubConnError].
 //
@@ -186,9 +186,9 @@ func (o *HubConnectOptions) orDefault() HubConnectOptions {
 	return *o
 }
 
-// Attach wakes a session if it is paused, waits for its runtime, as PrepareSessionForRemoteAttach does,
-// and connects as a controller. It also waits for a session that is being created, by default for 120 s. If the
-// session is over, or has no runtime even after the wait, the error matches [ErrNotAttachable] and no connection was tried.
+// Attach wakes a session if it is paused, waits for its runtime, as PrepareSessionForRemoteAttach does, and connects as a
+// controller. It also waits for a session that is being created, by default for 120 s. If the session is over, or has no
+// runtime even after the wait, Attach does not try to connect, and the error matches [ErrNotAttachable].
 //
 // Errors: those of PrepareSessionForRemoteAttach and of Connect.
 //

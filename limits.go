@@ -10,20 +10,20 @@ import (
 	"github.com/agentuity/coder-go/internal/quote"
 )
 
-// Limits bound what an agent may spend on a run, in [Client.RunSession] on the session and in [HubConn.Ask] on the prompt.
-// Each is the most that is allowed: with the first event that goes beyond one, the agent is aborted. The zero value of a
-// member is no limit.
+// Limits bound what an agent may spend: in [Client.RunSession] on the session, and in [HubConn.Ask] on the prompt. Each is
+// the largest value that is allowed: the first event that goes beyond one aborts the agent. A member that is zero sets no
+// limit.
 //
-// A history may tell everything twice. What is told twice counts once: a message by its time, a call of a tool by its id. Where
-// an agent tells neither, it counts twice.
+// A history may hold everything twice. It counts only once: messages are recognized by their time, tool calls by their id.
+// Without these they count twice.
 type Limits struct {
-	// CostUSD is the price of all model calls, in US dollars, as the agent reckons it.
+	// CostUSD is the price of all model calls, in US dollars, as the agent computes it.
 	CostUSD float64
-	// Tokens counts those that the model has read, cached ones included, and written.
+	// Tokens is the number of tokens that the model has read, cached ones included, and written.
 	Tokens int
-	// Turns counts the calls of the model, also those that failed.
+	// Turns is the number of model calls, also those that failed.
 	Turns int
-	// ToolCalls counts the calls of tools, SameCall those of one tool with the same arguments.
+	// ToolCalls is the number of tool calls, SameCall that of calls of one tool with the same arguments.
 	ToolCalls int
 	SameCall  int
 }
@@ -188,17 +188,18 @@ func (t *tally) cross(format string, args ...any) {
 	}
 }
 
-// Spent is what the agents of a session have spent, the lead and those that it gave tasks to, as its history tells.
+// Spent is what the agents of a session have spent according to its history: the lead, and the agents that it gave
+// tasks to.
 type Spent struct {
-	// Turns counts the calls of the model, also those that failed, and ToolCalls those of tools.
+	// Turns is the number of model calls, also those that failed, and ToolCalls that of tool calls.
 	Turns     int
 	ToolCalls int
-	// Tokens counts those that the model has read, cached ones included, and written. CostUSD is the price of all that in US
-	// dollars, as the agents reckon it.
+	// Tokens is the number of tokens that the model has read, cached ones included, and written. CostUSD is their price in
+	// US dollars, as the agents compute it.
 	Tokens  int64
 	CostUSD float64
-	// NotTold names what at least one answer of the model did not tell, "CostUSD" or "Tokens": there is more of it then. A
-	// price of 0 counts as not told.
+	// NotTold names the figures that at least one message of the model did not report, "CostUSD" or "Tokens": the true
+	// figure is then higher. A price of 0 counts as not reported.
 	NotTold []string
 }
 

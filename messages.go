@@ -136,7 +136,7 @@ func decodePayload(payload json.RawMessage, v any) error {
 	return nil
 }
 
-// AgentEvent decodes the event. It is never nil: what the Hub says of a session, and not of its agent, is an
+// AgentEvent decodes the event. The result is never nil: an event of the Hub, rather than of the agent, is an
 // [*UnknownAgentEvent].
 func (m *BroadcastEventMessage) AgentEvent() AgentEvent { return decodeAgentEvent(m.Event, m.Data) }
 

@@ -225,7 +225,7 @@ type AgentProgress struct {
 	Status string `json:"status"`
 	// Delta is the text of a text_delta or thinking_delta.
 	Delta string `json:"delta,omitzero"`
-	// CurrentTool is the tool that runs, CurrentToolArgs its arguments as text.
+	// CurrentTool is the tool that is running, CurrentToolArgs are its arguments as text.
 	CurrentTool     string `json:"currentTool,omitzero"`
 	CurrentToolArgs string `json:"currentToolArgs,omitzero"`
 	// Elapsed is how long the task has taken so far.

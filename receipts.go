@@ -16,23 +16,23 @@ import (
 	"github.com/agentuity/coder-go/internal/wire"
 )
 
-// Receipt is a prompt that was sent: what [Client.Answer] needs to find its answer, in this process or another. Store it
-// as text, see MarshalText. It holds no text of the prompt.
+// Receipt is a prompt that was sent. It has what [Client.Answer] needs to find the answer, in this process or another.
+// Store it as text: see MarshalText. It does not hold the text of the prompt.
 type Receipt struct {
 	// SessionID is the session of the agent.
 	SessionID string
 	// AfterEvent is the id of the newest event of the history before the prompt was sent.
 	AfterEvent int
-	// Digest stands for the text of the prompt.
+	// Digest is a digest of the prompt's text.
 	Digest string
-	// Before counts the prompts with the same text that the agent comes to first.
+	// Before is the number of prompts with the same text that the agent takes first.
 	Before int
-	// Command says that the text begins with a slash: a command of the agent's has no answer.
+	// Command says that the text begins with a slash: a command of the agent has no answer.
 	Command bool
 	// SentAt is when the prompt was sent, by the clock of the Hub.
 	SentAt time.Time
-	// Disposition is what the agent made of the prompt: PromptStarted, PromptQueued or PromptHandled. It is empty if
-	// the agent has not said.
+	// Disposition is what the agent did with the prompt: PromptStarted, PromptQueued or PromptHandled. It is empty
+	// if the agent has not said.
 	Disposition RPCDisposition
 }
 
@@ -71,17 +71,17 @@ func (r *Receipt) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Answer finds the answer to the prompt of a receipt in the history of its session, and waits for it if there is none
-// yet. It can be called from any process, as often as wanted, and returns the same each time. It polls as
-// [Client.WaitForSession] does, and rides out the same failures.
+// Answer finds the answer to the prompt of a receipt in the history of its session, and waits if there is none yet.
+// Any process can call it, any number of times, and gets the same answer each time. It polls as
+// [Client.WaitForSession] does, and tolerates the same failures.
 //
-// Of prompts with the same text that were sent at the same time by others it may return the answer to another. Everything
-// else that cannot be told apart is an error that matches [ErrOutcomeUnknown]; so is a history that holds no messages of
-// users.
+// If others sent prompts with the same text at the same time, it may return the answer to one of those. If it cannot tell
+// prompts apart for any other reason, or if the history holds no messages of users, the error matches
+// [ErrOutcomeUnknown].
 //
-// Errors: [*ValidationError] for a receipt that is none; an [*AgentError] if the prompt has come to something else than
-// an answer, which tells what was said: it matches [ErrAgentStalled] when nothing has come from the agent for 10 min;
-// and those of [Client.GetSession].
+// Errors: [*ValidationError] for an invalid receipt; an [*AgentError], with what the agent said, if the prompt ended
+// without an answer (it matches [ErrAgentStalled] when nothing has come from the agent for 10 min); and those of
+// [Client.GetSession].
 //
 // GET /hub/session/{sessionId}, GET /hub/session/{sessionId}/events/history
 func (c *Client) Answer(ctx context.Context, receipt *Receipt) (*Answer, error) {

@@ -85,8 +85,8 @@ type SessionListItem struct {
 	// Visibility says who may see it.
 	Visibility SessionVisibility `json:"visibility"`
 
-	// Owner is nil, and Origin too, if the Hub does not tell them. Origin says by which kind of program
-	// the session was created.
+	// Owner and Origin are nil if the Hub does not send them. Origin says which kind of program created the
+	// session.
 	Owner  *SessionOwner  `json:"owner,omitzero"`
 	Origin *SessionOrigin `json:"origin,omitzero"`
 
@@ -108,12 +108,12 @@ type SessionListItem struct {
 	LoopStatus    LoopStatus   `json:"loopStatus,omitzero"`
 	LoopIteration int          `json:"loopIteration,omitzero"`
 
-	// LastActivityAt is the time of the last activity. A detail may leave it out.
+	// LastActivityAt is the time of the last activity. GetSession may leave it out.
 	CreatedAt      time.Time `json:"createdAt,omitzero"`
 	LastActivityAt time.Time `json:"lastActivityAt,omitzero"`
 
-	// Counts: the tasks so far, the sub-agents, those who watch, and everybody who takes part. A detail
-	// may leave them out.
+	// Counts: the tasks so far, the sub-agents, the observers, and all participants. GetSession may leave
+	// them out.
 	TaskCount        int `json:"taskCount"`
 	SubAgentCount    int `json:"subAgentCount"`
 	ObserverCount    int `json:"observerCount"`
@@ -162,8 +162,8 @@ type SessionWorkspace struct {
 	Scope WorkspaceScope `json:"scope"`
 }
 
-// SessionOrigin tells by which kind of program a session was created. In JSON it is an object or just
-// its type, so that it has JSON methods on every version of Go.
+// SessionOrigin says which kind of program created a session. In JSON it is an object or just its type, and
+// therefore it has JSON methods on every version of Go.
 type SessionOrigin struct {
 	// Type is "web", "desktop", "tui", "sdk" or another.
 	Type string
@@ -205,8 +205,8 @@ func (o *SessionOrigin) UnmarshalJSON(data []byte) error {
 	return errors.New("coder: the origin of a session must be a text or an object")
 }
 
-// Session is a session with all that the Hub tells about it. What only some Hubs send stays in
-// Extra, where methods such as [Session.Usage] decode it on demand.
+// Session is a session with all that the Hub says about it. What only some Hubs send stays in Extra, and
+// methods such as [Session.Usage] decode it on demand.
 type Session struct {
 	SessionListItem
 	// Task is the first prompt.
@@ -240,7 +240,7 @@ type ListConnectableSessionsParams struct {
 	Search string
 	// Limit is the largest number of sessions to return; 0 means all.
 	Limit int
-	// Offset is the number of connectable sessions to pass over.
+	// Offset is the number of connectable sessions to skip.
 	Offset int
 }
 
@@ -344,9 +344,9 @@ func (c *Client) listSessions(ctx context.Context, op string, p ListSessionsPara
 	}, nil
 }
 
-// ListConnectableSessions returns the sessions that a controller can connect to, now or after
-// waking them: sandbox sessions that run or are paused, neither archived nor over. It makes one
-// request, without a limit, and applies limit and offset to what is left; Total counts that.
+// ListConnectableSessions returns the sessions that a controller can connect to, now or after waking them:
+// sandbox sessions that run or are paused, neither archived nor over. It makes one request without a limit,
+// filters the sessions, and then applies Limit and Offset. Total is the number of sessions after filtering.
 //
 // GET /hub/sessions
 func (c *Client) ListConnectableSessions(ctx context.Context, params *ListConnectableSessionsParams) (*SessionListResponse, error) {
@@ -395,8 +395,8 @@ func (s *SessionListItem) connectable() bool {
 	return s.Bucket == BucketRunning || s.Bucket == BucketPaused && (s.RuntimeAvailable || s.WakeAvailable)
 }
 
-// DeleteSession deletes a session for good. If an attempt of it was lost and the next one finds
-// no such session, it was deleted.
+// DeleteSession deletes a session for good. If the response to an attempt was lost and the next attempt finds
+// no such session, the call succeeds.
 //
 // DELETE /hub/session/{sessionId}
 func (c *Client) DeleteSession(ctx context.Context, sessionID string) error {
@@ -410,15 +410,14 @@ const pageSize = 100
 // page, not a maximum; 0 means 100. Nil params list what the Hub lists by default. Leaving the
 // loop ends the requests; ranging again starts over.
 //
-// No session comes twice, and none that exists all the time is left out, if the list keeps its
-// order, its total is true, and sessions are only created, or only removed, in the meantime. More
-// cannot be promised: if the order changes, if the Hub does not tell the true total, or if sessions
-// are created and removed between the same two pages, one may be left out. After a removal some of
-// those that Offset passed over may appear. The loop ends even if the Hub ignores limit or offset;
-// it then has what the Hub gave.
+// No session comes twice, and none that exists all the time is left out, if the list keeps its order, its
+// total is true, and sessions are only created, or only removed, in the meantime. More cannot be promised: if
+// the order changes, if the Hub does not tell the true total, or if sessions are created and removed between
+// the same two pages, one may be left out. After a removal, some sessions that Offset skipped may appear. The
+// loop ends even if the Hub ignores limit or offset; it has then yielded what the Hub gave.
 //
-// An error is the last thing it yields, and the same as of [Client.ListSessions]. A negative
-// Limit or Offset is a [*ValidationError].
+// An error is the last thing that it yields. The errors are those of [Client.ListSessions]. A negative Limit
+// or Offset is a [*ValidationError].
 //
 // GET /hub/sessions
 func (c *Client) AllSessions(ctx context.Context, params *ListSessionsParams) iter.Seq2[SessionListItem, error] {
@@ -443,12 +442,12 @@ func (c *Client) allSessions(ctx context.Context, op string, p ListSessionsParam
 	})
 }
 
-// AllConnectableSessions returns all sessions that a controller can connect to, chosen as by
-// [Client.ListConnectableSessions]. That makes one request, and gets what the Hub puts on one
-// page; this looks at every page. Limit is the size of a page of the Hub's list, before anything
-// is filtered out; 0 means 100. Offset is the number of connectable sessions to pass over.
+// AllConnectableSessions returns all sessions that a controller can connect to, by the same criteria as
+// [Client.ListConnectableSessions]. ListConnectableSessions makes one request and sees only what the Hub puts
+// on one page; AllConnectableSessions reads every page. Limit is the size of a page of the Hub's list, before
+// sessions are filtered out; 0 means 100. Offset is the number of connectable sessions to skip.
 //
-// What is promised, and the errors, are as of [Client.AllSessions].
+// Its guarantees and errors are those of [Client.AllSessions].
 //
 // GET /hub/sessions
 func (c *Client) AllConnectableSessions(ctx context.Context, params *ListConnectableSessionsParams) iter.Seq2[SessionListItem, error] {

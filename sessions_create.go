@@ -116,7 +116,7 @@ func (r *CreateSessionResponse) namedSession() string { return r.SessionID }
 
 // CreateSession creates a session and starts it on its task.
 //
-// It is not repeated once it may have reached the Hub. An error that matches [ErrOutcomeUnknown]
+// The request is not repeated once it may have reached the Hub. An error that matches [ErrOutcomeUnknown]
 // means that the session may exist. A task that is blank is a [*ValidationError].
 //
 // POST /hub/session

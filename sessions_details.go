@@ -54,11 +54,11 @@ type SessionAgentActivity struct {
 	Status string `json:"status"`
 	// ToolCallCount counts the tool calls so far.
 	ToolCallCount int `json:"toolCallCount"`
-	// LastActivity is the time of the last sign of the agent.
+	// LastActivity is the time of the agent's last activity.
 	LastActivity UnixMilli `json:"lastActivity,omitzero"`
 	// Name is for people.
 	Name string `json:"name,omitzero"`
-	// CurrentTool is the tool that runs, CurrentToolArgs its arguments as text.
+	// CurrentTool is the tool that is running, CurrentToolArgs are its arguments as text.
 	CurrentTool     string `json:"currentTool,omitzero"`
 	CurrentToolArgs string `json:"currentToolArgs,omitzero"`
 	// TotalElapsed is the time that the agent has worked.
@@ -98,19 +98,19 @@ type SessionObserved struct {
 
 // SessionDiagnostics is what the Hub finds suspicious in a session.
 type SessionDiagnostics struct {
-	// InactiveRunningTasks are the tasks that are said to run and from which nothing is heard: evidence that they
-	// have stalled.
+	// InactiveRunningTasks are tasks that are marked as running but send nothing: evidence that they have
+	// stalled.
 	InactiveRunningTasks []SessionInactiveTask `json:"inactiveRunningTasks"`
 }
 
-// SessionInactiveTask is a task that runs and from which nothing is heard.
+// SessionInactiveTask is a task that runs but sends nothing.
 type SessionInactiveTask struct {
 	// TaskID is the same in [SessionTaskState]. Agent is who was given the task.
 	TaskID string `json:"taskId"`
 	Agent  string `json:"agent"`
-	// InactivityMs is how long nothing was heard.
+	// InactivityMs is how long the task has sent nothing.
 	InactivityMs Milliseconds `json:"inactivityMs"`
-	// LastActivityAt is zero if nothing was heard since StartedAt.
+	// LastActivityAt is zero if the task has sent nothing since StartedAt.
 	StartedAt      time.Time `json:"startedAt,omitzero"`
 	LastActivityAt time.Time `json:"lastActivityAt,omitzero"`
 }
@@ -196,7 +196,7 @@ func (s *Session) Diagnostics() (*SessionDiagnostics, error) {
 // has a form that this package does not know.
 func (s *Session) Product() (*SessionProduct, error) { return extra[*SessionProduct](s, "product") }
 
-// Participants returns who is connected, nil if the Hub does not say: [Client.ListParticipants] asks for it. An
+// Participants returns who is connected, nil if the Hub does not say: then use [Client.ListParticipants]. An
 // error means that the member has a form that this package does not know.
 func (s *Session) Participants() ([]SnapshotParticipant, error) {
 	return extra[[]SnapshotParticipant](s, "participants")

@@ -24,19 +24,19 @@ const idempotencyKey = "idempotencyKey"
 // defaultLookupWindow is how long EnsureSession looks for a session it may have created.
 const defaultLookupWindow = 60 * time.Second
 
-// EnsureSessionOptions says which session [Client.EnsureSession] takes, and what it does when it cannot tell whether
-// one was created.
+// EnsureSessionOptions says which session [Client.EnsureSession] returns, and what it does when it does not know
+// whether one was created.
 type EnsureSessionOptions struct {
-	// NewIfOver passes over sessions that are over and have not done what they were asked: archived, failed or
-	// cancelled ones, unless their last prompt had ended well before. One that is done is returned, and one that sleeps,
-	// waits, was aborted or is blocked. It reads the history of each session found.
+	// NewIfOver ignores sessions that are over and have not done what they were asked: those that are archived, failed
+	// or cancelled, unless their last prompt had succeeded before. A session that is done, sleeps, waits, was aborted or
+	// is blocked is still returned. NewIfOver costs requests for the history of each session found.
 	NewIfOver bool
-	// RepostAfter is how long the Hub must answer lookups without finding the session before it is created
-	// again. If the first create was only slow, two sessions exist then: the longer, the safer. Default:
-	// never again.
+	// RepostAfter is how long the Hub must answer lookups without finding the session before the session is
+	// created again. If the first create was only slow, two sessions exist then: a longer RepostAfter is
+	// safer. Default: the session is not created again.
 	RepostAfter time.Duration
-	// LookupWindow bounds the lookups and further creates, from the first lookup that the Hub answered. It
-	// is at least RepostAfter. Default: 60 s. Negative: no lookup.
+	// LookupWindow bounds the time for lookups and further creates, from the first lookup that the Hub
+	// answered. It is at least RepostAfter. Default: 60 s. Negative: no lookup.
 	LookupWindow time.Duration
 }
 
@@ -46,28 +46,29 @@ type EnsuredSession struct {
 	SessionID string
 	// Session is as last seen. It is nil if the session was created by this call and could not be read.
 	Session *Session
-	// Created says that this call created the session. Of concurrent calls with one key one has created it.
+	// Created says that this call created the session. Of concurrent calls with one key, only one has Created
+	// set.
 	Created bool
-	// Recovered says that the session was found after a create whose answer was lost.
+	// Recovered says that the session was found after a create whose response was lost.
 	Recovered bool
 }
 
-// EnsureSession returns the session with this key, and creates it if there is none. What is found is returned
-// whatever has become of it and whatever the request says: also a session that is archived or has failed, unless NewIfOver
-// is set; of several the oldest. It is for callers that may run twice for one thing, such as webhooks and job queues: the
-// key names the thing. The key is kept in the session's metadata, as idempotencyKey.
+// EnsureSession returns the session with this key, and creates it if there is none. A session that is found is returned
+// whatever its state and whatever the request says, even if it is archived or has failed, unless NewIfOver is set. If
+// there are several, the oldest is returned. EnsureSession is for callers that may run twice for one job, such as webhooks
+// and job queues: the key is an idempotency key, and names the job. It is kept in the session's metadata, as
+// idempotencyKey.
 //
-// When a create has an unknown outcome it looks again, several times within LookupWindow, and
-// adopts what it finds. If it finds nothing it creates the session again after RepostAfter, where
-// that is set; in the end it returns the error that matches [ErrOutcomeUnknown]. Concurrent calls
-// with one key of one Client share one create, with the request and the options of the first, and a call that comes right after one whose context
-// ended during the create looks as if its own create had an unknown outcome. Share the Client: two of
-// them are as two processes.
+// If the outcome of a create is unknown, EnsureSession looks for the session several times within LookupWindow, and returns
+// it if it shows up. If it does not, EnsureSession creates the session again after RepostAfter, if that is set; in the end
+// it returns an error that matches [ErrOutcomeUnknown]. Concurrent calls with one key on one Client share one create, with
+// the request and the options of the first call. If the context of a call ends during the create, the next call looks first,
+// as if its own create had an unknown outcome. Share the Client: two Clients are like two processes.
 //
-// What it cannot do: two processes that call at the same moment can both create, since the Hub has
-// no keys of its own. An empty search is no proof that there is no session. A context that ends
-// during the create leaves no time to look. Use a key that is part of no other, such as a UUID:
-// the Hub's search finds parts too, and every session found is read.
+// What EnsureSession cannot do: two processes that call at the same moment can both create a session, since
+// the Hub has no idempotency keys of its own. A search that finds nothing does not prove that there is no
+// session. A context that ends during the create leaves no time to look. Use a key that is not part of
+// another key, such as a UUID: the Hub's search also matches parts of words, and every session found is read.
 //
 // A key that is blank, and a request whose metadata has another idempotencyKey, are a
 // [*ValidationError].

@@ -41,9 +41,9 @@ func (h *SessionEventHistory) problem() error {
 
 func (h *SessionEventHistory) namedSession() string { return h.SessionID }
 
-// SessionEvent is something that happened in a session. Only ID, Event and OccurredAt are always there.
+// SessionEvent is something that happened in a session. Only ID, Event and OccurredAt are always set.
 type SessionEvent struct {
-	// ID counts the events of a session upwards. It is what BeforeID takes.
+	// ID grows with each event of a session. BeforeID takes it.
 	ID int `json:"id"`
 	// Event is a name such as "turn_end", often one of [EventName]; Category is a group such as "turn".
 	Event    string `json:"event"`
@@ -60,7 +60,7 @@ type SessionEvent struct {
 	Extra map[string]json.RawMessage `json:",embed"`
 }
 
-// AgentEvent decodes the event. It is never nil: what the Hub says of a session, and not of its agent, is an
+// AgentEvent decodes the event. The result is never nil: an event of the Hub, rather than of the agent, is an
 // [*UnknownAgentEvent].
 func (e *SessionEvent) AgentEvent() AgentEvent { return decodeAgentEvent(e.Event, e.Payload) }
 
@@ -87,14 +87,13 @@ func (c *Client) ListEventHistory(ctx context.Context, sessionID string, params 
 }
 
 // AllEventHistory returns the events of a session from the newest to the oldest, page by page. It starts
-// below params.BeforeID; 0 means with the newest. Limit is the size of a page, not a maximum; 0
-// means 100. Events that happen after the first page was read do not appear. No event comes twice,
-// and if every page has the newest events below the one before, none is left out. The loop ends
-// even if the Hub ignores limit or beforeId. Leaving it ends the requests; ranging again starts
-// over.
+// below params.BeforeID; 0 means with the newest. Limit is the size of a page, not a maximum; 0 means 100.
+// Events that happen after the first page was read do not appear. No event comes twice. None is left out if
+// every page holds the newest events below the page before. The loop ends even if the Hub ignores limit or
+// beforeId. Leaving the loop ends the requests; ranging again starts over.
 //
-// An error is the last thing it yields, and the same as of [Client.ListEventHistory]: one that
-// matches [ErrSessionNotFound] also if the session is deleted in between.
+// An error is the last thing that it yields. The errors are those of [Client.ListEventHistory]; if the
+// session is deleted in between, the error matches [ErrSessionNotFound].
 //
 // GET /hub/session/{sessionId}/events/history
 func (c *Client) AllEventHistory(ctx context.Context, sessionID string, params *ListEventHistoryParams) iter.Seq2[SessionEvent, error] {

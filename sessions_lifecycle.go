@@ -11,8 +11,8 @@ import (
 	"github.com/agentuity/coder-go/internal/quote"
 )
 
-// SessionStatus is the status of a session. It is free text: others than the constants exist. What a session can do now is
-// better read from its members, such as RuntimeAvailable and HistoryOnly, and what has become of it from
+// SessionStatus is the status of a session. It is free text: values other than the constants exist. To learn what a
+// session can do now, read its members, such as RuntimeAvailable and HistoryOnly; to learn how it is doing, call
 // [Client.CheckSession].
 type SessionStatus = string
 
@@ -38,11 +38,11 @@ const (
 	wakeWait   = 30 * time.Second
 )
 
-// LifecycleResponse says what became of a session.
+// LifecycleResponse is the response to an archive or a resume.
 type LifecycleResponse struct {
 	// SessionID is the id that was asked for.
 	SessionID string `json:"sessionId"`
-	// Status is free text: that of the session now. It is empty if the Hub does not say.
+	// Status is the session's current status, free text. It is empty if the Hub does not say.
 	Status string `json:"status,omitzero"`
 	// Extra holds the members this package has no field for. A resume has "resumed".
 	Extra map[string]json.RawMessage `json:",embed"`
@@ -69,8 +69,8 @@ func (r *resumeResponse) problem() error {
 
 func (r *resumeResponse) namedSession() string { return r.SessionID }
 
-// ArchiveSession ends a session. Its transcript stays and can be replayed. If an attempt of it
-// was lost and the next one finds the session archived, it has worked.
+// ArchiveSession ends a session. Its transcript stays and can be replayed. If the response to an attempt was
+// lost and the next attempt finds the session archived, the call succeeds.
 //
 // POST /hub/session/{sessionId}/archive
 func (c *Client) ArchiveSession(ctx context.Context, sessionID string) (*LifecycleResponse, error) {
@@ -105,18 +105,17 @@ type RemoteAttachPreparationOptions struct {
 	// Timeout bounds the wait, from when the Hub began to wake the session. Default: 30 s. Negative: until the
 	// context ends.
 	Timeout time.Duration
-	// PollInterval is the time between two looks. Default: 1 s.
+	// PollInterval is the time between two polls. Default: 1 s.
 	PollInterval time.Duration
 }
 
-// PrepareSessionForRemoteAttach wakes a session if it is paused, and waits until its runtime is there, so
+// PrepareSessionForRemoteAttach wakes a session if it is paused, and waits until its runtime is available, so
 // that a controller can attach to it. It returns the session as last seen. Look at HistoryOnly and
-// RuntimeAvailable: a session that is over or cannot be woken is returned as it is, and reaching Timeout
-// is no error either.
+// RuntimeAvailable: it is no error if the session is over or cannot be woken, or if Timeout is reached.
 //
-// While it waits, only the end of the context, an answer with status 401, 402, 403 or 426, and a
-// certificate that is not trusted are errors.
-// If the Hub declines to wake the session, the error matches [ErrResumeDeclined].
+// While it waits, only the end of the context, a response with status 401, 402, 403 or 426, and a certificate
+// that is not trusted are errors. If the Hub declines to wake the session, the error matches
+// [ErrResumeDeclined].
 //
 // GET /hub/session/{sessionId}, POST /hub/session/{sessionId}/resume
 func (c *Client) PrepareSessionForRemoteAttach(ctx context.Context, sessionID string, options *RemoteAttachPreparationOptions) (*Session, error) {

@@ -32,7 +32,7 @@ func (r *LoopStateResponse) problem() error { return missingText("sessionId", r.
 
 func (r *LoopStateResponse) namedSession() string { return r.SessionID }
 
-// SessionLoopState tells how far a loop is.
+// SessionLoopState is the state of a loop.
 type SessionLoopState struct {
 	// Status tells a loop that runs from one that has ended or waits.
 	Status LoopStatus `json:"status"`
@@ -41,8 +41,8 @@ type SessionLoopState struct {
 	Iteration     int  `json:"iteration"`
 	MaxIterations *int `json:"maxIterations,omitzero"`
 
-	// Goal is what the session was told to reach, Summary what it has done for that, NextAction what it
-	// does next. All three are texts for people.
+	// Goal is what the session is to reach, Summary what it has done for that, NextAction what it does next.
+	// All three are texts for people.
 	Goal       string `json:"goal,omitzero"`
 	Summary    string `json:"summary,omitzero"`
 	NextAction string `json:"nextAction,omitzero"`
@@ -67,7 +67,7 @@ type SessionLoopState struct {
 	ActivePRDTaskID string `json:"activePrdTaskId,omitzero"`
 }
 
-// GetLoopState returns how far the loop of a session is. An unknown id is an error that matches
+// GetLoopState returns the state of a session's loop. An unknown id is an error that matches
 // [ErrSessionNotFound].
 //
 // GET /hub/session/{sessionId}/loop

@@ -8,12 +8,11 @@ import (
 	"github.com/agentuity/coder-go/internal/agentrun"
 )
 
-// OutcomeKind says how a session is doing: why a wait for it is over.
+// OutcomeKind says how a session is doing, and so why a wait for it is over.
 type OutcomeKind string
 
-// The kinds of outcomes. Of several that apply the first one in this list is returned, except
-// that a session that was shut down is OutcomeArchived only where no other down to
-// OutcomeBlocked applies.
+// The kinds of outcomes. If several apply, the first one in this list is returned. One exception: a session
+// that was shut down is OutcomeArchived only if none of the others down to OutcomeBlocked applies.
 const (
 	OutcomeDeleted    OutcomeKind = "deleted"     // it no longer exists
 	OutcomeArchived   OutcomeKind = "archived"    // it is over: archived, shut down or history only
@@ -32,16 +31,16 @@ const (
 
 // SessionOutcome is how a session is doing.
 type SessionOutcome struct {
-	// Kind says why there is nothing left to wait for, or that there is.
+	// Kind says how the session is doing.
 	Kind OutcomeKind
 	// StopReason is how the agent's last message ended, such as [StopReasonStop], and ErrorMessage what the agent
-	// says of an error or an abort. Both are empty where the last prompt is not over, and where the history does not
+	// says about an error or an abort. Both are empty if the last prompt is not over, or if the history does not
 	// say.
 	StopReason   StopReason
 	ErrorMessage string
 	// Truncated says that the answer is cut: the model had no room for more.
 	Truncated bool
-	// Finished is how the last prompt ended, also of a session that is archived or deleted since: OutcomeTurnEnded,
+	// Finished is how the last prompt ended, even if the session was archived or deleted since: OutcomeTurnEnded,
 	// OutcomeFailed or OutcomeAborted. It is OutcomeWorking if it did not end, OutcomeNeedsInput if a question is
 	// open, OutcomeStalled if no agent took it, and empty if there was none, or the history does not say.
 	Finished OutcomeKind
@@ -54,7 +53,7 @@ type SessionOutcome struct {
 }
 
 // Succeeded reports whether the session did what it was asked: Kind is OutcomeCompleted or OutcomeTurnEnded, or the
-// session is over and its last prompt had ended well before. An answer that is Truncated counts.
+// session is over and its last prompt had succeeded before. An answer that is Truncated counts as success.
 func (o *SessionOutcome) Succeeded() bool {
 	switch o.Kind {
 	case OutcomeCompleted, OutcomeTurnEnded:
@@ -65,8 +64,9 @@ func (o *SessionOutcome) Succeeded() bool {
 	return false
 }
 
-// String is the outcome in a line, with its reason where the kind does not say enough: "turn_ended", "failed: overloaded",
-// "stalled: nothing has changed for 10m0s". It is for people, and may be worded differently in another version.
+// String returns the outcome in one line, with its reason if the kind does not say enough: "turn_ended", "failed:
+// overloaded", "stalled: nothing has changed for 10m0s". It is for people, and may be worded differently in another
+// version.
 func (o *SessionOutcome) String() string {
 	switch {
 	case o.ErrorMessage != "" && o.Kind != OutcomeLimited: // of a limit the agent knows nothing

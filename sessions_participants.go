@@ -25,7 +25,7 @@ func (p *SessionParticipants) problem() error {
 
 func (p *SessionParticipants) namedSession() string { return p.SessionID }
 
-// Participant takes part in a session, or has.
+// Participant is somebody who takes part in a session, or has taken part.
 type Participant struct {
 	// ID identifies the participant within its session.
 	ID string `json:"id"`

@@ -104,7 +104,7 @@ type ConversationEntry struct {
 	TurnID  string `json:"turnId,omitzero"`
 	ReplyID string `json:"replyId,omitzero"`
 
-	// Sequence orders the entries, ElapsedMs is how long the work took. Nil if the Hub does not say.
+	// Sequence orders the entries, ElapsedMs is how long the work took. Both are nil if the Hub does not say.
 	Sequence  *int64        `json:"sequence,omitzero"`
 	ElapsedMs *Milliseconds `json:"elapsedMs,omitzero"`
 
@@ -192,17 +192,17 @@ type ConversationAuthor struct {
 
 // GetSessionReplayParams selects entries of a replay.
 type GetSessionReplayParams struct {
-	// Limit is the largest number of entries to return, Offset the number of entries to pass over. 0: not
-	// sent. A Hub may ignore both.
+	// Limit is the largest number of entries to return, Offset the number of entries to skip. 0: not sent. A
+	// Hub may ignore both.
 	Limit  int
 	Offset int
 	// NoResume makes [Client.ReplayEntries] end with a [*ReplayError] when the connection is lost in the
-	// middle. It is not sent, and has no meaning for [Client.GetReplay], which yields nothing before it has
-	// everything. Default: ReplayEntries asks again and goes on.
+	// middle. It is not sent, and has no meaning for [Client.GetReplay], which returns nothing before it has
+	// everything. Default: ReplayEntries requests the transcript again and goes on.
 	NoResume bool
 }
 
-// GetReplay returns the transcript of a session, whole. An unknown id is an error that matches
+// GetReplay returns the whole transcript of a session. An unknown id is an error that matches
 // [ErrSessionNotFound].
 //
 // GET /hub/session/{sessionId}/replay
@@ -273,21 +273,23 @@ func (e *ReplayError) Error() string {
 // Unwrap returns the cause.
 func (e *ReplayError) Unwrap() error { return e.Err }
 
-// ReplayEntries returns the entries of a replay, oldest first, each as soon as it has arrived.
-// Memory does not depend on the size of the replay, nor on the number of entries, only on the size of
-// an entry, which may not be larger than [WithMaxResponseSize]. Leaving the loop closes the connection;
-// ranging again starts over. A slow loop slows the Hub down and loses nothing.
+// ReplayEntries returns the entries of a replay, oldest first, each as soon as it has arrived. Memory depends
+// only on the size of one entry, which must not be larger than [WithMaxResponseSize], not on the size of the
+// replay or the number of entries. Leaving the loop closes the connection; ranging again starts over. A slow
+// loop slows the Hub down and loses nothing.
 //
-// If the connection is lost in the middle, falls silent for 60 s, or ends before the JSON does, it asks
-// for the transcript again and passes over what it has yielded, so that no entry comes twice. What it
-// passes over must be the same, in the same order: by sequence where an entry has one, else by time, agent,
-// text, tool and arguments, ids of task, turn and reply. If it is not, or if there is less of it, the replay ends with
-// a [*ReplayError]. Entries that were added at the end meanwhile are yielded. The waits are those of the
-// [RetryPolicy], and so is the number of times: each further entry begins the count of MaxAttempts anew. Each
-// of these requests is repeated by itself as that of any idempotent call, and waits as long as the Hub asks. [GetSessionReplayParams].NoResume, and MaxAttempts of 1, forbid to go on.
+// If the connection is lost in the middle, is silent for 60 s, or ends before the JSON does, ReplayEntries requests the
+// transcript again and skips the entries that it has yielded, so that no entry comes twice. The entries that it skips must
+// be the same as before, in the same order: they are compared by sequence if they have one, else by time, agent, text, tool
+// and arguments, and the ids of task, turn and reply. If they differ, or if there are fewer, the replay ends with a
+// [*ReplayError]. Entries that were added at the end meanwhile are yielded. The waits and the number of attempts are those
+// of the [RetryPolicy]; each new entry resets the count of MaxAttempts. Each of these requests is itself repeated as any
+// idempotent call is, and waits as long as the Hub asks. With [GetSessionReplayParams].NoResume, or with MaxAttempts 1, the
+// transcript is not requested again.
 //
-// An error is the last thing it yields: as of [Client.GetReplay] if there is no replay to read,
-// and a [*ReplayError] if it ends in the middle. [IsTransient] is true for one whose connection was lost.
+// An error is the last thing that it yields: one of those of [Client.GetReplay] if there is no replay to
+// read, and a [*ReplayError] if the replay ends in the middle. [IsTransient] is true for a ReplayError whose
+// connection was lost.
 //
 // GET /hub/session/{sessionId}/replay
 func (c *Client) ReplayEntries(ctx context.Context, sessionID string, params *GetSessionReplayParams) iter.Seq2[ConversationEntry, error] {

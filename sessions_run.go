@@ -15,34 +15,36 @@ import (
 	"github.com/agentuity/coder-go/internal/quote"
 )
 
-// RunSessionOptions says what [Client.RunSession] does when something goes otherwise than planned.
+// RunSessionOptions says what [Client.RunSession] does about lost responses, stalls, limits and the end of
+// its context.
 type RunSessionOptions struct {
 	// RepostAfter and LookupWindow are those of [EnsureSessionOptions], but RepostAfter is 10 s by default: a create of
-	// unknown outcome is made again when the Hub has answered lookups for so long and shown no session. If the first create
-	// was only slow, two sessions exist then. Negative: never.
+	// unknown outcome is repeated when the Hub has answered lookups for that long and no session has shown up. If the first
+	// create was only slow, two sessions exist then. Negative: never.
 	RepostAfter  time.Duration
 	LookupWindow time.Duration
 	// StallTimeout is that of [WaitForSessionOptions]. Default: 10 min. Negative: never.
 	StallTimeout time.Duration
-	// ArchiveOnCancel archives the session with the key when the context ends, for programs that end with Ctrl-C and are to
-	// leave nothing running; also if an earlier call has created it. It takes up to 30 s more. A context that has ended before
-	// the call archives nothing. Default: the session goes on, and a call with the same key finds it again.
+	// ArchiveOnCancel archives the session with the key when the context ends, even if an earlier call has created it. It is
+	// for programs that end with Ctrl-C and must leave nothing running. The call then takes up to 30 s longer. If the
+	// context has ended before the call, nothing is archived. Default: the session goes on, and a call with the same key
+	// finds it again.
 	ArchiveOnCancel bool
 	// ArchiveOnStall archives a session that has stalled.
 	ArchiveOnStall bool
-	// Limits abort the agent when it goes beyond one of them, in all of the session; the outcome is then OutcomeLimited. What
-	// was spent before, also by another process, counts. Default: none.
+	// Limits apply to the whole session: the agent is aborted when it goes beyond one of them, and the outcome is then
+	// OutcomeLimited. What was spent before this call counts too. Default: none.
 	Limits Limits
 	// Count reads the whole history of the session for SessionResult.Spent, which costs requests. With Limits it is read anyway.
 	Count bool
-	// OnSession is called with the id of the session when it is found or created, before it is waited for: to note it where it
+	// OnSession is called with the id of the session when it is found or created, before the wait: to store the id where it
 	// survives the program, or to show it.
 	OnSession func(sessionID string, created bool)
 	// OnPoll is called with the session after each poll that returned it, before the next one begins.
 	OnPoll func(*Session)
 }
 
-// SessionResult is what a session came to.
+// SessionResult is the result of [Client.RunSession].
 type SessionResult struct {
 	// SessionID is the session.
 	SessionID string
@@ -50,14 +52,16 @@ type SessionResult struct {
 	Created bool
 	// Outcome says how it ended. It is never nil.
 	Outcome *SessionOutcome
-	// Answer is the last that the agent has said, without thoughts. After an outcome that is no success it need not be an
-	// answer.
+	// Answer is the last text of the agent, without thoughts. If the outcome is no success, it need not be an answer to
+	// the task.
 	Answer string
 	// Usage is what the session has used, nil if the Hub does not say.
 	Usage *SessionUsage
-	// Spent is what its agents have spent, with Count or Limits. It is nil without, and if the history could not be read.
+	// Spent is what the agents of the session have spent. It is nil without Count and Limits, and if the history could
+	// not be read.
 	Spent *Spent
-	// NotEnforced names the limits that could not be enforced, "CostUSD" or "Tokens": the agent does not tell.
+	// NotEnforced names the limits that could not be enforced since the agent does not report the figures:
+	// "CostUSD" or "Tokens".
 	NotEnforced []string
 }
 
@@ -97,19 +101,22 @@ func (e *RunError) Unwrap() error { return e.Err }
 
 const runOp = "RunSession"
 
-// RunSession gives an agent a task and returns what it came to: it finds the session with this key or creates one, as
-// [Client.EnsureSession] does, waits for it as [Client.WaitForSession] does with Follow, and reads what the agent said. It is
-// for callers that may run twice for one thing, such as workers of a job queue: the key names the thing.
+// RunSession gives an agent a task and returns the result. It finds the session with this key or creates one, as
+// [Client.EnsureSession] does, waits for it as [Client.WaitForSession] does with Follow, and reads what the agent said. It
+// is for callers that may run twice for one job, such as workers of a job queue: the key names the job.
 //
-// The end of the context leaves the session at work, so that a deployment kills no hour of work: the same key finds it
-// again, in this process or another. A session that is found archived, failed or cancelled, and has not done its task, is
-// passed over, and another one is created. One that is done, waits for input, was aborted or went beyond a limit
-// is never run again: its result is returned. To do the job anew with the same key, archive that session first.
+// When the context ends, the session goes on, so that a deployment does not destroy an hour of work: a call with the same
+// key finds the session again, in this process or another. If the session found is archived, failed or cancelled and has
+// not done its task, another one is created. A session that is done, waits for input, was aborted or went beyond a limit
+// is never run again: its result is returned. To do the job again with the same key, delete that session first; if it has
+// not done its task, it is enough to archive it.
 //
-// An outcome that is no success is no error: look at Outcome.Succeeded. Errors: [*ValidationError]; otherwise a [*RunError]
-// with the key: one that matches [ErrOutcomeUnknown] if it is not known whether the session was created, and those of
-// WaitForSession; and one that matches [ErrLimitExceeded] if the agent goes on for a minute after the abort for a limit. See
-// [IsTransient]: the same call may be made again after all that pass.
+// An outcome that is no success is not an error: check Outcome.Succeeded.
+//
+// Errors: [*ValidationError]; otherwise a [*RunError] with the key. It matches [ErrOutcomeUnknown] if it is not known
+// whether the session was created, and [ErrLimitExceeded] if the agent goes on for a minute after it was aborted for
+// a limit; otherwise it wraps the error of the step that failed, such as one of EnsureSession or WaitForSession. If
+// [IsTransient] is true for it, the same call may be made again.
 //
 // The routes are those of EnsureSession and WaitForSession; POST /hub/session/{sessionId}/archive; with Limits those of
 // [Client.WatchEvents] and [Client.Attach]

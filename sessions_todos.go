@@ -123,9 +123,9 @@ type SessionTodoAssignee struct {
 	Type string `json:"type,omitzero"`
 }
 
-// SessionTodos returns the todo list that the agents of a session keep, without what is done, closed or cancelled
-// unless params ask for it. Nil params list what the Hub lists by default. If Unavailable is set, the list says nothing.
-// An unknown id is an error that matches [ErrSessionNotFound].
+// SessionTodos returns the todo list that the agents of a session keep. Todos that are done, closed or cancelled are
+// left out unless params ask for them. Nil params list what the Hub lists by default. If Unavailable is set in the
+// response, the list means nothing. An unknown id is an error that matches [ErrSessionNotFound].
 //
 // The agent's terminal program uses this route. The Hub's REST reference does not list it.
 //

@@ -14,23 +14,23 @@ import (
 
 // WaitForSessionOptions says how often [Client.WaitForSession] polls, and when it gives up.
 type WaitForSessionOptions struct {
-	// PollInterval is the shortest time between two polls. Default: 2 s.
+	// PollInterval is the shortest time between the beginnings of two polls. Default: 2 s.
 	PollInterval time.Duration
-	// MaxPollInterval is what the time between two polls grows to while nothing changes. Default: 15 s, and
-	// at least PollInterval.
+	// MaxPollInterval is the longest time between two polls, which is reached while nothing changes. Default:
+	// 15 s, and at least PollInterval.
 	MaxPollInterval time.Duration
-	// StallTimeout ends the wait: with OutcomeStalled when nothing has changed for so long, with an error
-	// when the Hub has not answered for so long. Default: 10 min. Negative: never.
+	// StallTimeout ends the wait: with OutcomeStalled when nothing has changed for that long, with an error
+	// when the Hub has not responded for that long. Default: 10 min. Negative: never.
 	StallTimeout time.Duration
-	// AfterEvent makes events with this id, or a smaller one, count for nothing, so that a wait after a prompt does
-	// not end with the answer to the one before: take the id of the newest event of the history before you send the
-	// prompt. The agent must be idle then: what it is still at ends after that event, and ends the wait. [HubConn.Ask]
-	// and [Client.Answer] tell one answer from the other. Status, flags and loop count as ever. Default: all events
-	// count.
+	// AfterEvent makes the wait ignore events with this id or a smaller one, so that a wait after a prompt does not
+	// end with the answer to the prompt before: take the id of the newest event of the history before you send the
+	// prompt. The agent must be idle then: work that it has not finished ends after that event, and ends the wait.
+	// [HubConn.Ask] and [Client.Answer] tell one answer from the other. Status, flags and loop are not affected.
+	// Default: all events count.
 	AfterEvent int
-	// Follow also opens the stream of the session's events, which says when to poll: the outcome is then known within
-	// moments of the event that decides it, or when the rules are certain of it, and polls are MaxPollInterval apart while
-	// nothing happens. Where there is no stream it polls as without.
+	// Follow also opens the session's event stream, which says when to poll. The outcome is then known within moments of
+	// the event that decides it, or as soon as the rules are certain of it, and polls are MaxPollInterval apart while
+	// nothing happens. If there is no stream, the wait polls as it does without Follow.
 	Follow bool
 	// OnPoll is called with the session after each poll that returned it, before the next one begins.
 	OnPoll func(*Session)
@@ -81,31 +81,30 @@ func (e *WaitError) Unwrap() error { return e.Err }
 
 const waitOp = "WaitForSession"
 
-// WaitForSession polls a session until it is over, has failed, is done, cannot go on by itself, or
-// nothing happens any more. See [OutcomeKind]. No single member tells that: it is concluded from status,
-// bucket and flags, the state of the loop and the end of the event history, and the outcome has the
-// evidence. Everything but a stall must be seen in two polls before it is believed.
+// WaitForSession polls a session until it is over, has failed, is done, cannot go on by itself, or nothing
+// happens any more. See [OutcomeKind]. No single member says so: the outcome is concluded from status, bucket
+// and flags, the state of the loop and the end of the event history, and holds the evidence. Every outcome
+// except a stall must be seen in two polls before it is returned.
 //
-// When a prompt is over, and how it ended, follows from the events of the agent: an [*AgentEnd] alone does not say
-// so, since a model that fails is called again, and a full conversation is compacted first. So the outcome of an
-// answer is known a second after its end, and that of an error when no other attempt can follow: 15 s, and longer if
-// the agent's waits are. How old an event is that was there before the wait follows from the clock of the Hub and the
-// Date of its answers. What comes later is never taken for older than it is, whatever the clocks of the Hub and of
+// The events of the agent show when a prompt is over, and how it ended. An [*AgentEnd] alone does not, since a model
+// that fails is called again, and a full conversation is compacted first. So a complete answer is known one second
+// after its end, and an error when no other attempt can follow: after 15 s, or longer if the agent's waits are
+// longer. The age of an event that existed before the wait follows from the clock of the Hub and the Date of its
+// responses. An event that comes later is never taken for older than it is, whatever the clocks of the Hub and of
 // gateways say.
 //
-// Nil options wait as [WaitForSessionOptions] says. A poll is one request each for the session and the newest 3
-// events of its history, more of it where those do not decide and, in loop mode, one for its loop. Polls begin
-// PollInterval apart and become rarer while nothing changes, and while the events are large. After a minute without a
-// change a poll reads 50 events, once: a question may be among them. Transient failures do
-// not end the wait: a network that fails, the statuses 408, 425, 429
-// and 5xx but 501, answers that cannot be used. A Retry-After is respected. Time in which the Hub
-// gave no answer is no stall.
+// Nil options mean the defaults of [WaitForSessionOptions]. A poll makes one request for the session, one for the
+// newest 3 events of its history, more for older events if those do not decide and, in loop mode, one for the loop.
+// Polls begin PollInterval apart and become rarer while nothing changes, and while the events are large. After a
+// minute without a change one poll reads 50 events: a question may be among them. Transient failures do not end the
+// wait: a network that fails, the statuses 408, 425, 429 and 5xx except 501, responses that cannot be used. A
+// Retry-After is respected. Time without a response of the Hub does not count as a stall.
 //
-// Errors: [*ValidationError] for the arguments; one that matches [ErrSessionNotFound] if the first
-// answer is that there is no such session; otherwise a [*WaitError], which holds the session as
-// last seen: for the end of the context, which ends the wait at once; for every other answer than
-// 2xx, such as 401 or 403, and for a 401, 402 or 403 to the history, unless a loop tells more; for a certificate that is not trusted; and for a Hub that gives no
-// answer for StallTimeout, or asks for a longer time than is left of that.
+// Errors: [*ValidationError] for the arguments; an error that matches [ErrSessionNotFound] if the first response says that
+// there is no such session; otherwise a [*WaitError], which holds the session as last seen. It ends the wait when the
+// context ends, at once; for every other status than 2xx, such as 401 or 403; for a 401, 402 or 403 to the request for the
+// history, unless the loop says more; for a certificate that is not trusted; and if the Hub sends no response for
+// StallTimeout, or asks to wait longer than what is left of StallTimeout.
 //
 // GET /hub/session/{sessionId}, GET /hub/session/{sessionId}/events/history,
 // GET /hub/session/{sessionId}/loop; with Follow also GET /hub/session/{sessionId}/events
@@ -133,15 +132,16 @@ func (c *Client) WaitForSession(ctx context.Context, sessionID string, options *
 	return observed(ctx, c, waitOp, sessionID, w.run)
 }
 
-// CheckSession looks at a session once and says how it is doing, by the rules of [Client.WaitForSession]. What is
-// not certain yet is [OutcomeWorking]: an agent that may try again, a session that was never given a prompt. Nothing
-// is confirmed by another look, and a session that stalls is not told from one at work. A look goes back 1,000 events
-// at most: what ended before more than that is not seen. It has no more than the clocks of the Hub and of gateways to go
-// by: one that is ahead may call an error final that will be tried again, one that is behind makes it late. Of a Hub
-// that does not say when it got an event, one counts 10 minutes after it happened.
+// CheckSession looks at a session once and says how it is doing, by the rules of [Client.WaitForSession]. As long as
+// nothing is certain, the outcome is [OutcomeWorking]: the agent may try again, or the session was never given a prompt.
+// CheckSession does not look again to confirm an outcome, and cannot tell a session that stalls from one at work. It
+// reads the newest 1,000 events at most: what ended before these is not seen. It relies on the clocks of the Hub and of
+// gateways. With a clock that is ahead it may report an error as final although the agent will try again; with a clock
+// that is behind it reports outcomes late. If the Hub does not say when it stored an event, the event counts from 10
+// minutes after it happened.
 //
-// Errors are those of [Client.GetSession], also for the requests for history and loop: without them there is no
-// telling. A 404 for those alone is no error, since a Hub may not have them.
+// Errors are those of [Client.GetSession], also for the requests for history and loop, which the outcome
+// depends on. A 404 for these two only is no error, since a Hub may not have these routes.
 //
 // GET /hub/session/{sessionId}, GET /hub/session/{sessionId}/events/history,
 // GET /hub/session/{sessionId}/loop

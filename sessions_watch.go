@@ -15,24 +15,26 @@ import (
 	"github.com/agentuity/coder-go/internal/transport"
 )
 
-// WatchEventsOptions says where to begin, and how often to look.
+// WatchEventsOptions says where to begin, and how often to read.
 type WatchEventsOptions struct {
-	// After begins with the event after the one that had this cursor, "" with the first of the history. A cursor of
+	// After is the cursor of the event to begin after, "" to begin with the first event of the history. A cursor of
 	// another session or Hub is refused with an error that matches ErrForeignCursor.
 	After Cursor
-	// Settle is how old an event is when it is yielded: a Hub may show ids out of order, and what shows up within this
-	// time comes in its place. Default: 5 s. Negative: events are yielded when they are seen.
+	// Settle is how old an event must be before it is yielded: a Hub may show ids out of order, and an event that
+	// shows up within this time is yielded in its place. Default: 5 s. Negative: events are yielded when they are
+	// seen.
 	Settle time.Duration
-	// PollInterval is how often the history is looked at while the stream of events says nothing. Default: 30 s.
+	// PollInterval is the time between two reads of the history while the event stream says nothing. Default: 30
+	// s.
 	PollInterval time.Duration
-	// NoStream watches without a stream of events: only every PollInterval.
+	// NoStream watches without an event stream: the history is read only every PollInterval.
 	NoStream bool
-	// MaxReconnectAttempts is the largest number of looks in a row that may fail. Default: 10. For a watch that is to go on
-	// for ever: math.MaxInt. Negative: none, the first that fails ends it. A Hub that asks to wait for more than a minute
-	// ends it too.
+	// MaxReconnectAttempts is the largest number of reads in a row that may fail. Default: 10. For a watch that must never
+	// end: math.MaxInt. Negative: none, the first read that fails ends the watch. A Hub that asks to wait for more than a
+	// minute ends it too.
 	MaxReconnectAttempts int
-	// ReconnectDelay is the wait after the first look that failed, which doubles up to MaxReconnectDelay; up to half of it is
-	// taken off at random. Default: 1 s and 30 s.
+	// ReconnectDelay is the wait after the first read that failed. It doubles up to MaxReconnectDelay; up to half of it is
+	// subtracted at random. Default: 1 s and 30 s.
 	ReconnectDelay, MaxReconnectDelay time.Duration
 }
 
@@ -56,14 +58,14 @@ func (o *WatchEventsOptions) complete() error {
 // WatchedEvent is an event of a session that is watched.
 type WatchedEvent struct {
 	SessionEvent
-	// Cursor is where to go on after this event, in this process or another. That of a late event is that of the
-	// event before.
+	// Cursor is where to go on after this event, in this process or another. A late event has the cursor of the
+	// event before it.
 	Cursor Cursor `json:"cursor"`
 	// Late says that the event showed up after others with higher ids had been yielded.
 	Late bool `json:"late,omitzero"`
-	// Live marks the first event after which nothing older is missing: everything that the history held when it was
-	// looked at, and that was Settle old, has been yielded. If there was nothing to yield at that moment it is an empty
-	// event, with ID 0.
+	// Live marks the event with which the loop has caught up: everything that the history held when it was read, and
+	// that was Settle old, has been yielded. If there was nothing to yield at that moment, it is an empty event with ID
+	// 0.
 	Live bool `json:"live,omitzero"`
 }
 
@@ -86,26 +88,25 @@ func (e *HistoryGapError) Is(target error) bool { return target == ErrHistoryGap
 
 const watchOp = "WatchEvents"
 
-// WatchEvents yields every event in the history of a session, in the order of their ids, each once: those that are
-// there, and those that come, until the session is over. A program that stores the Cursor of the last event it has dealt
-// with goes on there after a restart, in another process too.
+// WatchEvents yields every event in the history of a session once, in the order of their ids: first the events that
+// exist, then new ones, until the session is over. A program that stores the Cursor of the last event that it has
+// handled can go on there after a restart, in another process too.
 //
-// The history is the truth. The stream of events ([Client.StreamEvents]) only says when to look at it: after events of the
-// groups session, agent, turn, task and loop. Without a stream, and for what the stream does not tell, the history is looked at
-// every PollInterval. An event is yielded when it is Settle old, so that one with a lower id that shows up within that
-// time comes before it. One that shows up later is yielded as Late, if it does so within 5 minutes, and lies above the
-// cursor that the range began with, among the newest 1,000 events and 16 MiB. What showed up late while nobody watched is not
-// delivered.
+// All events are read from the history. The event stream ([Client.StreamEvents]) only says when to read: after events of the
+// categories session, agent, turn, task and loop. Without a stream, and for other categories, the history is read every
+// PollInterval. An event is yielded when it is Settle old, so that an event with a lower id that shows up within that time
+// comes before it. An event that shows up later is yielded as Late, if it shows up within 5 minutes, has an id above the
+// cursor that the range began with, and is among the newest 1,000 events and 16 MiB. What showed up late while nobody
+// watched is not yielded.
 //
-// It ends without an error when the session is over, has been so for Settle, and its history is read to the end. An error
-// is the last thing it yields: [*ValidationError], which matches [ErrForeignCursor] for a cursor of another session or
-// Hub; [*HistoryGapError] if the history was cut off behind the cursor, or begins anew below it: nothing is left out
-// silently; those of [Client.ListEventHistory], at once if trying again cannot help, else after MaxReconnectAttempts, which
-// begin anew with each page that was read; and that of the context.
+// The loop ends without an error when the session has been over for Settle and its history is read to the end. An error is
+// the last thing that it yields: [*ValidationError], which matches [ErrForeignCursor] for a cursor of another session or
+// Hub; [*HistoryGapError] if the history no longer holds the events after the cursor, or has started again with lower ids,
+// so that nothing is left out silently; those of [Client.ListEventHistory], at once if another attempt cannot help, else
+// after MaxReconnectAttempts, a count that starts again with each page that was read; and that of the context.
 //
-// Leaving the loop ends the requests; ranging again starts over. A loop that is slow delays nobody else: nothing is read
-// ahead but a page of at most 100 events, fewer where they are large. 10,000 events that were there already take some
-// 110 requests.
+// Leaving the loop ends the requests; ranging again starts over. A slow loop delays nobody else: only one page of at
+// most 100 events, fewer if they are large, is read ahead. To read 10,000 existing events takes some 110 requests.
 //
 // GET /hub/session/{sessionId}/events/history, GET /hub/session/{sessionId}/events, GET /hub/session/{sessionId}
 func (c *Client) WatchEvents(ctx context.Context, sessionID string, options *WatchEventsOptions) iter.Seq2[WatchedEvent, error] {

@@ -166,7 +166,7 @@ func (r *SkillBucketListResponse) problem() error {
 // SaveSkill saves a skill to the caller's library. Saving one with the same source, repo and skill
 // id again updates it. A repo, skill id or name that is blank is a [*ValidationError].
 //
-// It is not repeated once it may have reached the Hub. An error that matches [ErrOutcomeUnknown]
+// The request is not repeated once it may have reached the Hub. An error that matches [ErrOutcomeUnknown]
 // means that the skill may be saved.
 //
 // POST /hub/skills/library
@@ -175,10 +175,10 @@ func (c *Client) SaveSkill(ctx context.Context, body SaveSkillRequest) (*SavedSk
 		require("repo", body.Repo).require("skillId", body.SkillID).require("name", body.Name))
 }
 
-// CreateCustomSkill saves a skill of your own to the caller's library: one whose source and
-// repository are "custom". A skill id, name or content that is blank is a [*ValidationError].
+// CreateCustomSkill saves a skill of your own to the caller's library: one whose source and repository are
+// "custom". A blank skill id, name or content is a [*ValidationError].
 //
-// It is not repeated once it may have reached the Hub. An error that matches [ErrOutcomeUnknown]
+// The request is not repeated once it may have reached the Hub. An error that matches [ErrOutcomeUnknown]
 // means that the skill may exist.
 //
 // POST /hub/skills/library
@@ -202,19 +202,19 @@ func (c *Client) ListSavedSkills(ctx context.Context) (*SavedSkillListResponse, 
 	return call[SavedSkillListResponse](ctx, c, get("ListSavedSkills", "/hub/skills/library"))
 }
 
-// DeleteSavedSkill takes a skill out of the caller's library. The id is [SavedSkill].ID, not the
-// skill id within a repository. If an attempt of it was lost and the next one finds no such skill,
-// it was deleted.
+// DeleteSavedSkill removes a skill from the caller's library. The id is [SavedSkill].ID, not the skill id
+// within a repository. If the response to an attempt was lost and the next attempt finds no such skill, the
+// call succeeds.
 //
 // DELETE /hub/skills/library/{savedSkillId}
 func (c *Client) DeleteSavedSkill(ctx context.Context, skillID string) error {
 	return c.done(ctx, del("DeleteSavedSkill", "/hub/skills/library/{skillID}", skillID))
 }
 
-// CreateSkillBucket groups saved skills, so that they can be attached to sessions together. A name
-// that is blank is a [*ValidationError].
+// CreateSkillBucket creates a group of saved skills, which can be attached to sessions together. A name that
+// is blank is a [*ValidationError].
 //
-// It is not repeated once it may have reached the Hub. An error that matches [ErrOutcomeUnknown]
+// The request is not repeated once it may have reached the Hub. An error that matches [ErrOutcomeUnknown]
 // means that the bucket may exist.
 //
 // POST /hub/skills/buckets
@@ -234,8 +234,8 @@ func (c *Client) ListSkillBuckets(ctx context.Context) (*SkillBucketListResponse
 	return call[SkillBucketListResponse](ctx, c, get("ListSkillBuckets", "/hub/skills/buckets"))
 }
 
-// DeleteSkillBucket deletes a skill bucket. If an attempt of it was lost and the next one finds no
-// such bucket, it was deleted.
+// DeleteSkillBucket deletes a skill bucket. If the response to an attempt was lost and the next attempt finds
+// no such bucket, the call succeeds.
 //
 // DELETE /hub/skills/buckets/{bucketId}
 func (c *Client) DeleteSkillBucket(ctx context.Context, bucketID string) error {

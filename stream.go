@@ -20,21 +20,21 @@ type SSEEvent struct {
 	Data ObserverSSEMessage
 }
 
-// StreamEventsOptions says what to observe, and how to go on when the connection is lost.
+// StreamEventsOptions says what to observe, and how to reconnect when the connection is lost.
 type StreamEventsOptions struct {
-	// Subscribe selects broadcasts: by category ("task"), by name ("turn_end"), by prefix
-	// ("task_*") or all ("*"). Default: what the Hub sends observers. Snapshots, hydrations and
-	// presence always come, and session_shutdown, by which the end is told from a loss.
+	// Subscribe selects broadcasts: by category ("task"), by name ("turn_end"), by prefix ("task_*") or all
+	// ("*"). Default: what the Hub sends observers. Snapshots, hydrations and presence always come, and so
+	// does session_shutdown, which tells the end of the session from a lost connection.
 	Subscribe []string
-	// MaxReconnectAttempts is the largest number of attempts in a row, without a connection that
-	// proved healthy. Default: 10, which with the delays below are about 2 min. For a stream that
-	// is to go on for ever: math.MaxInt. Negative: none, the stream ends with an error when the
-	// connection is lost and the session is not over.
+	// MaxReconnectAttempts is the largest number of attempts in a row, without a connection that proved
+	// healthy. Default: 10, which with the delays below takes about 2 min. For a stream that must never end:
+	// math.MaxInt. Negative: none, the stream ends with an error when the connection is lost and the session
+	// is not over.
 	MaxReconnectAttempts int
-	// ReconnectDelay is the wait before the first attempt. It doubles with each, and up to half of
-	// it is taken off at random. Default: what the stream asks for in a retry field, else 1 s.
+	// ReconnectDelay is the wait before the first attempt. It doubles with each attempt, and up to half of it
+	// is subtracted at random. Default: what the stream asks for in a retry field, else 1 s.
 	ReconnectDelay time.Duration
-	// MaxReconnectDelay is what the waits grow to. Default: 30 s.
+	// MaxReconnectDelay is the longest of these waits. Default: 30 s.
 	MaxReconnectDelay time.Duration
 	// IdleTimeout is how long the Hub may send nothing, not even its first answer or a keep-alive
 	// comment, before the connection counts as lost. Default: 60 s once such a comment came, 5 min
@@ -57,27 +57,29 @@ const (
 // snapshot, then a hydration with the conversation so far, then presence and broadcasts. A message
 // that cannot be decoded, or is of no known type, comes as an [*UnknownMessage].
 //
-// When the connection is lost it connects again, and yields a [*ReconnectedMessage] before anything
-// of the new connection: what was sent in between is lost, and the hydration that follows replaces
-// what was known. The first connection is tried again in the same way. Too many attempts in a row end
-// the stream with an error that matches [ErrReconnectsExceeded]. The count begins anew once a connection
-// has proved healthy: it has brought its hydration and then been read for 5 s, or it has brought a
-// broadcast other than session_join and session_leave, with which a Hub may greet anybody. The waits
-// begin anew after 30 s, or such a broadcast. A Retry-After of up to 60 s is respected, a longer one ends
-// the stream.
+// When the connection is lost it reconnects, and yields a [*ReconnectedMessage] before anything of the new
+// connection: what was sent in between is lost, and the hydration that follows replaces what was known. The
+// first connection is retried in the same way. Too many attempts in a row end the stream with an error that
+// matches [ErrReconnectsExceeded]. The count starts again at 0 once a connection has proved healthy: it has
+// delivered its hydration and was then read for 5 s, or it has delivered a broadcast other than session_join
+// and session_leave, which a Hub may send to everybody who connects. The waits start again at ReconnectDelay
+// after 30 s, or after such a broadcast. A Retry-After of up to 60 s is respected, a longer one ends the
+// stream.
 //
-// The stream ends without an error when the session is over: a second after a session_shutdown without
-// a reason, which is the Hub's own; or when the Hub says that the session is deleted, archived, shut down
-// or can only be replayed, which it is asked after a session_shutdown with the reason quit and after
-// every loss. A session_shutdown with another reason (new, resume, fork, reload) is that of a lead that
-// goes on. It ends with an error, the last thing it yields, when the Hub refuses (501, redirects, 401, 403, 404 and
-// other 4xx but 408, 425, 429 and a 409 that says when to come back), its certificate is not trusted,
-// its first answer is no stream of events, or an event is larger than 64 MiB ([ErrResponseTooLarge]);
-// and with the context.
+// The stream ends without an error when the session is over. It ends one second after a session_shutdown without a
+// reason, which comes from the Hub itself. It also ends when the Hub says that the session is deleted, archived, shut
+// down or can only be replayed; StreamEvents asks the Hub after a session_shutdown with the reason quit, and after
+// every loss. A session_shutdown with another reason (new, resume, fork, reload) comes from a lead that goes on, and
+// does not end the stream.
 //
-// Leaving the loop closes the connection; ranging again starts over. Nothing is dropped here for a
-// loop that is slow: it slows the Hub down, which may close the connection. One event is held at a
-// time; reading one takes up to three times its size.
+// The stream ends with an error, the last thing that it yields, when the Hub refuses the request (501, redirects,
+// 401, 403, 404 and other 4xx except 408, 425, 429 and a 409 that says when to retry), when its certificate is not
+// trusted, when the first response is not an event stream, when an event is larger than 64 MiB
+// ([ErrResponseTooLarge]), and when the context ends.
+//
+// Leaving the loop closes the connection; ranging again starts over. A slow loop drops nothing on this side:
+// it slows the Hub down, which may close the connection. Memory holds one event at a time; reading it takes
+// up to three times its size.
 //
 // GET /hub/session/{sessionId}/events, GET /hub/session/{sessionId}
 func (c *Client) StreamEvents(ctx context.Context, sessionID string, options *StreamEventsOptions) iter.Seq2[*SSEEvent, error] {

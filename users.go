@@ -96,7 +96,7 @@ func (a *response) isList() bool {
 // a page, not a maximum; 0 means 100. A Hub that answers with a plain list is asked once, and may
 // ignore Offset. Leaving the loop ends the requests; ranging again starts over.
 //
-// What is promised, and the errors, are as of [Client.AllSessions].
+// Its guarantees and errors are those of [Client.AllSessions].
 //
 // GET /hub/users
 func (c *Client) AllUsers(ctx context.Context, params *ListUsersParams) iter.Seq2[User, error] {

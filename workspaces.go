@@ -223,7 +223,7 @@ func (a *workspaceDependenciesAnswer) problem() error {
 // CreateWorkspace creates a workspace. The Hub may refuse one in which nothing is selected: no
 // repository, skill, bucket, dependency, agent, setup script or system prompt.
 //
-// It is not repeated once it may have reached the Hub. An error that matches [ErrOutcomeUnknown]
+// The request is not repeated once it may have reached the Hub. An error that matches [ErrOutcomeUnknown]
 // means that the workspace may exist. A name that is blank is a [*ValidationError].
 //
 // POST /hub/workspaces
@@ -267,16 +267,16 @@ func (c *Client) ListWorkspaces(ctx context.Context) (*WorkspaceListResponse, er
 	return list, nil
 }
 
-// DeleteWorkspace deletes a workspace for good. If an attempt of it was lost and the next one
-// finds no such workspace, it was deleted.
+// DeleteWorkspace deletes a workspace for good. If the response to an attempt was lost and the next attempt
+// finds no such workspace, the call succeeds.
 //
 // DELETE /hub/workspaces/{workspaceId}
 func (c *Client) DeleteWorkspace(ctx context.Context, workspaceID string) error {
 	return c.done(ctx, del("DeleteWorkspace", "/hub/workspaces/{workspaceID}", workspaceID))
 }
 
-// RefreshWorkspaceSnapshot has the prepared image of a workspace built anew. It does not wait for
-// that: Snapshot.Status of [Client.GetWorkspace] tells when it is done.
+// RefreshWorkspaceSnapshot starts a new build of a workspace's prepared image. It does not wait for the
+// build: Snapshot.Status of [Client.GetWorkspace] says when it is done.
 //
 // POST /hub/workspaces/{workspaceId}/snapshot/refresh
 func (c *Client) RefreshWorkspaceSnapshot(ctx context.Context, workspaceID string) (*WorkspaceDetail, error) {
