@@ -68,8 +68,8 @@ type CreateCustomAgentRequest struct {
 	SavedSkillIDs []string `json:"savedSkillIds,omitzero"`
 	// CompanionAgents come along wherever the agent is used.
 	CompanionAgents []string `json:"companionAgents,omitzero"`
-	// Extra holds members that this package has no field for, as a newer Hub takes them. One that has the name of a
-	// field, in the same letter case, is a [*ValidationError].
+	// Extra holds members that this package has no field for, but a newer Hub takes. A member that has the name of
+	// a field, in the same letter case, is a [*ValidationError].
 	Extra map[string]json.RawMessage `json:",embed"`
 }
 
@@ -77,7 +77,7 @@ type CreateCustomAgentRequest struct {
 // absent is left as it is; a list replaces the stored one, and an empty list clears it. [Null]
 // clears what can be null. The members mean what they mean in [CreateCustomAgentRequest].
 type UpdateCustomAgentRequest struct {
-	// What the agent is called and told.
+	// The names of the agent, and its instructions.
 	Slug         *string          `json:"slug,omitzero"`
 	DisplayName  *string          `json:"displayName,omitzero"`
 	Instructions *string          `json:"instructions,omitzero"`
@@ -88,13 +88,13 @@ type UpdateCustomAgentRequest struct {
 	ThinkingLevel      Nullable[CustomAgentThinkingLevel] `json:"thinkingLevel,omitzero"`
 	HeadlessCompatible *bool                              `json:"headlessCompatible,omitzero"`
 
-	// What it may use, and who comes along.
+	// The tools and skills that it may use, and the agents that come along with it.
 	Tools           []CustomAgentTool        `json:"tools,omitzero"`
 	ServiceTools    []CustomAgentServiceTool `json:"serviceTools,omitzero"`
 	SavedSkillIDs   []string                 `json:"savedSkillIds,omitzero"`
 	CompanionAgents []string                 `json:"companionAgents,omitzero"`
-	// Extra holds members that this package has no field for, as a newer Hub takes them. One that has the name of a
-	// field, in the same letter case, is a [*ValidationError].
+	// Extra holds members that this package has no field for, but a newer Hub takes. A member that has the name of
+	// a field, in the same letter case, is a [*ValidationError].
 	Extra map[string]json.RawMessage `json:",embed"`
 }
 
@@ -131,18 +131,18 @@ type CustomAgentVersion struct {
 	// ID names the version, AgentID the agent.
 	ID      string `json:"id"`
 	AgentID string `json:"agentId"`
-	// Version counts the versions of an agent upwards.
+	// Version is the number of the version, which grows with each.
 	Version int `json:"version"`
 	// CreatedByUserID is the user who published it, CreatedAt the time of that.
 	CreatedByUserID string    `json:"createdByUserId"`
 	CreatedAt       time.Time `json:"createdAt,omitzero"`
 }
 
-// CustomAgent is an agent that a user has made: what it is made of now and, in Published and Draft,
-// what its last version and its draft are made of.
+// CustomAgent is an agent that a user has made. The embedded snapshot is its content now; Published and Draft
+// have the content of its last version and of its draft.
 type CustomAgent struct {
 	CustomAgentSnapshot
-	// ID is what every method that takes an agent wants. They take the slug too.
+	// ID is the id for every method that takes an agent. The slug can be used instead.
 	ID string `json:"id"`
 	// OwnerUserID is the only user who may change the agent.
 	OwnerUserID string `json:"ownerUserId"`

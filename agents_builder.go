@@ -55,8 +55,8 @@ type CreateAgentBuilderSessionRequest struct {
 	// The agent to edit, by id or by slug. One of them is required for edit.
 	TargetAgentID   string `json:"targetAgentId,omitzero"`
 	TargetAgentSlug string `json:"targetAgentSlug,omitzero"`
-	// Extra holds members that this package has no field for, as a newer Hub takes them. One that has the name of a
-	// field, in the same letter case, is a [*ValidationError].
+	// Extra holds members that this package has no field for, but a newer Hub takes. A member that has the name of
+	// a field, in the same letter case, is a [*ValidationError].
 	Extra map[string]json.RawMessage `json:",embed"`
 }
 
@@ -73,7 +73,7 @@ func (r *CreateAgentBuilderSessionRequest) mode() AgentBuilderSessionMode {
 	return BuilderModeNew
 }
 
-// AgentBuilderSessionState tells how far an agent-builder session is.
+// AgentBuilderSessionState is the state of an agent-builder session.
 type AgentBuilderSessionState struct {
 	// Mode says what the builder started from: SourceSession, TargetAgent, or neither.
 	Mode          AgentBuilderSessionMode    `json:"mode"`
@@ -118,7 +118,7 @@ type AgentBuilderActionState struct {
 	Kind       AgentBuilderActionKind   `json:"kind"`
 	Status     AgentBuilderActionStatus `json:"status"`
 	OccurredAt time.Time                `json:"occurredAt,omitzero"`
-	// Message tells people more.
+	// Message is for people.
 	Message string `json:"message,omitzero"`
 	// The agent it was done to, and the version if one was published.
 	AgentID          string `json:"agentId,omitzero"`
@@ -129,7 +129,7 @@ type AgentBuilderActionState struct {
 // AgentBuilderProposal is an agent that is not stored yet. Every member is optional, and means what it
 // means in [CustomAgentSnapshot].
 type AgentBuilderProposal struct {
-	// What the agent is called and told.
+	// The names of the agent, and its instructions.
 	Slug         string `json:"slug,omitzero"`
 	DisplayName  string `json:"displayName,omitzero"`
 	Description  string `json:"description,omitzero"`
@@ -140,7 +140,7 @@ type AgentBuilderProposal struct {
 	ThinkingLevel      CustomAgentThinkingLevel `json:"thinkingLevel,omitzero"`
 	HeadlessCompatible *bool                    `json:"headlessCompatible,omitzero"`
 
-	// What it may use, and who comes along.
+	// The tools and skills that it may use, and the agents that come along with it.
 	Tools           []CustomAgentTool        `json:"tools,omitzero"`
 	ServiceTools    []CustomAgentServiceTool `json:"serviceTools,omitzero"`
 	SavedSkills     []SkillRef               `json:"savedSkills,omitzero"`

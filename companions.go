@@ -7,7 +7,7 @@ import (
 	"github.com/agentuity/coder-go/internal/route"
 )
 
-// HubInitParams says for whom the init is.
+// HubInitParams says for which agent the init message is.
 type HubInitParams struct {
 	// Agent is the name of an agent other than the lead. Default: the lead, whose name is not sent.
 	Agent string
@@ -50,7 +50,7 @@ func (c *Client) HubInit(ctx context.Context, params *HubInitParams) (*HubInitMe
 
 // HubSkillFiles are the files of the skills that a Hub hands to agents.
 type HubSkillFiles struct {
-	// OK is true: an answer that says false is an error. Count is the number of Skills, as the Hub counts.
+	// OK is always true: a response with false is an error. Count is the number of Skills, as the Hub counts.
 	OK    bool `json:"ok"`
 	Count int  `json:"count"`
 	// Skills may be empty.
@@ -59,8 +59,8 @@ type HubSkillFiles struct {
 
 // HubSkillFile is a file of a skill.
 type HubSkillFile struct {
-	// Path is relative to the directory of the project, with slashes. It comes from outside: do not write to one that
-	// is not [path/filepath.IsLocal], or has a NUL byte.
+	// Path is relative to the directory of the project, with slashes. It comes from outside: do not write to a path
+	// that is not [path/filepath.IsLocal], or has a NUL byte.
 	Path string `json:"path"`
 	// Content is the text of the file.
 	Content string `json:"content"`

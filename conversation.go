@@ -11,9 +11,10 @@ import (
 	"github.com/agentuity/coder-go/internal/wire"
 )
 
-// Conversation is what was said in a session, whole, also after a lost connection: feed it what a controller, an observer
-// or a history brings, in order, and show what it holds or, piece by piece, what each Apply returns. The zero value is an
-// empty conversation. It is safe for concurrent use, and as large as what was said.
+// Conversation holds everything that was said in a session, also after a lost connection. Feed it the messages of a
+// [HubConn] or of [Client.StreamEvents], or the events of a history, in order. Show what it holds or, piece by piece, the
+// changes that each Apply method returns. The zero value is an empty conversation. It is safe for concurrent use, and
+// takes as much memory as the texts in it.
 type Conversation struct {
 	mu       sync.Mutex
 	messages []*conversationMessage
@@ -24,13 +25,13 @@ type Conversation struct {
 	waiting  []string // texts of users in the hydration that have not become a message of the agent's yet
 }
 
-// ConversationState is what the agent is at. Unknown values do not occur.
+// ConversationState is what the agent is doing. Unknown values do not occur.
 type ConversationState string
 
 // The states.
 const (
 	ConversationIdle         ConversationState = "idle"         // it has nothing to do
-	ConversationWorking      ConversationState = "working"      // it says something, or a tool runs
+	ConversationWorking      ConversationState = "working"      // it writes a message, or runs a tool
 	ConversationRetrying     ConversationState = "retrying"     // it waits after an error, or compacts the conversation
 	ConversationQuestion     ConversationState = "question"     // it has asked something
 	ConversationDisconnected ConversationState = "disconnected" // not known: the connection is lost
@@ -45,8 +46,7 @@ type ConversationMessage struct {
 	Thinking string `json:"thinking,omitzero"`
 	// ToolCalls are the tools that the message calls, with what they answered.
 	ToolCalls []ConversationToolCall `json:"toolCalls,omitzero"`
-	// Done says that nothing is added to Text any more. StopReason and ErrorMessage say how the message ended, where that
-	// is known.
+	// Done says that Text is complete. StopReason and ErrorMessage say how the message ended, if that is known.
 	Done         bool       `json:"done"`
 	StopReason   StopReason `json:"stopReason,omitzero"`
 	ErrorMessage string     `json:"errorMessage,omitzero"`
@@ -54,9 +54,9 @@ type ConversationMessage struct {
 	Timestamp UnixMilli `json:"timestamp,omitzero"`
 }
 
-// ConversationToolCall is a tool at work.
+// ConversationToolCall is a call of a tool.
 type ConversationToolCall struct {
-	// ID is the same in everything about the call.
+	// ID is the same in all messages and events about the call.
 	ID string `json:"id"`
 	// Name is the tool, Args are its arguments, a JSON object.
 	Name string          `json:"name"`
@@ -74,38 +74,39 @@ type ConversationChangeKind string
 const (
 	ConversationAppend  ConversationChangeKind = "append"  // Delta is added to the Part of message Index
 	ConversationReplace ConversationChangeKind = "replace" // message Index is Message; it may be new
-	ConversationStateIs ConversationChangeKind = "state"   // State is another one
+	ConversationStateIs ConversationChangeKind = "state"   // State has changed
 )
 
-// ConversationChange is a step from one conversation to the next. Whoever has applied all of them has the conversation:
+// ConversationChange is a step from one state of a conversation to the next. A page that applies all changes has the
+// conversation:
 //
 //	messages.length = change.count
 //	if (change.kind == "replace") messages[change.index] = change.message
 //	if (change.kind == "append") messages[change.index][change.part] += change.delta
 //	if (change.kind == "state") state = change.state
 type ConversationChange struct {
-	// Kind decides which of the other members are there.
+	// Kind decides which of the other members are set.
 	Kind ConversationChangeKind `json:"kind"`
 	// Count is how many messages there are after the change.
 	Count int `json:"count"`
-	// Index counts the messages from 0.
+	// Index is the index of the message, from 0.
 	Index int `json:"index"`
 	// Part is "text" or "thinking".
 	Part  string `json:"part,omitzero"`
 	Delta string `json:"delta,omitzero"`
 	// Message is the whole message.
 	Message *ConversationMessage `json:"message,omitzero"`
-	// State is what the agent is at now. Question is what it asks, in the state ConversationQuestion; nil if that is not
-	// known.
+	// State is what the agent is doing now. Question is what it asks, in the state ConversationQuestion; nil if that is
+	// not known.
 	State    ConversationState  `json:"state,omitzero"`
 	Question *ConversationAsked `json:"question,omitzero"`
 }
 
 // ConversationAsked is what the agent asks its user. It is answered with [HubConn.RespondUI].
 type ConversationAsked struct {
-	// ID is what the answer names.
+	// ID is the id to answer with.
 	ID string `json:"id"`
-	// Method is what to ask, Params says with what: see [RPCUIParams].
+	// Method is the kind of question, Params are its parameters: see [RPCUIParams].
 	Method RPCUIMethod     `json:"method"`
 	Params json.RawMessage `json:"params,omitzero"`
 }
@@ -119,7 +120,7 @@ type conversationMessage struct {
 }
 
 // Apply takes a message of a [HubConn], and returns what changes. A [*ReconnectedMessage] changes the state only: the
-// hydration after it replaces what was known. Replayed events are passed over, since the hydration has them.
+// hydration after it replaces what was known. Replayed events are ignored, since the hydration has them.
 func (c *Conversation) Apply(m ServerMessage) []ConversationChange {
 	switch m := m.(type) {
 	case *HubHydrationMessage:
@@ -159,7 +160,7 @@ func (c *Conversation) ApplyObserver(m ObserverSSEMessage) []ConversationChange 
 	return nil
 }
 
-// ApplyEvent takes an event of a history. They are to come oldest first.
+// ApplyEvent takes an event of a history. Apply the events oldest first.
 func (c *Conversation) ApplyEvent(e SessionEvent) []ConversationChange {
 	if e.TaskID != "" {
 		return nil // of an agent that works on a task
@@ -167,7 +168,8 @@ func (c *Conversation) ApplyEvent(e SessionEvent) []ConversationChange {
 	return c.apply(e.Event, e.Payload, e.OccurredAt)
 }
 
-// Disconnected says that the connection is lost: what the agent is at is not known until the next message.
+// Disconnected tells the conversation that the connection is lost: what the agent is doing is not known until
+// the next message.
 func (c *Conversation) Disconnected() []ConversationChange {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -186,7 +188,7 @@ func (c *Conversation) Messages() []ConversationMessage {
 	return all
 }
 
-// Text returns what the agent has said, a paragraph for each message, without thoughts and tools.
+// Text returns what the agent has said, one paragraph a message, without thoughts and tool calls.
 func (c *Conversation) Text() string {
 	var said []string
 	for _, m := range c.Messages() {
@@ -197,7 +199,7 @@ func (c *Conversation) Text() string {
 	return strings.Join(said, "\n\n")
 }
 
-// State returns what the agent is at.
+// State returns what the agent is doing.
 func (c *Conversation) State() ConversationState {
 	c.mu.Lock()
 	defer c.mu.Unlock()

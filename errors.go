@@ -84,7 +84,7 @@ var (
 	ErrConnClosed = errors.New("coder: connection closed")
 )
 
-// ErrorCode is the machine-readable code of an error answer. Unknown codes are kept as they came.
+// ErrorCode is the machine-readable code of an error response. Unknown codes are kept as they came.
 type ErrorCode string
 
 // The codes the Hub documents.

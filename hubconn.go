@@ -32,11 +32,11 @@ const (
 // [Client.Attach]. It is safe for concurrent use. When the connection is lost it connects again to the
 // same session, and [HubConn.Messages] yields a [*ReconnectedMessage]. Close it to end its goroutines.
 //
-// Range over Messages, or call DiscardMessages. Otherwise reading stops once 1,024 messages, or 64 MiB of
-// them, wait: the connection then counts as alive and nothing is lost, but no response is seen until
-// somebody ranges. For the same reason a call that waits for a response inside a loop over Messages needs
-// a context with a deadline, or a goroutine of its own: more messages may come before the response than
-// may wait.
+// Range over Messages, or call DiscardMessages. Otherwise the connection stops reading once 1,024 messages,
+// or 64 MiB of them, wait: it then still counts as alive and nothing is lost, but no response arrives until
+// somebody ranges over Messages. For the same reason a call that waits for a response inside a loop over
+// Messages needs a context with a deadline, or a goroutine of its own: too many messages may come before the
+// response.
 type HubConn struct {
 	client  *Client
 	op      string // Operation of the reader's errors: the call that connects, then "HubConn"
@@ -86,12 +86,12 @@ func newHubConn(ctx context.Context, c *Client, op, sessionID string, o HubConne
 	return h
 }
 
-// HubConnectOptions says what to connect to, as what, and how to go on when the connection is
-// lost. The zero value observes.
+// HubConnectOptions says in which role to connect, and how to reconnect when the connection is lost. The zero
+// value connects as an observer.
 type HubConnectOptions struct {
 	// Role is one of [RoleObserver], [RoleController] or [RoleLead]. Default: RoleObserver.
 	Role HubRole
-	// Agent names the agent that a sub-agent is.
+	// Agent is the agent's name, for a sub-agent.
 	Agent string
 	// ParentSessionID is the session that a sub-agent works for.
 	ParentSessionID string
@@ -110,12 +110,13 @@ type HubConnectOptions struct {
 	DriverInstanceID string
 	// DriverVersion is the version of a driver, for the Hub's records.
 	DriverVersion string
-	// MaxReconnectAttempts is the largest number of attempts in a row to connect again. The count
-	// begins anew once a connection has proved healthy: it was read for 5 s after the Hub had admitted
-	// it, or has brought what only a session at work sends. Negative: none. Default: 10.
+	// MaxReconnectAttempts is the largest number of attempts in a row to connect again. The count starts
+	// again at 0 once a connection has proved healthy: it was read for 5 s after the Hub had admitted it, or
+	// has delivered something that only a session at work sends. Negative: none. Default: 10.
 	MaxReconnectAttempts int
-	// ReconnectDelay is the wait before the first of these attempts. It doubles with each, and up to half of
-	// it is taken off at random. The waits begin anew after 30 s of reading. Default: 1 s.
+	// ReconnectDelay is the wait before the first of these attempts. It doubles with each attempt, and up to
+	// half of it is subtracted at random. The waits start again at ReconnectDelay after 30 s of reading.
+	// Default: 1 s.
 	ReconnectDelay time.Duration
 	// MaxReconnectDelay is the longest of these waits. Default: 30 s.
 	MaxReconnectDelay time.Duration
@@ -125,21 +126,21 @@ type HubConnectOptions struct {
 	// before the connection counts as lost. It must be longer than HeartbeatInterval. Negative: for
 	// ever. Default: 30 s, and at least 3 times HeartbeatInterval.
 	HeartbeatTimeout time.Duration
-	// HandshakeTimeout bounds each attempt, from finding the Hub until it has said init. Negative: no
-	// bound but the context. Default: 30 s.
+	// HandshakeTimeout bounds each attempt, from the discovery of the Hub to its init message. Negative: only
+	// the context bounds an attempt. Default: 30 s.
 	HandshakeTimeout time.Duration
-	// OnState is called when the connection is lost, with StateReconnecting and why; when it is back, with
-	// StateConnected and nil; and when it has ended for good, with StateClosed and the error that Messages ends
-	// with, before that ends, but not after Close. It is called without a lock, one call at a time, by the goroutine that reads: while
-	// it runs, nothing is received. It may use the connection but must not call Close, range over
-	// the messages or wait for somebody who does: these wait for it.
+	// OnState is called with StateReconnecting and the cause when the connection is lost, with StateConnected and nil when
+	// it is back, and with StateClosed and the last error of Messages when it has ended for good. The last call comes before
+	// Messages ends; after Close there is no call. The goroutine that reads calls OnState, one call at a time and without a
+	// lock: while OnState runs, nothing is received. It may use the connection, but must not call Close, range over the
+	// messages, or wait for a goroutine that does: these wait for OnState.
 	OnState func(HubConnState, error)
 }
 
 // AttachOptions says how to attach to a session.
 type AttachOptions struct {
-	// Preparation says how long to wait for the session. Its Timeout is by default 30 s for one that is woken, as
-	// there, and 120 s for one that is being created: the Hub gives its own driver as long.
+	// Preparation says how long to wait for the session. The default of its Timeout is 30 s for a session that is
+	// woken, and 120 s for one that is being created: the Hub waits as long for its own driver.
 	Preparation RemoteAttachPreparationOptions
 	// Connection is as for Connect. Its Role is set by Attach.
 	Connection HubConnectOptions
@@ -336,8 +337,8 @@ func (h *HubConn) describe() string {
 	return "coder.HubConn(" + h.client.secret.Line(h.SessionID()) + ", " + string(h.State()) + ")"
 }
 
-// Init returns what the Hub said when it admitted the current connection, or the last one. It is
-// nil for an observer that was admitted without it.
+// Init returns the init message with which the Hub admitted the current connection, or the last one. It is
+// nil for an observer that was admitted without such a message.
 func (h *HubConn) Init() *HubInitMessage {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -367,10 +368,10 @@ func (h *HubConn) setState(s HubConnState) {
 	}
 }
 
-// Close closes the connection, and returns when nothing of it is left: at once, or after about a
-// second if the Hub does not react. It can be called at any time, from anywhere, and again. What
-// waits then, and all later calls, fail with an error that matches [ErrConnClosed]. The error is
-// always nil.
+// Close closes the connection, and returns when its goroutines have ended: at once, or after about a second
+// if the Hub does not react. It can be called at any time, by any goroutine except in OnState, and again.
+// Calls that wait, and all later calls, fail with an error that matches [ErrConnClosed]. Close always returns
+// nil.
 func (h *HubConn) Close() error {
 	h.cancel() // before h.link is read, so that no link can be opened that this does not see
 	h.mu.Lock()
@@ -384,10 +385,10 @@ func (h *HubConn) Close() error {
 	return nil
 }
 
-// Messages yields everything the Hub sends, in order, beginning with what came after Connect
-// returned: one of the message types of this package, or an [*UnknownMessage]. Responses that
-// SendAndWait and others wait for come here too. After a loss a [*ReconnectedMessage] comes before the
-// messages of the new connection.
+// Messages yields everything the Hub sends, in order, beginning with what came after Connect returned: one of
+// the message types of this package, or an [*UnknownMessage]. It also yields the responses that SendAndWait
+// and other calls wait for. After a loss a [*ReconnectedMessage] comes before the messages of the new
+// connection.
 //
 // There is one consumer at a time: a second one gets an error that matches [ErrMessagesInUse]. Ranging
 // again continues where the last loop stopped. The loop ends without an error when the program closes
@@ -449,6 +450,6 @@ func (i inboxItem) decode() ServerMessage {
 	return decodeServerMessage(i.raw)
 }
 
-// DiscardMessages drops what has come, and from now on whatever comes while nobody ranges over
+// DiscardMessages drops the messages that wait and, from now on, those that come while nobody ranges over
 // Messages. It is for programs that only send and wait for responses.
 func (h *HubConn) DiscardMessages() { h.inbox.Discard() }

@@ -12,21 +12,23 @@ import (
 // AskOptions says what to do while [HubConn.Ask] waits. The functions are called one at a time, OnText and OnMessage by
 // the goroutine that called Ask.
 type AskOptions struct {
-	// OnText is called with each piece of the text of the answer, as it comes: without thoughts and arguments of tools.
-	// If the model fails in the middle, it begins anew. What is said while the connection is lost, and after that, does not come
-	// here; the Answer has it.
+	// OnText is called with each piece of the answer's text as it arrives, without thoughts and arguments of tools. If the
+	// model fails in the middle, the text starts again. Once the connection was lost, OnText is not called any more; the
+	// Answer has the whole text.
 	OnText func(delta string)
-	// OnMessage is called with every message, as Messages yields them, before anything else is made of it.
+	// OnMessage is called with every message, as Messages yields them, before Ask uses it.
 	OnMessage func(ServerMessage)
-	// OnQuestion answers what the agent asks while it works on the prompt: with a text, a bool, or nil for nothing. It may
-	// take its time; its context ends with the question's timeout, when the answer is no longer wanted, and with Ask, which
-	// waits until it has returned. An error ends Ask. Nil: a question ends Ask with an error that matches ErrNeedsInput.
+	// OnQuestion answers what the agent asks while it works on the prompt. It returns a string, a bool, or nil for no
+	// answer, and may block. Its context ends at the question's timeout, when the answer is no longer wanted, and when Ask
+	// ends; Ask waits until OnQuestion has returned. An error that it returns ends Ask. If OnQuestion is nil, a question
+	// ends Ask with an error that matches ErrNeedsInput.
 	OnQuestion func(context.Context, *RPCUIRequestMessage) (any, error)
-	// StallTimeout ends Ask with an error that matches ErrAgentStalled when nothing has come from the agent for so long.
-	// Default: 10 min. Negative: never.
+	// StallTimeout ends Ask with an error that matches ErrAgentStalled when nothing has come from the agent for that
+	// long. Default: 10 min. Negative: never.
 	StallTimeout time.Duration
 	// Limits abort the agent when it goes beyond one of them while it works on the prompt. Ask then ends with an error that
-	// matches ErrLimitExceeded, and holds what was said. An answer that is whole when a limit is crossed is returned. Default: none.
+	// matches ErrLimitExceeded and holds what the agent said. If the answer is complete when a limit is crossed, Ask returns
+	// it. Default: none.
 	Limits Limits
 }
 
@@ -58,17 +60,17 @@ type asking struct {
 	repeat bool                  // it is being sent again
 }
 
-// Ask gives the agent a task and returns the answer to it: not that to the prompt of somebody else, and not before it is
-// whole. A prompt that comes while the agent is at work waits for its turn. The answer is known with its last message or,
-// if that is cut or an error, when no other attempt can follow; see [Client.WaitForSession].
+// Ask gives the agent a task and returns the complete answer to it, never the answer to the prompt of somebody else. If
+// the agent is at work, the prompt waits for its turn. The answer is known with its last message or, if that message is
+// cut or an error, when no other attempt can follow; see [Client.WaitForSession].
 //
-// It uses [HubConn.Messages], one call at a time; OnMessage sees what comes. When the connection is lost, the history of
-// the session decides: Ask goes on until the answer is there.
+// Ask reads [HubConn.Messages], so only one call can run at a time; OnMessage gets the messages. If the connection is
+// lost, Ask goes on until it finds the answer in the history of the session.
 //
-// Errors: [*ValidationError]; [*HubConnError] for the connection, before the prompt was sent and for the end of the
-// context, with [ErrMessagesInUse] if somebody else ranges over the messages; those of ListEventHistory, which Ask asks where
-// the history ends; and an [*AgentError] with what was said, if there is no answer. One that matches [ErrPromptDropped] says
-// that the prompt had no effect, one that matches [ErrOutcomeUnknown] that it may have.
+// Errors: [*ValidationError]; a [*HubConnError] if the connection fails before the prompt was sent, if the context ends, or,
+// matching [ErrMessagesInUse], if somebody else ranges over the messages; those of ListEventHistory, which Ask calls to find
+// the end of the history; and an [*AgentError], with what the agent said, if there is no answer. If the error matches
+// [ErrPromptDropped] the prompt had no effect; if it matches [ErrOutcomeUnknown] it may have had one.
 //
 // GET /hub/session/{sessionId}/events/history, and the WebSocket
 func (h *HubConn) Ask(ctx context.Context, text string, options *AskOptions) (*Answer, error) {
@@ -419,15 +421,14 @@ func (a *asking) question(ctx context.Context, open bool) error {
 	return nil
 }
 
-// Listen does what [HubConn.Ask] does while it waits, without a prompt: it passes on what comes, and lets OnQuestion answer
-// what the agent asks while it works for somebody else. It is for programs that have nothing to ask at the moment, and for
-// those that only answer questions. OnText is called with what the agent says to anybody; StallTimeout and Limits mean
-// nothing.
-// Without OnQuestion, questions are left to others.
+// Listen does what [HubConn.Ask] does while it waits, without a prompt: it calls OnText and OnMessage, and lets OnQuestion
+// answer what the agent asks while it works for somebody else. It is for programs that have nothing to ask at the moment,
+// and for those that only answer questions. OnText is called with everything that the agent says; StallTimeout and Limits
+// are ignored. Without OnQuestion, questions are left to others.
 //
-// It uses [HubConn.Messages], one call at a time, and goes on where the last call of Ask, Listen or Messages has stopped. It
-// ends without an error when the program closes the connection, and with one when the context ends, when the connection
-// has ended for good, and when OnQuestion fails.
+// Listen reads [HubConn.Messages], so only one call can run at a time. It goes on where the last call of Ask, Listen or
+// Messages has stopped. It ends without an error when the program closes the connection, and with an error when the context
+// ends, when the connection has ended for good, and when OnQuestion fails.
 //
 // Errors: [*ValidationError]; [*HubConnError], with [ErrMessagesInUse] if somebody else ranges over the messages; and an
 // [*AgentError] with the error of OnQuestion.

@@ -17,7 +17,7 @@ type HubConnErrorCode string
 
 // The kinds of errors of connections.
 const (
-	ConnFailed             HubConnErrorCode = "connection_failed"       // no connection came about
+	ConnFailed             HubConnErrorCode = "connection_failed"       // no connection could be established
 	ConnRefused            HubConnErrorCode = "auth_failed"             // the Hub refused it with a message; not only for credentials
 	ConnLost               HubConnErrorCode = "connection_error"        // the connection was closed, or failed; also by a Hub that refuses it with a close code
 	ConnReconnectsExceeded HubConnErrorCode = "max_reconnects_exceeded" // too many attempts failed
@@ -182,10 +182,10 @@ const (
 	CloseAuthRequired    CloseCode = 4401 // credentials missing or wrong
 	CloseForbidden       CloseCode = 4403 // not permitted
 	CloseSessionNotFound CloseCode = 4404 // no such session
-	CloseUnavailable     CloseCode = 4408 // unavailable for now: come back
+	CloseUnavailable     CloseCode = 4408 // unavailable for now: connect again later
 	CloseSessionActive   CloseCode = 4409 // another lead is connected
 	CloseStaleDriver     CloseCode = 4410 // a newer instance of the driver has connected
-	CloseRateLimited     CloseCode = 4429 // too many requests: come back
+	CloseRateLimited     CloseCode = 4429 // too many requests: connect again later
 	CloseHubFailure      CloseCode = 4500 // the Hub failed
 )
 
@@ -195,7 +195,7 @@ func (c CloseCode) Terminal() bool {
 	return c >= 4000 && c <= 4999 && c != CloseUnavailable && c != CloseRateLimited
 }
 
-// String returns the number and, for the codes of the Hub, the Hub's name of it.
+// String returns the number and, for the codes of the Hub, the Hub's name for it.
 func (c CloseCode) String() string {
 	number := strconv.Itoa(int(c))
 	if name := closeNames[c]; name != "" {

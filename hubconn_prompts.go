@@ -240,11 +240,11 @@ func (e *ear) forget(p *sentPrompt) {
 }
 
 // Submit sends a prompt, as [HubConn.Ask] does, and returns a receipt with which [Client.Answer] collects the answer, in
-// this process or another. It waits up to 2 s for the agent to say what it makes of the prompt; if the context ends meanwhile,
-// it returns the receipt all the same, and no error.
+// this process or another. It waits up to 2 s for the Disposition of the prompt; if the context ends meanwhile, it still
+// returns the receipt and no error.
 //
-// Errors: those of Ask until the prompt is sent. One that matches [ErrOutcomeUnknown] means that it may have been sent: the
-// receipt is then returned too, and Answer finds out.
+// Errors: those of Ask until the prompt is sent. If the error matches [ErrOutcomeUnknown], the prompt may have been sent:
+// the receipt is then returned too, and Answer finds out.
 //
 // GET /hub/session/{sessionId}/events/history, and the WebSocket
 func (h *HubConn) Submit(ctx context.Context, text string) (*Receipt, error) {

@@ -42,10 +42,10 @@ func (o *outgoing) abandon() bool {
 	return o.state.Swap(outgoingAbandoned) == outgoingWaits
 }
 
-// Send sends a message. It blocks until the message is on the socket, which may have to wait for a
-// connection, until the context ends, or until the connection is over. A message is never sent
-// twice: an error that matches [ErrOutcomeUnknown] means that it may have gone out, any other that
-// it has not.
+// Send sends a message. It blocks until the message is on the socket, until the context ends, or until the
+// connection has ended for good. While the connection is lost, it waits for the next one. A message is never
+// sent twice: an error that matches [ErrOutcomeUnknown] means that it may have been sent, any other error
+// that it was not.
 //
 // Errors: [*ValidationError] and [*HubConnError].
 func (h *HubConn) Send(ctx context.Context, message ClientMessage) error {
@@ -247,9 +247,9 @@ func (h *HubConn) commandFailed(op, sessionID, why string) *HubConnError {
 // own, and returns the response to it. The message itself is not changed.
 //
 // If the connection is lost, or the context ends, before the response came, the error matches
-// [ErrOutcomeUnknown]. It does not wait for another connection then: responses do not come twice.
-// For a Hub that does not answer there is no limit but the context's. See [HubConn] for calls in a
-// loop over Messages.
+// [ErrOutcomeUnknown]. SendAndWait does not wait for another connection then, since the response would not
+// come again. If the Hub does not answer, only the context limits the wait. See [HubConn] for calls in a loop
+// over Messages.
 //
 // Errors: [*ValidationError] and [*HubConnError].
 func (h *HubConn) SendAndWait(ctx context.Context, request HubRequest) (*HubResponse, error) {
@@ -329,18 +329,18 @@ func (h *HubConn) answered(ctx context.Context, op string, call *hubCall, frame 
 // commandTimeout is how long a lead may take to answer a command. It answers at once or never.
 const commandTimeout = 30 * time.Second
 
-// Prompt gives the agent a task. Like Steer, FollowUp, Abort and Compact it returns when the command is
-// on the socket. The effects arrive as messages: see [AgentEvent]. A command that could not be carried out arrives
-// as an [*RPCCommandErrorMessage], or as an [*RPCResponseMessage] without Success. Each command has an id of its own,
-// which these repeat; to know which one it was, send an [*RPCCommandMessage] with an ID of yours.
+// Prompt gives the agent a task. Like Steer, FollowUp, Abort and Compact it returns when the command is on the
+// socket. The effects arrive as messages: see [AgentEvent]. If a command could not be carried out, an
+// [*RPCCommandErrorMessage] arrives, or an [*RPCResponseMessage] without Success. Both repeat the id of the command,
+// which Prompt makes up: to know the id, send an [*RPCCommandMessage] with an ID of your own.
 //
-// An [*AgentEnd] does not end a prompt: after an error the agent asks the model again, up to 3 times and by itself.
-// [HubConn.Ask] knows when it is over, and returns the answer.
+// An [*AgentEnd] does not end a prompt: after an error the agent calls the model again by itself, up to 3 times.
+// [HubConn.Ask] knows when the prompt is over, and returns the answer.
 //
-// While the agent is at work, one in a terminal queues the prompt, and one in a sandbox refuses it, unless
-// [RPCCommand].StreamingBehavior says how to queue it. Of two prompts that are sent at once, before the user message
-// of the first was heard, the recorded agents lose the second: so a Prompt waits until the agent has taken the one before
-// it on this connection, for 5 s at most. Errors are those of Send.
+// While it is at work, an agent in a terminal queues the prompt, and an agent in a sandbox refuses it, unless
+// [RPCCommand].StreamingBehavior says how to queue it. The recorded agents lose a prompt that comes before they have
+// reported the user message of the prompt before. So Prompt waits until the agent has taken the previous prompt on this
+// connection, for 5 s at most. Errors are those of Send.
 func (h *HubConn) Prompt(ctx context.Context, text string) error {
 	_, err := observed(ctx, h.client, "Prompt", h.SessionID(), func(ctx context.Context) (*sentPrompt, error) {
 		return h.submit(ctx, "Prompt", RPCCommand{Type: CommandPrompt, ID: rand.Text(), Message: text})
@@ -348,26 +348,27 @@ func (h *HubConn) Prompt(ctx context.Context, text string) error {
 	return err
 }
 
-// Steer changes the course of the agent while it works: the message that it writes and the tools of that are
-// finished, and the text comes before the next call of the model. To an idle agent in a terminal it is a prompt; one
-// in a sandbox keeps it until the next prompt. Errors are those of Send.
+// Steer changes the course of the agent while it works. The agent finishes the message that it is writing and the
+// tools that this message calls; the text comes before the next call of the model. An idle agent in a terminal takes
+// it as a prompt; an idle agent in a sandbox keeps it until the next prompt. Errors are those of Send.
 func (h *HubConn) Steer(ctx context.Context, text string) error {
 	return h.command(ctx, "Steer", CommandSteer, text)
 }
 
-// FollowUp queues a task for the agent until its current one is done; both are answered in one run. To an idle
-// agent in a terminal it is a prompt; one in a sandbox keeps it until the next prompt. Errors are those of Send.
+// FollowUp queues a task for the agent until its current one is done; both are answered in one run. An idle
+// agent in a terminal takes it as a prompt; an idle agent in a sandbox keeps it until the next prompt. Errors
+// are those of Send.
 func (h *HubConn) FollowUp(ctx context.Context, text string) error {
 	return h.command(ctx, "FollowUp", CommandFollowUp, text)
 }
 
-// Abort stops the agent, in a message, in a tool and in the wait before another call of the model. What is queued
-// stays, and runs with the next prompt. Errors are those of Send.
+// Abort stops the agent, whether it is writing a message, running a tool, or waiting before another call of the
+// model. Queued texts stay, and run with the next prompt. Errors are those of Send.
 func (h *HubConn) Abort(ctx context.Context) error {
 	return h.sendCommand(ctx, "Abort", RPCCommand{Type: CommandAbort})
 }
 
-// Compact makes the agent summarize the conversation, to free its context. An agent in a terminal does not obey it.
+// Compact makes the agent summarize the conversation, to free its context. An agent in a terminal ignores it.
 // Errors are those of Send.
 func (h *HubConn) Compact(ctx context.Context) error {
 	return h.sendCommand(ctx, "Compact", RPCCommand{Type: CommandCompact})
@@ -387,9 +388,9 @@ func (h *HubConn) sendCommand(ctx context.Context, op string, command RPCCommand
 }
 
 // GetState asks the agent whether it is at work and waits for the answer, for 30 s at most: a lead in a
-// terminal answers no commands. Then Code is [ConnUnanswered]. Other errors are those of SendAndWait; where the
-// Hub or the agent cannot carry out the command, Code is [ConnCommandFailed]. A Hub may not say which command
-// failed: then all commands that wait for an answer fail.
+// terminal answers no commands, and Code of the [*HubConnError] is then [ConnUnanswered]. If the Hub or the agent
+// cannot carry out the command, Code is [ConnCommandFailed]. If a Hub does not say which command failed, all
+// commands that wait for an answer fail. Other errors are those of SendAndWait.
 func (h *HubConn) GetState(ctx context.Context) (*RPCState, error) {
 	state := new(RPCState)
 	err := h.ask(ctx, "GetState", CommandGetState, func(data json.RawMessage) bool {
@@ -401,8 +402,7 @@ func (h *HubConn) GetState(ctx context.Context) (*RPCState, error) {
 	return state, nil
 }
 
-// GetMessages asks the agent for the conversation. Errors are those of GetState, which also says how long it
-// waits.
+// GetMessages asks the agent for the conversation. Its errors, and how long it waits, are those of GetState.
 func (h *HubConn) GetMessages(ctx context.Context) ([]RPCMessage, error) {
 	var messages []RPCMessage
 	err := h.ask(ctx, "GetMessages", CommandGetMessages, func(data json.RawMessage) bool {
@@ -441,7 +441,7 @@ func (h *HubConn) ask(ctx context.Context, op string, kind RPCCommandType, read 
 	})
 }
 
-// RespondUI answers an [*RPCUIRequestMessage] with its id: with a text, a bool, or nil for nothing.
+// RespondUI answers the [*RPCUIRequestMessage] that has this id, with a string, a bool, or nil for no answer.
 // Errors are those of Send.
 func (h *HubConn) RespondUI(ctx context.Context, requestID string, result any) error {
 	const op = "RespondUI"

@@ -46,7 +46,7 @@ type SSESessionSnapshotMessage struct {
 	TaskCount int `json:"taskCount"`
 	// AgentActivity tells what each agent is doing, by the agent's name.
 	AgentActivity map[string]SessionAgentActivity `json:"agentActivity"`
-	// Stream is what is being said at the moment; nil if the Hub does not say.
+	// Stream is the text that is being written at the moment; nil if the Hub does not say.
 	Stream *SessionStreamProjection `json:"stream,omitzero"`
 }
 
@@ -64,7 +64,7 @@ type SnapshotParticipant struct {
 	Idle *bool `json:"idle,omitzero"`
 }
 
-// SSEHydrationMessage is the conversation so far. It replaces what was known of it before.
+// SSEHydrationMessage is the conversation so far. It replaces all that was known before.
 type SSEHydrationMessage struct {
 	// SessionID is the session that is observed.
 	SessionID string `json:"sessionId"`
@@ -72,8 +72,8 @@ type SSEHydrationMessage struct {
 	Entries []ConversationEntry `json:"entries"`
 	// Task is the first prompt.
 	Task string `json:"task,omitzero"`
-	// Stream is what is being said at the moment, Tasks what agents were given to do; nil if the Hub does
-	// not say.
+	// Stream is the text that is being written, Tasks are the tasks that agents were given; nil if the Hub
+	// does not say.
 	Stream *SessionStreamProjection `json:"stream,omitzero"`
 	Tasks  []SessionTaskState       `json:"tasks,omitzero"`
 }
@@ -121,8 +121,8 @@ type BroadcastEventMessage struct {
 	Timestamp UnixMilli `json:"timestamp"`
 }
 
-// Decode decodes Data into a value, as lenient as the answers of the Hub are decoded. Without Data it changes nothing.
-// Names must have the same letter case, so fields need json tags. In free JSON whole numbers that a float64 cannot hold become json.Number.
+// Decode decodes Data into v, as leniently as responses of the Hub are decoded. Without Data it changes nothing. Names must
+// match in letter case, so fields need json tags. In free JSON whole numbers that a float64 cannot hold become json.Number.
 func (m *BroadcastEventMessage) Decode(v any) error { return decodePayload(m.Data, v) }
 
 // decodePayload is Decode of a message.
@@ -148,15 +148,15 @@ type UnknownMessage struct {
 	Raw json.RawMessage
 }
 
-// ReconnectedMessage says that the connection was lost and that another one is open. What was sent
-// in between is lost; the hydration that follows replaces what was known. While there is no connection
-// there is no message: [HubConn.State] says so.
+// ReconnectedMessage says that the connection was lost and that another one is open. What was sent in between
+// is lost; the hydration that follows replaces what was known. While there is no connection, no message says
+// so: see [HubConn.State].
 type ReconnectedMessage struct {
 	// Attempt counts the attempts it took, from 1.
 	Attempt int
 	// Cause tells why the connection was lost.
 	Cause error
-	// Down is the time without a connection. The silence after which it counted as lost came before.
+	// Down is the time without a connection, not counting the silence after which it was taken for lost.
 	Down time.Duration
 }
 

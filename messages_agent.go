@@ -12,7 +12,7 @@ import (
 // AgentMessage is a message of the conversation as the agent has it: in the answer to
 // [HubConn.GetMessages], and in the events of the agent, see [AgentEvent].
 //
-// It has no id. Which members are there depends on Role; what is not there is zero.
+// A message has no id. Role decides which members are set; the others are zero.
 type AgentMessage struct {
 	// Role is "user", "assistant", "toolResult", or another. Only an assistant's messages are answers; newer
 	// agents begin a conversation with one of role "system".
@@ -20,10 +20,11 @@ type AgentMessage struct {
 	// Content is what was said. Agents send it as a text or as a list of blocks; it is written as a list.
 	Content MessageContent `json:"content"`
 
-	// StopReason says why an assistant's message ended, and counts only where the message has ended, in a
+	// StopReason says why an assistant's message ended. It is valid only when the message has ended, in a
 	// [*MessageEnd], [*TurnEnd] or [*AgentEnd]: before that agents send StopReasonStop or "pending".
 	StopReason StopReason `json:"stopReason,omitzero"`
-	// ErrorMessage is what the agent says of StopReasonError and StopReasonAborted, such as "529 overloaded".
+	// ErrorMessage is what the agent says about StopReasonError and StopReasonAborted, such as "529
+	// overloaded".
 	ErrorMessage string `json:"errorMessage,omitzero"`
 	// Usage is what an assistant's message has used. It is 0 until the message has ended.
 	Usage *AgentUsage `json:"usage,omitzero"`
@@ -60,8 +61,9 @@ const (
 
 // AgentUsage is what a message has used: tokens, and their price.
 type AgentUsage struct {
-	// Tokens that the model read and wrote, without those of the cache; those that it read from its cache and
-	// wrote to it; those of Output that it spent on thinking, if it says; and all together.
+	// Numbers of tokens. Input and Output are those that the model read and wrote, without its cache.
+	// CacheRead and CacheWrite are those that it read from its cache and wrote to it. Reasoning is the part
+	// of Output that it spent on thinking, if it says. TotalTokens is the sum.
 	Input       int64 `json:"input"`
 	Output      int64 `json:"output"`
 	CacheRead   int64 `json:"cacheRead"`
@@ -104,13 +106,13 @@ const (
 	BlockImage    BlockType = "image"    // Data, MimeType
 )
 
-// ContentBlock is a piece of a message. Type decides which of the other members are there.
+// ContentBlock is a piece of a message. Type decides which of the other members are set.
 type ContentBlock struct {
 	// Type is the kind of the block.
 	Type BlockType `json:"type"`
 	// Text is for the reader.
 	Text string `json:"text,omitzero"`
-	// Thinking is what the model thought. ThinkingSignature means something to the model only.
+	// Thinking is what the model thought. ThinkingSignature has a meaning only for the model.
 	Thinking          string `json:"thinking,omitzero"`
 	ThinkingSignature string `json:"thinkingSignature,omitzero"`
 	// A call of a tool: its id, the tool's name, and the arguments, a JSON object.
@@ -140,10 +142,11 @@ func (c *MessageContent) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// Text returns the blocks of type [BlockText] as one: what was said, without thoughts and calls of tools.
+// Text returns the text of all blocks of type [BlockText], joined: what was said, without thoughts and tool
+// calls.
 func (c MessageContent) Text() string { return c.join(BlockText) }
 
-// Thinking returns the blocks of type [BlockThinking] as one.
+// Thinking returns the text of all blocks of type [BlockThinking], joined.
 func (c MessageContent) Thinking() string { return c.join(BlockThinking) }
 
 func (c MessageContent) join(kind BlockType) string {

@@ -31,7 +31,7 @@ func (*CommandRequest) hubRequest() {}
 
 // EventRequest tells the Hub what happened to the lead, and is answered with a [HubResponse].
 type EventRequest struct {
-	// ID is the same in request and response. Sending fills it in: SendAndWait always, Send if it is empty.
+	// ID is the same in request and response. SendAndWait always sets it, Send sets it if it is empty.
 	ID    string    `json:"id"`
 	Event EventName `json:"event"`
 	// Data has the details. A json.Number is sent as a number.
@@ -41,7 +41,7 @@ type EventRequest struct {
 // ToolRequest asks the Hub to run one of its tools, and is answered with a [HubResponse] that
 // usually holds a [ReturnAction].
 type ToolRequest struct {
-	// ID is the same in request and response. Sending fills it in: SendAndWait always, Send if it is empty.
+	// ID is the same in request and response. SendAndWait always sets it, Send sets it if it is empty.
 	ID string `json:"id"`
 	// Name is a [HubToolDefinition].Name.
 	Name string `json:"name"`
@@ -53,7 +53,7 @@ type ToolRequest struct {
 
 // CommandRequest asks the Hub to run one of its commands, and is answered with a [HubResponse].
 type CommandRequest struct {
-	// ID is the same in request and response. Sending fills it in: SendAndWait always, Send if it is empty.
+	// ID is the same in request and response. SendAndWait always sets it, Send sets it if it is empty.
 	ID string `json:"id"`
 	// Name is a [HubCommandDefinition].Name.
 	Name string `json:"name"`
@@ -61,14 +61,14 @@ type CommandRequest struct {
 	Args string `json:"args"`
 }
 
-// SessionEntryMessage appends a line to a file that the Hub keeps of the session.
+// SessionEntryMessage appends a line to a file that the Hub keeps for the session.
 type SessionEntryMessage struct {
-	// Line is one line of JSON, without its end.
+	// Line is one line of JSON, without the newline.
 	Path string `json:"path"`
 	Line string `json:"line"`
 }
 
-// SessionWriteMessage replaces a file that the Hub keeps of the session.
+// SessionWriteMessage replaces a file that the Hub keeps for the session.
 type SessionWriteMessage struct {
 	// Content is the whole file.
 	Path    string `json:"path"`
@@ -98,7 +98,7 @@ const (
 
 // RPCCommandMessage is a command to the agent. A controller sends it, a lead gets it from the Hub.
 type RPCCommandMessage struct {
-	// Command is sent as it is. Those that are answered are answered only if they have an ID.
+	// Command is sent as it is. Commands that have an answer are answered only if they have an ID.
 	Command RPCCommand `json:"command"`
 }
 

@@ -11,12 +11,13 @@ import (
 //
 // The events of one prompt are, in this order: an [*Input]; [*AgentStart]; for each call of the model
 // [*TurnStart], then [*MessageStart], [*MessageUpdate] and [*MessageEnd] of each message, the events of its
-// tools, [*TurnEnd]; and [*AgentEnd]. That does not end the prompt if the model has failed: the agent waits
-// and tries again, or compacts the conversation first. [Client.WaitForSession] tells when a prompt is over.
+// tools, [*TurnEnd]; and [*AgentEnd]. An *AgentEnd does not end the prompt if the model has failed: the agent
+// waits and tries again, or compacts the conversation first. [Client.WaitForSession] tells when a prompt is
+// over.
 //
-// This is what the agent Pi was recorded to say, versions 0.74.2 and 1.6.0, through its extension for
-// terminals and in its RPC mode, which sandboxes use. Some events come only on one of these channels, and some only
-// from the newer version; the comments say so. Only the events of a message, of a turn and of a run are safely in
+// These are the events that the agent Pi was recorded to send, in versions 0.74.2 and 1.6.0, through its extension
+// for terminals and in its RPC mode, which sandboxes use. Some events come only on one of these channels, and some
+// only from the newer version; the comments say so. Only the events of messages, turns and runs are sure to be in
 // order: the others may overtake them.
 type AgentEvent interface{ agentEvent() }
 
@@ -26,10 +27,10 @@ type AgentStart struct{}
 
 // AgentEnd ends a run.
 type AgentEnd struct {
-	// Messages are those of the run, of users and tools too. See Answer.
+	// Messages are all messages of the run, those of users and tools included. See Answer.
 	Messages []AgentMessage `json:"messages"`
-	// WillRetry says that the model is called again. False says nothing: a compaction, and after it another
-	// run, may follow. Nil: the agent does not say; only newer ones do, in RPC mode.
+	// WillRetry says that the agent will call the model again. False proves nothing: a compaction, and after
+	// it another run, may follow. It is nil if the agent does not say: only newer agents do, in RPC mode.
 	WillRetry *bool `json:"willRetry,omitzero"`
 }
 
@@ -43,15 +44,15 @@ func (e *AgentEnd) Answer() *AgentMessage {
 	return nil
 }
 
-// AgentSettled says that the agent has nothing more to do. Only newer agents send it, in RPC mode, and also
-// falsely: while the run of a prompt begins.
+// AgentSettled says that the agent has nothing more to do. Only newer agents send it, in RPC mode. They also
+// send it wrongly, while the run of a prompt begins.
 type AgentSettled struct {
 	// Aborted says that somebody stopped it.
 	Aborted bool `json:"aborted"`
 }
 
-// BeforeAgentStart comes before the run of a prompt, but not before one that goes on with it. The extension
-// reports it.
+// BeforeAgentStart comes before the first run of a prompt, but not before a run that continues the prompt.
+// The extension reports it.
 type BeforeAgentStart struct {
 	// Prompt is the text of the prompt, SystemPrompt what the model is told before it.
 	Prompt       string `json:"prompt"`
@@ -59,7 +60,7 @@ type BeforeAgentStart struct {
 }
 
 // AgentContext has the whole conversation as it is sent to the model. The extension reports it before each call
-// of the model, and it may come before other events that happened earlier.
+// of the model. It may arrive before events that happened earlier.
 type AgentContext struct {
 	// Messages come oldest first.
 	Messages []AgentMessage `json:"messages"`
@@ -84,8 +85,8 @@ type TurnEnd struct {
 	Outcome string `json:"outcome,omitzero"`
 }
 
-// MessageStart begins a message of a user, an assistant or a tool. Its text need not be empty, and may be ahead
-// of the updates: do not add them to it.
+// MessageStart begins a message of a user, an assistant or a tool. It may already have text that the updates
+// bring again: do not add the updates to it.
 type MessageStart struct {
 	// Message is the message so far.
 	Message AgentMessage `json:"message"`
@@ -120,8 +121,8 @@ const (
 // MessageUpdate is a piece of an assistant's message. The deltas of one ContentIndex, joined, are the text of that
 // block; see TextDelta.
 //
-// Agents also send the whole message so far with each. It is not read here: it costs the square of the length of
-// an answer, is ahead of the deltas at times, and newer agents leave it out.
+// With each update agents also send the whole message so far. This package does not read it: its cost grows with
+// the square of the length of an answer, it is sometimes ahead of the deltas, and newer agents leave it out.
 type MessageUpdate struct {
 	// Kind and Phase say what happens to the block at ContentIndex, which counts from 0.
 	Kind         UpdateKind
@@ -131,13 +132,12 @@ type MessageUpdate struct {
 	Delta string
 	// Content is the whole text, or the whole thought, in the phase UpdateEnd.
 	Content string
-	// ToolCall is the whole call, in the phase UpdateEnd of UpdateToolCall. From newer agents in RPC mode it has
-	// the ID and the Name of the call in the phase UpdateStart. Else it is nil.
+	// ToolCall is the whole call, in the phase UpdateEnd of UpdateToolCall. From newer agents in RPC mode it
+	// also has the ID and the Name of the call in the phase UpdateStart. Otherwise it is nil.
 	ToolCall *ContentBlock
 }
 
-// TextDelta returns what the update adds to the text that is meant for the reader: nothing of thoughts and of
-// the arguments of tools.
+// TextDelta returns what the update adds to the text for the reader, without thoughts and arguments of tools.
 func (u *MessageUpdate) TextDelta() string {
 	if u.Kind != UpdateText {
 		return ""
@@ -175,7 +175,7 @@ type ToolExecutionStart struct {
 	Args       json.RawMessage
 }
 
-// ToolExecutionUpdate is what a tool has said so far. The last one may come after the result.
+// ToolExecutionUpdate is the output of a tool so far. The last update may come after the result.
 type ToolExecutionUpdate struct {
 	// ToolCallID is the ID of the block that calls the tool. Args is a JSON object.
 	ToolCallID string
@@ -205,7 +205,7 @@ type ToolOutput struct {
 	StructuredContent json.RawMessage `json:"structuredContent,omitzero"`
 }
 
-// TaskStart says that another agent was given a task.
+// TaskStart says that the agent has given a task to another agent.
 type TaskStart struct {
 	// TaskID is the same in all events of the task.
 	TaskID string `json:"taskId"`
@@ -215,8 +215,8 @@ type TaskStart struct {
 	Description string `json:"description"`
 }
 
-// AgentProgress tells what the agent that works on a task is doing. What it says and calls is reported in no
-// other way.
+// AgentProgress says what the agent that works on a task is doing. No other event reports what that agent
+// says and which tools it calls.
 type AgentProgress struct {
 	// TaskID is the same in all events of the task, AgentName who works on it.
 	TaskID    string `json:"taskId"`
@@ -236,7 +236,7 @@ type AgentProgress struct {
 type TaskComplete struct {
 	// TaskID is the same in all events of the task.
 	TaskID string `json:"taskId"`
-	// Agent is who has worked on it, Result what it said, perhaps cut, Duration how long it took.
+	// Agent is who has worked on it, Result what it said, which may be cut, Duration how long it took.
 	Agent    string       `json:"agent"`
 	Result   string       `json:"result"`
 	Duration Milliseconds `json:"duration,omitzero"`
@@ -251,7 +251,7 @@ type TaskError struct {
 	Error string `json:"error"`
 }
 
-// UserPrompt says that somebody has sent a text. The Hub makes it for everybody else in the session.
+// UserPrompt says that somebody has sent a text. The Hub sends it to everybody else in the session.
 type UserPrompt struct {
 	// Text is what was sent.
 	Text string
@@ -259,8 +259,8 @@ type UserPrompt struct {
 	Timestamp UnixMilli
 }
 
-// Input says that the agent has heard a text. The extension reports it, at once, also while the agent is at work.
-// It does not say that the agent will act on it.
+// Input says that the agent has received a text. The extension reports it at once, even while the agent is at
+// work. It does not mean that the agent will act on the text.
 type Input struct {
 	// Text is the prompt as it was sent.
 	Text string `json:"text"`
@@ -270,7 +270,7 @@ type Input struct {
 	StreamingBehavior StreamingBehavior `json:"streamingBehavior,omitzero"`
 }
 
-// QueueUpdate has the texts that wait until the agent comes to them. It comes in RPC mode.
+// QueueUpdate has the texts that are queued for the agent. It comes in RPC mode.
 type QueueUpdate struct {
 	// Steering texts come before the next call of the model, FollowUp texts when the agent is done.
 	Steering []string `json:"steering"`
@@ -284,11 +284,11 @@ type AutoRetryStart struct {
 	Attempt     int          `json:"attempt"`
 	MaxAttempts int          `json:"maxAttempts"`
 	Delay       Milliseconds `json:"delayMs"`
-	// ErrorMessage is what the agent says of the failure.
+	// ErrorMessage is what the agent says about the failure.
 	ErrorMessage string `json:"errorMessage"`
 }
 
-// AutoRetryEnd ends the attempts. It comes in RPC mode.
+// AutoRetryEnd ends the attempts that an AutoRetryStart has announced. It comes in RPC mode.
 type AutoRetryEnd struct {
 	// Success says that the model has answered. If not, FinalError says why.
 	Success    bool   `json:"success"`
@@ -310,7 +310,7 @@ type CompactionEnd struct {
 	// Aborted says that somebody stopped it. ErrorMessage says why it failed, if it has.
 	Aborted      bool   `json:"aborted"`
 	ErrorMessage string `json:"errorMessage,omitzero"`
-	// WillRetry says that the prompt before it runs again. Nil: the agent does not say.
+	// WillRetry says that the prompt before the compaction runs again. Nil: the agent does not say.
 	WillRetry *bool `json:"willRetry,omitzero"`
 	// Result is nil if there is none.
 	Result *Compaction `json:"result,omitzero"`
@@ -321,7 +321,7 @@ type CompactionEnd struct {
 type SessionBeforeCompact struct {
 	// Reason is "manual", "threshold" or "overflow". Only newer agents say so.
 	Reason string `json:"reason,omitzero"`
-	// WillRetry says that the prompt before it will run again. Nil: the agent does not say.
+	// WillRetry says that the prompt before the compaction will run again. Nil: the agent does not say.
 	WillRetry *bool `json:"willRetry,omitzero"`
 }
 
@@ -334,7 +334,7 @@ type SessionCompact struct {
 	Compaction Compaction `json:"compactionEntry"`
 }
 
-// Compaction is the summary of a conversation that takes its place.
+// Compaction is the summary that replaces a conversation.
 type Compaction struct {
 	// Summary is the text.
 	Summary string `json:"summary"`
@@ -342,29 +342,31 @@ type Compaction struct {
 	// does not say.
 	TokensBefore int64 `json:"tokensBefore"`
 	TokensAfter  int64 `json:"estimatedTokensAfter,omitzero"`
-	// Usage is what making it has used; nil if the agent does not say.
+	// Usage is what making the summary has used; nil if the agent does not say.
 	Usage *AgentUsage `json:"usage,omitzero"`
 }
 
-// SessionStart says that the agent has begun a conversation of its own: when it starts, and when somebody begins
-// anew in its terminal. A run that was open is lost. The extension reports it.
+// SessionStart says that the agent has begun a conversation: when it starts, and when somebody begins another
+// conversation in its terminal. A run that was open is lost. The extension reports it.
 type SessionStart struct {
 	// Reason is "startup", "new", "resume", "fork" or "reload".
 	Reason string `json:"reason"`
-	// PreviousSessionFile is what the agent kept of the conversation before, if there was one.
+	// PreviousSessionFile is the agent's file of the conversation before, if there was one.
 	PreviousSessionFile string `json:"previousSessionFile,omitzero"`
 }
 
-// SessionBeforeSwitch says that the agent is about to begin anew. The extension reports it.
+// SessionBeforeSwitch says that the agent is about to switch to another conversation. The extension reports
+// it.
 type SessionBeforeSwitch struct {
 	// Reason is "new" or "resume".
 	Reason string `json:"reason"`
 }
 
-// SessionShutdown says that the agent has left its conversation or, without a Reason, that the session was shut
-// down: then the Hub has sent it. It may come before other events that happened earlier.
+// SessionShutdown says that the agent has left its conversation. Without a Reason it comes from the Hub, and
+// says that the session was shut down. It may arrive before events that happened earlier.
 type SessionShutdown struct {
-	// Reason is "quit" for an agent that ended. With "new", "resume", "fork" or "reload" it begins anew.
+	// Reason is "quit" if the agent has ended. With "new", "resume", "fork" or "reload" the agent goes on
+	// with another conversation, or begins again.
 	Reason string `json:"reason,omitzero"`
 	// TargetSessionFile is where the agent goes on, if it does.
 	TargetSessionFile string `json:"targetSessionFile,omitzero"`
@@ -379,14 +381,14 @@ type EntryAppended struct {
 
 // ExtensionError says that an extension of the agent has failed. It comes in RPC mode.
 type ExtensionError struct {
-	// ExtensionPath names the extension, Event what it was told when it failed, Error why.
+	// ExtensionPath names the extension, Event is the event that it was handling, Error says why it failed.
 	ExtensionPath string `json:"extensionPath"`
 	Event         string `json:"event"`
 	Error         string `json:"error"`
 }
 
-// UnknownAgentEvent is an event this package has no type for, or that could not be decoded: among them those that
-// the Hub has made and not the agent.
+// UnknownAgentEvent is an event that this package has no type for, or that could not be decoded. All events of
+// the Hub, rather than of the agent, are among them.
 type UnknownAgentEvent struct {
 	// Name is the type of the event.
 	Name EventName

@@ -12,13 +12,13 @@ import (
 )
 
 // HubInitMessage begins a connection: it grants a role and tells a lead what it works with. Only Role is
-// always there.
+// always set.
 type HubInitMessage struct {
 	// Role is the role granted. It need not be the one asked for.
 	Role HubRole `json:"role"`
 	// SessionID is the session that was joined or created.
 	SessionID string `json:"sessionId,omitzero"`
-	// Resume names the file that a lead goes on from; nil if it begins anew.
+	// Resume names the file that a lead goes on from; nil if it starts a new conversation.
 	Resume *HubLeadResumeDescriptor `json:"resume,omitzero"`
 	// Tools and Commands are run by the Hub, on a [ToolRequest] and a [CommandRequest].
 	Tools    []HubToolDefinition    `json:"tools,omitzero"`
@@ -26,8 +26,8 @@ type HubInitMessage struct {
 	// Agents may take part in the session.
 	Agents []AgentDefinition `json:"agents,omitzero"`
 
-	// How a lead is to work: additions to its system prompt, the model, how much that thinks (free text),
-	// and the first task.
+	// How a lead is to work: additions to its system prompt, the model, the model's thinking level (free
+	// text), and the first task.
 	Config        *HubConfig `json:"config,omitzero"`
 	Model         *HubModel  `json:"model,omitzero"`
 	ThinkingLevel string     `json:"thinkingLevel,omitzero"`
@@ -39,7 +39,7 @@ type HubInitMessage struct {
 	Label string `json:"label,omitzero"`
 }
 
-// HubLeadResumeDescriptor names what a lead goes on from.
+// HubLeadResumeDescriptor names the conversation that a lead goes on from.
 type HubLeadResumeDescriptor struct {
 	// SessionFile is the path of the file with the conversation so far.
 	SessionFile string `json:"sessionFile"`
@@ -103,7 +103,7 @@ type AgentDefinition struct {
 	DisplayName string `json:"displayName,omitzero"`
 	// Source is "builtin" or "custom".
 	Source string `json:"source,omitzero"`
-	// Description tells what the agent is for, SystemPrompt what it is told.
+	// Description says what the agent is for, SystemPrompt is the text that its model gets first.
 	Description  string `json:"description"`
 	SystemPrompt string `json:"systemPrompt"`
 
@@ -137,7 +137,7 @@ const (
 
 // HubConfig adds to the system prompt of a lead.
 type HubConfig struct {
-	// One goes before the prompt, the other after it.
+	// The prefix goes before the system prompt, the suffix after it.
 	SystemPromptPrefix string `json:"systemPromptPrefix,omitzero"`
 	SystemPromptSuffix string `json:"systemPromptSuffix,omitzero"`
 }
@@ -149,7 +149,7 @@ type HubModel struct {
 	ID       string `json:"id"`
 }
 
-// HubHydrationMessage is the conversation so far. It replaces what was known of it before.
+// HubHydrationMessage is the conversation so far. It replaces all that was known before.
 type HubHydrationMessage struct {
 	// SessionID is the session of the connection.
 	SessionID string `json:"sessionId"`
@@ -163,8 +163,8 @@ type HubHydrationMessage struct {
 	// LeadConnected says whether an agent drives the session; nil if the Hub does not say.
 	LeadConnected *bool `json:"leadConnected,omitzero"`
 
-	// What goes on at the moment: the text that is being said, what agents were given to do, and whether any
-	// of them is saying something. Nil if the Hub does not say.
+	// What happens at the moment: the text that is being written, the tasks that agents were given, and
+	// whether any agent is writing. Nil if the Hub does not say.
 	Stream         *SessionStreamProjection `json:"stream,omitzero"`
 	Tasks          []SessionTaskState       `json:"tasks,omitzero"`
 	StreamingState *HubStreamingState       `json:"streamingState,omitzero"`
@@ -190,7 +190,7 @@ func (m *HubHydrationMessage) streams() bool {
 	return m.StreamingState != nil && m.StreamingState.IsStreaming != nil && *m.StreamingState.IsStreaming
 }
 
-// HubStreamReadyMessage tells where the durable stream of the session is.
+// HubStreamReadyMessage says where the durable stream of the session is.
 type HubStreamReadyMessage struct {
 	// StreamURL is where StreamID can be read.
 	StreamID  string `json:"streamId"`
@@ -206,15 +206,16 @@ type HubSessionResumeMessage struct {
 	ActivePRDKey string `json:"activePrdKey,omitzero"`
 }
 
-// PongMessage answers a [PingMessage]. The pings that a [HubConn] sends by itself have no visible answer.
+// PongMessage answers a [PingMessage]. The answers to the pings that a [HubConn] sends by itself are not
+// yielded.
 type PongMessage struct {
 	// Timestamp is when the Hub sent the answer, EchoedTimestamp that of the ping.
 	Timestamp       UnixMilli `json:"timestamp"`
 	EchoedTimestamp UnixMilli `json:"echoedTimestamp,omitzero"`
 }
 
-// ConnectionRejectedMessage says that the Hub ends the connection. Before a connection is open it is a
-// [*HubConnError] instead.
+// ConnectionRejectedMessage says that the Hub ends the connection. If the connection is not open yet, the
+// program gets a [*HubConnError] instead.
 type ConnectionRejectedMessage struct {
 	// Code is a reason such as "session_expired". Message is for people.
 	Code    string `json:"code"`
@@ -223,14 +224,14 @@ type ConnectionRejectedMessage struct {
 	Timestamp UnixMilli `json:"timestamp"`
 	// SessionID is the session of the connection, if the Hub says.
 	SessionID string `json:"sessionId,omitzero"`
-	// ReconnectState means something to the Hub only.
+	// ReconnectState has a meaning only for the Hub.
 	ReconnectState string `json:"reconnectState,omitzero"`
 	// ExpiredAt is when the session expired, if it has.
 	ExpiredAt UnixMilli `json:"expiredAt,omitzero"`
 }
 
-// ProtocolErrorMessage says that the Hub could not use something it was sent. Before a connection is
-// open it is a [*HubConnError] instead.
+// ProtocolErrorMessage says that the Hub could not use a message that it received. If the connection is not
+// open yet, the program gets a [*HubConnError] instead.
 type ProtocolErrorMessage struct {
 	// Code is a reason such as "invalid_role". Message is for people.
 	Code    string `json:"code"`
@@ -265,9 +266,9 @@ type HubResponse struct {
 
 func (*HubResponse) serverMessage() {}
 
-// HubAction is something to do: [*AckAction], [*BlockAction], [*ConfirmAction], [*NotifyAction],
-// [*ReturnAction], [*StatusAction], [*SystemPromptAction], [*InjectMessageAction] or
-// [*UnknownAction].
+// HubAction is something that a [HubResponse] tells the lead to do: [*AckAction], [*BlockAction],
+// [*ConfirmAction], [*NotifyAction], [*ReturnAction], [*StatusAction], [*SystemPromptAction],
+// [*InjectMessageAction] or [*UnknownAction].
 type HubAction interface{ hubAction() }
 
 // AckAction says to proceed.
@@ -318,8 +319,8 @@ type StatusAction struct {
 	Text string `json:"text,omitzero"`
 }
 
-// SystemPromptActionMode says what becomes of the system prompt there is. Unknown values are kept
-// as they came.
+// SystemPromptActionMode says what happens to the existing system prompt. Unknown values are kept as they
+// came.
 type SystemPromptActionMode string
 
 // The modes.
@@ -331,9 +332,9 @@ const (
 
 // SystemPromptAction changes the system prompt.
 type SystemPromptAction struct {
-	// SystemPrompt is the text to put in.
+	// SystemPrompt is the new text.
 	SystemPrompt string `json:"systemPrompt"`
-	// Mode says where it goes. Without one programs differ: the Hub's schema says replace, its
+	// Mode says where the text goes. If it is empty, programs differ: the Hub's schema says replace, its
 	// terminal client appends.
 	Mode SystemPromptActionMode `json:"mode,omitzero"`
 }

@@ -20,23 +20,23 @@ type RPCCommand struct {
 	Text    string `json:"text,omitzero"`
 	// Images come with a prompt.
 	Images []string `json:"images,omitzero"`
-	// Agent is the agent that is meant, if it is not the lead. Hubs also send it as TargetAgent.
+	// Agent is the agent that the command is for, if it is not the lead. Hubs also send it as TargetAgent.
 	Agent       string `json:"agent,omitzero"`
 	TargetAgent string `json:"targetAgent,omitzero"`
 	// Attachments come with a prompt.
 	Attachments []PromptAttachmentDescriptor `json:"attachments,omitzero"`
-	// StreamingBehavior says what becomes of a prompt that comes while the agent is at work. Without it an agent
+	// StreamingBehavior says what happens to a prompt that comes while the agent is at work. Without it an agent
 	// in a sandbox refuses such a prompt, and one in a terminal queues it as QueueFollowUp does.
 	StreamingBehavior StreamingBehavior `json:"streamingBehavior,omitzero"`
 	// Extra holds the members this package has no field for. They are sent.
 	Extra map[string]json.RawMessage `json:",embed"`
 }
 
-// StreamingBehavior says what becomes of a prompt that comes while the agent is at work. Unknown values are kept
+// StreamingBehavior says what happens to a prompt that comes while the agent is at work. Unknown values are kept
 // as they came.
 type StreamingBehavior string
 
-// The behaviors. To an idle agent the prompt is an ordinary one with either of them.
+// The behaviors. With either of them, an idle agent takes the prompt as an ordinary one.
 const (
 	QueueFollowUp StreamingBehavior = "followUp" // it waits until the agent is done
 	QueueSteer    StreamingBehavior = "steer"    // it comes before the next call of the model
@@ -52,19 +52,20 @@ type RPCEventMessage struct {
 	SessionID string
 	// Timestamp is when the event happened.
 	Timestamp UnixMilli
-	// Replay says that this is history, which the Hub sends when a connection is new, and not live.
+	// Replay says that the event is not live, but from the history, which the Hub sends to a new connection.
 	Replay bool
 }
 
-// Decode decodes Event into a value, as lenient as the answers of the Hub are decoded. Without Event it changes nothing. Names must have the same letter
-// case, so fields need json tags. In free JSON whole numbers that a float64 cannot hold become json.Number.
+// Decode decodes Event into v, as leniently as responses of the Hub are decoded. Without Event it changes nothing. Names
+// must match in letter case, so fields need json tags. In free JSON whole numbers that a float64 cannot hold become
+// json.Number.
 func (m *RPCEventMessage) Decode(v any) error { return decodePayload(m.Event, v) }
 
 // AgentEvent decodes the event. It is never nil.
 func (m *RPCEventMessage) AgentEvent() AgentEvent { return decodeAgentEvent(m.EventType, m.Event) }
 
-// RPCResponseMessage is the answer to an [RPCCommandMessage] with an id. Everybody in the session
-// gets the answers to everybody.
+// RPCResponseMessage is the answer to an [RPCCommandMessage] with an id. Everybody in the session gets the
+// answers to all commands.
 type RPCResponseMessage struct {
 	// Response has the id of its command.
 	Response RPCResponse
@@ -85,8 +86,8 @@ type RPCResponse struct {
 	Error string          `json:"error,omitzero"`
 }
 
-// Disposition returns what became of a prompt, a steer or a follow_up, "" if the agent does not say: only newer
-// ones do.
+// Disposition returns what the agent did with a prompt, a steer or a follow_up, "" if it does not say: only
+// newer agents do.
 func (r *RPCResponse) Disposition() RPCDisposition {
 	var data struct {
 		Disposition RPCDisposition `json:"disposition"`
@@ -97,23 +98,23 @@ func (r *RPCResponse) Disposition() RPCDisposition {
 	return data.Disposition
 }
 
-// RPCDisposition is what became of a prompt, a steer or a follow_up. Unknown values are kept as they came.
+// RPCDisposition is what the agent did with a prompt, a steer or a follow_up. Unknown values are kept as they
+// came.
 type RPCDisposition string
 
 // The dispositions.
 const (
-	PromptStarted RPCDisposition = "started" // a run begins; not of two prompts that were sent at once
-	PromptQueued  RPCDisposition = "queued"  // it waits until the agent comes to it
+	PromptStarted RPCDisposition = "started" // a run begins; also said of the second of two prompts sent at once, which is lost
+	PromptQueued  RPCDisposition = "queued"  // it waits until the agent takes it
 	PromptHandled RPCDisposition = "handled" // it was a command, or nothing for the model: there is no answer
 )
 
 // RPCUIRequestMessage asks the user something, or asks to show something. Answer it with
 // [HubConn.RespondUI] if its method is one that is answered.
 type RPCUIRequestMessage struct {
-	// ID is what the answer names.
+	// ID is the id to answer with.
 	ID string
-	// Method is what to show or ask, Params a JSON object that says with what. See Decode and
-	// [RPCUIParams].
+	// Method is what to show or ask, Params are its parameters, a JSON object. See Decode and [RPCUIParams].
 	Method RPCUIMethod
 	Params json.RawMessage
 	// SessionID is empty, and Timestamp zero, if the Hub does not say.
@@ -121,16 +122,16 @@ type RPCUIRequestMessage struct {
 	Timestamp UnixMilli
 }
 
-// Decode decodes Params into a value, such as an [RPCUIParams], as lenient as the answers of the
-// Hub are decoded. Without Params it changes nothing. Names must have the same letter case, so fields need json tags. In free JSON whole numbers that a float64 cannot hold
-// become json.Number.
+// Decode decodes Params into v, such as an [RPCUIParams], as leniently as responses of the Hub are decoded. Without Params
+// it changes nothing. Names must match in letter case, so fields need json tags. In free JSON whole numbers that a float64
+// cannot hold become json.Number.
 func (m *RPCUIRequestMessage) Decode(v any) error { return decodePayload(m.Params, v) }
 
 // RPCUIMethod is what an [RPCUIRequestMessage] asks for. Unknown values are kept as they came.
 type RPCUIMethod string
 
-// The methods. The first four are answered with what the user chose or typed, null if nothing, or
-// with true or false.
+// The methods. The first four are answered with what the user chose or typed, or with true or false; null
+// means no answer.
 const (
 	UISelect        RPCUIMethod = "select"          // Title, Options; a text
 	UIConfirm       RPCUIMethod = "confirm"         // Title, Message; a bool
@@ -143,7 +144,7 @@ const (
 	UISetEditorText RPCUIMethod = "set_editor_text" // Text
 )
 
-// Answered reports whether the method wants an answer. Unknown methods do; theirs is null.
+// Answered reports whether the method wants an answer. Unknown methods do: answer them with null.
 func (m RPCUIMethod) Answered() bool {
 	switch m {
 	case UINotify, UISetStatus, UISetWidget, UISetTitle, UISetEditorText:
@@ -154,7 +155,8 @@ func (m RPCUIMethod) Answered() bool {
 
 // RPCUIParams has the parameters of all methods of an [RPCUIRequestMessage] together.
 type RPCUIParams struct {
-	// Title heads a question, or is that of the window. Message is the text below it, or a notice.
+	// Title is the heading of a question, or the title of the window. Message is the text below it, or a
+	// notice.
 	Title   string `json:"title,omitzero"`
 	Message string `json:"message,omitzero"`
 	// Options are what to choose from.
@@ -190,20 +192,21 @@ type RPCCommandErrorMessage struct {
 	Raw json.RawMessage `json:"-"`
 }
 
-// RPCState tells what an agent is doing.
+// RPCState says what an agent is doing.
 type RPCState struct {
-	// IsStreaming says that the agent is at work. Older agents say false while they wait to call a model again
-	// that has failed.
+	// IsStreaming says that the agent is at work. Older agents say false while they wait before another call
+	// of a model that has failed.
 	IsStreaming bool `json:"isStreaming"`
 	// IsWaitingForInput says that it has asked something and waits for the answer. The recorded agents do not
-	// say: true is to be believed, false is not.
+	// say so: believe true, but not false.
 	IsWaitingForInput bool `json:"isWaitingForInput"`
 	// SessionName is the agent's own name for the session; SessionID and SessionFile are its own, too, and mean
 	// nothing to the Hub.
 	SessionName string `json:"sessionName,omitzero"`
 	SessionID   string `json:"sessionId,omitzero"`
 	SessionFile string `json:"sessionFile,omitzero"`
-	// Model is what the agent works with, nil if it does not say; ThinkingLevel how much that thinks, free text.
+	// Model is what the agent works with, nil if it does not say; ThinkingLevel is how much the model thinks,
+	// free text.
 	Model         *RPCModel `json:"model,omitzero"`
 	ThinkingLevel string    `json:"thinkingLevel,omitzero"`
 	// IsCompacting says that the agent summarizes the conversation. AutoCompactionEnabled says that it does so by
@@ -226,12 +229,12 @@ type RPCModel struct {
 	// ID is what the provider calls the model, Name is for people.
 	ID   string `json:"id"`
 	Name string `json:"name,omitzero"`
-	// Provider is whose it is, API the protocol it is called with.
+	// Provider is who offers the model, API the protocol it is called with.
 	Provider string `json:"provider,omitzero"`
 	API      string `json:"api,omitzero"`
 	// Reasoning says that it can think; nil if the agent does not say.
 	Reasoning *bool `json:"reasoning,omitzero"`
-	// How many tokens a conversation, and an answer, can have at most; 0 if the agent does not say.
+	// The largest number of tokens of a conversation, and of an answer; 0 if the agent does not say.
 	ContextWindow int64 `json:"contextWindow,omitzero"`
 	MaxTokens     int64 `json:"maxTokens,omitzero"`
 	// Extra holds the members this package has no field for.

@@ -107,16 +107,16 @@ type AttemptFailure string
 
 // The kinds.
 const (
-	FailureNeverSent    AttemptFailure = "never_sent"    // no connection came about
+	FailureNeverSent    AttemptFailure = "never_sent"    // the request was never sent
 	FailureUnknownHost  AttemptFailure = "unknown_host"  // the host name does not exist
-	FailureUntrusted    AttemptFailure = "untrusted"     // the certificate, or what else stands on the port
-	FailureUnprocessed  AttemptFailure = "unprocessed"   // the other side says that it had no effect
+	FailureUntrusted    AttemptFailure = "untrusted"     // the certificate is not trusted, the port speaks another protocol, or a proxy refuses
+	FailureUnprocessed  AttemptFailure = "unprocessed"   // it had no effect: the peer says so, or only a part of the body was sent
 	FailureLost         AttemptFailure = "lost"          // the connection failed, or fell silent
 	FailureRateLimited  AttemptFailure = "rate_limited"  // 429, and 409 with a rate limit
-	FailureUnavailable  AttemptFailure = "unavailable"   // 502, 503, 504 and those of gateways
+	FailureUnavailable  AttemptFailure = "unavailable"   // 502, 503, 504, and 520 to 524 and 530 of gateways
 	FailureTooLate      AttemptFailure = "too_late"      // 408, 425
 	FailureServerError  AttemptFailure = "server_error"  // other 5xx but 501
-	FailureUnusable     AttemptFailure = "unusable"      // a 2xx of no use
+	FailureUnusable     AttemptFailure = "unusable"      // a 2xx that cannot be used
 	FailureRejected     AttemptFailure = "rejected"      // 3xx, other 4xx, 501
 	FailureEnded        AttemptFailure = "ended"         // the context ended
 	FailureNoCredential AttemptFailure = "no_credential" // the function of WithCredential failed
@@ -149,7 +149,7 @@ const (
 	ConnectionFailed ConnectionChange = "failed" // an attempt to open it, or to open it again; others may follow
 	ConnectionLost   ConnectionChange = "lost"   // attempts to open it again follow
 	ConnectionBack   ConnectionChange = "back"
-	ConnectionOver   ConnectionChange = "over" // the last that is told of it
+	ConnectionOver   ConnectionChange = "over" // it has ended; no other change follows
 )
 
 // AgentInfo is something that an agent did.

@@ -42,8 +42,8 @@ type UpdateSessionRequest struct {
 	SavedSkillIDs  []string `json:"savedSkillIds,omitzero"`
 	SkillBucketIDs []string `json:"skillBucketIds,omitzero"`
 
-	// Extra holds members that this package has no field for, as a newer Hub takes them. One that has the name of a
-	// field, in the same letter case, is a [*ValidationError].
+	// Extra holds members that this package has no field for, but a newer Hub takes. A member that has the name of
+	// a field, in the same letter case, is a [*ValidationError].
 	Extra map[string]json.RawMessage `json:",embed"`
 }
 
@@ -74,7 +74,7 @@ func (r *UpdateSessionResponse) namedSession() string { return r.SessionID }
 
 // SessionListItem is a session as lists show it.
 type SessionListItem struct {
-	// SessionID is what every method that takes a session wants.
+	// SessionID is the id for every method that takes a session.
 	SessionID string `json:"sessionId"`
 	// Label is the display name. It may be empty.
 	Label string `json:"label"`
@@ -102,8 +102,8 @@ type SessionListItem struct {
 	ParentSessionID   string `json:"parentSessionId,omitzero"`
 	CoordinationJobID string `json:"coordinationJobId,omitzero"`
 
-	// WorkflowMode says how the session works on its task. LoopStatus and LoopIteration tell how far a
-	// loop is, and are empty in any other mode.
+	// WorkflowMode says how the session works on its task. LoopStatus and LoopIteration are the state of a
+	// loop, and are empty in any other mode.
 	WorkflowMode  WorkflowMode `json:"workflowMode"`
 	LoopStatus    LoopStatus   `json:"loopStatus,omitzero"`
 	LoopIteration int          `json:"loopIteration,omitzero"`
@@ -124,7 +124,7 @@ type SessionListItem struct {
 	Skills []SkillRef `json:"skills"`
 	// EnabledAgents may take part in the session.
 	EnabledAgents []string `json:"enabledAgents,omitzero"`
-	// Builder tells how far an agent-builder session is; nil for other sessions.
+	// Builder is the state of an agent-builder session; nil for other sessions.
 	Builder *AgentBuilderSessionState `json:"builder,omitzero"`
 	// DefaultAgent is the agent that prompts go to. It is empty if there is none.
 	DefaultAgent string `json:"defaultAgent,omitzero"`

@@ -62,7 +62,7 @@ type CreateSessionRequest struct {
 	// Timeout limits how long the sandbox lives.
 	Timeout *SandboxTimeoutConfig `json:"timeout,omitzero"`
 
-	// Command runs first in the sandbox. Files are written to it before.
+	// Command runs first in the sandbox. Files are written to the sandbox before.
 	Command *SandboxCommand `json:"command,omitzero"`
 	Files   []FileToWrite   `json:"files,omitzero"`
 
@@ -72,13 +72,13 @@ type CreateSessionRequest struct {
 	Dependencies []string `json:"dependencies,omitzero"`
 	Packages     []string `json:"packages,omitzero"`
 
-	// Metadata is yours, and can be searched. Some Hubs take only strings as values. A json.Number is sent as a
-	// number.
+	// Metadata is for your own use, and can be searched. Some Hubs take only strings as values. A json.Number
+	// is sent as a number.
 	Metadata map[string]any `json:"metadata,omitzero"`
 	// Scopes are permissions on services, such as "services:read".
 	Scopes []string `json:"scopes,omitzero"`
-	// Extra holds members that this package has no field for, as a newer Hub takes them. One that has the name of a
-	// field, in the same letter case, is a [*ValidationError].
+	// Extra holds members that this package has no field for, but a newer Hub takes. A member that has the name of
+	// a field, in the same letter case, is a [*ValidationError].
 	Extra map[string]json.RawMessage `json:",embed"`
 }
 
@@ -96,7 +96,7 @@ type SessionLoopConfig struct {
 
 // CreateSessionResponse is a session that was just created. Only SessionID and Status are always there.
 type CreateSessionResponse struct {
-	// SessionID is what every method that takes a session wants.
+	// SessionID is the id for every method that takes a session.
 	SessionID string `json:"sessionId"`
 	// Status is the first status, usually "creating".
 	Status string `json:"status"`
@@ -140,9 +140,9 @@ type FileToWrite struct {
 	Content []byte `json:"content"`
 }
 
-// SandboxResources limits a sandbox. A limit that is empty is the Hub's.
+// SandboxResources limits a sandbox. If a limit is empty, that of the Hub holds.
 type SandboxResources struct {
-	// Memory and Disk are quantities of Kubernetes such as "500Mi" or "4Gi", CPU is in millicores, such as
+	// Memory and Disk are Kubernetes quantities such as "500Mi" or "4Gi", CPU is in millicores, such as
 	// "500m".
 	Memory string `json:"memory,omitzero"`
 	CPU    string `json:"cpu,omitzero"`
@@ -178,8 +178,8 @@ type SandboxTimeoutConfig struct {
 	Paused string `json:"paused,omitzero"`
 }
 
-// SandboxCommandMode says what becomes of a sandbox when its first command ends. Unknown values
-// are kept as they came.
+// SandboxCommandMode says what happens to a sandbox when its first command ends. Unknown values are kept as
+// they came.
 type SandboxCommandMode string
 
 // The command modes.
@@ -194,6 +194,6 @@ type SandboxCommand struct {
 	Exec []string `json:"exec"`
 	// Files are written to the sandbox before the command runs.
 	Files []FileToWrite `json:"files,omitzero"`
-	// Mode says what becomes of the sandbox when the command ends.
+	// Mode says what happens to the sandbox when the command ends.
 	Mode SandboxCommandMode `json:"mode,omitzero"`
 }

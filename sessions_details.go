@@ -65,14 +65,15 @@ type SessionAgentActivity struct {
 	TotalElapsed Milliseconds `json:"totalElapsed,omitzero"`
 }
 
-// SessionStreamBlock is what an agent is saying at the moment, as far as it has come.
+// SessionStreamBlock is the text that an agent is writing at the moment, as far as it has come.
 type SessionStreamBlock struct {
 	// Output is the text, Thinking the thoughts before it.
 	Output   string `json:"output"`
 	Thinking string `json:"thinking"`
 }
 
-// SessionStreamProjection is what a session is saying at the moment: the lead, and each task.
+// SessionStreamProjection is the text that a session is writing at the moment: that of the lead, and that of
+// each task.
 type SessionStreamProjection struct {
 	SessionStreamBlock
 	// Tasks has the text of each task by its id.
@@ -115,16 +116,16 @@ type SessionInactiveTask struct {
 	LastActivityAt time.Time `json:"lastActivityAt,omitzero"`
 }
 
-// SessionProduct is the product work of a session. What is empty or nil is not there.
+// SessionProduct is the product work of a session. A member that is empty or nil does not exist.
 type SessionProduct struct {
 	// ActivePRDKey is the product requirements document that the session works on, ActivePRDTaskID the task in it.
 	ActivePRDKey    string `json:"activePrdKey,omitzero"`
 	ActivePRDTaskID string `json:"activePrdTaskId,omitzero"`
-	// DeckGeneration tells how far a slide deck is.
+	// DeckGeneration is the state of a slide deck.
 	DeckGeneration *SessionDeckGeneration `json:"deckGeneration,omitzero"`
 }
 
-// SessionDeckGeneration tells how far a slide deck is. Only State is always there.
+// SessionDeckGeneration is the state of a slide deck. Only State is always set.
 type SessionDeckGeneration struct {
 	// State is free text.
 	State string `json:"state"`
@@ -164,8 +165,8 @@ func (s *Session) Workers() ([]SessionListItem, error) {
 	return extra[[]SessionListItem](s, "workers")
 }
 
-// Stream returns what is being said at the moment, nil if the Hub does not say. An error means that the
-// member has a form that this package does not know.
+// Stream returns the text that is being written at the moment, nil if the Hub does not say. An error means
+// that the member has a form that this package does not know.
 func (s *Session) Stream() (*SessionStreamProjection, error) {
 	return extra[*SessionStreamProjection](s, "stream")
 }

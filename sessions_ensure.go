@@ -42,7 +42,7 @@ type EnsureSessionOptions struct {
 
 // EnsuredSession is a session that exists.
 type EnsuredSession struct {
-	// SessionID is what every method that takes a session wants.
+	// SessionID is the id for every method that takes a session.
 	SessionID string
 	// Session is as last seen. It is nil if the session was created by this call and could not be read.
 	Session *Session

@@ -192,7 +192,8 @@ const (
 	EventCoordWorkerJoined     EventName = "coord_worker_joined"
 )
 
-// Events beyond the Hub's own list, which the agent was recorded to send, or a Hub sends for it. See [AgentEvent].
+// Events beyond the Hub's own list: the agent was recorded to send them, or a Hub sends them for it. See
+// [AgentEvent].
 const (
 	EventUserPrompt          EventName = "user_prompt"
 	EventInput               EventName = "input"

@@ -14,17 +14,17 @@ type OutcomeKind string
 // The kinds of outcomes. If several apply, the first one in this list is returned. One exception: a session
 // that was shut down is OutcomeArchived only if none of the others down to OutcomeBlocked applies.
 const (
-	OutcomeDeleted    OutcomeKind = "deleted"     // it no longer exists
-	OutcomeArchived   OutcomeKind = "archived"    // it is over: archived, shut down or history only
-	OutcomeFailed     OutcomeKind = "failed"      // it, its loop or its last prompt ended with an error
-	OutcomeCompleted  OutcomeKind = "completed"   // it, or its loop, did what it was to do
-	OutcomeCancelled  OutcomeKind = "cancelled"   // somebody cancelled its loop
-	OutcomeBlocked    OutcomeKind = "blocked"     // its loop cannot go on by itself
-	OutcomeLimited    OutcomeKind = "limited"     // it was aborted since it went beyond a limit; only from RunSession
-	OutcomeNeedsInput OutcomeKind = "needs_input" // it has asked something; or it waits, and nothing says how the last prompt ended
+	OutcomeDeleted    OutcomeKind = "deleted"     // the session no longer exists
+	OutcomeArchived   OutcomeKind = "archived"    // the session is over: archived, shut down or history only
+	OutcomeFailed     OutcomeKind = "failed"      // the session, its loop or its last prompt ended with an error
+	OutcomeCompleted  OutcomeKind = "completed"   // the session, or its loop, has done its task
+	OutcomeCancelled  OutcomeKind = "cancelled"   // somebody cancelled the loop
+	OutcomeBlocked    OutcomeKind = "blocked"     // the loop cannot go on by itself
+	OutcomeLimited    OutcomeKind = "limited"     // the agent went beyond a limit, and was aborted; only from RunSession
+	OutcomeNeedsInput OutcomeKind = "needs_input" // the agent has asked something; or it waits, and nothing says how the last prompt ended
 	OutcomeTurnEnded  OutcomeKind = "turn_ended"  // the agent did what it was asked, and waits for the next prompt
 	OutcomeAborted    OutcomeKind = "aborted"     // somebody aborted the last prompt
-	OutcomePaused     OutcomeKind = "paused"      // it sleeps, and no wake-up is under way
+	OutcomePaused     OutcomeKind = "paused"      // the session sleeps, and no wake-up is under way
 	OutcomeStalled    OutcomeKind = "stalled"     // nothing has changed for StallTimeout
 	OutcomeWorking    OutcomeKind = "working"     // none of these, or not yet; only from CheckSession
 )

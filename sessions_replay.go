@@ -135,8 +135,7 @@ type RuntimeProcessDescriptor struct {
 	Extra map[string]json.RawMessage `json:",embed"`
 }
 
-// RuntimePreviewDescriptor tells where something that runs in a session can be seen. Every member is
-// optional.
+// RuntimePreviewDescriptor says where something that runs in a session can be seen. Every member is optional.
 type RuntimePreviewDescriptor struct {
 	// URL opens the preview. Port, Protocol and Path are what it leads to in the runtime.
 	URL      string `json:"url,omitzero"`
@@ -155,10 +154,10 @@ type PromptAttachmentDescriptor struct {
 	Type string `json:"type"`
 	// Name is for people.
 	Name string `json:"name,omitzero"`
-	// URL tells where the content is, Content has it here.
+	// URL is where the content is, Content is the content itself.
 	URL     string `json:"url,omitzero"`
 	Content string `json:"content,omitzero"`
-	// MimeType and Size, in bytes, are those of the content. Size is nil if it is not told.
+	// MimeType and Size, in bytes, are those of the content. Size is nil if it is not known.
 	MimeType string `json:"mimeType,omitzero"`
 	Size     *int64 `json:"size,omitzero"`
 	// Extra holds the members this package has no field for.

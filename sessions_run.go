@@ -78,7 +78,8 @@ type RunError struct {
 	Outcome *SessionOutcome
 	// Spent is what was counted before the error. It is nil without Count and Limits.
 	Spent *Spent
-	// Err is the cause: what EnsureSession or WaitForSession returned, or why the agent could not be aborted.
+	// Err is the cause, such as the error of EnsureSession or WaitForSession, or why the agent could not be
+	// aborted.
 	Err error
 
 	secret quote.Redactor

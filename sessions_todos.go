@@ -8,7 +8,7 @@ import (
 	"github.com/agentuity/coder-go/internal/route"
 )
 
-// SessionTodoStatus is how far a todo is. Unknown values are kept as they came.
+// SessionTodoStatus is the state of a todo. Unknown values are kept as they came.
 type SessionTodoStatus string
 
 // The statuses of todos. The last three are terminal.
@@ -22,7 +22,7 @@ const (
 
 // SessionTodosParams selects todos. The zero value of a member means that it is not sent.
 type SessionTodosParams struct {
-	// IncludeTerminal lists those too that are done, closed or cancelled.
+	// IncludeTerminal also lists todos that are done, closed or cancelled.
 	IncludeTerminal bool
 	// IncludeSync is the flag includeSync of the Hub, which the agent's terminal sets. What it adds is not documented.
 	IncludeSync bool
@@ -34,14 +34,14 @@ type SessionTodosParams struct {
 type SessionTodosResponse struct {
 	// SessionID is the id that was asked for.
 	SessionID string `json:"sessionId"`
-	// OK is true: an answer that says false is an error. Op is "session_todo_list".
+	// OK is always true: a response with false is an error. Op is "session_todo_list".
 	OK bool   `json:"ok"`
 	Op string `json:"op,omitzero"`
-	// Todos is the list. Count is its length, as the Hub counts, Summary has the todos of each status.
+	// Todos is the list. Count is its length, as the Hub counts, Summary counts the todos of each status.
 	Count   int                `json:"count"`
 	Summary SessionTodoSummary `json:"summary"`
 	Todos   []SessionTodo      `json:"todos"`
-	// Unavailable says that the Hub cannot reach the todos now, so that the list says nothing. Message tells why.
+	// Unavailable says that the Hub cannot reach the todos now, so that the list means nothing. Message says why.
 	Unavailable bool   `json:"unavailable,omitzero"`
 	Message     string `json:"message,omitzero"`
 	// Extra holds the members this package has no field for.
@@ -69,8 +69,8 @@ type SessionTodoSummary struct {
 	Cancelled  int `json:"cancelled"`
 }
 
-// SessionTodo is something that is to be done in a session. Only ID, Title and Status are always there. What is
-// null has no value.
+// SessionTodo is something that is to be done in a session. Only ID, Title and Status are always set. A member
+// that is null has no value.
 type SessionTodo struct {
 	// ID identifies the todo. Title says what is to be done.
 	ID     string            `json:"id"`
@@ -89,7 +89,7 @@ type SessionTodo struct {
 	ExternalRef  Nullable[string] `json:"externalRef,omitzero"`
 	TaskKey      Nullable[string] `json:"taskKey,omitzero"`
 
-	// Assignee is who is to do it; nil if nobody is.
+	// Assignee is who the todo is assigned to; nil if nobody.
 	Assignee *SessionTodoAssignee `json:"assignee,omitzero"`
 
 	// The sessions that have worked on it, the last of them, and the agents.
@@ -115,7 +115,7 @@ type SessionTodo struct {
 	Extra map[string]json.RawMessage `json:",embed"`
 }
 
-// SessionTodoAssignee is who is to do a todo.
+// SessionTodoAssignee is who a todo is assigned to.
 type SessionTodoAssignee struct {
 	// ID identifies a person or an agent, Name is for people. Type is free text, such as "agent", and may be empty.
 	ID   string `json:"id"`

@@ -21,8 +21,8 @@ type SaveSkillRequest struct {
 	Source string `json:"source,omitzero"`
 	// Content is the text of SKILL.md.
 	Content string `json:"content,omitzero"`
-	// Extra holds members that this package has no field for, as a newer Hub takes them. One that has the name of a
-	// field, in the same letter case, is a [*ValidationError].
+	// Extra holds members that this package has no field for, but a newer Hub takes. A member that has the name of
+	// a field, in the same letter case, is a [*ValidationError].
 	Extra map[string]json.RawMessage `json:",embed"`
 }
 
@@ -36,8 +36,8 @@ type CreateCustomSkillRequest struct {
 	Description string `json:"description,omitzero"`
 	// Content is the text of SKILL.md. Required.
 	Content string `json:"content"`
-	// Extra holds members that this package has no field for, as a newer Hub takes them. One that has the name of a
-	// field, in the same letter case, is a [*ValidationError].
+	// Extra holds members that this package has no field for, but a newer Hub takes. A member that has the name of
+	// a field, in the same letter case, is a [*ValidationError].
 	Extra map[string]json.RawMessage `json:",embed"`
 }
 
@@ -62,7 +62,7 @@ func (r *CreateCustomSkillRequest) wire() *customSkill {
 
 // SavedSkill is a skill in the caller's library.
 type SavedSkill struct {
-	// ID is what [Client.DeleteSavedSkill] and members called SavedSkillIDs want. It is not SkillID.
+	// ID is the id for [Client.DeleteSavedSkill] and for members called SavedSkillIDs. It is not SkillID.
 	ID string `json:"id"`
 	// Source is "registry", "custom" or another.
 	Source string `json:"source"`
@@ -117,14 +117,14 @@ type CreateSkillBucketRequest struct {
 	Description string `json:"description,omitzero"`
 	// SavedSkillIDs selects the skills to put in it, by [SavedSkill].ID.
 	SavedSkillIDs []string `json:"savedSkillIds,omitzero"`
-	// Extra holds members that this package has no field for, as a newer Hub takes them. One that has the name of a
-	// field, in the same letter case, is a [*ValidationError].
+	// Extra holds members that this package has no field for, but a newer Hub takes. A member that has the name of
+	// a field, in the same letter case, is a [*ValidationError].
 	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // SkillBucket is a group of saved skills.
 type SkillBucket struct {
-	// ID is what [Client.DeleteSkillBucket] and members called SkillBucketIDs want.
+	// ID is the id for [Client.DeleteSkillBucket] and for members called SkillBucketIDs.
 	ID string `json:"id"`
 	// Name and Description are for people.
 	Name        string `json:"name"`

@@ -144,7 +144,7 @@ func (u *UnixMilli) UnmarshalJSON(data []byte) error {
 // Milliseconds is a length of time in milliseconds, which may have a fraction.
 type Milliseconds float64
 
-// Duration converts it; what is beyond the range of a Duration becomes its nearest value.
+// Duration converts m. A value beyond the range of a time.Duration becomes the nearest one.
 func (m Milliseconds) Duration() time.Duration {
 	switch ns := float64(m) * float64(time.Millisecond); {
 	case ns != ns:
@@ -173,10 +173,10 @@ const (
 	isValue
 )
 
-// Value is a member with this value.
+// Value returns a member with this value.
 func Value[T any](v T) Nullable[T] { return Nullable[T]{value: v, state: isValue} }
 
-// Null is a member that is null, which in an update clears what was there.
+// Null returns a member that is null, which in an update clears the stored value.
 func Null[T any]() Nullable[T] { return Nullable[T]{state: isNull} }
 
 // Get returns the value, and whether there is one.

@@ -18,9 +18,9 @@ const (
 	WorkspacePromptOverwrite WorkspaceSystemPromptMode = "overwrite" // replaces it
 )
 
-// CreateWorkspaceRequest describes a workspace: what sessions that start from it bring along. Name is
-// required, and the Hub refuses a workspace in which nothing is selected: set a repository, a skill, a
-// bucket, a dependency or an agent.
+// CreateWorkspaceRequest describes a workspace: the repositories, skills and more that sessions start from.
+// Name is required, and the Hub refuses a workspace in which nothing is selected: set a repository, a skill,
+// a bucket, a dependency or an agent.
 type CreateWorkspaceRequest struct {
 	// Name is for people. Required.
 	Name string `json:"name"`
@@ -47,8 +47,8 @@ type CreateWorkspaceRequest struct {
 
 	// EnabledAgents may take part in sessions of the workspace. "lead" always does, and need not be listed.
 	EnabledAgents []string `json:"enabledAgents,omitzero"`
-	// Extra holds members that this package has no field for, as a newer Hub takes them. One that has the name of a
-	// field, in the same letter case, is a [*ValidationError].
+	// Extra holds members that this package has no field for, but a newer Hub takes. A member that has the name of
+	// a field, in the same letter case, is a [*ValidationError].
 	Extra map[string]json.RawMessage `json:",embed"`
 }
 
@@ -56,7 +56,7 @@ type CreateWorkspaceRequest struct {
 // stored one, and an empty list clears it. At least one member must be set. The members mean what they
 // mean in [CreateWorkspaceRequest].
 type UpdateWorkspaceRequest struct {
-	// For people, and who owns the workspace.
+	// Name and Description are for people, Scope says who owns the workspace.
 	Name        *string         `json:"name,omitzero"`
 	Description *string         `json:"description,omitzero"`
 	Scope       *WorkspaceScope `json:"scope,omitzero"`
@@ -70,20 +70,20 @@ type UpdateWorkspaceRequest struct {
 	Dependencies []string `json:"dependencies,omitzero"`
 	SetupScript  *string  `json:"setupScript,omitzero"`
 
-	// The prompt for the lead agent, and what becomes of the lead's own.
+	// The prompt for the lead agent, and what happens to the lead's own prompt.
 	SystemPrompt     *string                    `json:"systemPrompt,omitzero"`
 	SystemPromptMode *WorkspaceSystemPromptMode `json:"systemPromptMode,omitzero"`
 
 	// EnabledAgents may take part in sessions of the workspace.
 	EnabledAgents []string `json:"enabledAgents,omitzero"`
-	// Extra holds members that this package has no field for, as a newer Hub takes them. One that has the name of a
-	// field, in the same letter case, is a [*ValidationError].
+	// Extra holds members that this package has no field for, but a newer Hub takes. A member that has the name of
+	// a field, in the same letter case, is a [*ValidationError].
 	Extra map[string]json.RawMessage `json:",embed"`
 }
 
 // WorkspaceDetail is a workspace: repositories, skills and more that sessions start from.
 type WorkspaceDetail struct {
-	// ID is what every method that takes a workspace wants.
+	// ID is the id for every method that takes a workspace.
 	ID string `json:"id"`
 	// Name and Description are for people.
 	Name        string `json:"name"`
@@ -104,7 +104,7 @@ type WorkspaceDetail struct {
 	SystemPrompt     string                    `json:"systemPrompt,omitzero"`
 	SystemPromptMode WorkspaceSystemPromptMode `json:"systemPromptMode,omitzero"`
 
-	// Snapshot tells how far the prepared image is; nil if there is none.
+	// Snapshot is the state of the prepared image; nil if there is none.
 	Snapshot *WorkspaceSnapshot `json:"snapshot,omitzero"`
 
 	// Skills of the library by [SavedSkill].ID, buckets by [SkillBucket].ID, and the agents that may take
@@ -130,8 +130,8 @@ type WorkspaceSnapshot struct {
 	SnapshotID  string `json:"snapshotId,omitzero"`
 	SnapshotRef string `json:"snapshotRef,omitzero"`
 
-	// What the image was built from: the image below it, the version of the driver in that, and a hash of
-	// the workspace's settings. BuildID names the build.
+	// What the image was built from: the base image, the version of the driver in the base image, and a hash
+	// of the workspace's settings. BuildID names the build.
 	BaseSnapshotRef   string `json:"baseSnapshotRef,omitzero"`
 	BaseDriverVersion string `json:"baseDriverVersion,omitzero"`
 	ConfigHash        string `json:"configHash,omitzero"`
