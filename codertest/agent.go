@@ -11,13 +11,14 @@ import (
 // text, then the tools it calls, each of which may be missing. After tools another
 // turn follows.
 type AgentTurn struct {
-	// Thinking and Text are told in pieces.
+	// Thinking and Text are sent in pieces.
 	Thinking, Text string
 	// Tools are called in this order.
 	Tools []AgentTool
 	// StopReason is how the turn ends: stop, length, error or aborted. Empty:
 	// toolUse if there are tools, else stop. With any other than toolUse the tools
-	// do not run. An error is not tried again: see [AgentError] for those that are.
+	// do not run. An error here is not retried: see [AgentError] for errors that
+	// are.
 	StopReason string
 	// ErrorMessage is the agent's text of an error.
 	ErrorMessage string
@@ -33,8 +34,8 @@ type AgentTool struct {
 	Name string
 	// Args are the arguments. Nil: an empty object.
 	Args map[string]any
-	// Result is the text it returns. A tool that asks returns the answer, one that
-	// delegates that of the task.
+	// Result is the text that the tool returns. A tool that asks returns the
+	// answer, and a tool that delegates returns the result of the task.
 	Result string
 	// IsError says that it has failed.
 	IsError bool
@@ -44,7 +45,7 @@ type AgentTool struct {
 	Task *AgentTask
 }
 
-// AgentQuestion is what an agent asks its user. Controllers are sent it as
+// AgentQuestion is what an agent asks its user. Controllers get it as
 // rpc_ui_request, and the first answer counts.
 type AgentQuestion struct {
 	// Method is confirm, select, input or editor.
@@ -52,21 +53,21 @@ type AgentQuestion struct {
 	// Params are members such as title, message, options and placeholder.
 	Params map[string]any
 	// Timeout is how long the agent waits before it goes on without an answer. 0:
-	// as long as it takes.
+	// for ever.
 	Timeout time.Duration
 }
 
 // AgentTask is what an agent delegates to another.
 type AgentTask struct {
-	// Agent is who does it. Empty: scout.
+	// Agent is the agent that does the task. Empty: scout.
 	Agent string
-	// Prompt is what it is told, and Description what it is about.
+	// Prompt is the prompt of the task, and Description says what it is about.
 	Prompt, Description string
 	// Progress is what it says while it works.
 	Progress []string
 	// Result is what the other agent answers, as task_complete reports it.
 	Result string
-	// Error is why it has failed. Empty: it has not.
+	// Error is why the task has failed. Empty: it has not failed.
 	Error string
 }
 
@@ -74,15 +75,16 @@ type AgentTask struct {
 type AgentError int
 
 const (
-	// AgentNoError lets the call succeed. It stands before an error that comes
-	// later.
+	// AgentNoError lets the call succeed. Put it before an error that is for a
+	// later call.
 	AgentNoError = AgentError(world.AgentNoError)
-	// AgentOverloaded is 529. The agent tries again after 2, 4 and 8 seconds, and
-	// then gives up.
+	// AgentOverloaded is status 529. The agent tries again after 2, 4 and 8
+	// seconds, and then gives up.
 	AgentOverloaded = AgentError(world.AgentOverloaded)
-	// AgentServerError is 500. The agent tries again as with AgentOverloaded.
+	// AgentServerError is status 500. The agent tries again as with
+	// AgentOverloaded.
 	AgentServerError = AgentError(world.AgentServerError)
-	// AgentInvalidRequest is 400. The agent gives up at once.
+	// AgentInvalidRequest is status 400. The agent gives up at once.
 	AgentInvalidRequest = AgentError(world.AgentInvalidRequest)
 	// AgentContextOverflow is a conversation that is too long. The agent compacts
 	// it and tries again, once. The compaction is a model call as well: if an error
@@ -104,10 +106,10 @@ func worldErrors(errs []AgentError) []world.AgentError {
 	return all
 }
 
-// Answer says what the Hub's own agent answers to the next prompt of the session
-// for which no answer is given yet: one turn for each model call. Without turns it
+// Answer sets what the Hub's own agent answers to the next prompt of the session
+// that has no answer yet: one turn for each model call. Without turns the agent
 // says nothing. A second Answer is for the prompt after that. If the last turn has
-// tools, the agent goes on by itself and says "Done.".
+// tools, the agent adds a turn by itself and says "Done.".
 //
 //	hub.Session(id).Answer(
 //		codertest.AgentTurn{
@@ -122,18 +124,18 @@ func worldErrors(errs []AgentError) []world.AgentError {
 func (c *SessionControl) Answer(turns ...AgentTurn) { c.session.Answer(c.hub.worldTurns(turns)) }
 
 // Answer is [SessionControl.Answer] for the next prompt of any session that has no
-// answer of its own, such as the task of one that is to be created.
+// answer of its own, such as the task of a session that will be created.
 func (h *Hub) Answer(turns ...AgentTurn) { h.world.Answer(h.worldTurns(turns)) }
 
-// FailModel says how the next model calls of the session end, after those for
-// which it has been said already. See [WithAgentErrors].
+// FailModel sets how the next model calls of the session end, after those whose
+// end is set already. See [WithAgentErrors].
 func (c *SessionControl) FailModel(errs ...AgentError) { c.session.FailModel(worldErrors(errs)) }
 
-// EndTurn ends the turn that the Hub's own agent is at: with stop or length what
-// it is saying ends there, with error it fails and is not tried again, and with
-// aborted somebody has aborted it. Tools that run end first. It has no effect
-// while no run is under way, except that aborted also ends the wait for a retry and
-// a compaction. ErrorMessage is the agent's text of an error.
+// EndTurn ends the current turn of the Hub's own agent: with stop or length its
+// text ends there, with error the turn fails and is not retried, and with aborted
+// somebody has aborted it. Tools that run end first. EndTurn has no effect while no
+// run is under way, except that aborted also ends the wait for a retry and a
+// compaction. The text of an error is errorMessage.
 func (c *SessionControl) EndTurn(stopReason, errorMessage string) {
 	c.session.EndTurn(stopReason, errorMessage)
 }

@@ -8,9 +8,9 @@ import (
 	"github.com/agentuity/coder-go/codertest/internal/world"
 )
 
-// SessionControl does to one session what on a real Hub its agents, its sandbox
-// and other people do. Its methods may be called at any time, whatever state the
-// session is in. After the session has been deleted, they change nothing that a
+// SessionControl does to one session what its agents, its sandbox and other
+// people do on a real Hub. Its methods may be called at any time, whatever state
+// the session is in. After the session was deleted, they change nothing that a
 // client could see.
 type SessionControl struct {
 	hub     *Hub
@@ -28,8 +28,8 @@ func (h *Hub) Session(id string) *SessionControl {
 }
 
 // AddSession adds a session that exists already, with a past, and returns its
-// control. Its id is the next one. No client has created it: OnSession is not
-// called, and the Hub's agent does nothing until it is told something. Lists show
+// control. Its id is the next one. Since no client has created it, OnSession is
+// not called, and the Hub's agent does nothing until it gets a prompt. Lists show
 // it among the others by its time of creation.
 //
 //	old := hub.AddSession(codertest.Session{
@@ -63,17 +63,17 @@ func (h *Hub) AddSession(s Session) *SessionControl {
 	return &SessionControl{hub: h, session: h.world.AddSession(past)}
 }
 
-// OnSession makes created be called for each session that a client creates, over
-// HTTP or with a socket: before the client is told its id, and before the agent
-// begins. So a test says what becomes of a session whose id its program does not
-// show:
+// OnSession sets the function that the Hub calls for each session that a client
+// creates, over HTTP or with a socket: before the client gets the id, and before
+// the agent begins. So a test can control a session whose id its program does
+// not show:
 //
 //	hub.OnSession(func(s *codertest.SessionControl) {
 //		s.Answer(codertest.AgentTurn{Text: "There is a race in " + s.Label() + "."})
 //	})
 //
-// The goroutine that serves the client calls it. It may use the Hub, but must not
-// close it: Close waits for it. Nil takes the last one back.
+// The goroutine that serves the client calls it. The function may use the Hub,
+// but must not close it: Close waits for it. Nil removes the last one.
 func (h *Hub) OnSession(created func(*SessionControl)) {
 	if created == nil {
 		h.world.OnSession(nil)
@@ -102,10 +102,9 @@ func (c *SessionControl) Shutdown() { c.SetStatus("shutdown") }
 // Archive archives the session, as another client may do.
 func (c *SessionControl) Archive() { c.SetStatus("archived") }
 
-// SetStatus moves the session to a status: creating, provisioning, active,
-// paused, resuming, archived or shutdown, with all that follows from it. With any
-// other text, such as error or failed, the session has lost its runtime and cannot
-// be resumed.
+// SetStatus moves the session to a status: creating, provisioning, active, paused,
+// resuming, archived or shutdown, with all its consequences. With any other text,
+// such as error or failed, the session has lost its runtime and cannot be resumed.
 func (c *SessionControl) SetStatus(status string) { c.session.SetStatus(status) }
 
 // SetMode sets where the session runs. A session that was created over HTTP runs
@@ -113,13 +112,13 @@ func (c *SessionControl) SetStatus(status string) { c.session.SetStatus(status) 
 // others.
 func (c *SessionControl) SetMode(mode coder.SessionMode) { c.session.SetMode(string(mode)) }
 
-// SetLoop sets the state of the session's loop, which from then on changes
-// only by SetLoop, or when the session ends. A session in standard mode
-// becomes a loop session.
+// SetLoop sets the state of the session's loop. From then on only SetLoop, or
+// the end of the session, changes it. A session in standard mode becomes a loop
+// session.
 func (c *SessionControl) SetLoop(loop Loop) { c.session.SetLoop(loop.world()) }
 
 // Set adds a member to the session's detail, such as usage or tasks, or replaces
-// one the Hub gives it. A nil value takes that back. Values are written as
+// a member of the Hub. A nil value undoes that. Values are written as
 // encoding/json/v2 does. Set panics if a value cannot be.
 func (c *SessionControl) Set(member string, value any) { c.session.SetMember(member, value) }
 
@@ -133,12 +132,12 @@ func (c *SessionControl) SetTodos(todos ...Todo) {
 	c.session.SetTodos(list)
 }
 
-// Script says what each of the next GET requests for the session's detail sees:
-// before the Hub answers the first of them, it calls the first step, and so on. A
-// step changes the session through the control it is given. A nil step changes
-// nothing. As long as there are steps, the session does not move on by itself. A
-// second Script adds to the first. A step may use the Hub, but must not close it:
-// Close waits for it.
+// Script sets what each of the next GET requests for the session's detail sees:
+// before the Hub answers the first request, it calls the first step, and so on. A
+// step changes the session through its argument. A nil step changes nothing. As
+// long as there are steps, the session does not move on by itself. A second
+// Script adds to the first. A step may use the Hub, but must not close it: Close
+// waits for the step.
 //
 //	hub.Session(id).Script(
 //		nil, // as it is
@@ -155,12 +154,12 @@ func (c *SessionControl) Script(steps ...func(*SessionControl)) {
 	c.session.Script(script...)
 }
 
-// Emit appends an event to the history of the session, tells those who follow
-// it, and returns the event's id. A controller follows from its hydration on, which
-// may come after [coder.Client.Attach] has returned: before that it is told of no event.
+// Emit appends an event to the history of the session, sends it to those who follow the
+// session, and returns the event's id. A controller gets events from its hydration on,
+// which may come after [coder.Client.Attach] has returned.
 func (c *SessionControl) Emit(e Event) int { return c.session.Emit(world.Event(e)) }
 
-// Broadcast tells those who follow the session of an event, as Emit does, but
+// Broadcast sends an event to those who follow the session, as Emit does, but
 // does not add it to the history.
 func (c *SessionControl) Broadcast(e Event) { c.session.Broadcast(world.Event(e)) }
 
@@ -173,18 +172,18 @@ func (c *SessionControl) AddReplayEntries(entries ...ReplayEntry) {
 	c.session.AddEntries(added)
 }
 
-// AddParticipant adds a participant to the session and returns its id. It counts
-// as connected, and has no connection of its own.
+// AddParticipant adds a participant to the session and returns its id. The
+// participant counts as connected, but has no connection of its own.
 func (c *SessionControl) AddParticipant(p Participant) string {
 	return c.session.AddParticipant(p.world())
 }
 
-// DisconnectParticipant disconnects the participant with this id. Its socket is
-// closed with [coder.CloseGoingAway].
+// DisconnectParticipant disconnects the participant with this id. The Hub
+// closes its socket with [coder.CloseGoingAway].
 func (c *SessionControl) DisconnectParticipant(id string) { c.session.DisconnectParticipant(id) }
 
-// UpdatePresence tells those who follow the session who is there now, with a
-// presence_update. By itself the Hub only tells who has come and who has left.
+// UpdatePresence sends those who follow the session a presence_update with all
+// participants. By itself the Hub only sends who has joined and who has left.
 func (c *SessionControl) UpdatePresence() { c.session.UpdatePresence() }
 
 // Streams returns how many live connections the session has: streams of events
@@ -192,7 +191,7 @@ func (c *SessionControl) UpdatePresence() { c.session.UpdatePresence() }
 func (c *SessionControl) Streams() int { return c.session.Connections() }
 
 // Streams returns how many live connections the Hub has: streams of events and
-// sockets, those included that have joined no session yet.
+// sockets, including those that have joined no session yet.
 func (h *Hub) Streams() int { return h.world.Connections() }
 
 // SendRaw sends text as it is over the live connections that are open now:
@@ -206,9 +205,9 @@ func (c *SessionControl) SendRaw(text string) {
 // does. Messages that wait to be sent are lost. Clients may reconnect.
 func (c *SessionControl) CutStreams() { c.session.EachOutbox((*outbox.Outbox).Cut) }
 
-// StallStreams sends nothing more over the live connections that are open now,
-// not even a keep-alive comment, and leaves them open until the client
-// disconnects. What clients send is still read.
+// StallStreams makes the Hub send nothing more over the live connections that
+// are open now, not even a keep-alive comment. It leaves them open until the
+// client disconnects, and still reads what clients send.
 func (c *SessionControl) StallStreams() { c.session.EachOutbox((*outbox.Outbox).Stall) }
 
 // EndStreams ends the live connections that are open now, after the messages
@@ -224,14 +223,15 @@ func (c *SessionControl) EndStreams(closeCode coder.CloseCode, reason string) {
 // then that a client disconnects.
 func (c *SessionControl) StopReading() { c.session.StopReading() }
 
-// RefuseStreams turns away clients that connect to the session from now on. Of
-// several refusals the one given first counts. [Injection.Remove] takes it back.
+// RefuseStreams refuses clients that connect to the session from now on. If
+// there are several refusals, the first one counts. [Injection.Remove] undoes
+// it.
 func (c *SessionControl) RefuseStreams(r Refusal) *Injection {
 	return &Injection{c.session.Refuse(r.world())}
 }
 
-// RefuseStreams turns away clients that connect to any session from now on, or
-// want to create one with a socket. [Injection.Remove] takes it back.
+// RefuseStreams refuses clients that connect to any session from now on, or
+// create one with a socket. [Injection.Remove] undoes it.
 func (h *Hub) RefuseStreams(r Refusal) *Injection { return &Injection{h.world.Refuse(r.world())} }
 
 // Frames returns the messages that have come over the sockets of the session,
@@ -252,12 +252,12 @@ func (c *SessionControl) Files() map[string]string { return c.session.Files() }
 
 // OnRequest makes answer decide how the Hub answers requests of leads. It returns
 // the actions of the answer, and false if there is to be no answer at all. Nil
-// actions are those of the Hub: ACK for events and commands, RETURN of null for
+// actions mean those of the Hub: ACK for events and commands, RETURN of null for
 // tools. Actions that cannot be written as JSON end the connection.
 //
 // The goroutine that reads the socket calls answer, so that the Hub reads nothing
-// else meanwhile. It may use the Hub, but must not close it: Close waits for it. A
-// nil answer takes the last one back.
+// else meanwhile. The function may use the Hub, but must not close it: Close waits
+// for it. A nil answer removes the last one.
 func (h *Hub) OnRequest(answer func(LeadRequest) (actions []Action, answered bool)) {
 	if answer == nil {
 		h.world.OnRequest(nil)
@@ -272,21 +272,20 @@ func (h *Hub) OnRequest(answer func(LeadRequest) (actions []Action, answered boo
 	})
 }
 
-// SetInit sets members of the message init that leads and sub-agents are sent
-// when they connect, such as tools, commands, agents, config or model, and that
-// GET /api/hub/init answers to who has not connected yet. They are added to the
-// Hub's own, or replace them. The values are taken as they are now. Nil takes them
-// back.
+// SetInit sets members, such as tools, commands, agents, config or model, of the
+// init message. Leads and sub-agents get that message when they connect, and
+// before from GET /api/hub/init. The members are added to the Hub's own, or
+// replace them. The values are copied now. Nil removes them.
 func (h *Hub) SetInit(members map[string]any) { h.world.SetInit(members) }
 
 // AddSkillFile adds a file to those that [coder.Client.HubSkills] returns, or replaces
-// the one with the same path, which may be one that no program should write to. By
-// itself the Hub hands out the saved skills that have a content, each as
+// the one with the same path, which may be one that no program should write to.
+// Without AddSkillFile the Hub returns the saved skills that have a content, each as
 // .agents/skills/<skill id>/SKILL.md.
 func (h *Hub) AddSkillFile(path, content string) { h.world.AddSkillFile(path, content) }
 
 // AddUser adds a member to the organization and returns its id. A Hub starts
-// without any. The owner of the sessions is not listed.
+// without users. The owner of the sessions is not listed.
 func (h *Hub) AddUser(u User) string { return h.world.AddUser(world.User(u)) }
 
 // AddGitHubAccount links a GitHub account with its repositories and returns the

@@ -12,23 +12,23 @@ import (
 	"github.com/agentuity/coder-go/codertest/internal/world"
 )
 
-// CutPoint says where an answer is cut.
+// CutPoint says where a response is cut.
 type CutPoint int
 
 const (
-	// CutNone leaves the answer whole. It is the zero value.
+	// CutNone leaves the response whole. It is the zero value.
 	CutNone CutPoint = iota
-	// CutBeforeEffect is after the request has been read and before it has an
+	// CutBeforeEffect cuts after the request has been read and before it has an
 	// effect.
 	CutBeforeEffect
-	// CutAfterEffect is after the Hub has done what was asked and before the
-	// first byte of its answer.
+	// CutAfterEffect cuts after the Hub has carried out the request and before
+	// the first byte of the response.
 	CutAfterEffect
-	// CutMidBody is after the header and half of the body.
+	// CutMidBody cuts after the header and half of the body.
 	CutMidBody
 )
 
-// Fault is something that goes wrong with requests of one kind.
+// Fault is a failure of requests of one kind.
 //
 // A Fault acts on a matching request in this order: Delay; CutBeforeEffect;
 // the effect of the request, unless Status or Body answer in the Hub's place;
@@ -37,24 +37,24 @@ const (
 // On the live channels, /hub/session/{id}/events and /ws, a Fault acts when a
 // client connects. CutAfterEffect is when the client has joined the session and
 // has been sent nothing: a socket is open then, a stream of events has not even a
-// header. CutMidBody is in the middle of the first message. [SessionControl]
-// makes connections fail later.
+// header. CutMidBody is in the middle of the first message. The methods of
+// [SessionControl] make connections fail later.
 //
-// A GET may be twice in [Hub.Requests]: net/http repeats it by itself if it went
-// over a reused connection that ends before the first byte of an answer.
+// A GET may be in [Hub.Requests] twice: net/http repeats it by itself if it went
+// over a reused connection that ends before the first byte of a response.
 type Fault struct {
-	// Method is the HTTP method of the requests the Fault meets. Empty: any.
+	// Method is the HTTP method of the requests that the Fault acts on. Empty:
+	// any.
 	Method string
-	// Route says which paths the Fault meets: a pattern of the Hub's routes
+	// Route says which paths the Fault acts on: a pattern of the Hub's routes
 	// below /api, such as /hub/session/{id}/archive, or /coder for discovery.
-	// A literal in the place of {id} names one session by its escaped id.
-	// Empty: any path.
+	// An escaped id in place of {id} selects one session. Empty: any path.
 	Route string
 
 	// Skip lets this many matching requests pass first.
 	Skip int
-	// Count is how many requests the Fault meets after that. 0 means one; less
-	// than 0 means all until [Injection.Remove].
+	// Count is how many requests the Fault acts on after that. 0 means one;
+	// less than 0 means all until [Injection.Remove].
 	Count int
 
 	// Status answers with this status instead of the Hub. 0: the Hub answers,
@@ -67,9 +67,9 @@ type Fault struct {
 	// unless Header says otherwise. If it is nil and Status is 400 or more,
 	// the body is an error as the Hub writes them, without a code.
 	Body []byte
-	// Effect lets the Hub do what the request asks before Status and Body
-	// answer in its place, as behind a proxy that loses the real answer. It
-	// joins no session.
+	// Effect lets the Hub carry out the request before Status and Body answer
+	// in its place, as behind a proxy that loses the real response. A client
+	// that connects joins no session.
 	Effect bool
 
 	// Delay is the time to wait before anything else. If the client disconnects
@@ -92,11 +92,11 @@ type inForce interface {
 	Remove()
 }
 
-// Hits returns how many requests the Fault has met so far, or how many clients the
-// Refusal has turned away.
+// Hits returns how many requests the Fault has acted on so far, or how many
+// clients the Refusal has refused.
 func (in *Injection) Hits() int { return in.force.Hits() }
 
-// Remove ends the Fault or the Refusal for those that are still to come. If it has
+// Remove ends the Fault or the Refusal for later requests and clients. If it has
 // ended already, it does nothing.
 func (in *Injection) Remove() { in.force.Remove() }
 
@@ -109,10 +109,10 @@ type injection struct {
 	hits  int
 }
 
-// Inject makes the Hub fail as the Fault says. Of several Faults that match a
-// request the one injected first acts, and only that one; the others neither
-// count nor skip it. Credentials are checked after that, with the effect.
-// Inject panics on a Fault that can never do what it says.
+// Inject makes the Hub fail as the Fault says. If several Faults match a
+// request, only the one injected first acts; the others neither count nor skip
+// the request. Credentials are checked after that, with the effect. Inject
+// panics on a Fault that can never do what it says.
 func (h *Hub) Inject(fault Fault) *Injection {
 	fault.check()
 	if fault.Stall && fault.Cut == CutNone {

@@ -105,12 +105,12 @@ func (h *Hub) HTTPClient() *http.Client { return h.client }
 // client would send a real key from the environment.
 const placeholderKey = "codertest"
 
-// NewClient returns a client of the Hub. It has the Hub's URL, its API key, and an
-// HTTP client that reaches the Hub on either network, with the transport of
-// coder.NewTransport. If the Hub has no key, the client has a made-up one, so that
-// it sends none from the environment. The options come after that, and win; with
-// coder.WithCredential, which cannot be combined with a key, goes coder.WithAPIKey(""). Close
-// closes the client's idle connections.
+// NewClient returns a client of the Hub. It has the Hub's URL, its API key, and an HTTP
+// client that reaches the Hub on either network, with the transport of coder.NewTransport. If
+// the Hub has no key, the client has a made-up one, so that it sends none from the
+// environment. The options come after that, and win. [coder.WithCredential] cannot be
+// combined with a key: pass [coder.WithAPIKey]("") too. Close closes the client's idle
+// connections.
 func (h *Hub) NewClient(opts ...coder.Option) (*coder.Client, error) {
 	own := []coder.Option{
 		coder.WithURL(h.URL()),
@@ -135,12 +135,12 @@ func (h *Hub) key() string {
 	return h.apiKey
 }
 
-// Close stops the Hub and returns when its goroutines have ended. It ends answers
-// that are delayed or stalled, cuts all connections, streams of events and
-// sockets included, and closes the idle connections of the clients the Hub made.
-// Later requests fail to connect. Calling Close again is harmless. Functions of a
-// test that the Hub calls, for OnRequest, OnSession or in a Script, must not call
-// it: Close waits for them.
+// Close stops the Hub and returns when its goroutines have ended. It ends
+// responses that are delayed or stalled, cuts all connections, streams of events
+// and sockets included, and closes the idle connections of the clients that the
+// Hub made. Later requests fail to connect. Calling Close again is harmless.
+// Functions that the Hub calls, of OnRequest, OnSession and Script, must not
+// call Close: it waits for them.
 func (h *Hub) Close() {
 	h.closing.Do(func() {
 		close(h.done)

@@ -29,12 +29,12 @@ func (c *SessionControl) Metadata() map[string]any {
 // Archived reports whether the session has been archived.
 func (c *SessionControl) Archived() bool { return c.session.Look().Archived }
 
-// Deleted reports whether the session has been deleted. The other methods show what
-// it was like then.
+// Deleted reports whether the session has been deleted. The other methods then
+// return what they returned before the deletion.
 func (c *SessionControl) Deleted() bool { return c.session.Look().Deleted }
 
-// Detail returns the session as a client would be answered now, with the members
-// that Set has replaced. Unlike a GET request this does not move the session on,
+// Detail returns the session as a client would get it now, with the members that
+// Set has replaced. Unlike a GET request this does not move the session on,
 // takes no step of a Script, and is not in [Hub.Requests].
 func (c *SessionControl) Detail() *coder.Session {
 	return decoded[*coder.Session](c.session.Detail())

@@ -45,29 +45,29 @@ func WithAPIKey(key string) Option {
 
 // WithInMemoryNetwork serves the Hub over net.Pipe instead of a loopback
 // socket. Nothing leaves the process, and a test that runs inside a
-// testing/synctest bubble keeps its fake time. Only [Hub.HTTPClient] and the
-// clients of [Hub.NewClient] reach the Hub then. They do so whatever host a URL
-// names. The default is a loopback socket.
+// testing/synctest bubble keeps its fake time. Then only [Hub.HTTPClient] and
+// the clients of [Hub.NewClient] reach the Hub, whatever host a URL names. The
+// default is a loopback socket.
 func WithInMemoryNetwork() Option {
 	return func(c *config) { c.inMemory, c.listener = true, nil }
 }
 
 // WithListener serves the Hub on a listener of the program, such as one with a
-// fixed address. It is the Hub's from then on: Close closes it. [Hub.URL] has the
-// address of the listener; one that listens on all addresses is named by that of
-// the loopback interface. The default, and nil, is a free loopback port.
-// Of WithListener and [WithInMemoryNetwork] the later one counts.
+// fixed address. The Hub owns the listener from then on: Close closes it.
+// [Hub.URL] has the address of the listener, or the loopback address if it
+// listens on all addresses. The default, and nil, is a free loopback port. If
+// both WithListener and [WithInMemoryNetwork] are given, the later one counts.
 func WithListener(listener net.Listener) Option {
 	return func(c *config) { c.listener, c.inMemory = listener, false }
 }
 
 // WithMiddleware puts a handler around that of the Hub, for its own server and for
-// [Hub.Handler]: to log requests, to add headers, or to answer in the Hub's place. Of
-// several the first sees a request first. The Hub sets the Pattern of the request it
-// is handed, as an [http.ServeMux] does: "GET /api/hub/session/{id}". It is empty
-// until the handler of the Hub has been called. The Hub needs a ResponseWriter that
-// [http.ResponseController] can flush and hijack: one of the middleware's own must
-// have a method Unwrap. The default is none.
+// [Hub.Handler]: to log requests, to add headers, or to answer in the Hub's place. If
+// there are several, the first one sees a request first. The Hub sets the Pattern of
+// the request that it gets, as an [http.ServeMux] does: "GET /api/hub/session/{id}".
+// It is empty until the handler of the Hub has been called. The Hub needs a
+// ResponseWriter that [http.ResponseController] can flush and hijack: if the
+// middleware wraps it, the wrapper must have a method Unwrap. The default is none.
 func WithMiddleware(around func(http.Handler) http.Handler) Option {
 	return func(c *config) { c.around = append(c.around, around) }
 }
@@ -82,14 +82,14 @@ func WithKeepAlive(silence time.Duration) Option {
 // WithStreamQueue sets how many messages may wait for one live connection whose
 // client reads more slowly than they come. The Hub cuts the connection at the
 // next one, so that a slow client delays nobody else. The default is 4096. It
-// also cuts a connection for which 64 MiB wait. A connection begins with up to 4
-// messages at once, those of WithEventReplay not counted. The Hub's agent says
-// some 40 at once if it does not rest.
+// also cuts a connection for which 64 MiB wait. Up to 4 messages are sent at
+// once when a client connects, not counting those of [WithEventReplay]. The
+// Hub's agent sends some 40 messages at once if it does not rest.
 func WithStreamQueue(messages int) Option {
 	return func(c *config) { c.queue = messages }
 }
 
-// WithoutAgent takes the Hub's own agent away: as long as no program leads a
+// WithoutAgent removes the Hub's own agent: as long as no program leads a
 // session, nobody works on its task, and commands fail.
 func WithoutAgent() Option {
 	return func(c *config) { c.noAgent = true }
@@ -118,7 +118,7 @@ const (
 	// DialectExtension is what the agent's extension reports from a terminal. It
 	// knows the commands prompt, steer, follow_up and abort, and answers none: a
 	// call that waits for an answer, such as [coder.HubConn.GetState], waits until
-	// its context ends. What the agent asks its user, nobody on the Hub hears.
+	// its context ends. Its questions to the user do not reach the Hub.
 	DialectExtension
 )
 
@@ -137,27 +137,27 @@ func WithAgentErrors(errs ...AgentError) Option {
 	return func(c *config) { c.agentErrors = append(c.agentErrors, errs...) }
 }
 
-// WithAgentPace sets how long the agent of the Hub rests before each step: before
-// it takes a prompt, before each piece of a message, and while a tool runs. What
-// it reports without waiting for a model or a tool comes at once. The default is
-// not to rest: a whole run happens before the Hub reads another message, unless
-// the agent asks something or waits for a retry.
+// WithAgentPace sets how long the Hub's agent rests before each step: before it
+// takes a prompt, before each piece of a message, and while a tool runs. Reports
+// that need no model and no tool come at once. The default is not to rest: a
+// whole run happens before the Hub reads another message, unless the agent asks
+// something or waits for a retry.
 func WithAgentPace(rest time.Duration) Option {
 	return func(c *config) { c.pace = rest }
 }
 
 // WithEventReplay makes the Hub send past events of agents to a controller that
-// connects. After the hydration it is sent up to this many events of the history,
-// the newest ones, oldest first, each as a frame rpc_event that no broadcast
-// wraps. They are the events of the categories agent, turn, message, thinking,
-// tool and task, whoever has made them happen. The default is 0.
+// connects. After the hydration the controller gets up to this many events of the
+// history, the newest ones, oldest first, each as a frame rpc_event that is not
+// wrapped in a broadcast. They are the events of the categories agent, turn,
+// message, thinking, tool and task, whoever caused them. The default is 0.
 func WithEventReplay(events int) Option {
 	return func(c *config) { c.replay = events }
 }
 
-// WithLogLimit keeps only so many of the newest requests for [Hub.Requests], and of the newest messages of each session for
-// [SessionControl.Frames]: for a Hub that runs for days. The default is all of them, as a test wants it. It panics if most is
-// negative.
+// WithLogLimit limits how many of the newest requests are kept for [Hub.Requests], and how many of the newest messages of
+// each session for [SessionControl.Frames]: for a Hub that runs for days. The default is no limit, for tests. It panics if
+// most is negative.
 func WithLogLimit(most int) Option {
 	if most < 0 {
 		panic("codertest: the limit of a log must not be negative")
@@ -165,10 +165,9 @@ func WithLogLimit(most int) Option {
 	return func(c *config) { c.logLimit = &most }
 }
 
-// WithReplayPace sets how fast a [ReplayHub] plays a recording: at 1 the time between two things is
-// what it was, at 2 half of that, and at 0 nothing waits. The default is 1 in a
-// testing/synctest bubble, where time costs nothing, and 0 elsewhere. It panics if
-// speed is negative. For a [Hub] it means nothing.
+// WithReplayPace sets how fast a [ReplayHub] plays a recording: at 1 as fast as it was recorded, at
+// 2 twice as fast, and at 0 without waits. The default is 1 in a testing/synctest bubble, where
+// time costs nothing, and 0 elsewhere. It panics if speed is negative. A [Hub] ignores it.
 func WithReplayPace(speed float64) Option {
 	if speed < 0 {
 		panic("codertest: the speed of a replay must not be negative")

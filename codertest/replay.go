@@ -20,9 +20,9 @@ import (
 	"github.com/agentuity/coder-go/internal/transport"
 )
 
-// A ReplayHub answers as a recording of [coder.NewRecorder] says that a Hub did. It
-// knows nothing else: it is for bug reports, and for tests against what a real Hub said
-// once. Replay starts one, and Close stops it. Its methods may be called by several
+// A ReplayHub answers as a Hub did in a recording of [coder.NewRecorder]. It knows
+// nothing else: it is for bug reports, and for tests against recordings of a real Hub.
+// Replay starts one, and Close stops it. Its methods may be called by several
 // goroutines at once.
 type ReplayHub struct {
 	config  config
@@ -42,44 +42,45 @@ type ReplayHub struct {
 
 // Replay reads a recording and starts a Hub that plays it, on a loopback port or where
 // [WithInMemoryNetwork] or [WithListener] says. [WithMiddleware] and [WithReplayPace]
-// count too, all other options say nothing. The caller must call Close when done with it.
+// count too, all other options are ignored. The caller must call Close when done with it.
 //
 // # What is found
 //
-// A request is answered as one in the recording was that has the same method, the same
-// path below /api, the same query in any order, and the same body; JSON is compared by
-// its meaning. What was taken out of the recording is taken out of the request before it
-// is compared. Keys, organizations, headers and the path before /api do not count. Equal
-// requests get the answers in the order in which they came, and after the last the last
-// one again. Each attempt that a client makes is a request.
+// A request gets the response that was recorded for the same method, the same path below
+// /api, the same query in any order, and the same body; JSON is compared by its meaning.
+// What was taken out of the recording is taken out of the request before they are
+// compared. Keys, organizations, headers and the path before /api do not count. Equal
+// requests get the responses in the order in which these were recorded; after the last
+// one, they get the last one again. Each attempt that a client makes is a request.
 //
-// A program may look more often than it did, or less: a GET is not answered with what was read
-// after a change that the program has not made yet (another request that is no GET, or a message over a
-// WebSocket), as long as there is an answer from before, nor with what was read before a change
-// that it has made.
+// A program may read more often than in the recording, or less. A change is a request other than GET,
+// or a message over a WebSocket. As long as there is a response from before a change, a GET does not
+// get a response from after it before the program has made the change; once the program has made the
+// change, a GET does not get a response from before it.
 //
-// A stream of events or a WebSocket is played once for each time it was opened. Over a
-// WebSocket the program has to send what was sent in the recording: what the Hub sent after
-// that waits for it. The id and the timestamp of a message do not count, since a client makes
-// them up: in what the ReplayHub sends, over any connection, the new id stands in the place of the
-// old one. The message that names a key does not count. Pings are answered if they were. Where texts
-// were taken out of a recording, those of the program are put back into what it hears. Two texts of one shape, "ab cd" and
-// "xy zw", are the same there: requests and messages that differ in nothing else get each other's answers in the order in
-// which they were recorded, and the text that is put back is the one the program sent last.
+// A stream of events or a WebSocket is played once for each time it was opened. Over a WebSocket the program has to send
+// what was sent in the recording: the ReplayHub waits for a message before it sends what the Hub sent after it. The id and
+// the timestamp of a message do not count, since a client makes them up: in what the ReplayHub sends, over any connection,
+// the new id replaces the old one. The message with the key does not count. Pings are answered if they were answered in
+// the recording. If texts were taken out of a recording, the program's own texts are put back into what it gets. Two texts
+// of one shape, "ab cd" and "xy zw", are the same then: requests and messages that differ in nothing else get each other's
+// responses in the order in which these were recorded, and the text that is put back is the one that the program sent
+// last.
 //
-// What went wrong goes wrong again: answers that were cut, connections that were reset. A
-// connection that could not be made fails to dial with the clients of [ReplayHub.NewClient]
-// and [ReplayHub.HTTPClient], and is reset with others. Where the program did not wait for the
-// end, or the recording has ended before, the ReplayHub waits until the client leaves.
+// What went wrong goes wrong again: responses that were cut, connections that were reset. If a
+// connection could not be made, clients of [ReplayHub.NewClient] and [ReplayHub.HTTPClient]
+// fail to dial, and other clients are reset. If the program did not wait for the end, or the
+// recording ended before it, the ReplayHub waits until the client disconnects.
 //
 // # What is not found
 //
-// A request that the recording has not is answered 501, with a text that says what differs; a
-// message over a WebSocket that it has not closes the WebSocket with 4501. So does a body, of a request or an answer, of
-// which the recording has only a part: it was longer than MaxBody. [ReplayHub.Missing] lists them, and
-// [ReplayHub.Unasked] what the recording has and nobody has asked.
+// A request that is not in the recording gets status 501, with a text that says what differs; a message over a WebSocket
+// that is not in it closes the WebSocket with 4501. The same happens for a body, of a request or a response, that was
+// longer than MaxBody, so that only a part of it was recorded. [ReplayHub.Missing] lists these, and [ReplayHub.Unasked]
+// lists what the recording has and nobody has asked for.
 //
-// Errors: that of the reader, or one that says in which line there is no recording.
+// Errors: the error of the reader, or one that says which line is not part of a
+// recording.
 func Replay(recording io.Reader, opts ...Option) (*ReplayHub, error) {
 	read, err := cassette.Read(recording)
 	if err != nil {
@@ -106,8 +107,8 @@ func Replay(recording io.Reader, opts ...Option) (*ReplayHub, error) {
 	return h, nil
 }
 
-// URL returns the base URL of the ReplayHub, as coder.WithURL and the variable
-// AGENTUITY_CODER_URL want it. Where the recording has the answer to a discovery, it names this URL.
+// URL returns the base URL of the ReplayHub, as coder.WithURL and the variable AGENTUITY_CODER_URL
+// want it. If the recording has a response to discovery, the ReplayHub's response names this URL.
 func (h *ReplayHub) URL() string { return h.network.url }
 
 // String names the ReplayHub and shows nothing of its recording.
@@ -124,7 +125,7 @@ func (h *ReplayHub) HTTPClient() *http.Client { return h.client }
 const replayKey = "a-made-up-key"
 
 // NewClient returns a client of the ReplayHub, with a made-up key, as [Hub.NewClient] does. The options come after
-// that, and win; with coder.WithCredential goes coder.WithAPIKey("").
+// that, and win. With [coder.WithCredential] pass [coder.WithAPIKey]("") too.
 func (h *ReplayHub) NewClient(opts ...coder.Option) (*coder.Client, error) {
 	own := []coder.Option{
 		coder.WithURL(h.URL()), coder.WithAPIKey(replayKey), coder.WithHTTPClient(h.newHTTPClient(coder.NewTransport())),
@@ -132,12 +133,12 @@ func (h *ReplayHub) NewClient(opts ...coder.Option) (*coder.Client, error) {
 	return coder.NewClient(slices.Concat(own, opts)...)
 }
 
-// Missing returns what was asked that the recording has not, in the order in which it was asked, each with what
-// differs: "POST /api/hub/session: it was recorded with another body (at /task)".
+// Missing returns what was asked for but is not in the recording, in the order in which it was asked for, each
+// with what differs: "POST /api/hub/session: it was recorded with another body (at /task)".
 func (h *ReplayHub) Missing() []string { return h.tape.allMissing() }
 
-// Unasked returns what the recording has that nobody has asked so far: requests, and messages over WebSockets that were
-// opened. Discovery is left out: clients of NewClient need none.
+// Unasked returns what the recording has and nobody has asked for so far: requests, and messages over WebSockets that
+// were opened. Discovery is left out: clients of NewClient need none.
 func (h *ReplayHub) Unasked() []string { return h.tape.unasked() }
 
 // Close stops the ReplayHub, as [Hub.Close] stops a Hub.

@@ -15,7 +15,7 @@ import (
 )
 
 // Request is one request the Hub has received. The fields hold everything as it
-// came, but for credentials: whether the right ones came is what WithAPIKey checks.
+// came, except for credentials: [WithAPIKey] checks whether these are right.
 // String, Format and LogValue show method, path and status only.
 type Request struct {
 	// Time is when the Hub had read the request.
@@ -31,14 +31,14 @@ type Request struct {
 	// /hub/session/{id}/archive, or empty if it has none for the request.
 	Route string
 	// Header holds the header fields. In Authorization, Proxy-Authorization and
-	// X-Agentuity-Auth-Api-Key "[API key]" stands in the place of the credentials.
+	// X-Agentuity-Auth-Api-Key the credentials are replaced by "[API key]".
 	Header http.Header
 	// Body is the request body, or nil if there was none.
 	Body []byte
-	// RequestID is what the answer says in x-session-id.
+	// RequestID is the header x-session-id of the response.
 	RequestID string
-	// Status is the status of the answer, or 0 as long as there is none: the
-	// request is still served, or its answer was cut before the first byte.
+	// Status is the status of the response, or 0 if there is none: the request
+	// is still being served, or the response was cut before the first byte.
 	Status int
 }
 

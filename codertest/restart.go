@@ -18,53 +18,53 @@ import (
 	"github.com/agentuity/coder-go/codertest/internal/world"
 )
 
-// OutageKind is what clients meet that connect to a Hub while it is down.
+// OutageKind is what happens to clients that connect to a Hub while it is down.
 type OutageKind int
 
 const (
-	// OutageRefused refuses connections, as a port does that nobody listens on. It
-	// is the zero value. The clients of [Hub.NewClient] and [Hub.HTTPClient] fail to
-	// dial with ECONNREFUSED, on either network. Others, which dial the loopback
-	// port by themselves, are connected and reset at once: the port stays the Hub's,
-	// since anybody could take a port that is free.
+	// OutageRefused refuses connections, as a port without a listener does. It is
+	// the zero value. The clients of [Hub.NewClient] and [Hub.HTTPClient] fail to
+	// dial with ECONNREFUSED, on either network. Other clients, which dial the
+	// loopback port by themselves, are connected and reset at once: the Hub keeps
+	// the port, since another program could take a free one.
 	OutageRefused OutageKind = iota
 	// OutageClosed accepts connections and closes them at once, as a load balancer
-	// does that has nobody to pass them on to. The client does not know what has
-	// become of its request.
+	// without a backend does. The client does not know what happened to its
+	// request.
 	OutageClosed
 	// OutageBadGateway answers each request, those for a WebSocket included, with
-	// the status 502 and an HTML page, as a gateway does that cannot reach the Hub.
+	// status 502 and an HTML page, as a gateway that cannot reach the Hub does.
 	OutageBadGateway
 	// OutageUnavailable is OutageBadGateway with the status 503.
 	OutageUnavailable
 	// OutageRetryAfter is OutageUnavailable with the header Retry-After: the seconds
-	// that are left until the Hub is back, rounded up.
+	// until the Hub is back, rounded up.
 	OutageRetryAfter
 )
 
 // gateway reports whether somebody stands before the Hub who is not down.
 func (k OutageKind) gateway() bool { return k >= OutageBadGateway }
 
-// Outage is how a Hub goes down, and what is lost. The zero value is a restart in
-// good order: sockets are closed with [coder.CloseGoingAway], connections refused,
-// and nothing is lost of what agents report meanwhile.
+// Outage is how a Hub goes down, and what is lost. The zero value is a clean
+// restart: sockets are closed with [coder.CloseGoingAway], connections are
+// refused, and nothing that agents report meanwhile is lost.
 type Outage struct {
-	// Kind is what clients meet while the Hub is down.
+	// Kind is what happens to clients that connect while the Hub is down.
 	Kind OutageKind
 	// Crash aborts all live connections, as if the Hub was killed: sockets without a
 	// close frame, streams of events in the middle.
 	Crash bool
 	// LoseReports loses what the Hub's own agent reports while it has no connection
-	// to the Hub. It is never told to anybody, and neither in the history nor in the
-	// conversation, which may then have the beginning of a run and not its end. A
-	// question that is open is not asked again. Without LoseReports the agent keeps
-	// what it could not report, and reports it in order when it is back, as the
-	// recorded agent does: the events have the time when they happened as OccurredAt,
-	// and the time when the Hub heard of them as IngestedAt.
+	// to the Hub. These reports are never sent to anybody, and are neither in the
+	// history nor in the conversation, which may then have the beginning of a run and
+	// not its end. An open question is not asked again. Without LoseReports the agent
+	// keeps these reports and sends them in order when it is back, as the recorded
+	// agent does: OccurredAt of these events is when they happened, and IngestedAt
+	// when the Hub received them.
 	LoseReports bool
-	// AgentDelay is how long after the Hub its own agent is connected again. Until
-	// then nobody leads the session, and commands fail. 0: both are back at the same
-	// time, before any client. The recorded agent took 1 to 2 seconds.
+	// AgentDelay is how long after the Hub's return its own agent connects again.
+	// Until then nobody leads the session, and commands fail. 0: both are back at
+	// the same time, before any client. The recorded agent took 1 to 2 seconds.
 	AgentDelay time.Duration
 }
 
@@ -77,7 +77,7 @@ func (o Outage) check(down time.Duration) {
 	}
 }
 
-// Downtime is the time in which a Hub is down, and how it is.
+// Downtime is the time in which a Hub is down.
 type Downtime struct {
 	hub    *Hub
 	outage Outage
@@ -91,17 +91,17 @@ type Downtime struct {
 // Restart makes the Hub go down at once, and serve again after the time given. It
 // returns when the Hub is down. To wait until it is back, receive from
 // [Downtime.Over]; [Downtime.End] brings it back earlier, and Close ends it. With 0
-// the Hub drops all connections and serves new ones. Another Restart of a Hub that
-// is down takes the place of the first: it is back when the second is over.
+// the Hub drops all connections and serves new ones. A Restart of a Hub that is
+// down replaces the first Restart: the Hub is back when the second is over.
 //
 //	hub.Restart(10*time.Second, codertest.Outage{})                                           // goes on meanwhile
 //	<-hub.Restart(10*time.Second, codertest.Outage{Kind: codertest.OutageBadGateway}).Over() // waits
 //
 // Sockets are closed with [coder.CloseGoingAway] and streams of events end, both
-// after what waits to be sent over them, or are aborted a second later if their
-// clients do not read; see [Outage] for a crash. What clients send from now on is
-// lost. Requests under way are cut: if the Hub has begun to do what they ask, it is
-// done. While the Hub is down it receives nothing: no request is in
+// after the messages that are queued for them; they are aborted a second later if
+// their clients do not read. See [Outage] for a crash. What clients send from now
+// on is lost. Requests under way are cut: if the Hub has begun to carry one out, it
+// is carried out. While the Hub is down it receives nothing: no request is in
 // [Hub.Requests], and no Fault and no Refusal acts or counts. Discovery is down as
 // well. A Hub that is served by [Hub.Handler] aborts requests in both OutageRefused
 // and OutageClosed.
@@ -109,17 +109,17 @@ type Downtime struct {
 // Afterwards the Hub remembers all that it has stored: sessions and their status,
 // history, conversation, workspaces and the rest. What only the process knew is
 // lost: participants have disconnected, without a session_leave, and leads and
-// sub-agents that are programs have to connect again; the text of an answer under
-// way is in no stream projection, and its message in the conversation when it has
-// ended.
+// sub-agents that are programs have to connect again. The text of an answer under
+// way is in no stream projection, and its message is in the conversation only
+// when it has ended.
 //
 // The Hub's own agent is in the sandbox and goes on working. Its participant is
-// disconnected, and joins anew. What it asks its user stays open: a controller
-// that connects after the agent is back is sent the question again, and an answer
-// counts. [Outage] says what becomes of what it reports meanwhile. The waits of the
-// agent, and of a test's own timers, go on. Of a session that a program led the
-// Hub's agent becomes the lead, as after any loss of the connection, until the
-// program is back.
+// disconnected, and joins anew. A question to its user stays open: a controller
+// that connects after the agent is back gets the question again, and can answer it.
+// [Outage] says what happens to the agent's reports meanwhile. The waits of the
+// agent, and a test's own timers, go on. If a program led a session, the Hub's
+// agent becomes the lead until the program is back, as after any loss of the
+// connection.
 func (h *Hub) Restart(down time.Duration, how Outage) *Downtime {
 	how.check(down)
 	r := &h.restarts
@@ -159,7 +159,7 @@ func (h *Hub) Restart(down time.Duration, how Outage) *Downtime {
 func (d *Downtime) Over() <-chan struct{} { return d.over }
 
 // End brings the Hub back now. If the Hub is back already, or another Restart has
-// taken the place of this one, it does nothing.
+// replaced this one, it does nothing.
 func (d *Downtime) End() {
 	r := &d.hub.restarts
 	r.mu.Lock()
@@ -169,7 +169,7 @@ func (d *Downtime) End() {
 	}
 }
 
-// Hits returns how often the Hub has turned a client away so far: connections it
+// Hits returns how many clients the Hub has refused so far: connections that it
 // has refused or closed, and requests that a gateway has answered in its place.
 func (d *Downtime) Hits() int {
 	d.hub.restarts.mu.Lock()

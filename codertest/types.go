@@ -22,12 +22,12 @@ type Event struct {
 	// TaskID is the task it belongs to, if any.
 	TaskID string
 	// Payload is written as encoding/json/v2 does, when the event is emitted.
-	// Nil: an empty object. Live connections are sent it with Agent and TaskID
-	// as its members agent and taskId, unless it has such members. If it is no
-	// object, they are sent an object with the member value.
+	// Nil: an empty object. Live connections get it with Agent and TaskID as
+	// its members agent and taskId, unless it has such members. If Payload is
+	// no object, they get an object with Payload as the member value.
 	Payload any
-	// Time is when it has happened: OccurredAt of the history, and the timestamp of
-	// live connections. Zero: now.
+	// Time is when the event happened: OccurredAt in the history, and the timestamp
+	// on live connections. Zero: now.
 	Time time.Time
 }
 
@@ -53,13 +53,13 @@ func (p Participant) world() world.Participant {
 
 // ReplayEntry is one entry of a session's conversation.
 type ReplayEntry struct {
-	// Type decides what the other members mean.
+	// Type decides the meaning of the other members.
 	Type coder.ConversationEntryType
 	// Agent is who said it, if it was an agent, and Content what was said.
 	Agent   string
 	Content string
 	// Members are further members of the entry, such as toolName or turnId.
-	// They replace those the Hub gives the entry by itself.
+	// They replace those that the Hub sets by itself.
 	Members map[string]any
 	// Time is when it was said. Zero: now.
 	Time time.Time
@@ -69,40 +69,42 @@ func (e ReplayEntry) world() world.Entry {
 	return world.Entry{Type: string(e.Type), Agent: e.Agent, Content: e.Content, Members: e.Members, Time: e.Time}
 }
 
-// Session is a session that is there already when the test begins, with a past. The
-// zero value of a member is what a session has that was created without it.
+// Session is a session that already exists when the test begins, with a past. A
+// zero member means what it means for a session that was created without it.
 type Session struct {
-	// Task is the first prompt, which the Hub's agent has had already, unless Status
-	// says that it is yet to begin. Label may be empty: the beginning of the task.
+	// Task is the first prompt. The Hub's agent has already worked on it, unless
+	// Status says that the session is yet to begin. If Label is empty, it is the
+	// beginning of the task.
 	Task, Label string
 	// Status is one of those of [SessionControl.SetStatus], such as paused, archived
 	// or failed. Empty: active.
 	Status string
-	// Owner is whom it belongs to. Zero: the person behind the key, who owns all that
+	// Owner is who owns the session. Zero: the owner of the key, who owns all that
 	// clients create.
 	Owner coder.SessionOwner
-	// Mode is where it runs. Empty: in a sandbox.
+	// Mode is where the session runs. Empty: in a sandbox.
 	Mode coder.SessionMode
-	// Visibility is who may see it. Empty: private.
+	// Visibility is who may see the session. Empty: private.
 	Visibility coder.SessionVisibility
-	// WorkflowMode may be empty: standard. With a Loop, which has the state that
-	// SetLoop would give it, it is loop.
+	// WorkflowMode is standard if it is empty, or loop if Loop is set. Loop is
+	// the state of the loop, as for SetLoop.
 	WorkflowMode coder.WorkflowMode
 	Loop         *Loop
-	// DefaultAgent is the agent that leads it.
+	// DefaultAgent is the agent that leads the session.
 	DefaultAgent string
-	// Tags and Metadata are what it was created with. The values of Metadata are
-	// taken as they are now.
+	// Tags and Metadata are what the session was created with. The values of
+	// Metadata are copied now.
 	Tags     []string
 	Metadata map[string]any
-	// Created is when it was created. Zero: now. LastActivity is when something last
-	// happened. Zero: the latest time in Entries and Events, or else Created.
+	// Created is when the session was created. Zero: now. LastActivity is when
+	// something happened last. Zero: the latest time in Entries and Events, or else
+	// Created.
 	Created, LastActivity time.Time
 	// Entries are the conversation, oldest first. Nil: the task as the first prompt.
 	Entries []ReplayEntry
 	// Events are the history, oldest first. Nil: a session_start. Each has its Time
-	// as OccurredAt and IngestedAt. Events and Entries without a Time have that of
-	// the one before, the first that of Created.
+	// as OccurredAt and IngestedAt. Events and Entries without a Time have the time
+	// of the one before; the first has that of Created.
 	Events []Event
 }
 
@@ -130,12 +132,13 @@ type Todo struct {
 	ID string
 	// Title says what is to be done.
 	Title string
-	// Status says how far it is. Empty: [coder.TodoOpen].
+	// Status is the state of the todo. Empty: [coder.TodoOpen].
 	Status coder.SessionTodoStatus
 	// Type is free text. Empty: task. Priority and ParentTaskID are null if they are
 	// empty.
 	Type, Priority, ParentTaskID string
-	// Assignee is who is to do it. Without an ID nobody is. Name may be empty: the ID.
+	// Assignee is who the todo is assigned to: nobody without an ID. If Name is empty,
+	// it is the ID.
 	Assignee coder.SessionTodoAssignee
 	// Tags are words.
 	Tags []string
@@ -204,7 +207,7 @@ type GitHubRepository struct {
 	ID int64
 	// Name is without the owner.
 	Name string
-	// DefaultBranch may be empty: main.
+	// DefaultBranch is the default branch. Empty: main.
 	DefaultBranch string
 	// Private, Archived and Disabled are as GitHub has them.
 	Private, Archived, Disabled bool
@@ -214,13 +217,13 @@ type GitHubRepository struct {
 type ClientFrame struct {
 	// Time is when the Hub had read it.
 	Time time.Time
-	// The sender, as an id and by its role.
+	// The sender: its participant id and its role.
 	Participant string
 	Role        coder.HubRole
 	// Type is rpc_command, ping or another.
 	Type string
-	// Body is the whole message, byte for byte. Only an event of an agent is without
-	// the copies of what it has reported before, as in the history.
+	// Body is the whole message, byte for byte. Only an event of an agent comes
+	// without the copies of earlier reports, as in the history.
 	Body []byte
 }
 
@@ -234,25 +237,26 @@ func clientFrame(f world.Frame) ClientFrame {
 // {"action": "BLOCK", "reason": "not here"}.
 type Action map[string]any
 
-// LeadRequest is a request whose sender, as a rule the lead, waits for an answer.
+// LeadRequest is a request whose sender, usually the lead, waits for an answer.
 // Its JSON has further members, depending on the type.
 type LeadRequest struct {
-	// SessionID tells apart the requests of several sessions, whose leads ask at the same time.
+	// SessionID is the session: leads of several sessions may send requests at the same time.
 	SessionID string
-	// Type is event, tool or command, Name that of the event, the tool or the command.
+	// Type is event, tool or command, Name is the name of the event, the tool or the
+	// command.
 	Type string
-	// ID will be that of the answer too.
+	// ID is also the id of the answer.
 	ID   string
 	Name string
 	// Body is the whole request, byte for byte.
 	Body []byte
 }
 
-// Refusal is how the Hub turns away clients that want to follow a session. A
-// stream of events is answered with a status. A socket is opened first, and then
-// closed with a code.
+// Refusal is how the Hub refuses clients that want to follow a session. A stream
+// of events is answered with a status. A socket is opened first, and then closed
+// with a code.
 type Refusal struct {
-	// Count is how many clients to turn away; 0 means one, less than 0 all until
+	// Count is how many clients to refuse; 0 means one, less than 0 all until
 	// [Injection.Remove].
 	Count int
 	// Status is the HTTP status a stream of events is answered with. 0: 503.
@@ -260,10 +264,10 @@ type Refusal struct {
 	// Header replaces fields of that answer, such as Retry-After. An empty
 	// slice removes the field.
 	Header http.Header
-	// Code and Message say why: in the error of a stream of events, where Code
-	// is a [coder.ErrorCode], and in the frame connection_rejected of a socket,
-	// whose codes are others. With an empty Code a socket is closed without
-	// that frame.
+	// Code and Message say why. For a stream of events they are in the error,
+	// and Code is a [coder.ErrorCode]. For a socket they are in the frame
+	// connection_rejected, which has other codes; with an empty Code a socket
+	// is closed without that frame.
 	Code, Message string
 	// CloseCode is the code a socket is closed with. 0: [coder.CloseUnavailable].
 	CloseCode coder.CloseCode
