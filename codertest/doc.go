@@ -15,14 +15,14 @@
 // workspace each time the workspace is read: queued, building, ready. Lists do
 // not move anything on.
 //
-// # Testing your own agent
+// # Testing your own program
 //
-// A whole test, the agent, its client and the Hub, fits into a testing/synctest
-// bubble, where time is fake: waits and timeouts of any length cost nothing.
-// This needs the in-memory network, and a Hub that is started and closed inside
-// the bubble.
+// A whole test, with the program, its client and the Hub, fits into a
+// testing/synctest bubble, where time is fake: waits and timeouts of any length
+// cost nothing. This needs the in-memory network, and a Hub that is started and
+// closed inside the bubble.
 //
-//	func TestAgent(t *testing.T) {
+//	func TestProgram(t *testing.T) {
 //		synctest.Test(t, func(t *testing.T) {
 //			hub := codertest.NewHub(codertest.WithInMemoryNetwork())
 //			defer hub.Close()
@@ -30,17 +30,17 @@
 //			if err != nil {
 //				t.Fatal(err)
 //			}
-//			// The Hub is unavailable when the agent first calls.
+//			// The Hub is unavailable when the program first calls.
 //			hub.Inject(codertest.Fault{Status: http.StatusServiceUnavailable, Count: 3})
 //
-//			id, err := StartReview(t.Context(), client, "pull request 7") // your agent
+//			id, err := StartReview(t.Context(), client, "pull request 7") // your program
 //			if err != nil {
 //				t.Fatal(err)
 //			}
 //			if len(hub.SessionIDs()) != 1 {
-//				t.Fatal("the agent should start one session and no more")
+//				t.Fatal("the program should start one session and no more")
 //			}
-//			// Now the sandbox falls asleep. Does the agent wake it up?
+//			// Now the sandbox falls asleep. Does the program wake it up?
 //			hub.Session(id).Pause()
 //			if err := AskForMore(t.Context(), client, id); err != nil {
 //				t.Fatal(err)
@@ -52,23 +52,23 @@
 // or on the listener of [WithListener], and programs in any language can reach it at
 // [Hub.URL]. To try that, run the program examples/fakehub of this module.
 //
-// # Testing an agent that follows a session
+// # Testing a program that follows a session
 //
 // The Hub serves both live channels: streams of events, which observers read,
 // and WebSockets for observers, controllers and leads. All clients that follow
 // a session are sent what happens to it, whoever makes it happen.
 //
 //	hub.Session(id).Emit(codertest.Event{Event: coder.EventTurnEnd}) // an event for followers and history
-//	hub.Session(id).CutStreams()                                     // does the agent reconnect?
+//	hub.Session(id).CutStreams()                                     // does the program reconnect?
 //	hub.Session(id).StallStreams()                                   // does it notice the silence?
 //	hub.Session(id).SendRaw("event: broadcast\ndata: {\n\n")         // does it survive invalid JSON?
 //	hub.Session(id).RefuseStreams(codertest.Refusal{Count: 3})
 //	hub.Session(id).Shutdown() // session_shutdown, and the end of the stream
 //
 // [SessionControl.Streams] returns how many live connections are open, so that a
-// test sees whether its agent has closed what it has opened. A client that reads
-// slowly delays nobody else: its messages are queued, and its connection is cut
-// when more are queued than [WithStreamQueue] allows.
+// test sees whether the program has closed what it has opened. A client that
+// reads slowly delays nobody else: its messages are queued, and its connection
+// is cut when more are queued than [WithStreamQueue] allows.
 //
 // # A Hub that restarts
 //
