@@ -4,7 +4,7 @@
 //
 // A [Hub] remembers: a program can find, search, page through, change, archive
 // and delete what it has created. The Hub is deterministic: ids count from 1,
-// and nothing happens because time passes, with three exceptions. The agent
+// and nothing happens because time passes, with three exceptions. Its agent
 // rests with [WithAgentPace], waits before it retries a model that has failed,
 // and gives up a question after its timeout.
 //
