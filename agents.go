@@ -22,7 +22,8 @@ const (
 	ThinkingXHigh   CustomAgentThinkingLevel = "xhigh"
 )
 
-// CustomAgentLifecycle tells drafts, published agents and archived ones apart. Unknown values are kept as they came.
+// CustomAgentLifecycle says whether an agent is a draft, published or archived. Unknown values are kept as they
+// came.
 type CustomAgentLifecycle string
 
 // The stages in the life of an agent.
@@ -98,7 +99,7 @@ type UpdateCustomAgentRequest struct {
 	Extra map[string]json.RawMessage `json:",embed"`
 }
 
-// CustomAgentSnapshot is what an agent is made of, at one time.
+// CustomAgentSnapshot is the content of an agent at one time.
 type CustomAgentSnapshot struct {
 	// Slug is a stable short name.
 	Slug string `json:"slug"`
@@ -128,10 +129,10 @@ type CustomAgentSnapshot struct {
 // CustomAgentVersion is a version of an agent. Once published it never changes.
 type CustomAgentVersion struct {
 	CustomAgentSnapshot
-	// ID names the version, AgentID the agent.
+	// ID is the id of the version, AgentID that of the agent.
 	ID      string `json:"id"`
 	AgentID string `json:"agentId"`
-	// Version is the number of the version, which grows with each.
+	// Version is the number of the version. It grows with each version.
 	Version int `json:"version"`
 	// CreatedByUserID is the user who published it, CreatedAt the time of that.
 	CreatedByUserID string    `json:"createdByUserId"`
@@ -146,7 +147,7 @@ type CustomAgent struct {
 	ID string `json:"id"`
 	// OwnerUserID is the only user who may change the agent.
 	OwnerUserID string `json:"ownerUserId"`
-	// Lifecycle tells a draft from a published agent and one that is out of use.
+	// Lifecycle says whether the agent is a draft, published or archived.
 	Lifecycle CustomAgentLifecycle `json:"lifecycle"`
 	// Visibility says who may see it.
 	Visibility CustomAgentVisibility `json:"visibility"`

@@ -97,7 +97,7 @@ type AgentBuilderSourceSession struct {
 
 // AgentBuilderTargetAgent is the agent that an agent-builder session edits.
 type AgentBuilderTargetAgent struct {
-	// DisplayName is for people. Only Slug is always there.
+	// DisplayName is for people. Only Slug is always set.
 	Slug        string `json:"slug"`
 	AgentID     string `json:"agentId,omitzero"`
 	DisplayName string `json:"displayName,omitzero"`

@@ -40,7 +40,8 @@ type Answer struct {
 }
 
 // AgentError says why a prompt has no answer. It matches [ErrAgentFailed], [ErrAgentAborted], [ErrAgentStalled],
-// [ErrNeedsInput], [ErrLimitExceeded], [ErrPromptDropped] or, where it is not known what became of the prompt, [ErrOutcomeUnknown].
+// [ErrNeedsInput], [ErrLimitExceeded], [ErrPromptDropped] or, if it is not known what happened to the prompt,
+// [ErrOutcomeUnknown].
 type AgentError struct {
 	// Operation is a method of [HubConn] or [Client], such as "Ask".
 	Operation string

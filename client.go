@@ -24,8 +24,8 @@ import (
 	"github.com/agentuity/coder-go/internal/wire"
 )
 
-// Version is the version of this package, that of its newest release. The User-Agent header has the version that the program was
-// built with, if the build information tells, and else this one.
+// Version is the version of this package, that of its newest release. The User-Agent header has the version of the module in
+// the program's build information or, without one, this constant.
 const Version = "0.1.0"
 
 // builtVersion is the version of this package in the build information of the program.

@@ -37,7 +37,7 @@ const (
 	ConversationDisconnected ConversationState = "disconnected" // not known: the connection is lost
 )
 
-// ConversationMessage is what somebody said.
+// ConversationMessage is a message of a user or of the agent.
 type ConversationMessage struct {
 	// Role is "user" or "assistant".
 	Role string `json:"role"`

@@ -302,7 +302,7 @@ type RequestError struct {
 	Method, Path string
 	// Attempts counts the requests of the call, those that could not be sent included.
 	Attempts int
-	// Sent tells whether the request reached the Hub.
+	// Sent says whether the request reached the Hub.
 	Sent Sent
 	// Err is the cause.
 	Err error

@@ -369,7 +369,7 @@ func (h *HubConn) setState(s HubConnState) {
 }
 
 // Close closes the connection, and returns when its goroutines have ended: at once, or after about a second
-// if the Hub does not react. It can be called at any time, by any goroutine except in OnState, and again.
+// if the Hub does not react. It can be called at any time, by any goroutine, and again, but not by OnState.
 // Calls that wait, and all later calls, fail with an error that matches [ErrConnClosed]. Close always returns
 // nil.
 func (h *HubConn) Close() error {

@@ -48,7 +48,7 @@ type HubConnError struct {
 	ServerCode        string
 	ServerMessage     string
 	ServerMessageType string
-	// Err is the cause, if there is one: an [*APIError] if the Hub answered with a status.
+	// Err is the cause, if there is one: an [*APIError] if the Hub responded with a status.
 	Err error
 
 	failure        transport.Failure // of the connection; None for the errors of a command

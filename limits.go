@@ -14,8 +14,8 @@ import (
 // the largest value that is allowed: the first event that goes beyond one aborts the agent. A member that is zero sets no
 // limit.
 //
-// A history may hold everything twice. It counts only once: messages are recognized by their time, tool calls by their id.
-// Without these they count twice.
+// A history may hold a message or a tool call twice. It counts only once: messages are recognized by their time, tool
+// calls by their id. Without these they count twice.
 type Limits struct {
 	// CostUSD is the price of all model calls, in US dollars, as the agent computes it.
 	CostUSD float64

@@ -44,7 +44,7 @@ type SSESessionSnapshotMessage struct {
 	Participants []SnapshotParticipant `json:"participants"`
 	// TaskCount counts the tasks so far.
 	TaskCount int `json:"taskCount"`
-	// AgentActivity tells what each agent is doing, by the agent's name.
+	// AgentActivity says what each agent is doing, by the agent's name.
 	AgentActivity map[string]SessionAgentActivity `json:"agentActivity"`
 	// Stream is the text that is being written at the moment; nil if the Hub does not say.
 	Stream *SessionStreamProjection `json:"stream,omitzero"`
@@ -154,7 +154,7 @@ type UnknownMessage struct {
 type ReconnectedMessage struct {
 	// Attempt counts the attempts it took, from 1.
 	Attempt int
-	// Cause tells why the connection was lost.
+	// Cause is why the connection was lost.
 	Cause error
 	// Down is the time without a connection, not counting the silence after which it was taken for lost.
 	Down time.Duration

@@ -63,7 +63,7 @@ const (
 type AgentUsage struct {
 	// Numbers of tokens. Input and Output are those that the model read and wrote, without its cache.
 	// CacheRead and CacheWrite are those that it read from its cache and wrote to it. Reasoning is the part
-	// of Output that it spent on thinking, if it says. TotalTokens is the sum.
+	// of Output that it spent on thinking, if it says. TotalTokens are all together.
 	Input       int64 `json:"input"`
 	Output      int64 `json:"output"`
 	CacheRead   int64 `json:"cacheRead"`

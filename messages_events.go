@@ -12,7 +12,7 @@ import (
 // The events of one prompt are, in this order: an [*Input]; [*AgentStart]; for each call of the model
 // [*TurnStart], then [*MessageStart], [*MessageUpdate] and [*MessageEnd] of each message, the events of its
 // tools, [*TurnEnd]; and [*AgentEnd]. An *AgentEnd does not end the prompt if the model has failed: the agent
-// waits and tries again, or compacts the conversation first. [Client.WaitForSession] tells when a prompt is
+// waits and tries again, or compacts the conversation first. [Client.WaitForSession] finds out when a prompt is
 // over.
 //
 // These are the events that the agent Pi was recorded to send, in versions 0.74.2 and 1.6.0, through its extension
@@ -54,7 +54,7 @@ type AgentSettled struct {
 // BeforeAgentStart comes before the first run of a prompt, but not before a run that continues the prompt.
 // The extension reports it.
 type BeforeAgentStart struct {
-	// Prompt is the text of the prompt, SystemPrompt what the model is told before it.
+	// Prompt is the text of the prompt, SystemPrompt is the system prompt of the model.
 	Prompt       string `json:"prompt"`
 	SystemPrompt string `json:"systemPrompt,omitzero"`
 }
@@ -209,7 +209,7 @@ type ToolOutput struct {
 type TaskStart struct {
 	// TaskID is the same in all events of the task.
 	TaskID string `json:"taskId"`
-	// Agent is who was given the task, Prompt what it was told, Description a title for people.
+	// Agent is who was given the task, Prompt is the text of the task, Description a title for people.
 	Agent       string `json:"agent"`
 	Prompt      string `json:"prompt"`
 	Description string `json:"description"`

@@ -11,8 +11,8 @@ import (
 	"github.com/agentuity/coder-go/internal/wire"
 )
 
-// HubInitMessage begins a connection: it grants a role and tells a lead what it works with. Only Role is
-// always set.
+// HubInitMessage begins a connection: it grants a role, and has what a lead works with. Only Role is always
+// set.
 type HubInitMessage struct {
 	// Role is the role granted. It need not be the one asked for.
 	Role HubRole `json:"role"`
@@ -96,14 +96,14 @@ type HubCommandDefinition struct {
 	Description string `json:"description"`
 }
 
-// AgentDefinition is an agent of a session. Only Name, Description and SystemPrompt are always there.
+// AgentDefinition is an agent of a session. Only Name, Description and SystemPrompt are always set.
 type AgentDefinition struct {
 	// DisplayName is for people. Where it is empty, show Name.
 	Name        string `json:"name"`
 	DisplayName string `json:"displayName,omitzero"`
 	// Source is "builtin" or "custom".
 	Source string `json:"source,omitzero"`
-	// Description says what the agent is for, SystemPrompt is the text that its model gets first.
+	// Description says what the agent is for. SystemPrompt is for its model.
 	Description  string `json:"description"`
 	SystemPrompt string `json:"systemPrompt"`
 
@@ -266,7 +266,7 @@ type HubResponse struct {
 
 func (*HubResponse) serverMessage() {}
 
-// HubAction is something that a [HubResponse] tells the lead to do: [*AckAction], [*BlockAction],
+// HubAction is something that a [HubResponse] asks the lead to do: [*AckAction], [*BlockAction],
 // [*ConfirmAction], [*NotifyAction], [*ReturnAction], [*StatusAction], [*SystemPromptAction],
 // [*InjectMessageAction] or [*UnknownAction].
 type HubAction interface{ hubAction() }

@@ -61,7 +61,7 @@ type RPCEventMessage struct {
 // json.Number.
 func (m *RPCEventMessage) Decode(v any) error { return decodePayload(m.Event, v) }
 
-// AgentEvent decodes the event. It is never nil.
+// AgentEvent decodes the event. The result is never nil.
 func (m *RPCEventMessage) AgentEvent() AgentEvent { return decodeAgentEvent(m.EventType, m.Event) }
 
 // RPCResponseMessage is the answer to an [RPCCommandMessage] with an id. Everybody in the session gets the
@@ -186,7 +186,7 @@ type RPCUIParams struct {
 type RPCCommandErrorMessage struct {
 	// ID is empty if the command had none or the Hub does not say.
 	ID string `json:"id,omitzero"`
-	// Error tells people why.
+	// Error says what went wrong, for people.
 	Error string `json:"error"`
 	// Raw is the whole message.
 	Raw json.RawMessage `json:"-"`

@@ -61,7 +61,7 @@ type CallResult struct {
 	// Failure is the kind of the last attempt's failure, "" for success and for a call that is not a single request.
 	// [FailureNoCredential] is the only kind without an attempt.
 	Failure AttemptFailure
-	// StatusCode is the status of the last response, 0 if the last attempt had none, or the call is not a
+	// StatusCode is the status of the last attempt's response, 0 if there was none, or the call is not a
 	// single request.
 	StatusCode int
 	// Attempts is the number of attempts, 0 if the call is not a single request.

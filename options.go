@@ -11,7 +11,7 @@ import (
 )
 
 // Option configures a [Client]. An option with an empty value (an empty string, nil, 0) counts as not given,
-// unless it says otherwise.
+// unless its comment says otherwise.
 type Option func(*config)
 
 type config struct {
@@ -40,8 +40,8 @@ func WithAPIKey(key string) Option { return func(c *config) { c.apiKey = key } }
 //
 // After a 401 the function is called once more. If it then returns another key, the request is sent again, creates
 // included, since a request that got a 401 had no effect. This attempt does not count against MaxAttempts, but a
-// [RetryPolicy] with MaxAttempts 1 forbids it. A [HubConn] also does so if the Hub refuses the key in another way than
-// by a 401, and if the Hub closes the connection with [CloseAuthRequired] later on.
+// [RetryPolicy] with MaxAttempts 1 forbids it. A [HubConn] does the same if the Hub refuses the key in another way,
+// and if the Hub closes the connection with [CloseAuthRequired] later on.
 //
 // The context of the function has the values of the first of the requests that share the call, and ends when all of
 // them have ended. If the function fails, or returns a key that is empty or not valid in a header, nothing is sent.

@@ -47,7 +47,7 @@ type UpdateSessionRequest struct {
 	Extra map[string]json.RawMessage `json:",embed"`
 }
 
-// UpdateSessionResponse is the session after an update. Only SessionID is always there: a Hub may
+// UpdateSessionResponse is the session after an update. Only SessionID is always set: a Hub may
 // leave out the rest.
 type UpdateSessionResponse struct {
 	// SessionID is the id that was asked for.
@@ -412,9 +412,9 @@ const pageSize = 100
 //
 // No session comes twice, and none that exists all the time is left out, if the list keeps its order, its
 // total is true, and sessions are only created, or only removed, in the meantime. More cannot be promised: if
-// the order changes, if the Hub does not tell the true total, or if sessions are created and removed between
-// the same two pages, one may be left out. After a removal, some sessions that Offset skipped may appear. The
-// loop ends even if the Hub ignores limit or offset; it has then yielded what the Hub gave.
+// the order changes, if the Hub does not report the true total, or if sessions are created and removed
+// between the same two pages, one may be left out. After a removal, some sessions that Offset skipped may
+// appear. The loop ends even if the Hub ignores limit or offset; it has then yielded what the Hub gave.
 //
 // An error is the last thing that it yields. The errors are those of [Client.ListSessions]. A negative Limit
 // or Offset is a [*ValidationError].

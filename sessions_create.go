@@ -36,7 +36,7 @@ type CreateSessionRequest struct {
 	SkillBucketIDs []string   `json:"skillBucketIds,omitzero"`
 	Skills         []SkillRef `json:"skills,omitzero"`
 
-	// Repo is the main repository. Repos has all of them, where there are several.
+	// Repo is the main repository. Repos has all of them, if there are several.
 	Repo  *SessionRepositoryRef  `json:"repo,omitzero"`
 	Repos []SessionRepositoryRef `json:"repos,omitzero"`
 
@@ -94,7 +94,7 @@ type SessionLoopConfig struct {
 	AllowDetached *bool `json:"allowDetached,omitzero"`
 }
 
-// CreateSessionResponse is a session that was just created. Only SessionID and Status are always there.
+// CreateSessionResponse is a session that was just created. Only SessionID and Status are always set.
 type CreateSessionResponse struct {
 	// SessionID is the id for every method that takes a session.
 	SessionID string `json:"sessionId"`

@@ -35,7 +35,7 @@ const (
 type SessionTaskState struct {
 	// TaskID is the same in the messages and events about the task.
 	TaskID string `json:"taskId"`
-	// Agent is who was given the task, and Prompt what it was told.
+	// Agent is who was given the task, and Prompt is the text of the task.
 	Agent  string            `json:"agent"`
 	Status SessionTaskStatus `json:"status"`
 	Prompt string            `json:"prompt"`
@@ -48,7 +48,7 @@ type SessionTaskState struct {
 	Error  string `json:"error,omitzero"`
 }
 
-// SessionAgentActivity tells what an agent is doing.
+// SessionAgentActivity says what an agent is doing.
 type SessionAgentActivity struct {
 	// Status is free text. Seen: idle, running, tool_start, tool_end, completed, failed.
 	Status string `json:"status"`

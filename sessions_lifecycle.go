@@ -83,7 +83,7 @@ func (c *Client) ArchiveSession(ctx context.Context, sessionID string) (*Lifecyc
 }
 
 // ResumeSession begins to wake a paused session, and does not wait until it is ready:
-// PrepareSessionForRemoteAttach does. If the Hub answers that it will not wake the session, the error
+// PrepareSessionForRemoteAttach does. If the response says that the Hub will not wake the session, the error
 // matches [ErrResumeDeclined]; for a session that is over it matches [ErrSessionArchived].
 //
 // POST /hub/session/{sessionId}/resume

@@ -18,7 +18,7 @@ const (
 	LoopFailed        LoopStatus = "failed"
 )
 
-// LoopStateResponse is the answer of [Client.GetLoopState].
+// LoopStateResponse is the result of [Client.GetLoopState].
 type LoopStateResponse struct {
 	// SessionID is the id that was asked for.
 	SessionID string `json:"sessionId"`
@@ -34,7 +34,7 @@ func (r *LoopStateResponse) namedSession() string { return r.SessionID }
 
 // SessionLoopState is the state of a loop.
 type SessionLoopState struct {
-	// Status tells a loop that runs from one that has ended or waits.
+	// Status says whether the loop runs, waits or has ended.
 	Status LoopStatus `json:"status"`
 
 	// Iteration counts the rounds of the loop. It ends after MaxIterations; nil if the Hub names no limit.

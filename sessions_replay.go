@@ -79,7 +79,7 @@ const (
 	EntryTurn           ConversationEntryType = "turn"
 )
 
-// ConversationEntry is one entry of a transcript. Only Type and Timestamp are always there.
+// ConversationEntry is one entry of a transcript. Only Type and Timestamp are always set.
 type ConversationEntry struct {
 	// Type decides which of the other members are set.
 	Type ConversationEntryType `json:"type"`
@@ -148,7 +148,7 @@ type RuntimePreviewDescriptor struct {
 	Extra map[string]json.RawMessage `json:",embed"`
 }
 
-// PromptAttachmentDescriptor is something that came with a prompt. Only Type is always there.
+// PromptAttachmentDescriptor is something that came with a prompt. Only Type is always set.
 type PromptAttachmentDescriptor struct {
 	// Type is "file", "image", "url" or another.
 	Type string `json:"type"`
@@ -183,7 +183,7 @@ type ConversationAuthor struct {
 	AvatarURL   string `json:"avatarUrl,omitzero"`
 	// APIKeyLabel is the name of the API key that the prompt was sent with.
 	APIKeyLabel string `json:"apiKeyLabel,omitzero"`
-	// ActorType tells a user from a key and a service.
+	// ActorType says whether the author is a user, an API key or a service.
 	ActorType ConversationActorType `json:"actorType,omitzero"`
 	// Extra holds the members this package has no field for.
 	Extra map[string]json.RawMessage `json:",embed"`

@@ -58,7 +58,7 @@ type WaitError struct {
 	// Session and Loop are as last seen, nil if they were not seen.
 	Session *Session
 	Loop    *SessionLoopState
-	// Err tells what ended the wait.
+	// Err is the error that ended the wait.
 	Err error
 
 	secret quote.Redactor
@@ -101,10 +101,11 @@ const waitOp = "WaitForSession"
 // Retry-After is respected. Time without a response of the Hub does not count as a stall.
 //
 // Errors: [*ValidationError] for the arguments; an error that matches [ErrSessionNotFound] if the first response says that
-// there is no such session; otherwise a [*WaitError], which holds the session as last seen. It ends the wait when the
-// context ends, at once; for every other status than 2xx, such as 401 or 403; for a 401, 402 or 403 to the request for the
-// history, unless the loop says more; for a certificate that is not trusted; and if the Hub sends no response for
-// StallTimeout, or asks to wait longer than what is left of StallTimeout.
+// there is no such session; otherwise a [*WaitError], which holds the session as last seen. These end the wait with a
+// WaitError: the end of the context, at once; every status that is neither 2xx nor transient, such as 401 or 403, but a
+// later 404 means [OutcomeDeleted]; a 401, 402 or 403 to the request for the history, unless the loop says more; a
+// certificate that is not trusted; and a Hub that sends no response for StallTimeout, or asks to wait longer than what is
+// left of StallTimeout.
 //
 // GET /hub/session/{sessionId}, GET /hub/session/{sessionId}/events/history,
 // GET /hub/session/{sessionId}/loop; with Follow also GET /hub/session/{sessionId}/events

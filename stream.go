@@ -36,9 +36,9 @@ type StreamEventsOptions struct {
 	ReconnectDelay time.Duration
 	// MaxReconnectDelay is the longest of these waits. Default: 30 s.
 	MaxReconnectDelay time.Duration
-	// IdleTimeout is how long the Hub may send nothing, not even its first answer or a keep-alive
-	// comment, before the connection counts as lost. Default: 60 s once such a comment came, 5 min
-	// before. Negative: for ever.
+	// IdleTimeout is how long the Hub may send nothing, not even its first response or a keep-alive comment,
+	// before the connection counts as lost. Default: 60 s once such a comment came, 5 min before. Negative:
+	// for ever.
 	IdleTimeout time.Duration
 }
 

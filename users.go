@@ -43,7 +43,7 @@ type ListUsersResponse struct {
 	// Users may come in any order.
 	Users []User `json:"users"`
 	// Total is the number of users on all pages, 0 if the Hub does not say. If the Hub sends a plain list,
-	// it is the length of that.
+	// Total is its length.
 	Total int `json:"total,omitzero"`
 	// Limit and Offset are those that the Hub applied, 0 if it does not say.
 	Limit  int `json:"limit,omitzero"`
@@ -92,8 +92,8 @@ func (a *response) isList() bool {
 	return a.err == nil && jsontext.NewDecoder(a.outcome.Body.Reader()).PeekKind() == jsontext.KindBeginArray
 }
 
-// AllUsers returns all users of the Hub from params.Offset on, page by page. Limit is the size of
-// a page, not a maximum; 0 means 100. A Hub that answers with a plain list is asked once, and may
+// AllUsers returns all users of the Hub from params.Offset on, page by page. Limit is the size of a page, not
+// a maximum; 0 means 100. If a Hub responds with a plain list, there is only one request, and the Hub may
 // ignore Offset. Leaving the loop ends the requests; ranging again starts over.
 //
 // Its guarantees and errors are those of [Client.AllSessions].

@@ -19,8 +19,8 @@ const (
 )
 
 // CreateWorkspaceRequest describes a workspace: the repositories, skills and more that sessions start from.
-// Name is required, and the Hub refuses a workspace in which nothing is selected: set a repository, a skill,
-// a bucket, a dependency or an agent.
+// Name is required. The Hub may refuse a workspace in which nothing is selected: see
+// [Client.CreateWorkspace].
 type CreateWorkspaceRequest struct {
 	// Name is for people. Required.
 	Name string `json:"name"`
@@ -122,7 +122,7 @@ type WorkspaceDetail struct {
 	Extra map[string]json.RawMessage `json:",embed"`
 }
 
-// WorkspaceSnapshot is the prepared image of a workspace. Only Status is always there.
+// WorkspaceSnapshot is the prepared image of a workspace. Only Status is always set.
 type WorkspaceSnapshot struct {
 	// Status is free text. Seen: queued, ready.
 	Status string `json:"status"`
@@ -186,7 +186,7 @@ type WorkspaceDependencyValidationResponse struct {
 type InvalidWorkspaceDependency struct {
 	// Package is as it was given.
 	Package string `json:"package"`
-	// Error tells people what is wrong with it.
+	// Error says what is wrong with the package, for people.
 	Error string `json:"error"`
 	// SearchURL leads to a page to look for the package.
 	SearchURL string `json:"searchUrl"`
