@@ -99,6 +99,41 @@
 // A [Conversation] puts the whole conversation together from the messages or events of any of them, also across lost
 // connections. Events of the agent have types of their own: see [AgentEvent].
 //
+// # Methods
+//
+// The methods of [Client] by what they are for:
+//
+//   - Give a task: [Client.RunSession], [Client.EnsureSession], [Client.CreateSession], [Client.WaitForSession],
+//     [Client.CheckSession], [Client.Answer]
+//   - Look at sessions: [Client.GetSession], [Client.ListSessions], [Client.AllSessions],
+//     [Client.ListConnectableSessions], [Client.AllConnectableSessions], [Client.ListParticipants],
+//     [Client.GetLoopState], [Client.SessionTodos]
+//   - Read what was said: [Client.ReplayEntries], [Client.GetReplay], [Client.AllEventHistory],
+//     [Client.ListEventHistory]
+//   - Watch live: [Client.WatchEvents], [Client.StreamEvents]
+//   - Take part: [Client.Attach], [Client.Connect], [Client.ConnectNew], [Client.PrepareSessionForRemoteAttach]
+//   - Change sessions: [Client.UpdateSession], [Client.ArchiveSession], [Client.ResumeSession], [Client.DeleteSession]
+//   - Workspaces: [Client.ListWorkspaces], [Client.GetWorkspace], [Client.CreateWorkspace], [Client.UpdateWorkspace],
+//     [Client.DeleteWorkspace], [Client.RefreshWorkspaceSnapshot], [Client.ValidateWorkspaceDependencies]
+//   - Skills: [Client.ListSavedSkills], [Client.SaveSkill], [Client.CreateCustomSkill], [Client.DeleteSavedSkill],
+//     [Client.ListSkillBuckets], [Client.CreateSkillBucket], [Client.DeleteSkillBucket]
+//   - Custom agents: [Client.ListCustomAgents], [Client.GetCustomAgent], [Client.CreateCustomAgent],
+//     [Client.UpdateCustomAgent], [Client.PublishCustomAgent], [Client.ArchiveCustomAgent],
+//     [Client.ListCustomAgentVersions], [Client.CreateAgentBuilderSession]
+//   - GitHub and users: [Client.ListGitHubAccounts], [Client.ListGitHubRepos], [Client.ListUsers], [Client.AllUsers]
+//   - What the agent's terminal program asks: [Client.HubInit], [Client.HubSkills]
+//   - Everything else: [Client.Do], [Client.URL], [Client.CloseIdleConnections]
+//
+// Those of [HubConn]:
+//
+//   - Prompt: [HubConn.Ask], [HubConn.Submit], [HubConn.Prompt], [HubConn.Steer], [HubConn.FollowUp], [HubConn.Abort],
+//     [HubConn.RespondUI], [HubConn.Compact]
+//   - Listen: [HubConn.Listen], [HubConn.Messages], [HubConn.DiscardMessages]
+//   - Ask for the state: [HubConn.GetState], [HubConn.GetMessages], [HubConn.Init], [HubConn.State],
+//     [HubConn.SessionID]
+//   - Any command: [HubConn.Send], [HubConn.SendAndWait]
+//   - End: [HubConn.Close]
+//
 // # Errors
 //
 // Match sentinels, such as [ErrSessionNotFound], with [errors.Is], and get at the types with [errors.As]. Calls return
@@ -189,7 +224,8 @@
 // hold one page, entry or event at a time. A HubConn stops reading while 1,024 messages, or 64 MiB of them, wait for
 // the program.
 //
-// [Limits] bound what an agent may spend on a session or a prompt: dollars, tokens, turns, tool calls.
+// [Limits] bound what an agent may spend on a session or a prompt: dollars, tokens, turns, tool calls. What it has spent
+// is in [SessionResult].Spent.
 //
 // A client opens at most as many live connections in a second as [WithConnectRate] says, 200 by default. It does not
 // limit how many calls run at once, but holds calls back after a 429: see Retries.

@@ -6,14 +6,42 @@ import (
 	"go/doc"
 	"go/parser"
 	"go/token"
+	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/agentuity/coder-go"
 )
+
+// TestDocs_EveryMethod: the package documentation lists each method of a Client and a HubConn once, by what it is for.
+func TestDocs_EveryMethod(t *testing.T) {
+	text, err := os.ReadFile("doc.go")
+	require.NoError(t, err)
+	_, section, ok := strings.Cut(string(text), "// # Methods\n")
+	require.True(t, ok)
+	section, _, _ = strings.Cut(section, "// # ")
+	var listed []string
+	for _, found := range regexp.MustCompile(`\[((?:Client|HubConn)\.\w+)\]`).FindAllStringSubmatch(section, -1) {
+		listed = append(listed, found[1])
+	}
+	var want []string
+	for _, of := range []reflect.Type{reflect.TypeFor[*coder.Client](), reflect.TypeFor[*coder.HubConn]()} {
+		for i := range of.NumMethod() {
+			m := of.Method(i)
+			if m.Name != "Format" && m.Name != "LogValue" {
+				want = append(want, of.Elem().Name()+"."+m.Name)
+			}
+		}
+	}
+	assert.ElementsMatch(t, want, listed)
+}
 
 // TestExamples_EveryMethod: who looks up a function or a method finds an example that calls it, with an output that is
 // checked.
