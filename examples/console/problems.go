@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/agentuity/coder-go"
+)
+
+// explain says in the words of the page what has gone wrong, and what to do. Texts of the library hold no key.
+func explain(err error) string {
+	switch {
+	case errors.Is(err, coder.ErrMissingAPIKey), errors.Is(err, coder.ErrUnauthorized):
+		return "The Hub does not accept the API key. Set AGENTUITY_SDK_KEY to a valid one, and start the console again."
+	case errors.Is(err, coder.ErrPaymentRequired):
+		return "The plan of this account does not cover that: " + err.Error()
+	case errors.Is(err, coder.ErrForbidden):
+		return "The API key may not do that."
+	case errors.Is(err, coder.ErrSessionNotFound):
+		return "There is no such session; it may have been deleted."
+	case errors.Is(err, coder.ErrSessionArchived), errors.Is(err, coder.ErrNotAttachable):
+		return "The session is over."
+	case errors.Is(err, coder.ErrOutcomeUnknown):
+		return "The connection broke in the middle. It may have worked: look before you try again."
+	case errors.Is(err, coder.ErrRateLimited):
+		return "The Hub says that this was too much at once. Wait a little."
+	case errors.Is(err, context.DeadlineExceeded):
+		return "The Hub takes too long to answer."
+	case coder.IsTransient(err):
+		return "The Hub cannot be reached."
+	}
+	return err.Error()
+}
+
+// isHopeless reports whether the same will happen again until somebody does something about it.
+func isHopeless(err error) bool {
+	for _, known := range []error{
+		coder.ErrUnauthorized, coder.ErrForbidden, coder.ErrPaymentRequired, coder.ErrUpgradeRequired, coder.ErrSessionNotFound, coder.ErrMissingAPIKey,
+	} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	var invalid *coder.ValidationError
+	return errors.As(err, &invalid)
+}
