@@ -63,7 +63,7 @@ func (c *console) session(w http.ResponseWriter, r *http.Request) {
 	found, err := c.client.GetSession(ctx, id)
 	var invalid *coder.ValidationError
 	switch {
-	case errors.Is(err, coder.ErrNotFound), errors.As(err, &invalid):
+	case errors.Is(err, coder.ErrSessionNotFound), errors.As(err, &invalid):
 		c.show(w, r, http.StatusNotFound, "message", page{Title: "No such session", Message: "There is no session " + id + ". It may have been deleted."})
 		return
 	case err != nil: // the script says so, and goes on trying

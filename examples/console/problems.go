@@ -24,10 +24,8 @@ func explain(err error) string {
 		return "The connection broke in the middle. It may have worked: look before you try again."
 	case errors.Is(err, coder.ErrRateLimited):
 		return "The Hub says that this was too much at once. Wait a little."
-	case errors.Is(err, context.DeadlineExceeded):
-		return "The Hub takes too long to answer."
-	case coder.IsTransient(err):
-		return "The Hub cannot be reached."
+	case coder.IsTransient(err), errors.Is(err, context.DeadlineExceeded):
+		return "The Hub does not answer."
 	}
 	return err.Error()
 }

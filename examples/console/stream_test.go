@@ -21,6 +21,13 @@ import (
 // isWhole expects that a page shows what the console knows, and that this is what the Hub knows.
 func isWhole(t *testing.T, p *tab, session *codertest.SessionControl, when string) {
 	t.Helper()
+	isCurrent(t, p, when)
+	assert.Equal(t, booked(session), p.sees().texts(), when)
+}
+
+// isCurrent expects that a page shows what the console knows.
+func isCurrent(t *testing.T, p *tab, when string) {
+	t.Helper()
 	seen := p.sees()
 	w, leave := p.site.console.watches.use(p.session)
 	defer leave()
@@ -31,7 +38,6 @@ func isWhole(t *testing.T, p *tab, session *codertest.SessionControl, when strin
 	shows, err := json.Marshal(seen.Conversation)
 	require.NoError(t, err)
 	assert.JSONEq(t, string(known), string(shows), when)
-	assert.Equal(t, booked(session), seen.texts(), when)
 }
 
 func TestStream_ShowsAnAnswerWhileItIsWritten(t *testing.T) {
@@ -79,6 +85,11 @@ func TestStream_Property(t *testing.T) {
 				open := []bool{true, true, true}
 				time.Sleep(time.Second)
 				for n := range 40 {
+					for i, p := range pages {
+						if open[i] {
+							isCurrent(t, p, fmt.Sprintf("page %d, step %d", i, n))
+						}
+					}
 					switch i := random.IntN(len(pages)); random.IntN(8) {
 					case 0, 1:
 						if open[i] {

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/agentuity/coder-go"
+	"github.com/agentuity/coder-go/codertest"
+)
+
+// TestWatches_OneConnection shares a connection among all browsers, and closes it some time after the last has left.
+func TestWatches_OneConnection(t *testing.T) {
+	visit(t, func(t *testing.T, s *site) {
+		session := s.begins()
+		assert.Equal(t, 0, session.Streams())
+		pages := []*tab{s.opens(session), s.opens(session), s.opens(session)}
+		pages[0].waits(time.Second)
+		assert.Equal(t, 1, session.Streams())
+		for _, p := range pages {
+			p.closes()
+		}
+		time.Sleep(grace / 2)
+		assert.Equal(t, 1, session.Streams(), "a browser may only load the page again")
+		snapshots := pages[0].snapshots
+		pages[0].connects()
+		pages[0].waits(2 * grace)
+		assert.Equal(t, 1, session.Streams())
+		assert.Equal(t, snapshots, pages[0].snapshots, "it goes on where it was")
+		pages[0].closes()
+		time.Sleep(grace + time.Second)
+		assert.Equal(t, 0, session.Streams())
+		assert.Empty(t, s.console.watches.all)
+		asked := len(s.hub.Requests())
+		time.Sleep(time.Hour)
+		assert.Len(t, s.hub.Requests(), asked, "nothing is asked for nobody")
+
+		pages[1].connects()
+		pages[1].waits(time.Second)
+		isWhole(t, pages[1], session, "after a long absence")
+		assert.Equal(t, 1, session.Streams())
+		pages[1].closes()
+	})
+}
+
+// TestWatches_EndOfTheProgram closes everything at once, also with pages that are open.
+func TestWatches_EndOfTheProgram(t *testing.T) {
+	visit(t, func(t *testing.T, s *site) {
+		session := s.begins()
+		p := s.opens(session)
+		p.waits(time.Second)
+		t.Cleanup(func() {
+			<-p.ended
+			assert.Zero(t, session.Streams())
+		})
+	})
+}
+
+func TestWatch_Asleep(t *testing.T) {
+	visit(t, func(t *testing.T, s *site) {
+		session := s.hub.AddSession(codertest.Session{Task: "Sleep", Status: "paused"})
+		p := s.opens(session)
+		seen := p.waits(time.Minute)
+		assert.Equal(t, linkAsleep, seen.Link.State)
+		assert.Equal(t, []string{"user: Sleep"}, seen.texts())
+		assert.Equal(t, "paused", session.Status(), "to look at a session does not wake it")
+		status, body := s.tries(session, "say", "text", "Hello?", "key", newKey())
+		assert.Equal(t, 502, status)
+		assert.Contains(t, body, "wake it first")
+
+		s.does(session, "wake")
+		seen = p.waits(time.Minute)
+		assert.Equal(t, linkLive, seen.Link.State)
+		s.says(session, "prompt", "Say hello")
+		p.waits(time.Minute)
+		isWhole(t, p, session, "after it was woken")
+
+		session.Pause() // as the Hub does with one that idles
+		assert.Equal(t, linkAsleep, p.waits(2*lookEvery).Link.State)
+		_, err := s.console.client.ResumeSession(t.Context(), session.ID()) // somebody else
+		require.NoError(t, err)
+		_, err = s.console.client.GetSession(t.Context(), session.ID())
+		require.NoError(t, err)
+		_, err = s.console.client.GetSession(t.Context(), session.ID())
+		require.NoError(t, err)
+		assert.Equal(t, linkLive, p.waits(2*lookEvery).Link.State)
+		p.closes()
+	})
+}
+
+func TestWatch_Over(t *testing.T) {
+	visit(t, func(t *testing.T, s *site) {
+		session := s.begins()
+		p := s.opens(session)
+		s.says(session, "prompt", "Say hello")
+		before := p.waits(time.Minute)
+		session.Archive()
+		seen := p.waits(time.Minute)
+		assert.Equal(t, linkOver, seen.Link.State)
+		assert.Equal(t, before.texts(), seen.texts())
+		assert.Zero(t, session.Streams())
+		status, body := s.tries(session, "say", "text", "Hello?", "key", newKey())
+		assert.Equal(t, 502, status)
+		assert.Contains(t, body, "The session is over.")
+		p.closes()
+
+		failed := s.hub.AddSession(codertest.Session{Task: "Fail", Status: "failed"})
+		p = s.opens(failed)
+		assert.Equal(t, linkOver, p.waits(time.Minute).Link.State)
+		p.closes()
+
+		require.NoError(t, s.console.client.DeleteSession(t.Context(), failed.ID()))
+		time.Sleep(time.Minute)
+		p = s.opens(failed)
+		seen = p.waits(time.Minute)
+		assert.Equal(t, link{linkAway, "There is no such session; it may have been deleted."}, seen.Link)
+		p.closes()
+	})
+}
+
+// TestWatch_HubAway shows what is known while the Hub does not answer, and more when it does.
+func TestWatch_HubAway(t *testing.T) {
+	visit(t, func(t *testing.T, s *site) {
+		session := s.begins()
+		outage := s.hub.Restart(24*time.Hour, codertest.Outage{})
+		p := s.opens(session)
+		seen := p.waits(2 * time.Minute)
+		assert.Equal(t, link{linkAway, "The Hub does not answer."}, seen.Link)
+		assert.Equal(t, "The Hub does not answer.", p.list.Problem)
+		outage.End()
+		seen = p.waits(2 * time.Minute)
+		assert.Equal(t, linkLive, seen.Link.State)
+		assert.Empty(t, p.list.Problem)
+		isWhole(t, p, session, "when the Hub is back")
+
+		outage = s.hub.Restart(24*time.Hour, codertest.Outage{Crash: true})
+		seen = p.waits(time.Hour) // longer than a connection tries again by itself
+		assert.NotEqual(t, linkLive, seen.Link.State)
+		assert.Equal(t, []string{"user: Be there"}, seen.texts(), "what was said stays")
+		outage.End()
+		assert.Equal(t, linkLive, p.waits(5*time.Minute).Link.State)
+		p.closes()
+	})
+}
+
+func TestWatch_BadKey(t *testing.T) {
+	visit(t, func(t *testing.T, s *site) {
+		session := s.begins()
+		s.hub.SetAPIKey("another")
+		p := s.opens(session)
+		const advice = "The Hub does not accept the API key. Set AGENTUITY_SDK_KEY to a valid one, and start the console again."
+		assert.Equal(t, link{linkAway, advice}, p.waits(5*time.Second).Link)
+		assert.Equal(t, advice, p.list.Problem)
+		p.closes()
+	})
+}
+
+// TestWatch_BeingCreated waits for a session that is not there yet.
+func TestWatch_BeingCreated(t *testing.T) {
+	visit(t, func(t *testing.T, s *site) {
+		created, err := s.console.client.CreateSession(t.Context(), coder.CreateSessionRequest{Task: "Say hello"})
+		require.NoError(t, err)
+		session := s.hub.Session(created.SessionID)
+		p := s.opens(session)
+		assert.Equal(t, linkLive, p.waits(time.Minute).Link.State)
+		isWhole(t, p, session, "when it is there")
+		p.closes()
+	})
+}
+
+func TestBoard(t *testing.T) {
+	visit(t, func(t *testing.T, s *site) {
+		s.hub.AddSession(codertest.Session{Task: "a", Label: "Old", Status: "archived", Created: time.Now().Add(-time.Hour)})
+		s.hub.AddSession(codertest.Session{Task: "b", Label: "Sleeps", Status: "paused"})
+		session := s.begins()
+		p := s.opens(session)
+		p.waits(2 * lookEvery) // to attach is an activity
+		shows := func() (all []string) {
+			p.sees()
+			for _, b := range p.list.Buckets {
+				all = append(all, b.Title)
+				for _, one := range b.Sessions {
+					all = append(all, one.Label+" "+one.Status)
+				}
+			}
+			return all
+		}
+		assert.Equal(t, []string{"Running", "Test active", "Asleep", "Sleeps paused", "Over", "Old archived"}, shows())
+		names := len(p.names)
+		p.waits(10 * lookEvery)
+		assert.Len(t, p.names, names, "what is the same is not sent again")
+		session.Archive()
+		p.waits(2 * lookEvery)
+		assert.Equal(t, []string{"Asleep", "Sleeps paused", "Over", "Test archived", "Old archived"}, shows())
+		p.closes()
+	})
+	unknown := sorted([]coder.SessionListItem{{SessionID: "1", Bucket: "elsewhere"}, {SessionID: "2", Bucket: coder.BucketHistory}})
+	require.Len(t, unknown, 2)
+	assert.Equal(t, "elsewhere", unknown[1].Title)
+	assert.Equal(t, "1", unknown[1].Sessions[0].Label, "one without a label is called by its id")
+}
