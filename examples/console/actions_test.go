@@ -89,7 +89,7 @@ func TestSay(t *testing.T) {
 			}
 		}
 		assert.Equal(t, []string{"Be there", "Count to ten", "to five", "Say hello"}, prompts)
-		assert.Empty(t, p.notices)
+		assert.Empty(t, p.sees().notices)
 
 		key := newKey() // a browser that had no answer sends it again, with the same key
 		for range 2 {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -122,13 +123,9 @@ type tab struct {
 	end     context.CancelFunc
 	ended   chan struct{}
 
-	mu        sync.Mutex
-	shown     shown
-	list      list
-	seen      string // the last id
-	snapshots int
-	names     []string // of the events that came
-	notices   []string
+	mu    sync.Mutex
+	shown shown
+	seen  string // the last id
 }
 
 // shown is what it shows of a session.
@@ -139,6 +136,11 @@ type shown struct {
 	} `json:"conversation"`
 	Link     link      `json:"link"`
 	Question *question `json:"question"`
+
+	list      list
+	snapshots int      // that came
+	events    int      // that came
+	notices   []string // that came
 }
 
 // opens opens a page.
@@ -204,21 +206,22 @@ func (p *tab) takes(fields map[string]string) {
 	}
 	name := fields["event"]
 	if name != "" {
-		p.names = append(p.names, name)
+		p.shown.events++
 	}
 	switch name {
 	case "sessions":
-		p.list = list{}
-		must(json.Unmarshal(data, &p.list))
+		p.shown.list = list{}
+		must(json.Unmarshal(data, &p.shown.list))
 	case "snapshot":
-		p.snapshots++
-		p.shown = shown{}
+		p.shown.snapshots++
+		p.shown.Conversation.Messages, p.shown.Question, p.shown.Link = nil, nil, link{}
 		must(json.Unmarshal(data, &p.shown))
 	case "change":
 		var change coder.ConversationChange
 		must(json.Unmarshal(data, &change))
 		p.changes(change)
 	case "link":
+		p.shown.Link = link{}
 		must(json.Unmarshal(data, &p.shown.Link))
 	case "question":
 		p.shown.Question = nil
@@ -226,7 +229,7 @@ func (p *tab) takes(fields map[string]string) {
 	case "notice":
 		var text string
 		must(json.Unmarshal(data, &text))
-		p.notices = append(p.notices, text)
+		p.shown.notices = append(p.shown.notices, text)
 	}
 }
 
@@ -256,7 +259,9 @@ func (p *tab) sees() shown {
 	synctest.Wait()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.shown
+	seen := p.shown
+	seen.Conversation.Messages = slices.Clone(seen.Conversation.Messages)
+	return seen
 }
 
 // waits lets time pass, and returns what the page shows then.

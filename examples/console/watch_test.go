@@ -24,11 +24,11 @@ func TestWatches_OneConnection(t *testing.T) {
 		}
 		time.Sleep(grace / 2)
 		assert.Equal(t, 1, session.Streams(), "a browser may only load the page again")
-		snapshots := pages[0].snapshots
+		snapshots := pages[0].sees().snapshots
 		pages[0].connects()
 		pages[0].waits(2 * grace)
 		assert.Equal(t, 1, session.Streams())
-		assert.Equal(t, snapshots, pages[0].snapshots, "it goes on where it was")
+		assert.Equal(t, snapshots, pages[0].sees().snapshots, "it goes on where it was")
 		pages[0].closes()
 		time.Sleep(grace + time.Second)
 		assert.Equal(t, 0, session.Streams())
@@ -128,11 +128,11 @@ func TestWatch_HubAway(t *testing.T) {
 		p := s.opens(session)
 		seen := p.waits(2 * time.Minute)
 		assert.Equal(t, link{linkAway, "The Hub does not answer."}, seen.Link)
-		assert.Equal(t, "The Hub does not answer.", p.list.Problem)
+		assert.Equal(t, "The Hub does not answer.", p.sees().list.Problem)
 		outage.End()
 		seen = p.waits(2 * time.Minute)
 		assert.Equal(t, linkLive, seen.Link.State)
-		assert.Empty(t, p.list.Problem)
+		assert.Empty(t, p.sees().list.Problem)
 		isWhole(t, p, session, "when the Hub is back")
 
 		outage = s.hub.Restart(24*time.Hour, codertest.Outage{Crash: true})
@@ -152,7 +152,7 @@ func TestWatch_BadKey(t *testing.T) {
 		p := s.opens(session)
 		const advice = "The Hub does not accept the API key. Set AGENTUITY_SDK_KEY to a valid one, and start the console again."
 		assert.Equal(t, link{linkAway, advice}, p.waits(5*time.Second).Link)
-		assert.Equal(t, advice, p.list.Problem)
+		assert.Equal(t, advice, p.sees().list.Problem)
 		p.closes()
 	})
 }
@@ -178,8 +178,7 @@ func TestBoard(t *testing.T) {
 		p := s.opens(session)
 		p.waits(2 * lookEvery) // to attach is an activity
 		shows := func() (all []string) {
-			p.sees()
-			for _, b := range p.list.Buckets {
+			for _, b := range p.sees().list.Buckets {
 				all = append(all, b.Title)
 				for _, one := range b.Sessions {
 					all = append(all, one.Label+" "+one.Status)
@@ -188,9 +187,9 @@ func TestBoard(t *testing.T) {
 			return all
 		}
 		assert.Equal(t, []string{"Running", "Test active", "Asleep", "Sleeps paused", "Over", "Old archived"}, shows())
-		names := len(p.names)
+		events := p.sees().events
 		p.waits(10 * lookEvery)
-		assert.Len(t, p.names, names, "what is the same is not sent again")
+		assert.Equal(t, events, p.sees().events, "what is the same is not sent again")
 		session.Archive()
 		p.waits(2 * lookEvery)
 		assert.Equal(t, []string{"Asleep", "Sleeps paused", "Over", "Test archived", "Old archived"}, shows())
