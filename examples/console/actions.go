@@ -26,7 +26,9 @@ func (c *console) say(w http.ResponseWriter, r *http.Request) {
 		c.answerProblem(w, http.StatusBadRequest, errors.New("say something first"))
 		return
 	}
-	c.act(w, r, func(ctx context.Context, session *watch) error {
+	c.act(w, r, func(ctx context.Context, id string) error {
+		session, leave := c.watches.use(id)
+		defer leave()
 		return session.once(key, func() error {
 			conn, err := session.connected(ctx)
 			switch {
@@ -78,7 +80,9 @@ func (w *watch) once(key string, do func() error) error {
 }
 
 func (c *console) abort(w http.ResponseWriter, r *http.Request) {
-	c.act(w, r, func(ctx context.Context, session *watch) error {
+	c.act(w, r, func(ctx context.Context, id string) error {
+		session, leave := c.watches.use(id)
+		defer leave()
 		conn, err := session.connected(ctx)
 		if err != nil {
 			return err
@@ -88,34 +92,37 @@ func (c *console) abort(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *console) answer(w http.ResponseWriter, r *http.Request) {
-	id, text, none := r.FormValue("question"), r.FormValue("text"), r.FormValue("none") != ""
-	c.act(w, r, func(_ context.Context, session *watch) error { return session.reply(id, text, none) })
+	c.act(w, r, func(_ context.Context, id string) error {
+		session, leave := c.watches.use(id)
+		defer leave()
+		return session.reply(r.FormValue("question"), r.FormValue("text"), r.FormValue("none") != "")
+	})
 }
 
 func (c *console) archive(w http.ResponseWriter, r *http.Request) {
-	c.act(w, r, func(ctx context.Context, session *watch) error {
-		_, err := c.client.ArchiveSession(ctx, session.id)
+	c.act(w, r, func(ctx context.Context, id string) error {
+		_, err := c.client.ArchiveSession(ctx, id)
 		return err
 	})
 }
 
 func (c *console) wake(w http.ResponseWriter, r *http.Request) {
-	c.act(w, r, func(ctx context.Context, session *watch) error {
-		if _, err := c.client.ResumeSession(ctx, session.id); err != nil {
+	c.act(w, r, func(ctx context.Context, id string) error {
+		if _, err := c.client.ResumeSession(ctx, id); err != nil {
 			return err
 		}
+		session, leave := c.watches.use(id)
+		defer leave()
 		session.wakeUp()
 		return nil
 	})
 }
 
 // act does something with a session for the script of the page, which shows what comes of it. It goes on if the browser leaves.
-func (c *console) act(w http.ResponseWriter, r *http.Request, do func(context.Context, *watch) error) {
-	session, leave := c.watches.use(r.PathValue("id"))
-	defer leave()
+func (c *console) act(w http.ResponseWriter, r *http.Request, do func(ctx context.Context, id string) error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), actionTime)
 	defer cancel()
-	err := do(ctx, session)
+	err := do(ctx, r.PathValue("id"))
 	c.board.soon()
 	var refused *coder.ValidationError
 	switch {

@@ -28,6 +28,7 @@ type board struct {
 
 	mu      sync.Mutex
 	list    list
+	looked  time.Time     // when
 	text    []byte        // the list as JSON; nil: nobody has looked yet
 	changed chan struct{} // closed when there is another one
 	readers int
@@ -130,6 +131,22 @@ func (b *board) now() ([]byte, <-chan struct{}) {
 	return b.text, b.changed
 }
 
+// recent returns the list: the one that is known, if it is new enough, or else what the Hub says.
+func (b *board) recent(ctx context.Context) list {
+	b.mu.Lock()
+	known, age := b.list, time.Since(b.looked)
+	b.mu.Unlock()
+	if age < 2*lookEvery {
+		return known
+	}
+	_, found, err := b.fetch(ctx)
+	if err != nil {
+		known.Problem = explain(err)
+		return known
+	}
+	return found
+}
+
 // fetch asks the Hub for the list.
 func (b *board) fetch(ctx context.Context) ([]coder.SessionListItem, list, error) {
 	ctx, cancel := context.WithTimeout(ctx, pageTime)
@@ -152,7 +169,7 @@ func (b *board) look(ctx context.Context) {
 		found = b.list
 		found.Problem = explain(err)
 	}
-	b.list = found
+	b.list, b.looked = found, time.Now()
 	text, err := json.Marshal(found)
 	if err == nil && string(text) != string(b.text) {
 		b.text = text

@@ -24,7 +24,7 @@ var staticFiles embed.FS
 var templates = template.Must(template.New("").Funcs(template.FuncMap{"path": sessionPath}).ParseFS(templateFiles, "templates/*.html"))
 
 // pageTime is how long a page waits for the Hub. Then it is shown without what the Hub has not said, and its script goes on waiting.
-const pageTime = 5 * time.Second
+const pageTime = 3 * time.Second
 
 // page is what the templates are given.
 type page struct {
@@ -78,11 +78,7 @@ func (c *console) nowhere(w http.ResponseWriter, r *http.Request) {
 
 // show writes a page, with the list of sessions.
 func (c *console) show(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
-	p.Demo = c.demo
-	var err error
-	if _, p.List, err = c.board.fetch(r.Context()); err != nil {
-		p.List.Problem = explain(err)
-	}
+	p.Demo, p.List = c.demo, c.board.recent(r.Context())
 	var text bytes.Buffer // so that a page is whole or not there
 	if err := templates.ExecuteTemplate(&text, name, p); err != nil {
 		refuse(w, http.StatusInternalServerError, "The page cannot be written: "+err.Error())

@@ -40,6 +40,10 @@ func guard(next http.Handler, hosts []string) http.Handler {
 			refuse(w, http.StatusForbidden, "Only the console's own pages may ask for that.")
 		default:
 			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+			if err := r.ParseForm(); err != nil {
+				refuse(w, http.StatusRequestEntityTooLarge, "That is too long, or was not sent whole.")
+				return
+			}
 			next.ServeHTTP(w, r)
 		}
 	})

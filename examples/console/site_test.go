@@ -140,7 +140,7 @@ type shown struct {
 	list      list
 	snapshots int      // that came
 	events    int      // that came
-	notices   []string // that came
+	notices   []notice // that came
 }
 
 // opens opens a page.
@@ -227,9 +227,9 @@ func (p *tab) takes(fields map[string]string) {
 		p.shown.Question = nil
 		must(json.Unmarshal(data, &p.shown.Question))
 	case "notice":
-		var text string
-		must(json.Unmarshal(data, &text))
-		p.shown.notices = append(p.shown.notices, text)
+		var n notice
+		must(json.Unmarshal(data, &n))
+		p.shown.notices = append(p.shown.notices, n)
 	}
 }
 

@@ -24,7 +24,7 @@ const (
 //	change    a coder.ConversationChange      id
 //	link      how the console gets at it      id
 //	question  what the agent asks, or null    id
-//	notice    a text                          id
+//	notice    what else somebody says         id
 //
 // A browser that connects again names the last id it has seen, and goes on there. One that is too far behind, or reads so slowly
 // that it has missed what was kept, gets a snapshot. Nobody waits for anybody else: each reads at its own pace.

@@ -182,7 +182,7 @@ func TestStream_LastEventID(t *testing.T) {
 		w, leave := s.console.watches.use(session.ID())
 		for range keptEvents + 1 {
 			w.mu.Lock()
-			w.publish("notice", "")
+			w.publish("notice", notice{})
 			w.mu.Unlock()
 		}
 		leave()

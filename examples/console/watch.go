@@ -127,7 +127,7 @@ func (w *watch) follow(ctx context.Context) error {
 	}
 	w.set(link{State: linkConnecting})
 	conn, err := w.client.Attach(ctx, w.id, &coder.AttachOptions{Connection: coder.HubConnectOptions{
-		Origin: "web", MaxReconnectDelay: 5 * time.Second, OnState: w.onState,
+		Origin: "web", ReconnectDelay: 250 * time.Millisecond, MaxReconnectDelay: 5 * time.Second, OnState: w.onState,
 	}})
 	switch {
 	case errors.Is(err, coder.ErrNotAttachable):
@@ -236,29 +236,35 @@ func (w *watch) apply(m coder.ServerMessage) {
 	for _, change := range changes {
 		w.publish("change", change)
 	}
-	if text := notice(m); text != "" {
-		w.publish("notice", text)
+	if n := noticeOf(m); n.Text != "" {
+		w.publish("notice", n)
 	}
 }
 
 // notice is what a message says that is no part of the conversation.
-func notice(m coder.ServerMessage) string {
+type notice struct {
+	Text string `json:"text"`
+	// Bad says that something has not worked.
+	Bad bool `json:"bad,omitzero"`
+}
+
+func noticeOf(m coder.ServerMessage) notice {
 	switch m := m.(type) {
 	case *coder.RPCCommandErrorMessage:
-		return m.Error
+		return notice{m.Error, true}
 	case *coder.RPCResponseMessage:
 		if !m.Response.Success {
-			return cmp.Or(m.Response.Error, "The agent has refused that.")
+			return notice{cmp.Or(m.Response.Error, "The agent has refused that."), true}
 		}
 	case *coder.ProtocolErrorMessage:
-		return m.Message
+		return notice{m.Message, true}
 	case *coder.RPCUIRequestMessage:
 		var p coder.RPCUIParams
 		if m.Method == coder.UINotify && m.Decode(&p) == nil {
-			return p.Message
+			return notice{p.Message, p.NotifyType == coder.NotifyError}
 		}
 	}
-	return ""
+	return notice{}
 }
 
 // publish adds an event. The mutex is held.

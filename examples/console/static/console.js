@@ -11,8 +11,8 @@ const newKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) 
 // ---- The list of sessions
 
 function ago(time) {
-  const minutes = Math.round((Date.now() - time) / 60000);
-  if (minutes < 1) return 'now';
+  const minutes = Math.floor((Date.now() - time) / 60000); // time is in whole minutes
+  if (minutes < 2) return 'just now';
   if (minutes < 60) return `${minutes} min ago`;
   if (minutes < 48 * 60) return `${Math.round(minutes / 60)} h ago`;
   return `${Math.round(minutes / 60 / 24)} days ago`;
@@ -68,6 +68,12 @@ function say(node, text) {
   setText(node, text ?? '');
 }
 
+// complain says what has not worked, or what somebody only wants to be known.
+function complain(text, isBad = true) {
+  say($('problem'), text);
+  $('problem').classList.toggle('plain', !isBad);
+}
+
 // ---- The conversation
 
 const talk = { messages: [], state: 'idle' };
@@ -117,7 +123,14 @@ function ending(message) {
   return '';
 }
 
-const indented = (args) => (args === undefined ? '' : JSON.stringify(args, null, 2));
+// linesOf shows the arguments of a tool, a line each, and a text as it is.
+function linesOf(args) {
+  if (!args || typeof args !== 'object' || Array.isArray(args)) return args === undefined ? '' : JSON.stringify(args);
+  return Object.entries(args).map(([name, value]) => {
+    const text = typeof value === 'string' ? value : JSON.stringify(value, null, 2);
+    return `${name}: ${text.includes('\n') ? '\n' : ''}${text}`;
+  }).join('\n');
+}
 
 function brief(args) {
   const first = args && typeof args === 'object' ? Object.values(args)[0] : undefined;
@@ -134,7 +147,7 @@ function drawTools(parent, calls) {
     setText(node.querySelector('.mark'), { failed: 'failed', done: 'done', running: 'running' }[node.dataset.state]);
     setText(node.querySelector('.name'), call.name);
     setText(node.querySelector('.brief'), brief(call.args));
-    say(node.querySelector('.args'), indented(call.args));
+    say(node.querySelector('.args'), linesOf(call.args));
     say(node.querySelector('.result'), call.result);
   });
 }
@@ -247,7 +260,8 @@ function showState() {
   }
   log.setAttribute('aria-busy', String(busy)); // an answer is read out when it is whole
   const readOnly = { asleep: 'This session is asleep. Wake it to go on.', over: 'This session is over. It can only be read.' }[link.state];
-  say($('read-only'), readOnly);
+  $('rest').hidden = !readOnly;
+  setText($('rest').firstElementChild, readOnly ?? '');
   $('say').hidden = Boolean(readOnly);
   $('wake').hidden = link.state !== 'asleep';
   $('archive').hidden = link.state === 'over';
@@ -264,7 +278,7 @@ function showState() {
 function showQuestion() {
   const form = $('question');
   if (form.dataset.id === (question?.id ?? '')) return;
-  const hadFocus = form.contains(document.activeElement);
+  const hadFocus = form.querySelector(':focus-visible'); // a tap shall not open a phone's keyboard
   form.dataset.id = question?.id ?? '';
   form.hidden = !question;
   const field = form.querySelector('.field');
@@ -317,16 +331,16 @@ if (session) {
 async function send(action, fields, button) {
   if (button?.getAttribute('aria-disabled') === 'true') return false;
   button?.setAttribute('aria-disabled', 'true');
-  say($('problem'), '');
+  complain('');
   try {
     const answer = await fetch(`/sessions/${encodeURIComponent(session)}/${action}`, { method: 'POST', body: new URLSearchParams(fields) });
     if (answer.ok) return true;
     const text = await answer.text();
     let problem = text;
     try { problem = JSON.parse(text).error; } catch { /* it is no JSON */ }
-    say($('problem'), problem || `It did not work (${answer.status}).`);
+    complain(problem || `It did not work (${answer.status}).`);
   } catch {
-    say($('problem'), 'The console does not answer. Does it still run?');
+    complain('The console does not answer. Does it still run?');
   } finally {
     button?.removeAttribute('aria-disabled');
   }
@@ -430,7 +444,7 @@ function listen() {
   on('change', change);
   on('link', (l) => { link = l; showState(); });
   on('question', (q) => { question = q; showState(); });
-  on('notice', (text) => say($('problem'), text));
+  on('notice', (n) => complain(n.text, n.bad));
 }
 
 function setCut(is) {
@@ -454,6 +468,7 @@ addEventListener('pagehide', hangUp);
 addEventListener('pageshow', listen);
 
 if (session) prepare();
+else if (matchMedia('(min-width: 761px)').matches) $('task')?.focus(); // on a phone that would hide the list behind a keyboard
 showTimes();
 setInterval(showTimes, 30000);
 listen();
