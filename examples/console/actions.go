@@ -113,7 +113,7 @@ func (c *console) wake(w http.ResponseWriter, r *http.Request) {
 		}
 		session, leave := c.watches.use(id)
 		defer leave()
-		session.wakeUp()
+		session.lookAgain()
 		return nil
 	})
 }

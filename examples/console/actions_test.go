@@ -78,8 +78,8 @@ func TestSay(t *testing.T) {
 		p.waits(time.Second)
 		s.says(session, "steer", "Count to ten") // the page believed that the agent works
 		p.waits(time.Second)
-		s.says(session, "steer", "to five")
 		s.says(session, "prompt", "Say hello") // it waits until the agent is done
+		s.says(session, "steer", "to five")
 		seen := p.waits(time.Minute)
 		isWhole(t, p, session, "in the end")
 		var prompts []string

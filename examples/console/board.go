@@ -67,7 +67,7 @@ var titles = []bucket{
 func newBoard(client *coder.Client) *board {
 	ctx, stop := context.WithCancel(context.Background())
 	b := &board{
-		client: client, tell: func([]coder.SessionListItem) {}, stop: stop,
+		client: client, tell: func([]coder.SessionListItem) {}, stop: stop, list: list{Buckets: []bucket{}},
 		done: make(chan struct{}), wanted: make(chan struct{}, 1), changed: make(chan struct{}),
 	}
 	go b.run(ctx)
@@ -139,12 +139,10 @@ func (b *board) recent(ctx context.Context) list {
 	if age < 2*lookEvery {
 		return known
 	}
-	_, found, err := b.fetch(ctx)
-	if err != nil {
-		known.Problem = explain(err)
-		return known
-	}
-	return found
+	b.look(ctx)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.list
 }
 
 // fetch asks the Hub for the list.

@@ -24,7 +24,7 @@ var staticFiles embed.FS
 var templates = template.Must(template.New("").Funcs(template.FuncMap{"path": sessionPath}).ParseFS(templateFiles, "templates/*.html"))
 
 // pageTime is how long a page waits for the Hub. Then it is shown without what the Hub has not said, and its script goes on waiting.
-const pageTime = 3 * time.Second
+const pageTime = 2 * time.Second
 
 // page is what the templates are given.
 type page struct {

@@ -29,16 +29,3 @@ func explain(err error) string {
 	}
 	return err.Error()
 }
-
-// isHopeless reports whether the same will happen again until somebody does something about it.
-func isHopeless(err error) bool {
-	for _, known := range []error{
-		coder.ErrUnauthorized, coder.ErrForbidden, coder.ErrPaymentRequired, coder.ErrUpgradeRequired, coder.ErrSessionNotFound, coder.ErrMissingAPIKey,
-	} {
-		if errors.Is(err, known) {
-			return true
-		}
-	}
-	var invalid *coder.ValidationError
-	return errors.As(err, &invalid)
-}

@@ -71,11 +71,13 @@ func (s *site) begins() *codertest.SessionControl {
 // ask sends a request, as one of the console's pages does.
 func (s *site) ask(method, path string, fields url.Values, header ...string) (status int, body string, answer *http.Response) {
 	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Hour) // of fake time: a stream does not end
+	defer cancel()
 	var send io.Reader
 	if fields != nil {
 		send = strings.NewReader(fields.Encode())
 	}
-	r, err := http.NewRequestWithContext(s.t.Context(), method, "http://localhost"+path, send)
+	r, err := http.NewRequestWithContext(ctx, method, "http://localhost"+path, send)
 	require.NoError(s.t, err)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Sec-Fetch-Site", "same-origin")

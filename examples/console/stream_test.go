@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -191,6 +190,13 @@ func TestStream_LastEventID(t *testing.T) {
 		assert.Equal(t, snapshots+1, p.sees().snapshots, "it has missed more than is kept")
 		isWhole(t, p, session, "after a long absence")
 
+		p.closes()
+		status, body := s.listens("/events?session=" + session.ID() + "&seen=" + p.seen)
+		assert.Equal(t, http.StatusOK, status)
+		assert.NotContains(t, body, "event: snapshot", "a page that was hidden says in the address what it has seen")
+		_, body = s.listens("/events?session=" + session.ID())
+		assert.Contains(t, body, "event: snapshot")
+
 		for _, unknown := range []string{"nonsense", "AAAAAAAA-3", w.epoch + "-99999999", w.epoch + "--1"} {
 			p.closes()
 			p.seen = unknown
@@ -203,6 +209,23 @@ func TestStream_LastEventID(t *testing.T) {
 		p.closes()
 		other.closes()
 	}, codertest.WithAgentPace(100*time.Millisecond))
+}
+
+// listens reads a stream of events until it has come to its first sign of life.
+func (s *site) listens(path string) (status int, text string) {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, "http://localhost"+path, nil)
+	require.NoError(s.t, err)
+	answer, err := s.browser.Do(r)
+	require.NoError(s.t, err)
+	defer answer.Body.Close()
+	buffer := make([]byte, 4096)
+	for !strings.Contains(text, ": still there\n\n") {
+		n, err := answer.Body.Read(buffer)
+		require.NoError(s.t, err)
+		text += string(buffer[:n])
+	}
+	return answer.StatusCode, text
 }
 
 // deaf is a browser that takes nothing.
@@ -288,19 +311,8 @@ func TestStream_HostileText(t *testing.T) {
 
 func TestStream_SignsOfLife(t *testing.T) {
 	visit(t, func(t *testing.T, s *site) {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/events", nil)
-		require.NoError(t, err)
-		answer, err := s.browser.Do(r)
-		require.NoError(t, err)
-		defer answer.Body.Close()
-		var text bytes.Buffer
-		buffer := make([]byte, 4096)
-		for !strings.Contains(text.String(), ": still there\n\n") {
-			n, err := answer.Body.Read(buffer)
-			require.NoError(t, err)
-			text.Write(buffer[:n])
-		}
-		assert.True(t, strings.HasPrefix(text.String(), "retry: 1000\n\n"), text.String())
-		assert.Contains(t, text.String(), `event: sessions`+"\n"+`data: {"buckets":`)
+		_, text := s.listens("/events")
+		assert.True(t, strings.HasPrefix(text, "retry: 1000\n\n"), text)
+		assert.Contains(t, text, "event: sessions\ndata: {\"buckets\":[]}\n\n")
 	})
 }

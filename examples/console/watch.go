@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -25,7 +26,6 @@ type watch struct {
 	question     *question      // what the agent asks; nil: nothing
 	conn         *coder.HubConn // nil: there is none
 	again        func()         // makes it look at the session again
-	mayWake      bool           // somebody wants the session to be woken
 	orders       map[string]*order
 
 	first, next int64         // the numbers of the oldest event that is kept, and of the one to come
@@ -89,7 +89,7 @@ func (w *watch) run(ctx context.Context) {
 			again()
 			continue
 		}
-		if failures > 0 || isHopeless(err) { // the first time it may only be the end of a session
+		if failures > 0 || !errors.Is(err, errEnded) {
 			w.set(link{linkAway, explain(err)})
 		}
 		select {
@@ -110,7 +110,10 @@ func waitAfter(failures int) time.Duration {
 }
 
 // lookTime is how long the Hub may take to say what has become of a session.
-const lookTime = 15 * time.Second
+const lookTime = 5 * time.Second
+
+// errEnded says that a connection has ended that was good: perhaps because the session has, which the next look tells.
+var errEnded = errors.New("the connection to the session has ended")
 
 // follow looks at the session, and does what is to be done in its state until that is another one.
 func (w *watch) follow(ctx context.Context) error {
@@ -122,7 +125,7 @@ func (w *watch) follow(ctx context.Context) error {
 		return err
 	case session.HistoryOnly:
 		return w.rest(ctx, linkOver)
-	case isAsleep(&session.SessionListItem) && !w.wakes(): // to look at it does not wake it
+	case isAsleep(&session.SessionListItem): // to look at it does not wake it
 		return w.rest(ctx, linkAsleep)
 	}
 	w.set(link{State: linkConnecting})
@@ -138,7 +141,7 @@ func (w *watch) follow(ctx context.Context) error {
 	defer conn.Close()
 	w.attached(conn, link{State: linkLive})
 	defer w.attached(nil, link{State: linkConnecting})
-	return conn.Listen(ctx, &coder.AskOptions{OnMessage: w.apply, OnQuestion: w.ask})
+	return fmt.Errorf("%w: %w", errEnded, conn.Listen(ctx, &coder.AskOptions{OnMessage: w.apply, OnQuestion: w.ask}))
 }
 
 // rest shows what was said in a session to which nothing can be said, until somebody wants another look.
@@ -153,8 +156,9 @@ func (w *watch) rest(ctx context.Context, state linkState) error {
 	return nil
 }
 
+// isAsleep reports whether a session sleeps, and nobody is waking it.
 func isAsleep(s *coder.SessionListItem) bool {
-	return s.Bucket == coder.BucketPaused && !s.RuntimeAvailable
+	return s.Bucket == coder.BucketPaused && !s.RuntimeAvailable && !s.LiveExpected
 }
 
 // noticed takes what the list says of the session. If that is news, it looks itself.
@@ -166,27 +170,22 @@ func (w *watch) noticed(s *coder.SessionListItem) {
 		if isAsleep(s) || s.HistoryOnly {
 			w.again()
 		}
-	case linkAsleep, linkOver:
-		if s.RuntimeAvailable || w.link.State == linkAsleep && s.HistoryOnly {
+	case linkAsleep:
+		if !isAsleep(s) {
+			w.again()
+		}
+	case linkOver:
+		if s.RuntimeAvailable {
 			w.again()
 		}
 	}
 }
 
-// wakeUp makes it attach to a session that sleeps.
-func (w *watch) wakeUp() {
+// lookAgain makes it look at the session, and go on from there.
+func (w *watch) lookAgain() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.mayWake = true
 	w.again()
-}
-
-// wakes reports whether it is to be woken, once.
-func (w *watch) wakes() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	defer func() { w.mayWake = false }()
-	return w.mayWake
 }
 
 func (w *watch) onState(state coder.HubConnState, _ error) {

@@ -300,3 +300,19 @@ func TestHostileText(t *testing.T) {
 	p.untilState("Done")
 	p.isWhole(session)
 }
+
+// TestHubAway opens a page while the Hub is away, and sees it come back.
+func TestHubAway(t *testing.T) {
+	c := opens(t)
+	session := c.hub.AddSession(codertest.Session{Task: "Be there", Label: "Patience"})
+	down := c.hub.Restart(time.Hour, codertest.Outage{})
+	p := shows(t, c.url+"/sessions/"+session.ID(), wide)
+	p.untilState("The Hub does not answer. Trying again…")
+	assert.Equal(t, "The Hub does not answer.", p.text("#list-problem"))
+	assert.Equal(t, session.ID(), p.text("#label"), "nobody knows its label yet")
+	down.End()
+	p.untilState("Ready")
+	p.until("document.querySelector('#label').textContent === 'Patience' && document.title === 'Patience · Console'")
+	p.until("document.querySelector('#list-problem').hidden")
+	p.isWhole(session)
+}

@@ -4,6 +4,7 @@
 const $ = (id) => document.getElementById(id);
 const main = $('main');
 const session = main.dataset.session; // undefined: the page shows none
+let title = document.title; // what it would be if there was nothing to say
 const copyOf = (id) => $(id).content.firstElementChild.cloneNode(true);
 const setText = (node, text) => { if (node.textContent !== text) node.textContent = text; };
 const newKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, '0')).join('');
@@ -40,6 +41,7 @@ function showList(list) {
       if (item.id === session) {
         link.setAttribute('aria-current', 'page');
         setText($('label'), item.label);
+        title = `${item.label} · Console`;
       }
       setText(link.querySelector('.label'), item.label);
       setText(link.querySelector('.state'), item.status);
@@ -60,6 +62,7 @@ function showList(list) {
   say($('list-problem'), list.problem);
   say($('more'), list.more ? `${list.more} older ones are not shown.` : '');
   showTimes();
+  if (session) showState(); // its label may be another one
 }
 
 // say shows a text where there is one.
@@ -245,8 +248,6 @@ function stateOf() {
   return ['idle', 'Ready'];
 }
 
-const title = document.title;
-
 function showState() {
   const [state, text] = stateOf();
   $('status').dataset.state = state;
@@ -258,6 +259,7 @@ function showState() {
     resize(talk.messages.length);
     talk.messages.forEach((_, i) => draw(i));
   }
+  $('messages').dataset.link = link.state;
   log.setAttribute('aria-busy', String(busy)); // an answer is read out when it is whole
   const readOnly = { asleep: 'This session is asleep. Wake it to go on.', over: 'This session is over. It can only be read.' }[link.state];
   $('rest').hidden = !readOnly;
