@@ -19,7 +19,8 @@ const (
 )
 
 // say gives the agent something to do: "steer" changes its course while it works, anything else is a prompt, which waits until
-// the agent is done. Both begin the work of an agent that has none, so that it does not matter what the browser believed.
+// the agent is done. Both begin the work of an agent that has none, so that it does not matter what the browser believed: a
+// steer is a prompt that says how to queue it, since HubConn.Steer would leave an idle agent idle.
 func (c *console) say(w http.ResponseWriter, r *http.Request) {
 	text, key := strings.TrimSpace(r.FormValue("text")), r.FormValue("key")
 	if text == "" || !isKey(key) {
@@ -34,7 +35,7 @@ func (c *console) say(w http.ResponseWriter, r *http.Request) {
 			switch {
 			case err != nil:
 				return err
-			case r.FormValue("how") == "steer":
+			case r.FormValue("how") == "steer" && session.isAtWork():
 				return conn.Send(ctx, &coder.RPCCommandMessage{Command: coder.RPCCommand{
 					ID: "console-" + key, Type: coder.CommandPrompt, Message: text, StreamingBehavior: coder.QueueSteer,
 				}})
@@ -43,6 +44,12 @@ func (c *console) say(w http.ResponseWriter, r *http.Request) {
 			return err
 		})
 	})
+}
+
+// isAtWork reports whether the agent can be steered. One that waits after an error cannot: Submit waits with it.
+func (w *watch) isAtWork() bool {
+	state := w.conversation.State()
+	return state == coder.ConversationWorking || state == coder.ConversationQuestion
 }
 
 // order is something that is done once, however often it is asked for.

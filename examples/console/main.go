@@ -128,7 +128,10 @@ func (p *program) parse(args []string) (*settings, error) {
 	case flags.NArg() > 0:
 		return nil, fmt.Errorf("what is %q? All it is told are flags: -help tells them", flags.Arg(0))
 	}
-	return s, s.check()
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // check refuses to let in whoever can reach this machine, unless somebody has thought of it.
