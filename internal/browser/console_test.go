@@ -187,6 +187,17 @@ func TestPagesComeAndGo(t *testing.T) {
 	p.isWhole(session)
 	other.isWhole(session)
 
+	session.Answer(codertest.AgentTurn{Text: long})
+	evaluate[chromedp.Void](other, "dispatchEvent(new Event('pagehide'))") // somebody has left the page,
+	p.types("#text", "Go on")
+	p.clicks("#send")
+	p.until("document.querySelector('.message:last-child.assistant.writing .said')?.textContent.length > 20")
+	assert.NotEqual(t, p.said(), other.said())
+	evaluate[chromedp.Void](other, "dispatchEvent(new Event('pageshow'))") // and comes back to it
+	p.untilState("Done")
+	other.untilState("Done")
+	other.isWhole(session)
+
 	c.hub.Answer(codertest.AgentTurn{Text: long})
 	p.types("#text", "Count again")
 	p.clicks("#send")

@@ -59,16 +59,16 @@ func prepare(run func() int) (status int, err error) {
 	if runtime.GOOS == "linux" && os.Getuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // Chromium refuses to run as root with one
 	}
-	ctx, end := chromedp.NewExecAllocator(context.Background(), options...)
+	allocator, end := chromedp.NewExecAllocator(context.Background(), options...)
 	defer end()
-	ctx, cancel := chromedp.NewContext(ctx)
+	var cancel context.CancelFunc
+	chromiumCtx, cancel = chromedp.NewContext(allocator)
 	defer cancel()
-	if err := chromedp.Do(ctx); err != nil {
+	if err := chromedp.Do(chromiumCtx); err != nil {
 		return 1, fmt.Errorf("%s does not start: %w", program, err)
 	}
-	chromiumCtx = ctx
 	status = run()
-	return status, chromedp.Cancel(ctx) // closes the browser, and waits for it
+	return status, chromedp.Cancel(chromiumCtx) // closes the browser, and waits for it
 }
 
 func findChromium() (string, error) {
