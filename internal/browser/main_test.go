@@ -26,8 +26,8 @@ var (
 
 // What all tests share.
 var (
-	consoleProgram string          // built of examples/console
-	chromiumCtx    context.Context // of the browser that is open
+	consoleProgram string                                       // built of examples/console
+	openTab        func() (context.Context, context.CancelFunc) // in the browser, with no cookie of any other
 )
 
 func TestMain(m *testing.M) {
@@ -61,14 +61,16 @@ func prepare(run func() int) (status int, err error) {
 	}
 	allocator, end := chromedp.NewExecAllocator(context.Background(), options...)
 	defer end()
-	var cancel context.CancelFunc
-	chromiumCtx, cancel = chromedp.NewContext(allocator)
+	browser, cancel := chromedp.NewContext(allocator)
 	defer cancel()
-	if err := chromedp.Do(chromiumCtx); err != nil {
+	if err := chromedp.Do(browser); err != nil {
 		return 1, fmt.Errorf("%s does not start: %w", program, err)
 	}
+	openTab = func() (context.Context, context.CancelFunc) {
+		return chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
+	}
 	status = run()
-	return status, chromedp.Cancel(chromiumCtx) // closes the browser, and waits for it
+	return status, chromedp.Cancel(browser) // closes the browser, and waits for it
 }
 
 func findChromium() (string, error) {

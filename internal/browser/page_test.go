@@ -44,7 +44,7 @@ var wide = screen{1280, 800, false}
 // shows opens a page. When the test is over the browser must have found nothing wrong with it.
 func shows(t *testing.T, url string, on screen) *page {
 	t.Helper()
-	ctx, cancel := chromedp.NewContext(chromiumCtx, chromedp.WithNewBrowserContext())
+	ctx, cancel := openTab()
 	p := &page{t: t, tab: ctx, ctx: ctx}
 	if deadline, ok := t.Deadline(); ok { // so that it can be told what a test has waited for
 		var end context.CancelFunc
