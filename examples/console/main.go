@@ -90,7 +90,10 @@ func (p *program) run(ctx context.Context, args []string) int {
 	}
 	defer listener.Close()
 	client, demo, stop, err := connect(ctx)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return interrupted
+	case err != nil:
 		return p.complain(notWell, err)
 	}
 	defer stop()

@@ -188,3 +188,33 @@ func TestInterrupt_SessionsGoOn(t *testing.T) {
 	assert.Equal(t, "active", session.Status())
 	assert.NotContains(t, p.out.text.String(), "demonstration")
 }
+
+// TestInterrupt_Twice ends at once a program that waits for an answer of the Hub.
+func TestInterrupt_Twice(t *testing.T) {
+	hub := codertest.NewHub()
+	defer hub.Close()
+	session := hub.AddSession(codertest.Session{Task: "Go on"})
+	p := starts(t, "AGENTUITY_SDK_KEY=key", "AGENTUITY_CODER_URL="+hub.URL())
+	asked := make(chan struct{})
+	hub.Inject(codertest.Fault{Method: "POST", Route: "/hub/session/{id}/archive", Stall: true, Cut: codertest.CutAfterEffect})
+	go func() {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+sessionPath(session.ID())+"/archive", nil)
+		if err == nil {
+			close(asked)
+			if answer, err := http.DefaultClient.Do(r); err == nil {
+				_ = answer.Body.Close()
+			}
+		}
+	}()
+	<-asked
+	for !session.Archived() {
+		runtime.Gosched()
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- p.Wait() }()
+	for p.Process.Signal(os.Interrupt) == nil { // the first is heard by the program, one of those after it by nobody
+		runtime.Gosched()
+	}
+	require.Error(t, <-ended)
+	assert.Equal(t, -1, p.ProcessState.ExitCode(), "a signal should have ended it: %s", p.errs.String())
+}

@@ -67,7 +67,7 @@ func TestPictures(t *testing.T) {
 	p.until("document.querySelector('#buckets a[aria-current]')?.textContent.includes('active')")
 	colors := make(map[string]bool)
 	for _, dark := range []bool{false, true} {
-		for _, size := range []screen{{1280, 800, dark}, {390, 844, dark}} {
+		for _, size := range []screen{{1280, 900, dark}, {390, 844, dark}} {
 			p.looks(size)
 			p.until("innerWidth === " + fmt.Sprint(size.width))
 			evaluate[chromedp.Void](p, "document.activeElement.blur(); document.querySelector('#log').scrollTop = 1e6")
