@@ -35,11 +35,12 @@ XNET       = internal/xnet
 OTEL       = otelcoder
 MCP        = examples/mcp
 WEBHOOK    = examples/webhook
+BROWSER    = internal/browser
 SERVERS    = internal/servers/js
 LEAD       = internal/reallead/npm
 
 .NOTPARALLEL:
-.PHONY: help release-check api systems check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare bench-live bench-growth growth-svg lateness cover examples parity xnet otel mcp webhook gateways servers lead vuln soak hostile mutants nightly
+.PHONY: help release-check api systems check plan static test fmt fmt-check vet lint tidy-check build fuzz bench bench-compare bench-live bench-growth growth-svg lateness cover examples parity xnet otel mcp webhook browser gateways servers lead vuln soak hostile mutants nightly
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -68,6 +69,7 @@ vet: ## Run go vet
 	$(GO) -C $(OTEL) vet ./...
 	$(GO) -C $(MCP) vet ./...
 	$(GO) -C $(WEBHOOK) vet ./...
+	$(GO) -C $(BROWSER) vet ./...
 
 # The comparison prints, ends with a status, and replaces the library by what is here: what the last
 # three linters forbid is about the library. The last two are about the library for otelcoder too.
@@ -76,6 +78,7 @@ lint: ## Run the linters listed in .golangci.yml
 	cd $(COMPARISON) && $(GO) tool -modfile=../../tools/go.mod golangci-lint run \
 		--config ../../.golangci.yml --disable forbidigo,gomoddirectives,depguard
 	cd $(OTEL) && $(GO) tool -modfile=../tools/go.mod golangci-lint run --config ../.golangci.yml --disable gomoddirectives,depguard
+	cd $(BROWSER) && $(GO) tool -modfile=../../tools/go.mod golangci-lint run --config ../../.golangci.yml --disable gomoddirectives,depguard
 	cd $(WEBHOOK) && $(GO) tool -modfile=../../tools/go.mod golangci-lint run --config ../../.golangci.yml --disable gomoddirectives,depguard
 	cd $(MCP) && $(GO) tool -modfile=../../tools/go.mod golangci-lint run --config ../../.golangci.yml --disable forbidigo,gomoddirectives,depguard
 
@@ -87,6 +90,7 @@ tidy-check: ## Fail and show a diff if a go.mod or go.sum is not tidy
 	$(GO) -C $(OTEL) mod tidy -diff
 	$(GO) -C $(MCP) mod tidy -diff
 	$(GO) -C $(WEBHOOK) mod tidy -diff
+	$(GO) -C $(BROWSER) mod tidy -diff
 
 build: ## Compile everything as a release would be
 	$(GO) build -trimpath ./...
@@ -157,6 +161,10 @@ mcp: ## Test examples/mcp, a module of its own, with the race detector
 
 webhook: ## Test examples/webhook, a module of its own, with the race detector
 	$(GO) -C $(WEBHOOK) test -race -timeout 5m ./...
+
+# Needs Chromium: apt-get install chromium, or its name in CHROMIUM.
+browser: ## Drive examples/console in Chromium
+	$(GO) -C $(BROWSER) test -count=1 -timeout 10m ./...
 
 otel: ## Test otelcoder, the module for OpenTelemetry, with the race detector
 	$(GO) -C $(OTEL) test -race -timeout 5m ./...

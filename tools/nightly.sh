@@ -4,7 +4,7 @@
 #
 #   tools/nightly.sh [REGEXP]    the steps whose names match; the others keep what they have
 #
-# GO_OLD and GO_NEW are the two versions of Go. The steps gateways, servers and lead need what CONTRIBUTING.md says of them.
+# GO_OLD and GO_NEW are the two versions of Go. The steps gateways, servers, browser and lead need what CONTRIBUTING.md says of them.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 select=${1:-.}
@@ -46,6 +46,7 @@ step race-old env "GOTOOLCHAIN=$old" go test -race -timeout 30m ./...
 step race-new env "GOTOOLCHAIN=$new" go test -race -timeout 30m ./...
 step gateways make gateways GATEWAYS=all
 step servers make servers
+step browser make browser
 step lead make lead
 step hostile make hostile
 step lateness make lateness

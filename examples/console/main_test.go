@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/agentuity/coder-go/codertest"
+	"github.com/agentuity/coder-go/examples/internal/readme"
 )
 
 // asProgram says that this process is the program, not its tests.
@@ -165,7 +166,7 @@ func TestInterrupt(t *testing.T) {
 	require.Error(t, p.Wait())
 	assert.Equal(t, interrupted, p.ProcessState.ExitCode(), p.errs.String())
 	assert.Equal(t, "console: the end; the embedded Hub is gone\n", p.errs.String())
-	assert.Contains(t, p.out.text.String(), "No AGENTUITY_SDK_KEY and no AGENTUITY_CODER_URL: this is a demonstration")
+	readme.Check(t, "go run ./examples/console", p.out.text.String()+p.errs.String())
 }
 
 // TestInterrupt_SessionsGoOn leaves the Hub as it is.
