@@ -43,8 +43,12 @@ func explain(tool string, err error) error {
 		}
 		return &badArgument{name, invalid.Reason}
 	}
-	what := cut(strings.TrimPrefix(transcript.Clean(err.Error()), "coder: "), mostOfError)
-	return fmt.Errorf("%s failed: %s\n\n%s", tool, what, advice(err))
+	return fmt.Errorf("%s failed: %s\n\n%s", tool, what(err), advice(err))
+}
+
+// what has gone wrong, in the words of the library.
+func what(err error) string {
+	return cut(strings.TrimPrefix(transcript.Clean(err.Error()), "coder: "), mostOfError)
 }
 
 // advice says what to do about an error.
@@ -60,7 +64,9 @@ func advice(err error) string {
 		return "The session is over, and its agent with it. read_transcript still works; start_session with another key starts anew."
 	case is(coder.ErrOutcomeUnknown):
 		return "It is not known whether it has taken effect. Look with session_status or read_transcript before you call again."
-	case is(coder.ErrUnauthorized), is(coder.ErrMissingAPIKey), is(coder.ErrForbidden):
+	case is(coder.ErrForbidden):
+		return "The key of this server has no right to this: check the ids, or tell the user. Calling again does not help."
+	case is(coder.ErrUnauthorized), is(coder.ErrMissingAPIKey):
 		return "The Hub does not accept the key of this server. The user has to correct AGENTUITY_SDK_KEY; calling again does not help."
 	case is(coder.ErrPaymentRequired):
 		return "The plan of the account does not cover this. Tell the user; calling again does not help."

@@ -10,17 +10,17 @@
 //	{"mcpServers": {"coder": {"command": "/home/you/bin/coder-mcp", "env": {"AGENTUITY_SDK_KEY": "…"}}}}
 //
 // It talks to the Hub that AGENTUITY_SDK_KEY or AGENTUITY_CODER_URL names. Without either it starts a Hub of its own in memory,
-// whose agent repeats what it is told, and says so on standard error. -demo always does that. Standard output has nothing but
+// whose agent only answers "Done.", and says so on standard error. -demo always does that. Standard output has nothing but
 // MCP; what else there is to say goes to standard error, more of it with -v.
 //
-// It ends with status 0 at the end of its input, 1 if the input is no MCP, 2 if it was called wrongly, and 130 after Ctrl-C; the
-// second Ctrl-C ends it at once. Calls that are under way then have no answer, also at the end of the input. The sessions go on at
-// the Hub.
+// At the end of its input it answers what it was asked, which takes as long as the calls wait, and ends with status 0. It ends with
+// 1 if the input is no MCP or the output cannot be written, 2 if it was called wrongly, and 130 after Ctrl-C: the calls that are
+// under way have no answer then. The second Ctrl-C ends it at once. The sessions go on at the Hub.
 //
-// How it works: server.go has the tools, as a client sees them, and what every call goes through. sessions.go has the short
-// calls, wait.go those that wait for an agent, questions.go what it asks meanwhile, progress.go what is told of it. transcript.go
-// cuts a transcript into pages, failures.go says what went wrong so that a model can act on it, and demo.go is the conversation
-// of the demonstration.
+// How it works: server.go has the tools, as a client sees them, and what every call goes through; stdio.go carries their messages.
+// sessions.go has the short calls, wait.go those that wait for an agent, questions.go what it asks meanwhile, progress.go what is
+// told of it. transcript.go cuts a transcript into pages, failures.go says what went wrong so that a model can act on it, and
+// demo.go is the conversation of the demonstration.
 package main
 
 import (
@@ -33,7 +33,6 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"golang.org/x/term"
 
 	"github.com/agentuity/coder-go"
@@ -112,7 +111,7 @@ func (p *program) connect(logger *slog.Logger) (client *coder.Client, stop func(
 		}
 		return client, client.CloseIdleConnections, nil
 	}
-	p.say("no AGENTUITY_SDK_KEY and no AGENTUITY_CODER_URL: serving an embedded Hub, whose agent repeats what it is told")
+	p.say("no AGENTUITY_SDK_KEY and no AGENTUITY_CODER_URL: serving an embedded Hub, whose agent only answers \"Done.\"")
 	_, client, stop, err = p.embed(logger)
 	return client, stop, err
 }
@@ -132,14 +131,14 @@ func (p *program) embed(logger *slog.Logger) (*codertest.Hub, *coder.Client, fun
 func (p *program) serve(ctx context.Context, client *coder.Client, logger *slog.Logger) error {
 	server := newServer(ctx, client, logger)
 	// Run would do the same, but logs the end of the context as an error.
-	session, err := server.Connect(ctx, &mcp.IOTransport{Reader: p.in, Writer: p.out}, nil)
+	session, err := server.Connect(ctx, &stdio{in: p.in, out: p.out}, nil)
 	if err != nil {
 		return err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = session.Close() })
 	defer stop()
-	if err := session.Wait(); err != nil {
-		return fmt.Errorf("the input is no MCP: %w", err)
+	if err := session.Wait(); ctx.Err() == nil {
+		return err
 	}
 	return nil
 }

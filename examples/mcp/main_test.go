@@ -165,9 +165,9 @@ func openWire(t *testing.T, hub *codertest.Hub, arguments ...string) *wire {
 	require.NoError(t, err)
 	w.out, w.cmd.Stderr = bufio.NewReader(out), w.errs
 	require.NoError(t, w.cmd.Start())
-	w.send(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"old","version":"1"}}}`)
+	w.send(initialize)
 	w.until(`"id":1`)
-	w.send(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+	w.send(initialized)
 	return w
 }
 
@@ -210,18 +210,6 @@ func (w *wire) waits() {
 	w.until(`"id":2`)
 	w.send(`{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"_meta":{"progressToken":"p"},"name":"wait_session","arguments":{"session_id":"codesess_000000000001","max_seconds":600}}}`)
 	w.until(`"notifications/progress"`)
-}
-
-// TestTheEndOfTheInput ends the program, also while a call waits, and not the session.
-func TestTheEndOfTheInput(t *testing.T) {
-	hub := codertest.NewHub(codertest.WithAPIKey("key"), codertest.WithAgentPace(time.Hour))
-	defer hub.Close()
-	w := openWire(t, hub, "-v")
-	w.waits()
-	require.NoError(t, w.in.Close())
-	assert.Zero(t, w.end().ExitCode(), "%s", w.errs)
-	assert.False(t, hub.Session("codesess_000000000001").Archived())
-	assert.Contains(t, w.errs.String(), "level=INFO", "-v logs")
 }
 
 func TestNoMCP(t *testing.T) {

@@ -27,6 +27,9 @@ func (q *question) text() string {
 	for _, option := range q.Options {
 		lines = append(lines, "- "+option)
 	}
+	if more := len(q.options) - len(q.Options); more > 0 {
+		lines = append(lines, "There are "+plural(more, "more option")+", which are too many to be told.")
+	}
 	return strings.Join(lines, "\n")
 }
 
@@ -57,8 +60,11 @@ const (
 	mostSearched = 500
 )
 
-// open finds the question that an agent waits for, nil if there is none in the history.
-func (s *server) open(ctx context.Context, id string) (*question, error) {
+// open finds the question that an agent waits for, nil if there is none, or none in the history.
+func (s *server) open(ctx context.Context, id string, outcome *coder.SessionOutcome) (*question, error) {
+	if outcome.Kind != coder.OutcomeNeedsInput || outcome.Finished != coder.OutcomeNeedsInput { // it may wait for a prompt
+		return nil, nil
+	}
 	seen := 0
 	for event, err := range s.client.AllEventHistory(ctx, id, nil) {
 		if err != nil {
@@ -115,11 +121,7 @@ func (s *server) answer(ctx context.Context, request *mcp.CallToolRequest, in an
 		return nil, &advised{err, "The answer may not have arrived. Call wait_session; if it returns the same question, answer that again."}
 	}
 	s.remember(in.SessionID, nil)
-	t, err := s.await(ctx, limited, p, in.SessionID)
-	if err == nil && t.Question != nil && t.Question.ID == q.ID {
-		t.Next = "The question is still open: the answer may not have arrived. Call answer_question again."
-	}
-	return t, err
+	return s.await(ctx, limited, p, in.SessionID, q.ID)
 }
 
 // remember keeps what an agent asks; nil: nothing.
@@ -145,11 +147,11 @@ func (s *server) find(ctx context.Context, id, questionID string) (*question, er
 	if err != nil {
 		return nil, err
 	}
-	q, err := s.open(ctx, id)
+	q, err := s.open(ctx, id, outcome)
 	switch {
 	case err != nil:
 		return nil, err
-	case q == nil || q.ID != questionID || outcome.Kind != coder.OutcomeNeedsInput:
+	case q == nil || q.ID != questionID:
 		return nil, &badArgument{"question_id", "is not that of a question that is open. wait_session returns the one that is, if there is one"}
 	}
 	return q, nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
 )
 
@@ -110,6 +112,7 @@ func TestLargeQuestion(t *testing.T) {
 		waited, said := call[turn](u, "wait_session", args{"session_id": id})
 		require.NotNil(t, waited.Question)
 		assert.Len(t, waited.Question.Options, mostOptions)
+		assert.Contains(t, said, "20 more options")
 		assert.Contains(t, said, " bytes more)")
 		call[turn](u, "answer_question", args{"session_id": id, "question_id": waited.Question.ID, "answer": waited.Question.Options[1]})
 		assert.Equal(t, options[1], told(hub, id))
@@ -170,5 +173,52 @@ func TestAHistoryWithoutQuestions(t *testing.T) {
 		assert.True(t, answered.Succeeded, said)
 		assert.Equal(t, "main", told(hub, id))
 		assert.Contains(t, u.fails("answer_question", args{"session_id": id, "question_id": asked.Question.ID, "answer": "main"}), "the argument question_id is wrong")
+	})
+}
+
+// TestAQuestionOfThePast is not asked again: the agent waits for something else.
+func TestAQuestionOfThePast(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub, u *user) {
+		hub.Answer(asks("select", branches)...)
+		id := u.start("Push it")
+		waited, _ := call[turn](u, "wait_session", args{"session_id": id})
+		require.NotNil(t, waited.Question)
+		arguments := args{"session_id": id, "question_id": waited.Question.ID, "answer": "dev"}
+		call[turn](u, "answer_question", arguments)
+		hub.Session(id).SetLoop(codertest.Loop{Status: coder.LoopAwaitingInput})
+		waited, said := call[turn](u, "wait_session", args{"session_id": id})
+		assert.Equal(t, "needs_input", waited.State)
+		assert.Nil(t, waited.Question)
+		assert.Contains(t, said, "ask_session tells it to go on")
+		assert.NotContains(t, said, "answer_question")
+		assert.Contains(t, u.fails("answer_question", arguments), "the argument question_id is wrong")
+	})
+}
+
+// TestALateHistory: right after an answer a Hub may still say that the question is open.
+func TestALateHistory(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub, u *user) {
+		hub.Answer(asks("select", branches)...)
+		id := u.start("Push it")
+		waited, _ := call[turn](u, "wait_session", args{"session_id": id})
+		require.NotNil(t, waited.Question)
+		client, err := hub.NewClient()
+		require.NoError(t, err)
+		now, err := client.ListEventHistory(t.Context(), id, nil)
+		require.NoError(t, err)
+		body, err := json.Marshal(now)
+		require.NoError(t, err)
+		for _, test := range []struct {
+			late time.Duration
+			want string
+		}{{time.Minute, "The question is still open: the answer may not have arrived. Call answer_question again."}, {5 * time.Second, "Thank you."}} {
+			began := time.Now()
+			stale := hub.Inject(codertest.Fault{Route: "/hub/session/{id}/events/history", Count: -1, Body: body})
+			time.AfterFunc(test.late, stale.Remove)
+			_, said := call[turn](u, "answer_question", args{"session_id": id, "question_id": waited.Question.ID, "answer": "dev", "max_seconds": 20})
+			assert.Contains(t, said, test.want)
+			assert.InDelta(t, min(test.late, 20*time.Second).Seconds(), time.Since(began).Seconds(), 3)
+			stale.Remove()
+		}
 	})
 }

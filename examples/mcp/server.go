@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"sync"
 
 	"github.com/google/jsonschema-go/jsonschema"
@@ -37,13 +38,16 @@ func newServer(ctx context.Context, client *coder.Client, logger *slog.Logger) *
 	m := mcp.NewServer(&mcp.Implementation{Name: "coder", Title: "Coder Hub", Version: coder.Version}, &mcp.ServerOptions{
 		Instructions: instructions,
 		Logger:       logger,
-		Capabilities: &mcp.ServerCapabilities{}, // what the tools need is added; the default claims to log to the client
+		Capabilities: &mcp.ServerCapabilities{Tools: &mcp.ToolCapabilities{}}, // the default claims that they change, and logs to the client
 	})
 	m.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
 		return func(call context.Context, method string, request mcp.Request) (mcp.Result, error) {
 			call, cancel := context.WithCancel(call)
 			defer cancel()
 			defer context.AfterFunc(ctx, cancel)()
+			if r, ok := request.(*mcp.CallToolRequest); ok {
+				dropNulls(r.Params)
+			}
 			return next(call, method, request)
 		}
 	})
@@ -51,7 +55,8 @@ func newServer(ctx context.Context, client *coder.Client, logger *slog.Logger) *
 	add(m, tool{
 		name: "start_session", title: "Start a session", reaches: true, again: true,
 		does: "Gives a task to a new coding agent, and returns the id of its session at once; the agent works on by itself. " +
-			"Call wait_session next. The same key, or the same task where there is no key, never starts a second session: it returns the first.",
+			"Call wait_session next. The same key, or the same task where there is no key, never starts a second session for one job: it returns " +
+			"the first, unless that is over and has not done its task.",
 	}, s.start)
 	add(m, tool{
 		name: "wait_session", title: "Wait for a session", reads: true, reaches: true,
@@ -71,7 +76,7 @@ func newServer(ctx context.Context, client *coder.Client, logger *slog.Logger) *
 	add(m, tool{
 		name: "read_transcript", title: "Read a transcript", reads: true, reaches: true,
 		does: "Returns who said what in a session, oldest first, a page at a time: prompts, answers, thoughts, calls of tools and their results. " +
-			"Go on with next_cursor while more is true. wait_session has the last answer already.",
+			"Go on with next_cursor while more is true; last: 20 begins near the end. wait_session has the last answer already.",
 	}, s.transcript)
 	add(m, tool{
 		name: "list_sessions", title: "List sessions", reads: true,
@@ -86,6 +91,19 @@ func newServer(ctx context.Context, client *coder.Client, logger *slog.Logger) *
 		does: "Ends a session for good, also one that is at work: the agent stops, and its sandbox goes. The transcript stays and can be read.",
 	}, s.archive)
 	return m
+}
+
+// dropNulls makes an argument that is null one that is left out, as the clients mean it that send null.
+func dropNulls(call *mcp.CallToolParamsRaw) {
+	var arguments map[string]json.RawMessage
+	if json.Unmarshal(call.Arguments, &arguments) != nil { // the SDK says what is wrong
+		return
+	}
+	maps.DeleteFunc(arguments, func(_ string, value json.RawMessage) bool { return string(value) == "null" })
+	call.Arguments = json.RawMessage("{}")
+	if len(arguments) > 0 {
+		call.Arguments, _ = json.Marshal(arguments) // what was JSON is JSON
+	}
 }
 
 // tool is what a client is told of a tool.
@@ -126,6 +144,8 @@ var bounds = map[string]func(*jsonschema.Schema){
 	"bucket": func(s *jsonschema.Schema) {
 		s.Enum = []any{coder.BucketRunning, coder.BucketPaused, coder.BucketProvisioning, coder.BucketHistory}
 	},
+	"last": func(s *jsonschema.Schema) { s.Minimum = new(1.0) },
+	"key":  brief, "label": brief,
 	"task": filled, "prompt": filled, "session_id": filled, "question_id": filled,
 }
 
@@ -137,6 +157,8 @@ func between(least, most, usual float64) func(*jsonschema.Schema) {
 }
 
 func filled(s *jsonschema.Schema) { s.MinLength = new(1) }
+
+func brief(s *jsonschema.Schema) { s.MaxLength = new(200) }
 
 // schema is that of the arguments of a tool.
 func schema[In any]() *jsonschema.Schema {

@@ -66,13 +66,13 @@ func (s *server) start(ctx context.Context, _ *mcp.CallToolRequest, in startArgu
 	}
 	r := &startResult{SessionID: ensured.SessionID, Key: key, Created: ensured.Created, Status: "creating"}
 	r.Next = "The agent works by itself. Call wait_session with this session_id."
-	if ensured.Session != nil {
-		r.Status = word(ensured.Session.Status)
-	}
 	if !r.Created {
 		r.Next = "wait_session returns what came of it, or waits for it. To do the task anew, call start_session with another key."
-		if other := ensured.Session.Task; other != "" && strings.TrimSpace(other) != strings.TrimSpace(in.Task) { // a Hub need not say
-			return nil, &badArgument{"key", fmt.Sprintf("belongs to session %s, whose task is another: %q", r.SessionID, line(other))}
+	}
+	if found := ensured.Session; found != nil { // else it was created a moment ago, also by another call
+		r.Status = word(found.Status)
+		if !r.Created && found.Task != "" && strings.TrimSpace(found.Task) != strings.TrimSpace(in.Task) { // a Hub need not say
+			return nil, &badArgument{"key", fmt.Sprintf("belongs to session %s, whose task is another: %q", r.SessionID, line(found.Task))}
 		}
 	}
 	return r, nil
@@ -111,7 +111,7 @@ const (
 )
 
 type listArguments struct {
-	Bucket   string `json:"bucket,omitzero" jsonschema:"only sessions of this group: running, paused (they sleep, and wake when asked), provisioning or history (they are over)"`
+	Bucket   string `json:"bucket,omitzero" jsonschema:"only sessions of this group: running, paused (they sleep, and wake when asked), provisioning or history (they are over; archived ones only with include_archived)"`
 	Search   string `json:"search,omitzero" jsonschema:"only sessions with this text in their label, task or metadata"`
 	Archived bool   `json:"include_archived,omitzero" jsonschema:"list archived sessions too"`
 	Limit    int    `json:"limit,omitzero" jsonschema:"how many to return"`
@@ -183,7 +183,7 @@ type statusResult struct {
 	SessionID    string   `json:"session_id"`
 	State        string   `json:"state" jsonschema:"how it is doing, in the words of wait_session"`
 	Succeeded    bool     `json:"succeeded" jsonschema:"it did what it was asked last"`
-	Error        string   `json:"error,omitzero" jsonschema:"what the agent says of its failure"`
+	Error        string   `json:"error,omitzero" jsonschema:"why it did not succeed"`
 	Evidence     []string `json:"evidence" jsonschema:"what the state was concluded from"`
 	Label        string   `json:"label,omitzero"`
 	Task         string   `json:"task,omitzero" jsonschema:"the first prompt"`
@@ -198,7 +198,10 @@ type statusResult struct {
 
 func (r *statusResult) text() string {
 	about := fmt.Sprintf("Session %s %q: %s (status %s, last activity %s).\nTask: %s", r.SessionID, r.Label, r.State, r.Status, r.quiet, r.Task)
-	return paragraphs(about, r.Error, "Evidence: "+strings.Join(r.Evidence, "; "), r.Next)
+	if r.Error != "" {
+		about += "\nError: " + r.Error
+	}
+	return paragraphs(about, "Evidence: "+strings.Join(r.Evidence, "; "), r.Next)
 }
 
 func (s *server) status(ctx context.Context, _ *mcp.CallToolRequest, in sessionArguments) (*statusResult, error) {
@@ -208,7 +211,7 @@ func (s *server) status(ctx context.Context, _ *mcp.CallToolRequest, in sessionA
 	}
 	r := &statusResult{
 		SessionID: in.SessionID, State: string(outcome.Kind), Succeeded: outcome.Succeeded(), Evidence: []string{},
-		Error: problem(outcome.ErrorMessage), Next: next(outcome.Kind),
+		Error: trouble(outcome), Next: next(outcome.Kind),
 	}
 	for _, text := range outcome.Evidence {
 		r.Evidence = append(r.Evidence, line(text))

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/jsonschema-go/jsonschema"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -23,7 +24,7 @@ func TestTools(t *testing.T) {
 		assert.Contains(t, u.session.InitializeResult().Instructions, "never an instruction")
 		capabilities, err := json.Marshal(u.session.InitializeResult().Capabilities)
 		require.NoError(t, err)
-		assert.JSONEq(t, `{"tools":{"listChanged":true}}`, string(capabilities), "there is nothing else, such as logs")
+		assert.JSONEq(t, `{"tools":{}}`, string(capabilities), "they never change, and there is nothing else, such as logs")
 		hints := map[string]string{}
 		list, err := u.session.ListTools(t.Context(), nil)
 		require.NoError(t, err)
@@ -111,6 +112,25 @@ func TestStartTwice(t *testing.T) {
 	})
 }
 
+// TestStartTogether: calls that share a create, of which nothing is known but the id.
+func TestStartTogether(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub, u *user) {
+		hub.Inject(codertest.Fault{Method: http.MethodPost, Route: "/hub/session", Delay: time.Second})
+		hub.Inject(codertest.Fault{Method: http.MethodGet, Route: "/hub/session/{id}", Status: 403})
+		var together sync.WaitGroup
+		for range 5 {
+			together.Go(func() {
+				result, err := u.say(t.Context(), "start_session", args{"task": "Tidy up"})
+				if assert.NoError(t, err) {
+					assert.Contains(t, texts(result), "codesess_000000000001")
+				}
+			})
+		}
+		together.Wait()
+		assert.Len(t, hub.SessionIDs(), 1)
+	})
+}
+
 // TestStartAnew: a session that is over, and has not done its task, is no reason not to do it.
 func TestStartAnew(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub, u *user) {
@@ -166,6 +186,8 @@ func TestBadArguments(t *testing.T) {
 			{"start_session", args{"task": "x", "branch": "main"}, "the argument branch is wrong: it needs repo_url"},
 			{"start_session", args{"task": "x", "repo_url": "acme/shop"}, "the argument repo_url is wrong: it must be an HTTPS address"},
 			{"start_session", args{"task": "x", "repo_url": "https://bob:hunter2@github.com/acme/shop"}, "the argument repo_url is wrong: it must not hold credentials"},
+			{"start_session", args{"task": "x", "key": strings.Repeat("k", 201)}, "/properties/key"},
+			{"start_session", args{"task": "x", "label": strings.Repeat("k", 201)}, "/properties/label"},
 			{"wait_session", args{}, `missing properties: ["session_id"]`},
 			{"wait_session", args{"session_id": ""}, "/properties/session_id"},
 			{"wait_session", args{"session_id": "x", "max_seconds": 601}, "/properties/max_seconds"},
@@ -190,6 +212,20 @@ func TestBadArguments(t *testing.T) {
 		assert.Empty(t, hub.Requests())
 		_, err := u.say(t.Context(), "nonsense", nil)
 		require.ErrorContains(t, err, `unknown tool "nonsense"`)
+	})
+}
+
+// TestNull is what some clients send for what is left out.
+func TestNull(t *testing.T) {
+	bubble(t, func(t *testing.T, _ *codertest.Hub, u *user) {
+		call[startResult](u, "start_session", args{"task": "Tidy up", "key": nil, "label": nil, "repo_url": nil, "branch": nil, "workspace_id": nil})
+		call[listResult](u, "list_sessions", args{"bucket": nil, "limit": nil, "offset": nil, "search": nil, "include_archived": nil})
+		assert.Contains(t, u.fails("wait_session", args{"session_id": nil}), `missing properties: ["session_id"]`)
+		for _, all := range []any{args{}, json.RawMessage(" { } ")} {
+			result, err := u.session.CallTool(t.Context(), &mcp.CallToolParams{Name: "list_sessions", Arguments: all})
+			require.NoError(t, err)
+			assert.False(t, result.IsError, texts(result))
+		}
 	})
 }
 
@@ -250,6 +286,7 @@ func TestTheKeyIsRefused(t *testing.T) {
 		assert.NotContains(t, said, "hunter2")
 		hub.Inject(codertest.Fault{Status: 403, Body: []byte(`{"error":"` + strings.Repeat("hunter2 \x1b[2J", 10_000) + `"}`)})
 		said = u.fails("list_sessions", args{})
+		assert.Contains(t, said, "The key of this server has no right to this")
 		assert.NotContains(t, said, "hunter2")
 		assert.NotContains(t, said, "\x1b")
 		assert.Less(t, len(said), 5_000)

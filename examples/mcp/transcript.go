@@ -17,6 +17,7 @@ import (
 type transcriptArguments struct {
 	SessionID string `json:"session_id" jsonschema:"the id of the session"`
 	Cursor    string `json:"cursor,omitzero" jsonschema:"where to go on: next_cursor of the page before; leave it out for the beginning"`
+	Last      int    `json:"last,omitzero" jsonschema:"begin so many entries before the end, and not at the beginning; not together with cursor"`
 	Limit     int    `json:"limit,omitzero" jsonschema:"how many entries to return at most; a page with long ones has fewer"`
 }
 
@@ -30,7 +31,7 @@ type transcriptResult struct {
 // entry is something that was said or done, or a part of it.
 type entry struct {
 	Number    int    `json:"number" jsonschema:"counts the entries of the session from 1"`
-	Who       string `json:"who" jsonschema:"user, agent or tool, or another word of the Hub"`
+	Who       string `json:"who" jsonschema:"user, agent or tool; agent NAME, task ID for an agent that works for another"`
 	Kind      string `json:"kind" jsonschema:"the Hub's word, such as user_prompt, message, thinking, tool_call or tool_result"`
 	Text      string `json:"text"`
 	Continues bool   `json:"continues,omitzero" jsonschema:"the entry is longer: its next part begins the next page"`
@@ -89,6 +90,16 @@ func (s *server) transcript(ctx context.Context, _ *mcp.CallToolRequest, in tran
 	if err != nil {
 		return nil, err
 	}
+	if in.Last > 0 {
+		if in.Cursor != "" {
+			return nil, &badArgument{"last", "must not be together with cursor"}
+		}
+		total, err := s.entries(ctx, in.SessionID)
+		if err != nil {
+			return nil, err
+		}
+		at.entries = max(0, total-in.Last)
+	}
 	r := &transcriptResult{SessionID: in.SessionID, Entries: []entry{}}
 	n, room := 0, mostOfText
 	for e, err := range s.client.ReplayEntries(ctx, in.SessionID, nil) {
@@ -122,6 +133,17 @@ func (s *server) transcript(ctx context.Context, _ *mcp.CallToolRequest, in tran
 	}
 	r.NextCursor = at.String()
 	return r, nil
+}
+
+// entries is how many a transcript has.
+func (s *server) entries(ctx context.Context, sessionID string) (n int, err error) {
+	for _, err := range s.client.ReplayEntries(ctx, sessionID, nil) {
+		if err != nil {
+			return 0, err
+		}
+		n++
+	}
+	return n, nil
 }
 
 // who has said or done something.

@@ -72,6 +72,17 @@ func TestPages(t *testing.T) {
 			require.NotEmpty(t, page.Entries)
 			assert.Equal(t, "One more", page.Entries[0].Text)
 		}
+		entries := hub.Session(id).Entries()
+		for last, first := range map[int]int{1: len(entries), 3: len(entries) - 2, len(entries): 1, 5000: 1} {
+			page, _ := call[transcriptResult](u, "read_transcript", args{"session_id": id, "last": last})
+			assert.Equal(t, first, page.Entries[0].Number)
+			assert.Equal(t, last > 20, page.More)
+			if !page.More {
+				assert.Equal(t, entries[len(entries)-1].Content, page.Entries[len(page.Entries)-1].Text)
+			}
+		}
+		assert.Contains(t, u.fails("read_transcript", args{"session_id": id, "last": 3, "cursor": "2"}), "the argument last is wrong")
+		assert.Contains(t, u.fails("read_transcript", args{"session_id": id, "last": 0}), "/properties/last")
 		for _, cursor := range []string{"9999", "0.99999", "1.5.2", "x"} {
 			assert.Contains(t, u.fails("read_transcript", args{"session_id": id, "cursor": cursor}), "the argument cursor is wrong", cursor)
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -36,7 +37,7 @@ type turn struct {
 	State     string    `json:"state" jsonschema:"turn_ended or completed: the agent is done; needs_input: it has asked something, or waits for a prompt; working: it is still at it; failed, aborted, blocked or cancelled: it has stopped, see error; paused: it sleeps; stalled: nothing has come from it for long; archived or deleted: the session is over"`
 	Succeeded bool      `json:"succeeded" jsonschema:"the agent did what it was asked last"`
 	Answer    string    `json:"answer,omitzero" jsonschema:"what the agent said last; the end of it may be left out, which it says then"`
-	Error     string    `json:"error,omitzero" jsonschema:"why it did not succeed"`
+	Error     string    `json:"error,omitzero" jsonschema:"why it did not succeed, or what is wrong with the answer"`
 	Question  *question `json:"question,omitzero" jsonschema:"what the agent asks, with the state needs_input"`
 	Heard     string    `json:"heard" jsonschema:"how long the call waited, and which calls of tools and tokens it heard of meanwhile"`
 	Next      string    `json:"next" jsonschema:"what to do now"`
@@ -62,15 +63,17 @@ func next(kind coder.OutcomeKind) string {
 	case coder.OutcomeTurnEnded, coder.OutcomeCompleted:
 		return "The agent is done. ask_session gives it a further prompt; archive_session ends the session when it is not needed any more."
 	case coder.OutcomeNeedsInput:
-		return "The agent waits for its user: wait_session returns its question, if it has asked one. read_transcript shows how far it is, and ask_session tells it to go on."
+		return "The agent waits for its user. wait_session returns its question, if it has asked one; else ask_session tells it how to go on."
 	case coder.OutcomeFailed, coder.OutcomeAborted, coder.OutcomeBlocked, coder.OutcomeCancelled, coder.OutcomeLimited:
-		return "The agent has stopped. read_transcript shows how far it is; ask_session gives it another prompt; archive_session ends the session."
+		return "The agent has stopped. read_transcript with last: 20 shows how far it is; ask_session gives it another prompt; archive_session ends the session."
 	case coder.OutcomePaused:
 		return "The session sleeps. ask_session wakes it."
 	case coder.OutcomeStalled:
 		return "Nothing has come from the agent for long. session_status shows the evidence; archive_session ends the session."
-	case coder.OutcomeArchived, coder.OutcomeDeleted:
-		return "The session is over. read_transcript may still work; start_session with another key starts anew."
+	case coder.OutcomeArchived:
+		return "The session is over. read_transcript still works; start_session with another key starts anew."
+	case coder.OutcomeDeleted:
+		return "The session does not exist any more, and its transcript neither. start_session starts a new one."
 	}
 	return "session_status tells more."
 }
@@ -81,16 +84,33 @@ func (s *server) wait(ctx context.Context, request *mcp.CallToolRequest, in wait
 	defer p.stop()
 	limited, cancel := limit(ctx, in.MaxSeconds)
 	defer cancel()
-	return s.await(ctx, limited, p, in.SessionID)
+	return s.await(ctx, limited, p, in.SessionID, "")
 }
 
 func limit(ctx context.Context, seconds int) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, time.Duration(seconds)*time.Second)
 }
 
-// await waits until the limited context ends, which leaves the session at work.
-func (s *server) await(ctx, limited context.Context, p *progress, id string) (*turn, error) {
+// await waits until the limited context ends, which leaves the session at work. The question with the id answered does not end it:
+// a Hub may be late with what its history has.
+func (s *server) await(ctx, limited context.Context, p *progress, id, answered string) (*turn, error) {
 	p.follow(limited, s.client, id)
+	for pause := time.Second; ; pause = min(2*pause, 15*time.Second) {
+		t, err := s.look(ctx, limited, p, id)
+		if err != nil || t.Question == nil || t.Question.ID != answered {
+			return t, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-limited.Done():
+			t.Next = "The question is still open: the answer may not have arrived. Call answer_question again."
+			return t, ctx.Err()
+		}
+	}
+}
+
+// look waits once.
+func (s *server) look(ctx, limited context.Context, p *progress, id string) (*turn, error) {
 	outcome, err := s.client.WaitForSession(limited, id, &coder.WaitForSessionOptions{PollInterval: time.Second, Follow: true, OnPoll: p.polled})
 	var early *coder.WaitError
 	switch {
@@ -102,25 +122,37 @@ func (s *server) await(ctx, limited context.Context, p *progress, id string) (*t
 		return nil, err
 	}
 	t := p.turn(id, outcome.Kind)
-	t.Succeeded = outcome.Succeeded()
-	if !t.Succeeded {
-		t.Error = problem(outcome.ErrorMessage)
-	}
+	t.Succeeded, t.Error = outcome.Succeeded(), trouble(outcome)
 	if outcome.Kind == coder.OutcomeNeedsInput {
-		q, err := s.open(ctx, id)
+		q, err := s.open(ctx, id, outcome)
 		if err != nil {
 			return nil, err
 		}
+		t.Next = "The agent waits for its user, without a question that is known. read_transcript with last: 20 shows how far it is, and ask_session tells it to go on."
 		t.asks(q)
 	}
-	if t.Answer, err = s.lastAnswer(ctx, id); err != nil {
-		return nil, err
+	if t.Answer, err = s.lastAnswer(ctx, id); err != nil && ctx.Err() == nil {
+		t.Next = "What it said last could not be read: " + what(err) + ". " + t.Next
 	}
-	if outcome.Truncated {
-		t.Error = "the answer is cut: the model had no room for more"
-	}
-	return t, nil
+	return t, ctx.Err()
 }
+
+// trouble is what is wrong with an outcome, if something is.
+func trouble(outcome *coder.SessionOutcome) string {
+	why := strings.Join(outcome.Evidence, "; ")
+	switch {
+	case outcome.Truncated:
+		return cutShort
+	case outcome.Succeeded(), outcome.Kind == coder.OutcomeWorking, outcome.Kind == coder.OutcomeNeedsInput, outcome.Kind == coder.OutcomePaused:
+		return ""
+	case outcome.ErrorMessage != "" && strings.Contains(why, outcome.ErrorMessage): // else it is not the reason
+		return problem(outcome.ErrorMessage)
+	}
+	return problem(why)
+}
+
+// cutShort is what is wrong with an answer that is Truncated.
+const cutShort = "the answer is cut: the model had no room for more"
 
 // problem is what others say of a failure.
 func problem(text string) string { return cut(transcript.Clean(text), mostOfError) }
@@ -139,7 +171,7 @@ func (p *progress) turn(id string, kind coder.OutcomeKind) *turn {
 	return t
 }
 
-// asks adds what the agent asks; nil: it waits for a prompt.
+// asks adds what the agent asks, if that is known.
 func (t *turn) asks(q *question) {
 	if q != nil {
 		t.Question, t.Next = q, "The agent waits for the answer: call answer_question with this question_id."
@@ -148,7 +180,7 @@ func (t *turn) asks(q *question) {
 
 // lastAnswer is what the agent said last. A session without a transcript has none.
 func (s *server) lastAnswer(ctx context.Context, id string) (string, error) {
-	last := ""
+	last, where, n := "", cursor{}, 0
 	for entry, err := range s.client.ReplayEntries(ctx, id, nil) {
 		switch {
 		case errors.Is(err, coder.ErrNotFound):
@@ -156,20 +188,24 @@ func (s *server) lastAnswer(ctx context.Context, id string) (string, error) {
 		case err != nil:
 			return "", err
 		case entry.Type == coder.EntryMessage && entry.TaskID == "":
-			last = entry.Content
+			last, where = entry.Content, cursor{entries: n}
 		}
+		n++
 	}
-	return whole(last), nil
+	return whole(last, "cursor "+where.String()), nil
 }
 
-// whole is an answer, or as much of it as a result has room for.
-func whole(answer string) string {
+// whole is an answer, or as much of it as a result has room for, and where the rest is.
+func whole(answer, where string) string {
 	answer = transcript.Clean(answer)
 	if fits(answer, mostOfText) < len(answer) {
-		return cut(answer, mostOfText) + "\n[read_transcript has all of it]"
+		return cut(answer, mostOfText) + "\n[read_transcript with " + where + " has all of it]"
 	}
 	return answer
 }
+
+// justNow is where in a transcript an answer is that has come a moment ago.
+const justNow = "last: 5"
 
 // ask gives the agent a prompt and waits for the answer to it.
 func (s *server) ask(ctx context.Context, request *mcp.CallToolRequest, in askArguments) (*turn, error) {
@@ -212,9 +248,9 @@ func (p *progress) answered(id string, answer *coder.Answer, err error, over boo
 	switch {
 	case err == nil:
 		t := p.turn(id, coder.OutcomeTurnEnded)
-		t.Succeeded, t.Answer = true, whole(answer.Text)
+		t.Succeeded, t.Answer = true, whole(answer.Text, justNow)
 		if answer.Truncated {
-			t.Error = "the answer is cut: the model had no room for more"
+			t.Error = cutShort
 		}
 		return t, nil
 	case over && errors.Is(err, coder.ErrOutcomeUnknown):
@@ -244,7 +280,7 @@ func (p *progress) answered(id string, answer *coder.Answer, err error, over boo
 		t.Error = problem(agent.Reason)
 	}
 	if agent.Answer != nil {
-		t.Answer = whole(agent.Answer.Text)
+		t.Answer = whole(agent.Answer.Text, justNow)
 		if message := agent.Answer.ErrorMessage; message != "" && kind != coder.OutcomeNeedsInput {
 			t.Error = problem(message)
 		}

@@ -273,11 +273,87 @@ func TestLongAnswer(t *testing.T) {
 			hub.Answer(codertest.AgentTurn{Text: strings.Repeat(piece, 20_000)})
 			id := u.start("Talk")
 			waited, said := call[turn](u, "wait_session", args{"session_id": id})
-			assert.Contains(t, waited.Answer, " bytes more)\n[read_transcript has all of it]")
-			assert.Contains(t, said, " bytes more)\n[read_transcript has all of it]")
+			assert.Contains(t, waited.Answer, " bytes more)\n[read_transcript with cursor 1 has all of it]")
+			assert.Contains(t, said, waited.Answer)
+			page, _ := call[transcriptResult](u, "read_transcript", args{"session_id": id, "cursor": "1"})
+			assert.True(t, strings.HasPrefix(page.Entries[0].Text, waited.Answer[:1000]))
 			hub.Answer(codertest.AgentTurn{Text: strings.Repeat(piece, 20_000)})
 			asked, _ := call[turn](u, "ask_session", args{"session_id": id, "prompt": "More"})
-			assert.Equal(t, waited.Answer, asked.Answer)
+			assert.Equal(t, strings.Replace(waited.Answer, "cursor 1", "last: 5", 1), asked.Answer)
 		})
 	}
+}
+
+// TestFates: whatever becomes of a session, the result says why it did not succeed, and what to do now.
+func TestFates(t *testing.T) {
+	for _, test := range []struct {
+		fate               func(*codertest.SessionControl)
+		state, error, next string
+	}{
+		{(*codertest.SessionControl).Archive, "archived", "status is archived", "read_transcript still works"},
+		{func(s *codertest.SessionControl) { s.SetStatus(coder.StatusError) }, "failed", "status is error", "read_transcript with last: 20 shows"},
+		{func(s *codertest.SessionControl) { s.EndTurn("aborted", "") }, "aborted", " was aborted", "ask_session gives it another prompt"},
+		{func(s *codertest.SessionControl) { s.EndTurn("error", "overloaded") }, "failed", "overloaded", "ask_session gives it another prompt"},
+		{func(s *codertest.SessionControl) { s.SetLoop(codertest.Loop{Status: coder.LoopBlocked}) }, "blocked", "loop status is blocked", "ask_session gives it another prompt"},
+		{func(s *codertest.SessionControl) { s.SetLoop(codertest.Loop{Status: coder.LoopCancelled}) }, "cancelled", "loop status is cancelled", "ask_session gives it another prompt"},
+		{func(s *codertest.SessionControl) { s.SetLoop(codertest.Loop{Status: coder.LoopAwaitingInput}) }, "needs_input", "", "ask_session tells it to go on"},
+	} {
+		bubble(t, func(t *testing.T, hub *codertest.Hub, u *user) {
+			hub.Answer(works(30, "It is tidy.")...)
+			id := u.start("Tidy up")
+			time.AfterFunc(10500*time.Millisecond, func() { test.fate(hub.Session(id)) })
+			waited, said := call[turn](u, "wait_session", args{"session_id": id, "max_seconds": 600})
+			assert.Equal(t, test.state, waited.State)
+			assert.False(t, waited.Succeeded)
+			assert.Contains(t, waited.Error, test.error)
+			assert.Equal(t, test.error == "", waited.Error == "", waited.Error)
+			assert.Contains(t, waited.Next, test.next)
+			assert.NotContains(t, waited.Next, "wait_session", "it would return the same")
+			assert.Equal(t, "I look.", waited.Answer, said)
+			status, said := call[statusResult](u, "session_status", args{"session_id": id})
+			assert.Equal(t, test.state, status.State)
+			assert.Equal(t, waited.Error, status.Error)
+			assert.Equal(t, test.error != "", strings.Contains(said, "Error: "+status.Error+"\n"), said)
+		}, codertest.WithAgentPace(time.Second))
+	}
+}
+
+// TestTheSessionIsDeleted while a call waits for it.
+func TestTheSessionIsDeleted(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub, u *user) {
+		client, err := hub.NewClient()
+		require.NoError(t, err)
+		hub.Answer(works(30, "It is tidy.")...)
+		id := u.start("Tidy up")
+		time.AfterFunc(10500*time.Millisecond, func() { assert.NoError(t, client.DeleteSession(t.Context(), id)) })
+		waited, _ := call[turn](u, "wait_session", args{"session_id": id, "max_seconds": 600})
+		assert.Equal(t, "deleted", waited.State)
+		assert.NotEmpty(t, waited.Error)
+		assert.Empty(t, waited.Answer)
+		assert.NotContains(t, waited.Next, "read_transcript", "there is none")
+		for tool, arguments := range sessionTools(id) {
+			assert.Contains(t, u.fails(tool, arguments), "There is no such session", tool)
+		}
+		hub.Answer(works(30, "It is tidy.")...)
+		id = u.start("Tidy up")
+		call[turn](u, "wait_session", args{"session_id": id, "max_seconds": 600})
+		hub.Answer(works(30, "It is tidy.")...)
+		time.AfterFunc(10500*time.Millisecond, func() { assert.NoError(t, client.DeleteSession(t.Context(), id)) })
+		asked, _ := call[turn](u, "ask_session", args{"session_id": id, "prompt": "Again", "max_seconds": 600})
+		assert.Equal(t, "aborted", asked.State)
+		assert.False(t, asked.Succeeded)
+	}, codertest.WithAgentPace(time.Second))
+}
+
+// TestNoTranscript: what became of a session is known, also where what was said cannot be read.
+func TestNoTranscript(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub, u *user) {
+		id := u.start("Tidy up")
+		hub.Inject(codertest.Fault{Route: "/hub/session/{id}/replay", Status: 500, Count: -1})
+		waited, said := call[turn](u, "wait_session", args{"session_id": id})
+		assert.True(t, waited.Succeeded)
+		assert.Empty(t, waited.Answer)
+		assert.Contains(t, said, "What it said last could not be read: ReplayEntries: 500 ")
+		assert.Contains(t, said, " The agent is done.")
+	})
 }
