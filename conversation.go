@@ -22,7 +22,9 @@ type Conversation struct {
 	lost     bool // the connection
 	state    ConversationState
 	question *ConversationAsked
+	told     string   // the id of the question that the last change has
 	waiting  []string // texts of users in the hydration that have not become a message of the agent's yet
+	again    []string // those of waiting that were sent again since
 }
 
 // ConversationState is what the agent is doing. Unknown values do not occur.
@@ -168,6 +170,22 @@ func (c *Conversation) ApplyEvent(e SessionEvent) []ConversationChange {
 	return c.apply(e.Event, e.Payload, e.OccurredAt)
 }
 
+// Sent tells the conversation that the program has sent a prompt itself: the Hub tells only the others. A conversation needs it
+// where a hydration has a prompt that is alike and has no answer, so that this one is not taken for that. The prompt is part of
+// the conversation when the agent takes it.
+func (c *Conversation) Sent(prompt string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sent(prompt)
+}
+
+// sent notes a prompt that was sent since the hydration, if that has one that is alike. The mutex is held.
+func (c *Conversation) sent(prompt string) {
+	if prompt = strings.TrimSpace(prompt); slices.Contains(c.waiting, prompt) {
+		c.again = append(c.again, prompt)
+	}
+}
+
 // Disconnected tells the conversation that the connection is lost: what the agent is doing is not known until
 // the next message.
 func (c *Conversation) Disconnected() []ConversationChange {
@@ -181,6 +199,11 @@ func (c *Conversation) Disconnected() []ConversationChange {
 func (c *Conversation) Messages() []ConversationMessage {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.snapshots()
+}
+
+// snapshots are the messages as they are now. The mutex is held.
+func (c *Conversation) snapshots() []ConversationMessage {
 	all := make([]ConversationMessage, len(c.messages))
 	for i, m := range c.messages {
 		all[i] = m.snapshot()
@@ -206,12 +229,20 @@ func (c *Conversation) State() ConversationState {
 	return c.now()
 }
 
-// MarshalJSON writes the conversation as {"state": …, "messages": […]}, for a page that then applies the changes.
+// MarshalJSON writes the conversation as {"state": …, "messages": […]}, for a page that then applies the changes. In the state
+// ConversationQuestion there is a "question" too, if it is known.
 func (c *Conversation) MarshalJSON() ([]byte, error) {
-	return wire.Marshal(struct {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := struct {
 		State    ConversationState     `json:"state"`
+		Question *ConversationAsked    `json:"question,omitzero"`
 		Messages []ConversationMessage `json:"messages"`
-	}{c.State(), c.Messages()})
+	}{State: c.now(), Messages: c.snapshots()}
+	if now.State == ConversationQuestion {
+		now.Question = c.question
+	}
+	return wire.Marshal(now)
 }
 
 func (m *conversationMessage) snapshot() ConversationMessage {
@@ -280,10 +311,14 @@ func (c *Conversation) stateChanges(changes []ConversationChange) []Conversation
 	if c.state == "" {
 		c.state = ConversationIdle
 	}
-	if now == c.state {
+	id := ""
+	if c.question != nil {
+		id = c.question.ID
+	}
+	if now == c.state && id == c.told {
 		return changes
 	}
-	c.state = now
+	c.state, c.told = now, id
 	return append(changes, ConversationChange{Kind: ConversationStateIs, Count: len(c.messages), State: now, Question: c.question})
 }
 
@@ -314,6 +349,10 @@ func (c *Conversation) event(e *agentrun.Event, decode func() AgentEvent) []Conv
 	switch e.Name {
 	case EventMessageStart, EventMessageUpdate, EventMessageEnd, EventToolExecutionStart, EventToolCall, EventToolExecutionEnd, EventToolResult:
 		changes = c.said(decode())
+	case EventUserPrompt:
+		if prompt, ok := decode().(*UserPrompt); ok {
+			c.sent(prompt.Text)
+		}
 	}
 	return c.stateChanges(changes)
 }
@@ -410,7 +449,10 @@ func (c *Conversation) end(m *AgentMessage) []ConversationChange {
 	switch m.Role {
 	case "user":
 		text := m.Content.Text()
-		if i := slices.Index(c.waiting, strings.TrimSpace(text)); i >= 0 { // the hydration has it
+		sent := strings.TrimSpace(text)
+		if i := slices.Index(c.again, sent); i >= 0 { // of two that are alike it does not matter which is which
+			c.again = slices.Delete(c.again, i, i+1)
+		} else if i := slices.Index(c.waiting, sent); i >= 0 { // the hydration has it
 			c.waiting = slices.Delete(c.waiting, i, i+1)
 			return nil
 		}
@@ -480,7 +522,7 @@ func (c *Conversation) result(id string, content MessageContent, isError bool) [
 func (c *Conversation) hydrate(entries []ConversationEntry, stream *SessionStreamProjection, streaming bool) []ConversationChange {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.messages, c.waiting, c.lost = nil, nil, false
+	c.messages, c.waiting, c.again, c.lost = nil, nil, nil, false
 	c.run = agentrun.Run{}
 	for i := range entries {
 		c.entry(&entries[i])
@@ -496,13 +538,11 @@ func (c *Conversation) hydrate(entries []ConversationEntry, stream *SessionStrea
 	for i := range c.messages {
 		changes = append(changes, c.replace(i))
 	}
-	if len(changes) == 0 {
-		c.state = "" // so that an empty conversation is told as well
-		changes = append(changes, ConversationChange{Kind: ConversationStateIs, State: c.now(), Question: c.question})
-		c.state = c.now()
-		return changes
+	told := c.stateChanges(changes)
+	if len(told) == 0 { // an empty conversation is told as well
+		told = append(told, ConversationChange{Kind: ConversationStateIs, State: c.state, Question: c.question})
 	}
-	return c.stateChanges(changes)
+	return told
 }
 
 // entry takes an entry of a hydration.

@@ -230,6 +230,67 @@ func TestConversation_QueuedPrompt(t *testing.T) {
 	assert.Len(t, c.Messages(), 4, "somebody says it again")
 }
 
+// TestConversation_SaidAgain: the hydration ends with a prompt that has no answer, since its run has failed, and it is given again,
+// by others or by this program: it is there twice then, whether or not the agent comes to the first one.
+func TestConversation_SaidAgain(t *testing.T) {
+	hydration := &coder.HubHydrationMessage{Entries: []coder.ConversationEntry{{Type: coder.EntryUserPrompt, Content: "One"}, {Type: coder.EntryMessage, Content: "Said."}, {Type: coder.EntryUserPrompt, Content: "Try"}}}
+	taken := &coder.RPCEventMessage{EventType: "message_end", Event: json.RawMessage(`{"message":{"role":"user","content":"Try "}}`)}
+	for name, again := range map[string]func(*coder.Conversation){
+		"by others": func(c *coder.Conversation) {
+			c.Apply(&coder.BroadcastEventMessage{Event: "user_prompt", Data: json.RawMessage(`{"content":"Try"}`)})
+		},
+		"by this program": func(c *coder.Conversation) { c.Sent("Try") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var c coder.Conversation
+			c.Apply(hydration)
+			again(&c)
+			c.Apply(taken)
+			assert.Len(t, c.Messages(), 4)
+			c.Apply(taken)
+			assert.Len(t, c.Messages(), 4, "the agent has come to the first one as well")
+			c.Apply(taken)
+			assert.Len(t, c.Messages(), 5, "that one is new")
+
+			c.Apply(hydration) // has everything
+			c.Apply(taken)
+			assert.Len(t, c.Messages(), 3, "what was sent before it does not count")
+		})
+	}
+	var c coder.Conversation
+	for range 1000 {
+		c.Sent("Try") // nothing is waited for, and nothing is kept
+	}
+	c.Apply(taken)
+	c.Apply(hydration)
+	c.Apply(taken)
+	assert.Len(t, c.Messages(), 3)
+}
+
+// TestConversation_Questions: each question is told, also where the one before was open; and a page that joins sees it.
+func TestConversation_Questions(t *testing.T) {
+	var c coder.Conversation
+	ask := func(id string) []coder.ConversationChange {
+		return c.Apply(&coder.RPCUIRequestMessage{ID: id, Method: coder.UIConfirm, Params: json.RawMessage(`{"title":"Push?"}`)})
+	}
+	c.Apply(&coder.RPCEventMessage{EventType: "agent_start"})
+	for _, id := range []string{"a", "b"} {
+		changes := ask(id)
+		require.Len(t, changes, 1, id)
+		assert.Equal(t, coder.ConversationStateIs, changes[0].Kind)
+		assert.Equal(t, coder.ConversationQuestion, changes[0].State)
+		assert.Equal(t, &coder.ConversationAsked{ID: id, Method: coder.UIConfirm, Params: json.RawMessage(`{"title":"Push?"}`)}, changes[0].Question)
+		assert.Empty(t, ask(id), "it was told")
+		text, err := json.Marshal(&c)
+		require.NoError(t, err)
+		assert.JSONEq(t, `{"state":"question","question":{"id":"`+id+`","method":"confirm","params":{"title":"Push?"}},"messages":[]}`, string(text))
+	}
+	c.Apply(&coder.RPCEventMessage{EventType: "agent_end", Event: json.RawMessage(`{"messages":[]}`)})
+	text, err := json.Marshal(&c)
+	require.NoError(t, err)
+	assert.NotContains(t, string(text), "question")
+}
+
 // FuzzConversation applies frames in any order: nothing panics, nothing grows without reason, and a page that applies the
 // changes has what the conversation has.
 func FuzzConversation(f *testing.F) {

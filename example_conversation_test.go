@@ -72,6 +72,19 @@ func ExampleConversation_ApplyObserver() {
 	// Output: There are two mistakes.
 }
 
+func ExampleConversation_Sent() {
+	var conversation coder.Conversation
+	conversation.Apply(&coder.HubHydrationMessage{Entries: []coder.ConversationEntry{
+		{Type: coder.EntryUserPrompt, Content: "Try it"}, // and its run has failed
+	}})
+	conversation.Sent("Try it") // HubConn.Submit, Prompt or Ask send it again
+	conversation.Apply(&coder.RPCEventMessage{
+		EventType: coder.EventMessageEnd, Event: json.RawMessage(`{"message":{"role":"user","content":"Try it"}}`),
+	})
+	fmt.Println(len(conversation.Messages()), "prompts")
+	// Output: 2 prompts
+}
+
 func ExampleConversation_ApplyEvent() {
 	// A history is read from the newest to the oldest, and applied the other way round.
 	var conversation coder.Conversation

@@ -44,7 +44,8 @@ type EnsureSessionOptions struct {
 type EnsuredSession struct {
 	// SessionID is the id for every method that takes a session.
 	SessionID string
-	// Session is as last seen. It is nil if the session was created by this call and could not be read.
+	// Session is as last seen. It is nil if the session was created, by this call or by one that runs at the same time
+	// with the same key, and could not be read.
 	Session *Session
 	// Created says that this call created the session. Of concurrent calls with one key, only one has Created
 	// set.

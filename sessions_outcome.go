@@ -64,17 +64,21 @@ func (o *SessionOutcome) Succeeded() bool {
 	return false
 }
 
-// String returns the outcome in one line, with its reason if the kind does not say enough: "turn_ended", "failed:
+// String returns the outcome in one line, with its reasons if the kind does not say enough: "turn_ended", "failed:
 // overloaded", "stalled: nothing has changed for 10m0s". It is for people, and may be worded differently in another
 // version.
 func (o *SessionOutcome) String() string {
+	reasons := strings.Join(o.Evidence, "; ")
 	switch {
-	case o.ErrorMessage != "" && o.Kind != OutcomeLimited: // of a limit the agent knows nothing
-		return string(o.Kind) + ": " + o.ErrorMessage
-	case o.Succeeded() || o.Kind == OutcomeWorking || len(o.Evidence) == 0:
+	case o.Succeeded() || o.Kind == OutcomeWorking:
+		reasons = ""
+	case o.ErrorMessage != "" && (o.Kind == OutcomeFailed || o.Kind == OutcomeAborted):
+		reasons = o.ErrorMessage
+	}
+	if reasons == "" {
 		return string(o.Kind)
 	}
-	return string(o.Kind) + ": " + o.Evidence[0]
+	return string(o.Kind) + ": " + reasons
 }
 
 // finished is how the last prompt ended.

@@ -70,6 +70,7 @@ func (c *chat) serveAgent(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		c.conversation.Sent(p.text)
 		answer, err := c.conn.Ask(p.ctx, p.text, options)
 		if errors.Is(err, coder.ErrPromptDropped) { // it had no effect, so that nothing happens twice
 			c.view.Line("* the agent has lost your line, and is told again")

@@ -202,6 +202,7 @@ func (u *user) tell(name, text string) {
 		u.view.Line("! the agent does nothing; to make it begin, leave out %s", name)
 	default:
 		u.view.Sent(text)
+		u.conversation.Sent(text)
 		u.call(func(ctx context.Context) error { return send(ctx, text) })
 	}
 }

@@ -32,9 +32,11 @@ func (c *console) say(w http.ResponseWriter, r *http.Request) {
 		defer leave()
 		return session.once(key, func() error {
 			conn, err := session.connected(ctx)
-			switch {
-			case err != nil:
+			if err != nil {
 				return err
+			}
+			session.conversation.Sent(text)
+			switch {
 			case r.FormValue("how") == "steer" && session.isAtWork():
 				return conn.Send(ctx, &coder.RPCCommandMessage{Command: coder.RPCCommand{
 					ID: "console-" + key, Type: coder.CommandPrompt, Message: text, StreamingBehavior: coder.QueueSteer,
