@@ -18,7 +18,7 @@ import (
 )
 
 // called runs the program. Without a Hub it has what the environment says.
-func called(t *testing.T, ctx context.Context, hub *codertest.Hub, args ...string) (status int, out, errs string) {
+func called(ctx context.Context, t *testing.T, hub *codertest.Hub, args ...string) (status int, out, errs string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	p := &program{out: &stdout, teller: &progress.Teller{Name: "quickstart", Out: &stderr}}
@@ -54,7 +54,7 @@ deleted     codesess_\w+
 $`, both.String())
 	})
 
-	status, out, errs := called(t, t.Context(), nil, "-keep")
+	status, out, errs := called(t.Context(), t, nil, "-keep")
 	assert.Equal(t, cli.BadUsage, status)
 	assert.Empty(t, out)
 	assert.Contains(t, errs, "-keep needs a Hub of yours")
@@ -65,32 +65,32 @@ func TestWithAHubFromTheEnvironment(t *testing.T) {
 	defer hub.Close()
 	t.Setenv("AGENTUITY_CODER_URL", hub.URL())
 	t.Setenv("AGENTUITY_SDK_KEY", "key")
-	status, out, errs := called(t, t.Context(), nil, "-task", "Say hello\nto \x1b[31mall", "-keep")
+	status, out, errs := called(t.Context(), t, nil, "-task", "Say hello\nto \x1b[31mall", "-keep")
 	assert.Equal(t, cli.OK, status, errs)
 	assert.Contains(t, out, "\ntask        Say hello\n            to [31mall\n")
 	assert.NotContains(t, out, "deleted")
 	require.Len(t, hub.SessionIDs(), 1)
 
 	t.Setenv("AGENTUITY_SDK_KEY", "wrong")
-	status, _, errs = called(t, t.Context(), nil)
+	status, _, errs = called(t.Context(), t, nil)
 	assert.Equal(t, cli.Failed, status)
 	assert.Contains(t, errs, "401")
 	assert.NotContains(t, errs, "wrong")
 
 	t.Setenv("AGENTUITY_CODER_URL", "nowhere")
-	status, _, errs = called(t, t.Context(), nil)
+	status, _, errs = called(t.Context(), t, nil)
 	assert.Equal(t, cli.BadUsage, status)
 	assert.Contains(t, errs, "AGENTUITY_CODER_URL")
 }
 
 func TestCalledWrongly(t *testing.T) {
 	for _, args := range [][]string{{"Say hello"}, {"-tsak", "x"}, {"-keep=maybe"}} {
-		status, out, errs := called(t, t.Context(), nil, args...)
+		status, out, errs := called(t.Context(), t, nil, args...)
 		assert.Equal(t, cli.BadUsage, status, args)
 		assert.Empty(t, out)
 		assert.NotEmpty(t, errs)
 	}
-	status, out, errs := called(t, t.Context(), nil, "-h")
+	status, out, errs := called(t.Context(), t, nil, "-h")
 	assert.Equal(t, cli.OK, status)
 	assert.Empty(t, errs)
 	assert.Contains(t, out, "-keep")
@@ -100,7 +100,7 @@ func TestCalledWrongly(t *testing.T) {
 func TestNotDone(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
 		hub.OnSession(func(s *codertest.SessionControl) { s.FailModel(codertest.AgentInvalidRequest) })
-		status, out, errs := called(t, t.Context(), hub)
+		status, out, errs := called(t.Context(), t, hub)
 		assert.Equal(t, cli.Failed, status)
 		assert.Empty(t, errs)
 		assert.Regexp(t, `\nfailed      \w+: .+\nlook        go run \./examples/transcript -format md codesess_`, out)
@@ -119,7 +119,7 @@ func TestFailuresLeaveNothingRunning(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, hub *codertest.Hub) {
 				hub.Inject(fault)
-				status, _, errs := called(t, t.Context(), hub)
+				status, _, errs := called(t.Context(), t, hub)
 				if name == "delete" {
 					require.Len(t, hub.SessionIDs(), 1)
 					assert.Contains(t, errs, "session "+hub.SessionIDs()[0]+" is still there: ")
@@ -141,7 +141,7 @@ func TestInterrupted(t *testing.T) {
 				ctx, interrupt := context.WithCancel(t.Context())
 				hub.Inject(codertest.Fault{Route: stalled, Stall: true})
 				go func() { synctest.Wait(); interrupt() }()
-				status, _, errs := called(t, ctx, hub)
+				status, _, errs := called(ctx, t, hub)
 				assert.Equal(t, cli.Interrupted, status)
 				assert.Contains(t, errs, "quickstart: interrupted: ")
 				for _, id := range hub.SessionIDs() {
@@ -156,7 +156,7 @@ func TestInterrupted(t *testing.T) {
 func TestProgress(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
 		hub.OnSession(func(s *codertest.SessionControl) { s.Answer(codertest.AgentTurn{Text: "Done after a while."}) })
-		status, _, errs := called(t, t.Context(), hub)
+		status, _, errs := called(t.Context(), t, hub)
 		assert.Equal(t, cli.OK, status)
 		assert.Regexp(t, `^quickstart: session codesess_\w+ is active, 1 s\nquickstart: session codesess_\w+ is active, 11 s\n`, errs)
 	}, codertest.WithAgentPace(3*time.Second))

@@ -128,7 +128,7 @@ func TestBodyOf(t *testing.T) {
 			assert.Equal(t, test.before, unread(), name)
 			if test.reads && r.Body != nil {
 				n, err := r.Body.Read(make([]byte, 1))
-				assert.True(t, n == min(len(test.body), 1), "%s: %d, %v", name, n, err)
+				assert.Equal(t, min(len(test.body), 1), n, "%s: %v", name, err)
 				assert.False(t, unread(), name)
 				return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
 			}

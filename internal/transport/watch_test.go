@@ -63,7 +63,6 @@ func TestABodyThatDrips(t *testing.T) {
 		o.Body.Release()
 		assert.Equal(t, 1000*time.Second, time.Since(began))
 
-		began = time.Now()
 		tr = newTransport(dripping(200, time.Minute-time.Nanosecond, strings.Repeat("x", 1<<10), 3), once)
 		o = tr.Do(t.Context(), &Request{Method: http.MethodGet, URL: "http://hub", Idempotent: true})
 		require.NoError(t, o.Err, "just as much as it must")

@@ -9,9 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 )
 
 // firstLines is how many lines of the output are there.
@@ -28,17 +25,20 @@ func Path() string {
 func Check(t testing.TB, command, output string) {
 	t.Helper()
 	text, err := os.ReadFile(Path())
-	require.NoError(t, err)
+	if err != nil {
+		t.Fatal(err)
+	}
 	want, ok := Blocks(string(text))[command]
-	require.True(t, ok, "examples/README.md has no %q with its output below", command)
+	if !ok {
+		t.Fatalf("examples/README.md has no %q with its output below", command)
+	}
 	got := slices.Collect(strings.Lines(output))
 	if len(got) > firstLines {
 		got = append(got[:firstLines:firstLines], "…\n")
 	}
-	if assert.Equal(t, plain(want), plain(strings.Join(got, "")), "examples/README.md: %s", command) {
-		return
+	if printed := strings.Join(got, ""); plain(want) != plain(printed) {
+		t.Errorf("examples/README.md has below %s\n%s\nand it prints\n%s", command, want, printed)
 	}
-	t.Logf("what it prints:\n%s", strings.Join(got, ""))
 }
 
 var block = regexp.MustCompile("(?s)```sh\n([^\n]+)\n```\n\n```text\n(.*?)```\n")

@@ -55,7 +55,6 @@ type noted struct {
 }
 
 func (n *noted) Helper()               {}
-func (n *noted) Logf(string, ...any)   {}
 func (n *noted) Errorf(string, ...any) { n.failed = true }
 
 // TestCheck: it sees a line that differs, and one too many, but not a time, an address or a column.
