@@ -53,7 +53,7 @@ step lateness make lateness
 step soak-1 make soak DURATION=20m SEED=1
 step soak-2-race make soak DURATION=20m SEED=2 RACE=-race
 step soak-3-new env "GOTOOLCHAIN=$new" make soak DURATION=20m SEED=3
-step fuzz make fuzz FUZZTIME=2m
+step fuzz make fuzz FUZZTIME=1m
 step mutants make mutants
 
 if ((steps == 0)); then
