@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -43,6 +44,17 @@ type scene struct {
 	ended   time.Time // when the doctor was done
 }
 
+// onWindows the names of variables have no case.
+const onWindows = runtime.GOOS == "windows"
+
+// asShown has the names of variables as the doctor shows them.
+func asShown(text string) string {
+	if onWindows {
+		return strings.NewReplacer("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY").Replace(text)
+	}
+	return text
+}
+
 // environ sets the variables that the doctor reads, and no other.
 func environ(t *testing.T, values map[string]string) {
 	t.Helper()
@@ -50,6 +62,12 @@ func environ(t *testing.T, values map[string]string) {
 		"AGENTUITY_SDK_KEY", "AGENTUITY_CLI_KEY", "AGENTUITY_CODER_URL", "AGENTUITY_CATALYST_URL", "AGENTUITY_TRANSPORT_URL", "AGENTUITY_REGION",
 		"HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy", "ALL_PROXY", "all_proxy", "AGENTUITY_CLOUD_ORG_ID",
 	} {
+		if capitals := strings.ToUpper(name); onWindows && capitals != name { // there it is the same variable
+			if values[name] != "" {
+				t.Setenv(capitals, values[name])
+			}
+			continue
+		}
 		t.Setenv(name, values[name])
 	}
 	t.Setenv("AGENTUITY_ORGID", testOrg)
@@ -703,7 +721,7 @@ func TestRecord(t *testing.T) {
 	played.Close()
 	var stdout, stderr bytes.Buffer
 	assert.Equal(t, badUsage, run(t.Context(), []string{"-record", name}, &stdout, &stderr, nil))
-	assert.Contains(t, stderr.String(), "file exists")
+	assert.Contains(t, stderr.String(), "name another one, a recording replaces nothing")
 	again, err := os.ReadFile(name)
 	require.NoError(t, err)
 	assert.Equal(t, text, again)
