@@ -19,7 +19,7 @@
 // called wrongly, and 130 after Ctrl-C.
 //
 // How it works: receive.go checks deliveries, event.go makes jobs of them, and store.go keeps these in SQLite before the forge
-// gets its answer. work.go does the jobs: RunSession with a key that names the comment, then the comment. forge.go looks for an
+// gets its answer. work.go does the jobs: a session whose key names the comment, then the answer. forge.go looks for an
 // earlier answer by its hidden marker, and posts one; answer.go has its text. list.go prints the table. demo.go and
 // memory_forge.go are what is there without an account.
 package main
@@ -216,10 +216,8 @@ func (p *program) start(ctx context.Context, s *settings, client *coder.Client, 
 	}
 	log := slog.New(slog.NewTextHandler(p.errs, &slog.HandlerOptions{Level: s.level}))
 	worker := &worker{
-		client: client, forge: forge, store: store, atOnce: s.atOnce, log: log,
-		// Nothing is archived: people who are given an answer look at its session.
-		options: coder.RunSessionOptions{StallTimeout: s.stall},
-		woken:   make(chan struct{}, 1), busy: make(map[int64]bool),
+		client: client, forge: forge, store: store, atOnce: s.atOnce, stall: s.stall, log: log,
+		woken: make(chan struct{}, 1), busy: make(map[int64]bool),
 	}
 	rules := &rules{secret: []byte(secret), forge: forge.base, command: s.command, workspace: s.workspace}
 	for association := range strings.SplitSeq(s.from, ",") {

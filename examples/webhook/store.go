@@ -48,7 +48,7 @@ type job struct {
 type state string
 
 const (
-	received state = "received" // there may be a session: RunSession finds it by its key
+	received state = "received" // there may be a session: it is found by its key
 	ran      state = "ran"      // the outcome is known; there may be an answer: it is found by its marker
 	answered state = "answered"
 	givenUp  state = "given up" // the forge does not take the answer

@@ -16,17 +16,18 @@ const (
 	mostAttempts = 300 // of one step of a job, in about a day
 	longestDelay = 5 * time.Minute
 	longestWait  = 24 * time.Hour // that a forge or a Hub may ask for
+	mostEvents   = 1000           // that are read of a history, from its end, to find an answer
 )
 
 // worker does the jobs that are in the database, some at a time.
 type worker struct {
-	client  *coder.Client
-	forge   *forge
-	store   *store
-	atOnce  int
-	options coder.RunSessionOptions
-	log     *slog.Logger
-	woken   chan struct{} // has room for one
+	client *coder.Client
+	forge  *forge
+	store  *store
+	atOnce int
+	stall  time.Duration // 0: as the library has it
+	log    *slog.Logger
+	woken  chan struct{} // has room for one
 	// finished is called with each job that is over: answered or given up. Nil: nobody needs to know.
 	finished func(*job)
 
@@ -145,63 +146,65 @@ func (w *worker) save(ctx context.Context, j *job, log *slog.Logger) bool {
 	return false
 }
 
-// session runs the session of a job. The error is nil if there is an outcome, however bad.
+// session sees a session of the Hub through. The error is nil if there is an outcome, however bad.
 func (w *worker) session(ctx context.Context, j *job, log *slog.Logger) error {
-	if over, err := w.over(ctx, j); over || err != nil {
+	err := w.see(ctx, j, log)
+	if err == nil || ctx.Err() != nil || coder.IsTransient(err) || passes(err) {
 		return err
-	}
-	options := w.options
-	options.OnSession = func(id string, _ bool) {
-		j.session = id
-		log.InfoContext(ctx, "an agent is at work", "session", id)
-		if err := w.store.save(ctx, j); err != nil && ctx.Err() == nil { // the key finds it, too
-			log.WarnContext(ctx, "the session could not be written down", "session", id, "error", err)
-		}
-	}
-	result, err := w.client.RunSession(ctx, j.key, j.request, &options)
-	var run *coder.RunError
-	if errors.As(err, &run) && run.SessionID != "" {
-		j.session = run.SessionID
-	}
-	switch {
-	case err == nil:
-		j.session, j.answer = result.SessionID, result.Answer
-		j.take(result.Outcome)
-		return nil
-	case ctx.Err() != nil || coder.IsTransient(err) || passes(err):
-		return err
-	case run != nil && run.Outcome != nil: // only its answer cannot be read
-		j.take(run.Outcome)
-		j.reason = "its answer could not be read"
-	default: // it would be refused again
-		j.outcome, j.succeeded, j.reason = "error", false, "the Hub refused it"
 	}
 	log.ErrorContext(ctx, "the session could not be run", "session", j.session, "error", err)
+	j.outcome, j.succeeded, j.reason = "error", false, "the Hub refused it" // and would again
 	return nil
 }
 
-// over reports whether the session of an earlier start has come to a bad end, and takes it. RunSession would pass over it and
-// create another, which nobody has asked for.
-func (w *worker) over(ctx context.Context, j *job) (bool, error) {
-	if j.session == "" {
-		return false, nil
-	}
-	outcome, err := w.client.CheckSession(ctx, j.session)
-	if errors.Is(err, coder.ErrSessionNotFound) {
-		return false, nil
-	}
+// see finds or creates the session of a job, waits until it is over, and reads what its agent has said.
+//
+// RunSession does all that in one call, but creates another session if the one with the key was archived or has failed while
+// nobody looked. Here a comment has one session, and is told how it ended.
+func (w *worker) see(ctx context.Context, j *job, log *slog.Logger) error {
+	ensured, err := w.client.EnsureSession(ctx, j.key, j.request, nil)
 	if err != nil {
-		return false, err
+		return err
 	}
-	switch outcome.Kind {
-	case coder.OutcomeFailed, coder.OutcomeCancelled, coder.OutcomeArchived:
-		// One that has done its task RunSession takes, and reads its answer. And a Hub in memory may have given the id again.
-		if !outcome.Succeeded() && outcome.Session != nil && outcome.Session.Metadata["idempotencyKey"] == j.key {
-			j.take(outcome)
-			return true, nil
+	j.session = ensured.SessionID
+	log.InfoContext(ctx, "an agent is at work", "session", j.session)
+	if err := w.store.save(ctx, j); err != nil && ctx.Err() == nil { // -list does not show it, and the key finds it
+		log.WarnContext(ctx, "the session could not be written down", "session", j.session, "error", err)
+	}
+	outcome, err := w.client.WaitForSession(ctx, j.session, &coder.WaitForSessionOptions{StallTimeout: w.stall, Follow: true})
+	if err != nil {
+		return err
+	}
+	j.take(outcome)
+	j.answer, err = w.lastWords(ctx, j.session)
+	return err
+}
+
+// lastWords returns the last that the agent of a session has said, "" if that is nothing.
+func (w *worker) lastWords(ctx context.Context, session string) (string, error) {
+	seen := 0
+	for e, err := range w.client.AllEventHistory(ctx, session, &coder.ListEventHistoryParams{Limit: 10}) { // newest first
+		switch {
+		case errors.Is(err, coder.ErrSessionNotFound): // it was deleted
+			return "", nil
+		case err != nil:
+			return "", err
+		case seen == mostEvents:
+			return "", nil
+		}
+		seen++
+		var said *coder.AgentMessage
+		switch event := e.AgentEvent().(type) {
+		case *coder.AgentEnd:
+			said = event.Answer()
+		case *coder.MessageEnd:
+			said = &event.Message
+		}
+		if said != nil && said.Role == "assistant" && said.Content.Text() != "" && e.TaskID == "" { // a task is another agent's
+			return said.Content.Text(), nil
 		}
 	}
-	return false, nil
+	return "", nil
 }
 
 // passes reports whether an error is none of the job but of the account or the configuration. Somebody will see to it, and the

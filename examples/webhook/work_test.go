@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
 )
 
@@ -66,6 +67,39 @@ func TestAnswers(t *testing.T) {
 			}, test.opts...)
 		})
 	}
+}
+
+// TestLastWords: those of the agent that was asked, and not of one that it has asked, nor of a user.
+func TestLastWords(t *testing.T) {
+	bubble(t, func(s *scene) {
+		session := s.hub.AddSession(codertest.Session{Task: "Why does the build fail?"})
+		say := func(role, text, task string) {
+			said := map[string]any{"role": role, "stopReason": "stop", "content": []any{map[string]any{"type": "text", "text": text}}}
+			session.Emit(codertest.Event{Event: coder.EventMessageEnd, TaskID: task, Payload: map[string]any{"message": said}})
+		}
+		words := func() string {
+			text, err := s.worker.lastWords(s.Context(), session.ID())
+			require.NoError(s, err)
+			return text
+		}
+		assert.Empty(s, words())
+		say("assistant", "It is the cache.", "")
+		say("assistant", "", "")
+		for range 30 {
+			say("assistant", "I look at the cache.", "task_1")
+			say("user", "Look at the cache.", "")
+		}
+		assert.Equal(s, "It is the cache.", words())
+		said := map[string]any{"role": "assistant", "content": []any{map[string]any{"type": "text", "text": "It is the clock."}}}
+		session.Emit(codertest.Event{Event: coder.EventAgentEnd, Payload: map[string]any{"messages": []any{said}}})
+		assert.Equal(s, "It is the clock.", words())
+		for range mostEvents {
+			say("user", "Look at the cache.", "")
+		}
+		assert.Empty(s, words(), "it has an end")
+		require.NoError(s, s.worker.client.DeleteSession(s.Context(), session.ID()))
+		assert.Empty(s, words())
+	})
 }
 
 // TestAnswers_Long: a comment has room for so much, and an agent may quote what would hide something.
@@ -414,6 +448,42 @@ func TestStore_Full(t *testing.T) {
 		assert.Len(s, s.hub.SessionIDs(), 1)
 		assert.Len(s, s.answers(), 1)
 	}, codertest.WithAgentPace(time.Second))
+}
+
+// TestStore_Full_Fails: a session that has failed, and could be written down nowhere, is no reason for another one each minute.
+func TestStore_Full_Fails(t *testing.T) {
+	bubble(t, func(s *scene) {
+		s.hub.OnSession(func(session *codertest.SessionControl) { session.FailModel(codertest.AgentInvalidRequest) })
+		synctest.Wait()
+		_, err := s.store.add(s.Context(), s.job())
+		require.NoError(s, err)
+		_, err = s.store.db.ExecContext(s.Context(), "PRAGMA query_only = 1")
+		require.NoError(s, err)
+		s.worker.wake()
+		time.Sleep(time.Hour)
+		_, err = s.store.db.ExecContext(s.Context(), "PRAGMA query_only = 0")
+		require.NoError(s, err)
+		assert.Equal(s, "failed", s.await(1)[0].outcome)
+		assert.Len(s, s.hub.SessionIDs(), 1)
+		assert.Len(s, s.answers(), 1)
+	}, codertest.WithAgentPace(time.Second))
+}
+
+// TestStop_NotNoted: a session that was created right before a kill, and was archived before the next start, is not run anew.
+func TestStop_NotNoted(t *testing.T) {
+	bubble(t, func(s *scene) {
+		synctest.Wait()
+		_, err := s.store.add(s.Context(), s.job())
+		require.NoError(s, err)
+		ensured, err := s.worker.client.EnsureSession(s.Context(), s.job().key, s.job().request, nil)
+		require.NoError(s, err)
+		s.hub.Session(ensured.SessionID).Archive()
+		s.worker.wake()
+		s.await(1)
+		assert.Len(s, s.hub.SessionIDs(), 1)
+		require.Len(s, s.answers(), 1)
+		assert.Contains(s, s.answers()[0], "its session was archived")
+	}, codertest.WithAgentPace(5*time.Second))
 }
 
 // TestStop_Fails: what becomes of a session while nobody looks is told as it is. It is not run anew.
