@@ -109,7 +109,35 @@ func TestAnswers_Long(t *testing.T) {
 	assert.True(t, strings.HasSuffix(long, "é…\n"))
 	bad := answerTo(&job{key: "webhook-1", outcome: "failed", reason: "no `code`\n" + strings.Repeat("x", 1000), answer: "<!-- "})
 	assert.Equal(t, "<!-- coder: webhook-1 -->\nThe agent did not do what this comment asks for: it has failed (`no 'code' "+strings.Repeat("x", 289)+
-		"…`).\n\nIt has said last:\n\n<!-- \n", bad)
+		"…`).\n\nIt has said last:\n\n\u200b<!-- \n", bad)
+}
+
+// TestQuiet: what an agent says notifies nobody, commands no other program, and hides nothing. What people copy stays as it is.
+func TestQuiet(t *testing.T) {
+	for name, test := range map[string]struct{ text, want string }{ // | stands for the character without width
+		"nothing to do":              {"`a < b` and 1 > 0\n\n- [x](https://x.example) & y\n", "`a < b` and 1 > 0\n\n- [x](https://x.example) & y\n"},
+		"a person":                   {"@alice: done", "@|alice: done"},
+		"a program":                  {"Done.\n@dependabot merge", "Done.\n@|dependabot merge"},
+		"many":                       {"(@acme/all) _a_@b @c @@d", "(@|acme/all) _a_@|b @|c @@|d"},
+		"an address":                 {"me@shop.example, left-pad@1.3.0, @ 5", "me@shop.example, left-pad@1.3.0, @ 5"},
+		"entities":                   {"&#64;alice &#x40;alice &commat;alice @&#97;lice &amp;", "&|#64;alice &|#x40;alice &|commat;alice @&|#97;lice &amp;"},
+		"code":                       {"```java\n@Override\n<!--\n```\n@alice", "```java\n@Override\n<!--\n```\n@|alice"},
+		"code in tildes":             {"~~~ `\n@Override\n```\n ~~~~ \n@alice", "~~~ `\n@Override\n```\n ~~~~ \n@|alice"},
+		"code without an end":        {"````\n@Override\n```\n    ````\n````x\n@Override", "````\n@Override\n```\n    ````\n````x\n@Override"},
+		"two blocks":                 {"```\n@a\n```\n@b\n```\n@a\n```", "```\n@a\n```\n@|b\n```\n@a\n```"},
+		"HTML hides":                 {"<!-- x\n  <div>\ny", "|<!-- x\n  |<div>\ny"},
+		"HTML is no code":            {"<div>\n```\n@alice\n```\n@alice", "|<div>\n```\n@alice\n```\n@|alice"},
+		"ends that are none":         {"- ```\n  ```\n@alice\n```\n@alice", "- ```\n  ```\n@|alice\n```\n@|alice"},
+		"beginnings that are none":   {"``` a`b\n@alice", "``` a`b\n@|alice"},
+		"a quotation":                {"> ```\n@alice\n```\n@alice", "> ```\n@|alice\n```\n@|alice"},
+		"other ends of lines":        {"```\r\n@Override\r```\r@alice\r\n", "```\n@Override\n```\n@|alice\n"},
+		"a comment that was written": {"<!-- coder: webhook-1 -->\n", "|<!-- coder: webhook-1 -->\n"},
+	} {
+		assert.Equal(t, test.want, strings.ReplaceAll(quiet(test.text), "\u200b", "|"), name)
+	}
+	assert.Contains(t, answerTo(&job{succeeded: true, answer: "@alice"}), "@\u200balice")
+	assert.Contains(t, answerTo(&job{answer: "@alice"}), "@\u200balice")
+	assert.Less(t, len([]rune(answerTo(&job{succeeded: true, answer: strings.Repeat("@a ", 40_000)}))), 65_536)
 }
 
 // TestForge_Fails: failures that pass are ridden out, and there is one answer also where one got through that seemed to fail.
