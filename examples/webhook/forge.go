@@ -98,7 +98,7 @@ func (e *forgeError) transient() bool {
 // find reports whether there is a comment with this marker, written since a time. An earlier attempt may have made it and not
 // learned of it.
 func (f *forge) find(ctx context.Context, repository string, number int64, since time.Time, marker string) (bool, error) {
-	query := url.Values{"per_page": {"100"}}
+	query := url.Values{"per_page": {"50"}} // strangers, too, write comments, and all of a page must be below mostAnswer
 	if !since.IsZero() {
 		query.Set("since", since.UTC().Format(time.RFC3339))
 	}
@@ -126,9 +126,14 @@ func (f *forge) find(ctx context.Context, repository string, number int64, since
 	return false, nil
 }
 
-// comment writes a comment.
+// comment writes a comment. It is not ended halfway: whoever starts next might look for the comment before it is there.
 func (f *forge) comment(ctx context.Context, repository string, number int64, body string) error {
-	return f.do(ctx, http.MethodPost, commentsPath(repository, number), map[string]string{"body": body}, nil)
+	err := f.do(context.WithoutCancel(ctx), http.MethodPost, commentsPath(repository, number), map[string]string{"body": body}, nil)
+	var failed *forgeError
+	if errors.As(err, &failed) && (failed.status == 0 || failed.status >= 500) {
+		failed.retryAfter = max(failed.retryAfter, time.Minute) // for the same reason: it may still be writing it
+	}
+	return err
 }
 
 // commentsPath is the route of the comments of an issue. The name of the repository was checked when it came.
@@ -176,21 +181,27 @@ func (f *forge) do(ctx context.Context, method, path string, in, out any) error 
 	return nil
 }
 
-// refusal is the error of an answer that is no success. GitHub says with 403, too, that there were too many requests.
+// refusal is the error of an answer that is no success. GitHub says with 403, too, that there were too many requests, and
+// sometimes only in the text.
 func refusal(resp *http.Response) *forgeError {
-	e := &forgeError{status: resp.StatusCode, limited: resp.StatusCode == http.StatusTooManyRequests}
-	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds >= 0 {
+	e := &forgeError{status: resp.StatusCode}
+	header := resp.Header.Get("Retry-After")
+	if seconds, err := strconv.Atoi(header); err == nil && seconds > 0 {
 		e.retryAfter = time.Duration(seconds) * time.Second
-		e.limited = e.limited || resp.StatusCode == http.StatusForbidden
-	} else if at, err := http.ParseTime(resp.Header.Get("Retry-After")); err == nil {
+	} else if at, err := http.ParseTime(header); err == nil {
 		e.retryAfter = max(time.Until(at), 0)
-		e.limited = e.limited || resp.StatusCode == http.StatusForbidden
 	}
-	if resp.Header.Get("X-RateLimit-Remaining") == "0" && (e.limited || resp.StatusCode == http.StatusForbidden) {
-		e.limited = true
-		if reset, err := strconv.ParseInt(resp.Header.Get("X-RateLimit-Reset"), 10, 64); err == nil && e.retryAfter == 0 {
-			e.retryAfter = max(time.Until(time.Unix(reset, 0)), 0)
-		}
+	if e.status != http.StatusForbidden && e.status != http.StatusTooManyRequests {
+		return e
+	}
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // what cannot be read says nothing
+	spent := resp.Header.Get("X-RateLimit-Remaining") == "0"
+	e.limited = e.status == http.StatusTooManyRequests || header != "" || spent || strings.Contains(strings.ToLower(string(text)), "rate limit")
+	if reset, err := strconv.ParseInt(resp.Header.Get("X-RateLimit-Reset"), 10, 64); err == nil && spent && e.retryAfter == 0 {
+		e.retryAfter = max(time.Until(time.Unix(reset, 0)), 0)
+	}
+	if e.limited && e.retryAfter == 0 {
+		e.retryAfter = time.Minute // as GitHub wants it
 	}
 	return e
 }

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
@@ -156,11 +159,14 @@ func TestForge_Fails(t *testing.T) {
 		times  int
 		least  time.Duration // that it takes
 	}{
-		"500":         {http.MethodPost, status(500, nil), 3, 7 * time.Second},
+		"500":         {http.MethodPost, status(500, nil), 3, 3 * time.Minute},
 		"502 for GET": {http.MethodGet, status(502, nil), 3, 7 * time.Second},
 		"for hours":   {http.MethodPost, status(503, nil), 50, 3 * time.Hour},
 		"429":         {http.MethodPost, status(429, map[string]string{"Retry-After": "90"}), 2, 3 * time.Minute},
-		"429 without": {http.MethodPost, status(429, nil), 2, 3 * time.Second},
+		"429 without": {http.MethodPost, status(429, nil), 2, 2 * time.Minute},
+		"403 that only says so": {http.MethodPost, func(_ *scene, w http.ResponseWriter, _ *http.Request) {
+			writeJSON(w, 403, map[string]string{"message": "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."})
+		}, 2, 2 * time.Minute},
 		"403 and Retry-After": {
 			http.MethodPost, status(403, map[string]string{"Retry-After": "3600"}), 1, time.Hour,
 		},
@@ -171,15 +177,22 @@ func TestForge_Fails(t *testing.T) {
 				w.WriteHeader(403)
 			}, 1, 39 * time.Minute,
 		},
-		"no answer": {http.MethodPost, func(_ *scene, _ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 2, time.Minute},
+		"no answer": {http.MethodPost, func(_ *scene, _ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 2, 3 * time.Minute},
 		"no answer, and yet written": {http.MethodPost, func(s *scene, w http.ResponseWriter, r *http.Request) {
 			s.memory.post(w, r)
 			<-r.Context().Done()
-		}, 1, 30 * time.Second},
+		}, 1, 90 * time.Second},
+		"no answer, and written much later": {http.MethodPost, func(s *scene, w http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(r.Body)
+			assert.NoError(s, err)
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			time.AfterFunc(forgeTimeout+50*time.Second, func() { s.memory.post(httptest.NewRecorder(), r) })
+			<-r.Context().Done()
+		}, 1, 90 * time.Second},
 		"500, and yet written": {http.MethodPost, func(s *scene, w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(500)
 			s.memory.post(w, r)
-		}, 1, time.Second},
+		}, 1, time.Minute},
 		"no JSON": {http.MethodGet, status(200, nil), 2, 3 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -439,6 +452,30 @@ func TestStop_Restart(t *testing.T) {
 			assert.Len(s, s.answers(), 1, "stopped after %v", wait)
 		}, codertest.WithAgentPace(time.Second))
 	}
+}
+
+// TestStop_Posting: an answer that is being posted is posted, so that the next start need not guess.
+func TestStop_Posting(t *testing.T) {
+	bubble(t, func(s *scene) {
+		s.hub.OnSession(answering("It is the cache."))
+		worker := s.other(s.worker.log)
+		ctx, stop := context.WithCancel(s.Context())
+		defer stop()
+		s.before = func(_ http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodPost {
+				stop()
+				time.Sleep(10 * time.Second)
+			}
+			return false
+		}
+		_, err := s.store.add(s.Context(), s.job())
+		require.NoError(s, err)
+		worker.run(ctx)
+		jobs, err := s.store.all(s.Context())
+		require.NoError(s, err)
+		assert.Equal(s, answered, jobs[0].state)
+		assert.Len(s, s.answers(), 1)
+	})
 }
 
 // TestStop_WrittenDown: what has happened when it is stopped is written down.
