@@ -224,8 +224,9 @@ func (p *program) start(ctx context.Context, s *settings, client *coder.Client, 
 		rules.from = append(rules.from, strings.ToUpper(strings.TrimSpace(association)))
 	}
 	return &service{store: store, worker: worker, listener: listener, server: &http.Server{
-		Handler: newReceiver(rules, store, log, worker.wake), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
-		WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		// GitHub gives up after 10 s, and what a slow sender has sent takes memory meanwhile.
+		Handler: newReceiver(rules, store, log, worker.wake), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
+		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}}, nil
 }

@@ -14,14 +14,9 @@ import (
 	"strings"
 )
 
-const (
-	// mostBody is the longest delivery that GitHub makes.
-	mostBody = 25 << 20
-	// longAtOnce is how many bodies are held at a time that are longer than longBody, or do not say, since anybody can send
-	// them. Others do not wait for these.
-	longAtOnce = 8
-	longBody   = 1 << 20
-)
+// mostBody is how many bytes of a delivery are read, since anybody can send them: enough for the longest comment on the longest
+// issue that GitHub takes, with every character escaped.
+const mostBody = 2 << 20
 
 // receiver takes the deliveries of a forge. It answers when a delivery is in the database, and not when its work is done: a forge
 // waits for seconds, and then calls the delivery failed.
@@ -29,12 +24,11 @@ type receiver struct {
 	rules *rules
 	store *store
 	log   *slog.Logger
-	wake  func()        // called when there is work
-	slots chan struct{} // for long bodies
+	wake  func() // called when there is work
 }
 
 func newReceiver(rules *rules, store *store, log *slog.Logger, wake func()) http.Handler {
-	r := &receiver{rules: rules, store: store, log: log, wake: wake, slots: make(chan struct{}, longAtOnce)}
+	r := &receiver{rules: rules, store: store, log: log, wake: wake}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /webhook", r.serve)
 	mux.HandleFunc("GET /healthz", r.health)
@@ -59,9 +53,7 @@ func (r *receiver) serve(w http.ResponseWriter, req *http.Request) {
 	r.log.LogAttrs(req.Context(), level, "delivery", attributes...)
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(v.status)
-	if v.status != http.StatusNoContent {
-		_, _ = io.WriteString(w, v.says+"\n")
-	}
+	_, _ = io.WriteString(w, v.says+"\n") // GitHub shows it among the recent deliveries
 }
 
 // deliveryID is what may stand in the log.
@@ -71,22 +63,14 @@ func (r *receiver) receive(w http.ResponseWriter, req *http.Request) verdict {
 	if kind, _, err := mime.ParseMediaType(req.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return verdict{http.StatusUnsupportedMediaType, "the content type must be application/json: choose it in the settings of the webhook"}
 	}
-	if req.ContentLength < 0 || req.ContentLength > longBody {
-		select {
-		case r.slots <- struct{}{}:
-			defer func() { <-r.slots }()
-		case <-req.Context().Done():
-			return verdict{http.StatusServiceUnavailable, "too many long deliveries at once"}
-		}
-	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, mostBody))
 	event, id := req.Header.Get("X-GitHub-Event"), req.Header.Get("X-GitHub-Delivery")
 	switch {
 	case errors.As(err, new(*http.MaxBytesError)):
-		return verdict{http.StatusRequestEntityTooLarge, "the body is longer than 25 MB"}
+		return verdict{http.StatusRequestEntityTooLarge, "the body is longer than 2 MB"}
 	case err != nil:
 		return verdict{http.StatusBadRequest, "the body could not be read"}
-	case !signed(req.Header.Get("X-Hub-Signature-256"), r.rules.secret, body):
+	case !isSigned(req.Header.Get("X-Hub-Signature-256"), r.rules.secret, body):
 		return verdict{http.StatusUnauthorized, "X-Hub-Signature-256 is missing or wrong: is the secret of the webhook that of WEBHOOK_SECRET?"}
 	case event == "":
 		return verdict{http.StatusBadRequest, "the header X-GitHub-Event is missing"}
@@ -100,7 +84,7 @@ func (r *receiver) receive(w http.ResponseWriter, req *http.Request) verdict {
 	case err != nil:
 		return verdict{http.StatusBadRequest, err.Error()}
 	case j == nil:
-		return verdict{http.StatusNoContent, ignored}
+		return verdict{http.StatusOK, ignored}
 	}
 	j.delivery = id
 	// What has arrived is kept, also if the forge has hung up meanwhile.
@@ -116,9 +100,9 @@ func (r *receiver) receive(w http.ResponseWriter, req *http.Request) verdict {
 	return verdict{http.StatusAccepted, "accepted"}
 }
 
-// signed reports whether a header has the signature of a body. Neither event nor id of a delivery is signed, so that nothing
+// isSigned reports whether a header has the signature of a body. Neither event nor id of a delivery is signed, so that nothing
 // depends on them but what is told.
-func signed(header string, secret, body []byte) bool {
+func isSigned(header string, secret, body []byte) bool {
 	digits, found := strings.CutPrefix(header, "sha256=")
 	given, err := hex.DecodeString(digits)
 	return found && err == nil && hmac.Equal(given, signature(secret, body)) // in constant time
