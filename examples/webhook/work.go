@@ -75,8 +75,9 @@ func (w *worker) begin(ctx context.Context, group *sync.WaitGroup) time.Duration
 		if busy[j.id] {
 			continue
 		}
-		if wait := time.Until(j.next); wait > 0 { // and so have all that come after it
-			return wait
+		// One that has to wait lets all that come after it wait. For longer than is ever asked is since the clock was set back.
+		if wait := time.Until(j.next); wait > 0 && wait <= longestWait {
+			return min(wait, longestDelay) // it may be set forward meanwhile
 		}
 		w.mu.Lock()
 		full := len(w.busy) >= w.atOnce

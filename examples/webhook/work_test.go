@@ -424,6 +424,32 @@ func TestAtOnce(t *testing.T) {
 	}, codertest.WithAgentPace(time.Second))
 }
 
+// TestClock: whoever sets the clock, forwards or back, lets nothing wait for much longer.
+func TestClock(t *testing.T) {
+	bubble(t, func(s *scene) {
+		s.hub.OnSession(answering("It is the cache."))
+		worker := s.other(s.worker.log)
+		worker.finished = s.worker.finished
+		_, err := s.store.add(s.Context(), s.job())
+		require.NoError(s, err)
+		jobs, err := s.store.all(s.Context())
+		require.NoError(s, err)
+		later := func(wait time.Duration) {
+			jobs[0].next = time.Now().Add(wait)
+			require.NoError(s, s.store.save(s.Context(), jobs[0]))
+		}
+		var group sync.WaitGroup
+		defer group.Wait()
+		later(20 * time.Hour)
+		assert.Equal(s, longestDelay, worker.begin(s.Context(), &group), "it looks again: an hour may have gone by meanwhile")
+		later(2 * time.Minute)
+		assert.Equal(s, 2*time.Minute, worker.begin(s.Context(), &group))
+		later(longestWait + time.Minute) // nobody has asked for that
+		worker.begin(s.Context(), &group)
+		s.await(1)
+	})
+}
+
 // TestStop_Restart: a worker that is stopped at any moment is followed by one that does the rest, and nothing twice.
 func TestStop_Restart(t *testing.T) {
 	for wait := time.Duration(0); wait < 40*time.Second; wait += 700 * time.Millisecond {
