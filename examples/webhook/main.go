@@ -4,15 +4,21 @@
 //	go -C examples/webhook run . -addr 127.0.0.1:8080 -db webhook.db
 //	go -C examples/webhook run . -db webhook.db -list                   # what there is, and how far it is
 //
-// A webhook of GitHub, with the content type application/json and the event "Issue comments", sends its deliveries to /webhook,
-// through a proxy or a tunnel that has a certificate. A comment that begins with "/coder TASK" starts a session, if its author is
-// an owner, a member or a collaborator; those of bots never do. However often the comment is delivered, and whenever the program
-// is killed, there is one session and one answer.
+// On GitHub an admin adds the webhook, under Settings, Webhooks, of a repository or an organization: the payload URL
+// https://HOST/webhook, the content type application/json, a secret, such as "openssl rand -hex 32" prints, and of the events
+// "Issue comments" alone. HOST is a proxy or a tunnel with a certificate, which passes /webhook on as it is and limits the
+// connections of strangers; GET /healthz is for its checks. "Recent Deliveries" of the webhook shows what each was answered, and
+// why nothing happens. What fails there, such as while this program is down, GitHub does not deliver again: "Redeliver" does.
 //
-// WEBHOOK_SECRET is the secret of the webhook, WEBHOOK_TOKEN a token that may write comments (of a fine-grained one: issues and
-// pull requests, read and write). AGENTUITY_SDK_KEY or AGENTUITY_CODER_URL names the Hub. Without either it starts a Hub and a
-// forge of its own in memory, and delivers a comment to itself; with -addr it serves on after that, with WEBHOOK_SECRET if it
-// is set.
+// A comment that begins with "/coder TASK" starts a session, if its author is an owner, a member or a collaborator; those of bots
+// never do. GitHub tells of a member of an organization only if the membership is public, and collaborators need not be allowed to
+// write. However often the comment is delivered, and whenever the program is killed, there is one session and one answer. What is
+// edited or deleted later changes nothing.
+//
+// WEBHOOK_SECRET is the secret of the webhook, WEBHOOK_TOKEN a token that may write comments: a fine-grained one with issues and
+// pull requests, read and write, or a classic one with the scope repo. Answers are by its account; best it is one of its own, which
+// no other program obeys. AGENTUITY_SDK_KEY or AGENTUITY_CODER_URL names the Hub. Without either it starts a Hub and a forge of its
+// own in memory, and delivers a comment to itself; with -addr it serves on after that, with WEBHOOK_SECRET if it is set.
 //
 // The first Ctrl-C or SIGTERM stops it, and sessions go on at the Hub: the next start finds them and does the rest. The second
 // ends it at once. It ends with status 0 after -list and after the demonstration, 1 if something does not work, 2 if it was
@@ -20,7 +26,7 @@
 //
 // How it works: receive.go checks deliveries, event.go makes jobs of them, and store.go keeps these in SQLite before the forge
 // gets its answer. work.go does the jobs: a session whose key names the comment, then the answer. forge.go looks for an
-// earlier answer by its hidden marker, and posts one; answer.go has its text. list.go prints the table. demo.go and
+// earlier answer by its hidden marker, and posts one; answer.go has its text, which notifies nobody. list.go prints the table. demo.go and
 // memory_forge.go are what is there without an account.
 package main
 
