@@ -131,7 +131,7 @@ func (f *forge) comment(ctx context.Context, repository string, number int64, bo
 	err := f.do(context.WithoutCancel(ctx), http.MethodPost, commentsPath(repository, number), map[string]string{"body": body}, nil)
 	var failed *forgeError
 	if errors.As(err, &failed) && (failed.status == 0 || failed.status >= 500) {
-		failed.retryAfter = max(failed.retryAfter, time.Minute) // for the same reason: it may still be writing it
+		failed.retryAfter = max(failed.retryAfter, settles) // for the same reason: it may still be writing it
 	}
 	return err
 }

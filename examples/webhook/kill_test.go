@@ -196,6 +196,16 @@ func (s *town) row() *job {
 	return jobs[0]
 }
 
+// wait makes it later than any lease.
+func (s *town) wait() {
+	s.Helper()
+	store, err := openStore(s.Context(), s.db, false)
+	require.NoError(s, err)
+	defer func() { require.NoError(s, store.close()) }()
+	_, err = store.db.ExecContext(s.Context(), "UPDATE job SET next = 0")
+	require.NoError(s, err)
+}
+
 // finish waits until the comment is answered, and looks for what is there twice.
 func (p *process) finish(body []byte) {
 	p.Helper()
@@ -224,15 +234,16 @@ func TestKilled(t *testing.T) {
 		at    point
 		state state // in the database, when it is killed
 		known bool  // whether the session is in the database
+		lease bool  // whether something may come into being, for which the next start waits
 	}{
-		"stored":                               {point{"GET", "/api/hub/sessions", false}, received, false},
-		"before the session is created":        {point{"POST", "/api/hub/session", false}, received, false},
-		"session created, and it was not told": {point{"POST", "/api/hub/session", true}, received, false},
-		"session created":                      {point{"GET", session, false}, received, false},
-		"while its history is read":            {point{"GET", session + "/events/history", true}, received, true},
-		"outcome known":                        {point{"GET", comments, false}, ran, true},
-		"before the answer is posted":          {point{"POST", comments, false}, ran, true},
-		"answer posted, and it was not told":   {point{"POST", comments, true}, ran, true},
+		"stored":                               {point{"GET", "/api/hub/sessions", false}, received, false, true},
+		"before the session is created":        {point{"POST", "/api/hub/session", false}, received, false, true},
+		"session created, and it was not told": {point{"POST", "/api/hub/session", true}, received, false, true},
+		"session created":                      {point{"GET", session, false}, received, false, true},
+		"while its history is read":            {point{"GET", session + "/events/history", true}, received, true, false},
+		"outcome known":                        {point{"GET", comments, false}, ran, true, false},
+		"before the answer is posted":          {point{"POST", comments, false}, ran, true, true},
+		"answer posted, and it was not told":   {point{"POST", comments, true}, ran, true, true},
 	} {
 		for _, restarts := range []bool{false, true} {
 			t.Run(name+map[bool]string{true: ", and the Hub restarts"}[restarts], func(t *testing.T) {
@@ -247,8 +258,10 @@ func TestKilled(t *testing.T) {
 				row := s.row()
 				assert.Equal(s, test.state, row.state)
 				assert.Equal(s, test.known, row.session != "", row.session)
+				assert.Equal(s, test.lease, !row.next.IsZero(), row.next)
 				p.kill()
 				release()
+				s.wait()
 				if restarts {
 					<-s.hub.Restart(0, codertest.Outage{Crash: true}).Over()
 				}

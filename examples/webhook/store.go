@@ -272,11 +272,12 @@ func (s *store) unfinished(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
-// resume lets what waits for its time go on now, and with givenUp also what was given up.
+// resume lets what waits for its time go on soon, and with givenUp also what was given up. What was begun right before keeps its
+// lease.
 func (s *store) resume(ctx context.Context, givenUp bool) error {
 	_, err := s.db.ExecContext(ctx, `
-UPDATE job SET state = CASE state WHEN 'given up' THEN 'ran' ELSE state END, attempts = 0, next = 0
-WHERE state IN ('received', 'ran') OR state = 'given up' AND ?`, givenUp)
+UPDATE job SET state = CASE state WHEN 'given up' THEN 'ran' ELSE state END, attempts = 0, next = min(next, ?)
+WHERE state IN ('received', 'ran') OR state = 'given up' AND ?`, milliseconds(time.Now().Add(settles)), givenUp)
 	return err
 }
 

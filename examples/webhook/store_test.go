@@ -72,10 +72,11 @@ func TestStore_Order(t *testing.T) {
 	s, err := openStore(t.Context(), filepath.Join(t.TempDir(), "webhook.db"), true)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.close()) }()
+	later := milliseconds(time.Now().Add(time.Hour))
 	for n, row := range []struct {
 		state state
 		next  int64
-	}{{answered, 0}, {received, 2000}, {ran, 1000}, {givenUp, 0}, {received, 0}, {ran, 0}} {
+	}{{answered, 0}, {received, later}, {ran, 1000}, {givenUp, 0}, {received, 0}, {ran, 0}} {
 		j := sampleJob(t)
 		j.commentID = int64(n)
 		_, err := s.add(t.Context(), j)
@@ -94,9 +95,13 @@ func TestStore_Order(t *testing.T) {
 	assert.Equal(t, []int64{5, 6, 3, 2}, order(10))
 	assert.Equal(t, []int64{5, 6}, order(2))
 	require.NoError(t, s.resume(t.Context(), false))
-	assert.Equal(t, []int64{2, 3, 5, 6}, order(10))
+	assert.Equal(t, []int64{5, 6, 3, 2}, order(10))
+	jobs, err := s.all(t.Context())
+	require.NoError(t, err)
+	assert.LessOrEqual(t, time.Until(jobs[1].next), settles, "nothing waits for long after a start")
+	assert.Equal(t, moment(1000), jobs[2].next, "and nothing for longer than before")
 	require.NoError(t, s.resume(t.Context(), true))
-	assert.Equal(t, []int64{2, 3, 4, 5, 6}, order(10))
+	assert.Equal(t, []int64{4, 5, 6, 3, 2}, order(10))
 }
 
 // TestStore_Refused: the files of others stay what they are, byte by byte.

@@ -16,6 +16,7 @@ const (
 	mostAttempts = 300 // of one step of a job, in about a day
 	longestDelay = 5 * time.Minute
 	longestWait  = 24 * time.Hour // that a forge or a Hub may ask for
+	settles      = time.Minute    // after that, what was asked for is there, or will not be
 	mostEvents   = 1000           // that are read of a history, from its end, to find an answer
 )
 
@@ -103,7 +104,11 @@ func (w *worker) begin(ctx context.Context, group *sync.WaitGroup) time.Duration
 func (w *worker) do(ctx context.Context, j *job) {
 	log := w.log.With("repository", j.repository, "number", j.number, "delivery", j.delivery)
 	if j.state == received {
-		if err := w.session(ctx, j, log); err != nil {
+		err := w.lease(ctx, j)
+		if err == nil {
+			err = w.session(ctx, j, log)
+		}
+		if err != nil {
 			w.later(ctx, j, log, err)
 			return
 		}
@@ -117,7 +122,7 @@ func (w *worker) do(ctx context.Context, j *job) {
 	var refused *forgeError
 	switch {
 	case err == nil:
-		j.state = answered
+		j.state, j.next = answered, time.Time{}
 	case errors.As(err, &refused) && !refused.transient():
 		j.state, j.reason = givenUp, err.Error()
 		log.ErrorContext(ctx, "the answer is given up: start with -retry when this is mended", "session", j.session, "error", err)
@@ -126,6 +131,13 @@ func (w *worker) do(ctx context.Context, j *job) {
 		return
 	}
 	w.save(ctx, j, log)
+}
+
+// lease keeps everybody from a job for a while, also this program if it is killed and started again: a session or an answer that
+// was asked for right before is not looked for, and missed, while it comes into being.
+func (w *worker) lease(ctx context.Context, j *job) error {
+	j.next = time.Now().Add(settles)
+	return w.store.save(context.WithoutCancel(ctx), j)
 }
 
 // save writes a job down, and reports whether it could. If not, the job is as it was, and is done again, but not at once.
@@ -167,11 +179,11 @@ func (w *worker) see(ctx context.Context, j *job, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	j.session = ensured.SessionID
-	log.InfoContext(ctx, "an agent is at work", "session", j.session)
+	j.session, j.next = ensured.SessionID, time.Time{}
 	if err := w.store.save(ctx, j); err != nil && ctx.Err() == nil { // -list does not show it, and the key finds it
 		log.WarnContext(ctx, "the session could not be written down", "session", j.session, "error", err)
 	}
+	log.InfoContext(ctx, "an agent is at work", "session", j.session)
 	outcome, err := w.client.WaitForSession(ctx, j.session, &coder.WaitForSessionOptions{StallTimeout: w.stall, Follow: true})
 	if err != nil {
 		return err
@@ -236,6 +248,9 @@ func (w *worker) answer(ctx context.Context, j *job, log *slog.Logger) error {
 	if there {
 		log.InfoContext(ctx, "the answer is there already", "session", j.session)
 		return nil
+	}
+	if err := w.lease(ctx, j); err != nil {
+		return err
 	}
 	if err := w.forge.comment(ctx, j.repository, j.number, answerTo(j)); err != nil {
 		return err

@@ -480,6 +480,30 @@ func TestStop_Restart(t *testing.T) {
 	}
 }
 
+// TestKilled_Posting: what the program asked for right before it was killed may happen right after it was started again, and it is
+// not asked for twice.
+func TestKilled_Posting(t *testing.T) {
+	bubble(t, func(s *scene) {
+		s.hub.OnSession(answering("It is the cache."))
+		synctest.Wait()
+		_, err := s.store.add(s.Context(), s.job())
+		require.NoError(s, err)
+		jobs, err := s.store.all(s.Context())
+		require.NoError(s, err)
+		j := jobs[0]
+		j.state, j.succeeded, j.answer = ran, true, "It is the cache."
+		require.NoError(s, s.worker.lease(s.Context(), j)) // and now it is killed
+		time.AfterFunc(settles/2, func() {
+			assert.NoError(s, s.worker.forge.comment(s.Context(), demoRepository, demoNumber, answerTo(j)))
+		})
+		require.NoError(s, s.store.resume(s.Context(), false))
+		s.worker.wake()
+		s.await(1)
+		time.Sleep(settles) // until the late one is there as well
+		assert.Len(s, s.answers(), 1)
+	})
+}
+
 // TestStop_Posting: an answer that is being posted is posted, so that the next start need not guess.
 func TestStop_Posting(t *testing.T) {
 	bubble(t, func(s *scene) {
