@@ -87,7 +87,7 @@ func quiet(text string) string {
 		m := fence.FindStringSubmatch(line)
 		switch {
 		case open != "":
-			if m != nil && strings.HasPrefix(m[2], open) && strings.Trim(m[3], " \t") == "" {
+			if len(m) > 0 && strings.HasPrefix(m[2], open) && strings.Trim(m[3], " \t") == "" {
 				open = ""
 			}
 		case sure && m != nil && m[1] == "" && (m[2][0] == '~' || !strings.Contains(m[3], "`")):

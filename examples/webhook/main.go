@@ -25,9 +25,9 @@
 // called wrongly, and 130 after Ctrl-C.
 //
 // How it works: receive.go checks deliveries, event.go makes jobs of them, and store.go keeps these in SQLite before the forge
-// gets its answer. work.go does the jobs: a session whose key names the comment, then the answer. forge.go looks for an
-// earlier answer by its hidden marker, and posts one; answer.go has its text, which notifies nobody. list.go prints the table. demo.go and
-// memory_forge.go are what is there without an account.
+// gets its answer. work.go does the jobs: a session whose key names the comment, then the answer. forge.go looks for an earlier
+// answer by its hidden marker, and posts one; answer.go has its text, which notifies nobody. list.go prints the table. demo.go
+// and memory_forge.go are what is there without an account.
 package main
 
 import (
@@ -231,7 +231,7 @@ func (p *program) start(ctx context.Context, s *settings, client *coder.Client, 
 	}
 	return &service{store: store, worker: worker, listener: listener, server: &http.Server{
 		// GitHub gives up after 10 s, and what a slow sender has sent takes memory meanwhile.
-		Handler: newReceiver(rules, store, log, worker.wake), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
+		Handler: newReceiver(rules, store, log, worker.wake), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 15 * time.Second,
 		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}}, nil

@@ -198,7 +198,7 @@ func (w *worker) lastWords(ctx context.Context, session string) (string, error) 
 	seen := 0
 	for e, err := range w.client.AllEventHistory(ctx, session, &coder.ListEventHistoryParams{Limit: 10}) { // newest first
 		switch {
-		case errors.Is(err, coder.ErrSessionNotFound): // it was deleted
+		case errors.Is(err, coder.ErrSessionNotFound) || errors.Is(err, coder.ErrSessionArchived):
 			return "", nil
 		case err != nil:
 			return "", err
