@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
-	"strings"
 	"sync"
 	"time"
 
@@ -231,11 +230,15 @@ func passes(err error) bool {
 	return false
 }
 
-// take takes how a session has ended.
+// take takes how a session has ended, and why.
 func (j *job) take(outcome *coder.SessionOutcome) {
 	j.outcome, j.succeeded, j.reason = string(outcome.Kind), outcome.Succeeded(), ""
-	if !j.succeeded {
-		_, j.reason, _ = strings.Cut(outcome.String(), ": ")
+	switch {
+	case j.succeeded:
+	case outcome.ErrorMessage != "":
+		j.reason = outcome.ErrorMessage
+	case len(outcome.Evidence) > 0:
+		j.reason = outcome.Evidence[0] // the rest is for those who can look at the session
 	}
 }
 
