@@ -23,6 +23,10 @@ type RunSessionOptions struct {
 	// create was only slow, two sessions exist then. Negative: never.
 	RepostAfter  time.Duration
 	LookupWindow time.Duration
+	// Once returns the result of a session with the key that is over, whatever came of it. Default: a session that was
+	// archived or cancelled or has failed, and has not done its task, is passed over, and another one is created. A job
+	// that must not run twice also needs a negative RepostAfter.
+	Once bool
 	// StallTimeout is that of [WaitForSessionOptions]. Default: 10 min. Negative: never.
 	StallTimeout time.Duration
 	// ArchiveOnCancel archives the session with the key when the context ends, even if an earlier call has created it. It is
@@ -108,7 +112,7 @@ const runOp = "RunSession"
 //
 // When the context ends, the session goes on, so that a deployment does not destroy an hour of work: a call with the same
 // key finds the session again, in this process or another. If the session found is archived, failed or cancelled and has
-// not done its task, another one is created. A session that is done, waits for input, was aborted or went beyond a limit
+// not done its task, another one is created, unless Once is set. A session that is done, waits for input, was aborted or went beyond a limit
 // is never run again: its result is returned. To do the job again with the same key, delete that session first; if it has
 // not done its task, it is enough to archive it.
 //
@@ -172,7 +176,7 @@ func (r *sessionRun) run(ctx context.Context, body CreateSessionRequest) (*Sessi
 
 // ensure finds or creates the session. A Hub that restarts may close connections for longer than a call tries.
 func (r *sessionRun) ensure(ctx context.Context, body CreateSessionRequest) (*EnsuredSession, error) {
-	options := &EnsureSessionOptions{NewIfOver: true, RepostAfter: r.options.RepostAfter, LookupWindow: r.options.LookupWindow}
+	options := &EnsureSessionOptions{NewIfOver: !r.options.Once, RepostAfter: r.options.RepostAfter, LookupWindow: r.options.LookupWindow}
 	attempts := backoff.Attempts{Max: 6, Least: time.Second, Most: 10 * time.Second}
 	for {
 		ensured, err := r.client.EnsureSession(ctx, r.key, body, options)

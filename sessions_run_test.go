@@ -323,6 +323,35 @@ func TestRunSession_SpentUnknown(t *testing.T) {
 	assert.Less(t, takes[true], 2*takes[false])
 }
 
+// TestRunSession_Once: whatever came of the session with the key, there is no other one.
+func TestRunSession_Once(t *testing.T) {
+	for name, ended := range map[string]struct {
+		end  func(*codertest.SessionControl)
+		want coder.OutcomeKind
+	}{
+		"archived": {func(s *codertest.SessionControl) { s.Archive() }, coder.OutcomeArchived},
+		"failed":   {func(s *codertest.SessionControl) { s.SetStatus("failed") }, coder.OutcomeFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+				c := hubClient(t, hub)
+				_, err := c.EnsureSession(t.Context(), "key", runTask, nil)
+				require.NoError(t, err)
+				ended.end(hub.Session(hub.SessionIDs()[0]))
+				result, err := c.RunSession(t.Context(), "key", runTask, &coder.RunSessionOptions{Once: true})
+				require.NoError(t, err)
+				assert.Equal(t, ended.want, result.Outcome.Kind)
+				assert.False(t, result.Created)
+				assert.Len(t, hub.SessionIDs(), 1)
+				hub.OnSession(func(s *codertest.SessionControl) { s.SetStatus("completed") })
+				_, err = c.RunSession(t.Context(), "key", runTask, nil)
+				require.NoError(t, err)
+				assert.Len(t, hub.SessionIDs(), 2, "without it there is another one")
+			}, codertest.WithoutAgent())
+		})
+	}
+}
+
 // TestRunSession_OnSession: the id is there before anything is waited for, also when the context ends then.
 func TestRunSession_OnSession(t *testing.T) {
 	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {

@@ -16,7 +16,6 @@ const (
 	longestDelay = 5 * time.Minute
 	longestWait  = 24 * time.Hour // that a forge or a Hub may ask for
 	settles      = time.Minute    // after that, what was asked for is there, or will not be
-	mostEvents   = 1000           // that are read of a history, from its end, to find an answer
 )
 
 // worker does the jobs that are in the database, some at a time.
@@ -169,54 +168,24 @@ func (w *worker) session(ctx context.Context, j *job, log *slog.Logger) error {
 	return nil
 }
 
-// see finds or creates the session of a job, waits until it is over, and reads what its agent has said.
-//
-// RunSession does all that in one call, but creates another session if the one with the key was archived or has failed while
-// nobody looked. Here a comment has one session, and is told how it ended.
+// see has the task of a job done, once: a comment has one session, and is told how it ended, also if that was while nobody looked.
 func (w *worker) see(ctx context.Context, j *job, log *slog.Logger) error {
-	ensured, err := w.client.EnsureSession(ctx, j.key, j.request, nil)
+	ran, err := w.client.RunSession(ctx, j.key, j.request, &coder.RunSessionOptions{
+		Once: true, RepostAfter: -1, StallTimeout: w.stall,
+		OnSession: func(session string, _ bool) {
+			j.session, j.next = session, time.Time{}
+			if err := w.store.save(ctx, j); err != nil && ctx.Err() == nil { // -list does not show it, and the key finds it
+				log.WarnContext(ctx, "the session could not be written down", "session", j.session, "error", err)
+			}
+			log.InfoContext(ctx, "an agent is at work", "session", j.session)
+		},
+	})
 	if err != nil {
 		return err
 	}
-	j.session, j.next = ensured.SessionID, time.Time{}
-	if err := w.store.save(ctx, j); err != nil && ctx.Err() == nil { // -list does not show it, and the key finds it
-		log.WarnContext(ctx, "the session could not be written down", "session", j.session, "error", err)
-	}
-	log.InfoContext(ctx, "an agent is at work", "session", j.session)
-	outcome, err := w.client.WaitForSession(ctx, j.session, &coder.WaitForSessionOptions{StallTimeout: w.stall, Follow: true})
-	if err != nil {
-		return err
-	}
-	j.take(outcome)
-	j.answer, err = w.lastWords(ctx, j.session)
-	return err
-}
-
-// lastWords returns the last that the agent of a session has said, "" if that is nothing.
-func (w *worker) lastWords(ctx context.Context, session string) (string, error) {
-	seen := 0
-	for e, err := range w.client.AllEventHistory(ctx, session, &coder.ListEventHistoryParams{Limit: 10}) { // newest first
-		switch {
-		case errors.Is(err, coder.ErrSessionNotFound) || errors.Is(err, coder.ErrSessionArchived):
-			return "", nil
-		case err != nil:
-			return "", err
-		case seen == mostEvents:
-			return "", nil
-		}
-		seen++
-		var said *coder.AgentMessage
-		switch event := e.AgentEvent().(type) {
-		case *coder.AgentEnd:
-			said = event.Answer()
-		case *coder.MessageEnd:
-			said = &event.Message
-		}
-		if said != nil && said.Role == "assistant" && said.Content.Text() != "" && e.TaskID == "" { // a task is another agent's
-			return said.Content.Text(), nil
-		}
-	}
-	return "", nil
+	j.take(ran.Outcome)
+	j.answer = ran.Answer
+	return nil
 }
 
 // passes reports whether an error is none of the job but of the account or the configuration. Somebody will see to it, and the

@@ -17,7 +17,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
 )
 
@@ -70,39 +69,6 @@ func TestAnswers(t *testing.T) {
 			}, test.opts...)
 		})
 	}
-}
-
-// TestLastWords: those of the agent that was asked, and not of one that it has asked, nor of a user.
-func TestLastWords(t *testing.T) {
-	bubble(t, func(s *scene) {
-		session := s.hub.AddSession(codertest.Session{Task: "Why does the build fail?"})
-		say := func(role, text, task string) {
-			said := map[string]any{"role": role, "stopReason": "stop", "content": []any{map[string]any{"type": "text", "text": text}}}
-			session.Emit(codertest.Event{Event: coder.EventMessageEnd, TaskID: task, Payload: map[string]any{"message": said}})
-		}
-		words := func() string {
-			text, err := s.worker.lastWords(s.Context(), session.ID())
-			require.NoError(s, err)
-			return text
-		}
-		assert.Empty(s, words())
-		say("assistant", "It is the cache.", "")
-		say("assistant", "", "")
-		for range 30 {
-			say("assistant", "I look at the cache.", "task_1")
-			say("user", "Look at the cache.", "")
-		}
-		assert.Equal(s, "It is the cache.", words())
-		said := map[string]any{"role": "assistant", "content": []any{map[string]any{"type": "text", "text": "It is the clock."}}}
-		session.Emit(codertest.Event{Event: coder.EventAgentEnd, Payload: map[string]any{"messages": []any{said}}})
-		assert.Equal(s, "It is the clock.", words())
-		for range mostEvents {
-			say("user", "Look at the cache.", "")
-		}
-		assert.Empty(s, words(), "it has an end")
-		require.NoError(s, s.worker.client.DeleteSession(s.Context(), session.ID()))
-		assert.Empty(s, words())
-	})
 }
 
 // TestAnswers_Long: a comment has room for so much, and an agent may quote what would hide something.
