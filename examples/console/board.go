@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/agentuity/coder-go"
 )
@@ -85,7 +88,7 @@ func (b *board) run(ctx context.Context) {
 	for {
 		var next <-chan time.Time
 		if b.isRead() {
-			b.look(ctx)
+			b.look(ctx, lookTime)
 			next = time.After(lookEvery)
 		}
 		select {
@@ -139,26 +142,47 @@ func (b *board) recent(ctx context.Context) list {
 	if age < 2*lookEvery {
 		return known
 	}
-	b.look(ctx)
+	b.look(ctx, pageTime)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.list
 }
 
-// fetch asks the Hub for the list.
-func (b *board) fetch(ctx context.Context) ([]coder.SessionListItem, list, error) {
-	ctx, cancel := context.WithTimeout(ctx, pageTime)
+// fetch asks the Hub for the list. If that is a long one, those that are not archived come first.
+func (b *board) fetch(ctx context.Context, patience time.Duration) ([]coder.SessionListItem, list, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	page, err := b.client.ListSessions(ctx, &coder.ListSessionsParams{IncludeArchived: true, Limit: listed})
 	if err != nil {
 		return nil, list{}, err
 	}
-	return page.Sessions, list{Buckets: sorted(page.Sessions), More: max(0, page.Total-len(page.Sessions))}, nil
+	items, total := page.Sessions, max(page.Total, len(page.Sessions))
+	if total > len(items) || total >= listed {
+		open, err := b.client.ListSessions(ctx, &coder.ListSessionsParams{Limit: listed})
+		if err != nil {
+			return nil, list{}, err
+		}
+		items = merged(open.Sessions, items)
+	}
+	return items, list{Buckets: sorted(items), More: total - len(items)}, nil
+}
+
+// merged returns as many sessions as are shown, each once.
+func merged(first, rest []coder.SessionListItem) []coder.SessionListItem {
+	var all []coder.SessionListItem
+	known := make(map[string]bool)
+	for _, item := range slices.Concat(first, rest) {
+		if !known[item.SessionID] && len(all) < listed {
+			known[item.SessionID] = true
+			all = append(all, item)
+		}
+	}
+	return all
 }
 
 // look asks the Hub for the list, and publishes it. Without an answer the old one stays.
-func (b *board) look(ctx context.Context) {
-	items, found, err := b.fetch(ctx)
+func (b *board) look(ctx context.Context, patience time.Duration) {
+	items, found, err := b.fetch(ctx, patience)
 	if ctx.Err() != nil {
 		return
 	}
@@ -205,9 +229,21 @@ func lastActivity(item coder.SessionListItem) time.Time {
 	return item.LastActivityAt
 }
 
+// labelOf is what a session is called: by its label, without what turns the text around it, or by its id if there is nothing to
+// be seen.
 func labelOf(item coder.SessionListItem) string {
-	if item.Label == "" {
-		return item.SessionID
+	label := strings.Map(func(r rune) rune {
+		switch {
+		case unicode.Is(unicode.Bidi_Control, r):
+			return -1
+		case unicode.IsControl(r):
+			return ' '
+		}
+		return r
+	}, item.Label)
+	label = strings.Join(strings.Fields(label), " ")
+	if !strings.ContainsFunc(label, unicode.IsGraphic) {
+		label = ""
 	}
-	return item.Label
+	return cmp.Or(label, item.SessionID)
 }
