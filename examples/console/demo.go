@@ -14,7 +14,7 @@ const pace = 90 * time.Millisecond
 
 // embedded starts a Hub in memory, with sessions to look at.
 func embedded(ctx context.Context) (client *coder.Client, stop func(), err error) {
-	hub := codertest.NewHub(codertest.WithAgentVersion("1.6.0"), codertest.WithAgentPace(pace))
+	hub := codertest.NewHub(codertest.WithAgentVersion("1.6.0"), codertest.WithAgentPace(pace), codertest.WithLogLimit(100))
 	hub.OnSession(play)
 	if client, err = hub.NewClient(); err != nil {
 		hub.Close()
@@ -41,7 +41,7 @@ func begin(ctx context.Context, client *coder.Client, request coder.CreateSessio
 	}
 	for {
 		session, err := client.GetSession(ctx, created.SessionID)
-		if err != nil || session.RuntimeAvailable {
+		if err != nil || session.Bucket != coder.BucketProvisioning {
 			return err
 		}
 	}
