@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"errors"
+	"io"
 	"net"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
 // policy is what a page may load and do: scripts, styles and answers of this server, and nothing from anywhere else. Text cannot
@@ -14,6 +18,9 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 
 // maxBody is how much a browser may send at once.
 const maxBody = 1 << 20
+
+// bodyTime is how long a browser may take to send it.
+const bodyTime = 10 * time.Second
 
 // guard lets in browsers that call this server by its name, and takes orders only from its own pages.
 //
@@ -39,14 +46,30 @@ func guard(next http.Handler, hosts []string) http.Handler {
 		case isForeign(r):
 			refuse(w, http.StatusForbidden, "Only the console's own pages may ask for that.")
 		default:
-			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-			if err := r.ParseForm(); err != nil {
-				refuse(w, http.StatusRequestEntityTooLarge, "That is too long, or was not sent whole.")
-				return
+			var long *http.MaxBytesError
+			switch err := receive(w, r); {
+			case errors.As(err, &long):
+				refuse(w, http.StatusRequestEntityTooLarge, "That is too long.")
+			case err != nil:
+				refuse(w, http.StatusBadRequest, "That was not sent whole, or is no form.")
+			default:
+				next.ServeHTTP(w, r)
 			}
-			next.ServeHTTP(w, r)
 		}
 	})
+}
+
+// receive reads what a browser sends, all of it: what is left would be waited for without a time limit.
+func receive(w http.ResponseWriter, r *http.Request) error {
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(bodyTime)) // not every ResponseWriter can do that
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		return err
+	}
+	_ = control.SetReadDeadline(time.Time{}) // it would end a stream of events
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return r.ParseForm()
 }
 
 // isCalled reports whether a Host is this server. The port does not matter: whose page it is depends on the name.

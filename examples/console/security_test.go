@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"io/fs"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -113,6 +115,47 @@ func TestGuard_Headers(t *testing.T) {
 		assert.NotRegexp(t, `https?://|innerHTML|insertAdjacentHTML|document\.write|@import|eval\(`, without, name)
 		return nil
 	}))
+}
+
+// TestGuard_SlowBody does not wait for ever for what a browser sends.
+func TestGuard_SlowBody(t *testing.T) {
+	visit(t, func(t *testing.T, s *site) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour) // of fake time
+		defer cancel()
+		body, never := io.Pipe()
+		defer never.Close()
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://localhost/sessions", body)
+		require.NoError(t, err)
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		began := time.Now()
+		answer, err := s.browser.Do(r)
+		require.NoError(t, err)
+		defer answer.Body.Close()
+		assert.Equal(t, http.StatusBadRequest, answer.StatusCode)
+		assert.Equal(t, bodyTime, time.Since(began))
+	})
+}
+
+// TestGuard_LongStream goes on long after the time that a browser has to send its order.
+func TestGuard_LongStream(t *testing.T) {
+	visit(t, func(t *testing.T, s *site) {
+		session := s.begins()
+		p := s.opens(session)
+		p.waits(time.Hour)
+		s.says(session, "prompt", "Say hello")
+		p.waits(time.Minute)
+		isWhole(t, p, session, "after an hour")
+		assert.Equal(t, 2, p.sees().snapshots, "on one connection")
+		p.closes()
+	})
+}
+
+// TestGuard_LongHeader refuses a header that no browser sends.
+func TestGuard_LongHeader(t *testing.T) {
+	visit(t, func(t *testing.T, s *site) {
+		status, _, _ := s.ask("GET", "/nowhere", nil, "Cookie", strings.Repeat("x", 2*maxHeader))
+		assert.Equal(t, http.StatusRequestHeaderFieldsTooLarge, status)
+	})
 }
 
 // TestHostileNames are text on each page.

@@ -16,10 +16,13 @@ type console struct {
 	hosts   []string
 	board   *board
 	watches *watches
+	streams chan struct{} // has one for each stream of events
 }
 
 func newConsole(client *coder.Client, demo bool, hosts []string) *console {
-	c := &console{client: client, demo: demo, hosts: hosts, board: newBoard(client), watches: newWatches(client)}
+	c := &console{
+		client: client, demo: demo, hosts: hosts, board: newBoard(client), watches: newWatches(client), streams: make(chan struct{}, maxStreams),
+	}
 	c.board.tell = c.watches.look
 	return c
 }
@@ -44,13 +47,18 @@ func (c *console) handler() http.Handler {
 // goodbyeTime is how long requests under way may take when the program ends. Streams of events end at once.
 const goodbyeTime = 5 * time.Second
 
+// maxHeader is how long the header of a request may be. A page may be named in it whose address is long.
+const maxHeader = 32 << 10
+
 // serve answers browsers until the context ends, and leaves nothing running.
 func serve(ctx context.Context, listener net.Listener, c *console) error {
 	defer c.close()
 	server := &http.Server{
 		Handler:           c.handler(),
-		ReadHeaderTimeout: 10 * time.Second, // and no time limit for answers: streams of events live long
+		ReadHeaderTimeout: 10 * time.Second, // receive limits the time for the rest
+		WriteTimeout:      time.Minute,      // a stream of events moves it with each event
 		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    maxHeader,
 	}
 	streams, end := context.WithCancel(context.Background())
 	defer end()

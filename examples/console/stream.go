@@ -15,6 +15,8 @@ const (
 	signOfLife = 15 * time.Second // between two comments, so that a connection that is dead is noticed
 	writeTime  = 30 * time.Second // for a browser that takes nothing; it may connect again
 	retryTime  = time.Second      // what a browser waits before it connects again
+	maxStreams = 200              // at a time: each may hold a snapshot of a long conversation
+	keptBuffer = 64 << 10         // of the memory that a stream has used
 )
 
 // events streams the list of sessions and, if one is named, what happens in it:
@@ -29,6 +31,19 @@ const (
 // A browser that connects again names the last id it has seen, and goes on there. One that is too far behind, or reads so slowly
 // that it has missed what was kept, gets a snapshot. Nobody waits for anybody else: each reads at its own pace.
 func (c *console) events(w http.ResponseWriter, r *http.Request) {
+	select {
+	case c.streams <- struct{}{}:
+		defer func() { <-c.streams }()
+	default:
+		refuse(w, http.StatusServiceUnavailable, "There are too many pages that show sessions.")
+		return
+	}
+	header := w.Header()
+	header.Set("Content-Type", "text/event-stream")
+	header.Set("X-Accel-Buffering", "no") // proxies are not to wait for more
+	if r.Method == http.MethodHead {
+		return
+	}
 	leaveBoard := c.board.read()
 	defer leaveBoard()
 	s := &stream{w: w, control: http.NewResponseController(w)}
@@ -45,9 +60,6 @@ func (c *console) events(w http.ResponseWriter, r *http.Request) {
 	}
 	epoch, at := position(seen)
 
-	header := w.Header()
-	header.Set("Content-Type", "text/event-stream")
-	header.Set("X-Accel-Buffering", "no") // proxies are not to wait for more
 	fmt.Fprintf(&s.text, "retry: %d\n\n", retryTime.Milliseconds())
 	var shown []byte
 	for {
@@ -100,7 +112,11 @@ func (s *stream) add(name, id string, data []byte) {
 // flush sends what was added.
 func (s *stream) flush() error {
 	_ = s.control.SetWriteDeadline(time.Now().Add(writeTime)) // not every ResponseWriter can do that
-	if _, err := s.text.WriteTo(s.w); err != nil {
+	_, err := s.text.WriteTo(s.w)
+	if s.text.Cap() > keptBuffer { // after a long snapshot
+		s.text = bytes.Buffer{}
+	}
+	if err != nil {
 		return err
 	}
 	return s.control.Flush()

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -315,4 +317,46 @@ func TestStream_SignsOfLife(t *testing.T) {
 		assert.True(t, strings.HasPrefix(text, "retry: 1000\n\n"), text)
 		assert.Contains(t, text, "event: sessions\ndata: {\"buckets\":[]}\n\n")
 	})
+}
+
+// TestStream_Many refuses streams that are too many, until others have ended.
+func TestStream_Many(t *testing.T) {
+	visit(t, func(t *testing.T, s *site) {
+		session := s.begins()
+		pages := make([]*tab, maxStreams)
+		for i := range pages {
+			pages[i] = s.opens(session)
+		}
+		status, body, _ := s.ask("GET", "/events?session="+session.ID(), nil)
+		assert.Equal(t, http.StatusServiceUnavailable, status)
+		assert.Contains(t, body, "too many pages")
+		pages[0].closes()
+		pages[0].sees()
+		pages[0].connects()
+		for _, p := range pages {
+			p.closes()
+		}
+	})
+}
+
+// TestStream_Head answers with the header only, and ends.
+func TestStream_Head(t *testing.T) {
+	visit(t, func(t *testing.T, s *site) {
+		session := s.begins()
+		status, _, _ := s.ask("HEAD", "/events?session="+session.ID(), nil)
+		assert.Equal(t, http.StatusOK, status)
+		synctest.Wait()
+		assert.Empty(t, s.console.watches.all)
+		assert.False(t, s.console.board.isRead())
+	})
+}
+
+// TestStream_Memory gives back what a long snapshot has taken.
+func TestStream_Memory(t *testing.T) {
+	w := httptest.NewRecorder()
+	s := &stream{w: w, control: http.NewResponseController(w)}
+	s.add("snapshot", "", make([]byte, 5<<20))
+	require.NoError(t, s.flush())
+	assert.LessOrEqual(t, s.text.Cap(), keptBuffer)
+	assert.Greater(t, w.Body.Len(), 5<<20)
 }
