@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"regexp"
 	"strings"
@@ -36,8 +37,7 @@ func (c *console) say(w http.ResponseWriter, r *http.Request) {
 				return err
 			}
 			session.conversation.Sent(text)
-			switch {
-			case r.FormValue("how") == "steer" && session.isAtWork():
+			if r.FormValue("how") == "steer" && session.isAtWork() {
 				return conn.Send(ctx, &coder.RPCCommandMessage{Command: coder.RPCCommand{
 					ID: "console-" + key, Type: coder.CommandPrompt, Message: text, StreamingBehavior: coder.QueueSteer,
 				}})
@@ -60,7 +60,16 @@ type order struct {
 	err  error
 }
 
-// maxOrders is how many orders of a session are remembered.
+func (o *order) isDone() bool {
+	select {
+	case <-o.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// maxOrders is how many orders of a session are remembered. When there are more, those that are done are forgotten.
 const maxOrders = 1000
 
 // once does what was not done under this key yet: a browser repeats what had no answer. What has failed may be tried again.
@@ -73,7 +82,7 @@ func (w *watch) once(key string, do func() error) error {
 		return o.err
 	}
 	if len(w.orders) >= maxOrders {
-		clear(w.orders)
+		maps.DeleteFunc(w.orders, func(_ string, o *order) bool { return o.isDone() })
 	}
 	o = &order{done: make(chan struct{})}
 	w.orders[key] = o

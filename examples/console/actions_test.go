@@ -1,10 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -243,5 +245,27 @@ func TestArchive(t *testing.T) {
 		status, body := s.tries(session, "wake")
 		assert.Equal(t, http.StatusBadGateway, status)
 		assert.Contains(t, body, "The session is over.")
+	})
+}
+
+// TestOnce_Many remembers an order that is being done, however many come meanwhile.
+func TestOnce_Many(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatch(nil, "codesess_1")
+		count, hold := 0, make(chan struct{})
+		var callers sync.WaitGroup
+		callers.Go(func() {
+			assert.NoError(t, w.once("first", func() error { count++; <-hold; return nil }))
+		})
+		synctest.Wait()
+		for i := range 3 * maxOrders {
+			require.NoError(t, w.once(fmt.Sprint(i), func() error { return nil }))
+			require.LessOrEqual(t, len(w.orders), maxOrders+1)
+		}
+		callers.Go(func() { assert.NoError(t, w.once("first", func() error { count++; return nil })) })
+		synctest.Wait()
+		close(hold)
+		callers.Wait()
+		assert.Equal(t, 1, count)
 	})
 }

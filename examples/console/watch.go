@@ -109,7 +109,7 @@ func waitAfter(failures int) time.Duration {
 	return time.Second << min(failures-1, 4)
 }
 
-// lookTime is how long the Hub may take to say what has become of a session.
+// lookTime is how long the Hub may take to say what has become of a session, or which there are.
 const lookTime = 5 * time.Second
 
 // errEnded says that a connection has ended that was good: perhaps because the session has, which the next look tells.
@@ -207,6 +207,7 @@ func (w *watch) attached(conn *coder.HubConn, l link) {
 	defer w.mu.Unlock()
 	w.conn = conn
 	w.setLink(l)
+	w.tell() // also if the link is as it was: somebody may wait for the connection
 }
 
 func (w *watch) set(l link) {

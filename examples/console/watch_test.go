@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
+	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -212,4 +215,77 @@ func TestBoard(t *testing.T) {
 	require.Len(t, unknown, 2)
 	assert.Equal(t, "elsewhere", unknown[1].Title)
 	assert.Equal(t, "1", unknown[1].Sessions[0].Label, "one without a label is called by its id")
+}
+
+// TestBoard_Many shows what is at work, however many sessions were started since.
+func TestBoard_Many(t *testing.T) {
+	visit(t, func(t *testing.T, s *site) {
+		add := func(label, status string, age time.Duration) {
+			s.hub.AddSession(codertest.Session{Task: "x", Label: label, Status: status, Created: time.Now().Add(-age)})
+		}
+		add("At work", "active", 1001*time.Hour)
+		for i := range 1000 {
+			add("Old", "archived", time.Duration(i+1)*time.Hour)
+		}
+		found := s.console.board.recent(t.Context())
+		require.Len(t, found.Buckets, 2)
+		assert.Equal(t, "Running", found.Buckets[0].Title)
+		assert.Equal(t, "At work", found.Buckets[0].Sessions[0].Label)
+		assert.Len(t, found.Buckets[1].Sessions, listed-1)
+		assert.Equal(t, 1001-listed, found.More)
+	})
+}
+
+// TestBoard_SlowHub shows a list that takes longer than a page waits.
+func TestBoard_SlowHub(t *testing.T) {
+	visit(t, func(t *testing.T, s *site) {
+		session := s.begins()
+		s.hub.Inject(codertest.Fault{Method: "GET", Route: "/hub/sessions", Delay: 2 * pageTime, Count: -1})
+		began := time.Now()
+		status, _, _ := s.ask("GET", "/", nil)
+		assert.Equal(t, http.StatusOK, status)
+		assert.Equal(t, pageTime, time.Since(began), "a page does not wait longer")
+		p := s.opens(session)
+		seen := p.waits(3 * pageTime)
+		assert.Empty(t, seen.list.Problem)
+		assert.NotEmpty(t, seen.list.Buckets)
+		p.closes()
+	})
+}
+
+// TestLabelOf makes a name of whatever somebody has called a session.
+func TestLabelOf(t *testing.T) {
+	for label, want := range map[string]string{
+		"":                             "codesess_1",
+		" \t\n":                        "codesess_1",
+		"\u200e\u202e":                 "codesess_1",
+		"\u200b":                       "codesess_1",
+		"a\x00b\x1b[31m\nc":            "a b [31m c",
+		"\u202egnp.exe":                "gnp.exe",
+		"\u2066a\u2069 \u200fb":        "a b",
+		"שלום":                         "שלום",
+		"\U0001F468\u200d\U0001F4BB x": "\U0001F468\u200d\U0001F4BB x",
+		"می\u200cخواهم":                "می\u200cخواهم",
+	} {
+		assert.Equal(t, want, labelOf(coder.SessionListItem{SessionID: "codesess_1", Label: label}), "%q", label)
+	}
+}
+
+// TestWatch_ConnectedAtLast tells who waits for the connection, also if nothing else has changed.
+func TestWatch_ConnectedAtLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, want := newWatch(nil, "codesess_1"), new(coder.HubConn)
+		w.set(link{State: linkLive})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		got := make(chan *coder.HubConn, 1)
+		go func() {
+			conn, err := w.connected(ctx)
+			assert.NoError(t, err)
+			got <- conn
+		}()
+		synctest.Wait()
+		w.attached(want, link{State: linkLive})
+		assert.Same(t, want, <-got)
+	})
 }
