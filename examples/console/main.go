@@ -3,14 +3,15 @@
 //
 //	go run ./examples/console                              # then open the address that it prints
 //	go run ./examples/console -addr 127.0.0.1:9000
-//	go run ./examples/console -addr :8090 -host console.example.com   # behind a proxy with a login
+//	go run ./examples/console -host console.example.com    # behind a proxy with a login, on this machine
 //
 // It talks to the Hub that AGENTUITY_SDK_KEY or AGENTUITY_CODER_URL names. Without either it starts a Hub of its own in memory,
 // with sessions to try it on.
 //
 // Who can open the page can start agents, and it asks for no password. So it listens on loopback only, answers only to browsers
 // that call it by a name of loopback, and takes orders only from its own pages. To reach it from elsewhere put a proxy before it
-// that asks for a login, or a tunnel: -host says by which names browsers may call it then. The key of the Hub stays here.
+// that asks for a login, or a tunnel: -host says by which names browsers may call it then. With -host it can listen at other
+// addresses too, for a proxy elsewhere; then see to it that nobody but the proxy can reach it. The key of the Hub stays here.
 //
 // Ctrl-C ends it; what the agents are at goes on at the Hub. The second Ctrl-C ends it at once. It ends with status 0 after
 // -help, 1 if it cannot serve, 2 if it was called wrongly, and 130 after Ctrl-C.
@@ -145,7 +146,7 @@ func (s *settings) check() error {
 		return fmt.Errorf("-addr %q: it is no host:port, such as 127.0.0.1:8090", s.address)
 	case !isLoopback(host) && len(s.hosts) == 0:
 		return fmt.Errorf("-addr %q: others could reach it there, and start agents: the page asks for no password. "+
-			"Listen at 127.0.0.1, or put a proxy with a login before it and name it with -host", s.address)
+			"Listen at 127.0.0.1, and put a proxy with a login on this machine if others are to see it (-host is its name)", s.address)
 	}
 	return nil
 }
@@ -182,6 +183,7 @@ func (p *program) welcome(at net.Addr, demo bool) {
 	}
 	address := at.String()
 	if host, port, err := net.SplitHostPort(address); err == nil && !isLoopback(host) {
+		fmt.Fprintf(p.errs, "console: Whoever can reach %s can start agents, without a login. Let only the proxy reach it.\n", address)
 		address = "localhost:" + port // the address of all interfaces is none to open
 	}
 	fmt.Fprintf(p.out, "The console is at http://%s until Ctrl-C.\n", address)

@@ -69,7 +69,7 @@ func TestBadUsage(t *testing.T) {
 		{[]string{"-addr", "8080"}, "it is no host:port, such as 127.0.0.1:8090"},
 		{[]string{"-addr", ":8080"}, "others could reach it there"},
 		{[]string{"-addr", "0.0.0.0:8080"}, "others could reach it there"},
-		{[]string{"-addr", "192.0.2.1:8080"}, "or put a proxy with a login before it"},
+		{[]string{"-addr", "192.0.2.1:8080"}, "put a proxy with a login on this machine"},
 		{[]string{"-host", "http://console.example.com"}, "it is no name of a host"},
 	} {
 		status, out, errs := called(t.Context(), test.args...)
@@ -80,6 +80,18 @@ func TestBadUsage(t *testing.T) {
 	}
 	behindAProxy := &settings{address: ":8080", hosts: []string{"console.example.com"}}
 	assert.NoError(t, behindAProxy.check())
+}
+
+// TestWelcome warns of an address that others can reach: whoever can has no need of the proxy, and of its login.
+func TestWelcome(t *testing.T) {
+	for address, warns := range map[string]bool{"127.0.0.1:8090": false, "[::1]:8090": false, "[::]:8090": true, "192.0.2.1:8090": true} {
+		var out, errs bytes.Buffer
+		at, err := net.ResolveTCPAddr("tcp", address)
+		require.NoError(t, err)
+		(&program{out: &out, errs: &errs}).welcome(at, false)
+		assert.Regexp(t, `^The console is at http://\S+:8090 until Ctrl-C.\n$`, out.String())
+		assert.Equal(t, warns, strings.Contains(errs.String(), "Whoever can reach "+address+" can start agents, without a login"), "%s: %s", address, &errs)
+	}
 }
 
 func TestCannotServe(t *testing.T) {
