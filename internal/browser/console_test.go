@@ -171,6 +171,42 @@ func TestKeyboard(t *testing.T) {
 	p.until("document.activeElement?.id === 'task'")
 }
 
+// TestControlEnter presses the button that has the focus, and no other.
+func TestControlEnter(t *testing.T) {
+	c := opens(t)
+	session := c.hub.AddSession(codertest.Session{Task: "Be there"})
+	session.Answer(codertest.AgentTurn{Tools: []codertest.AgentTool{{Ask: &codertest.AgentQuestion{
+		Method: "confirm", Params: map[string]any{"title": "Push the tag?"},
+	}}}})
+	p := shows(t, c.url+"/sessions/"+session.ID(), wide)
+	p.untilState("Ready")
+	p.types("#text", "Release it")
+	p.clicks("#send")
+	p.until("!document.querySelector('#question').hidden")
+	p.tabs("#question button[value=no]")
+	p.presses(kb.Enter, chromedp.KeyModifiers(chromedp.ModifierCtrl))
+	p.until("document.querySelector('#question').hidden")
+	p.untilState("Done")
+	assert.Contains(t, frames(session, "rpc_ui_response"), `"result":false`)
+}
+
+// TestScripts shows what is written from right to left that way, and says to screen readers who has said what.
+func TestScripts(t *testing.T) {
+	c := opens(t)
+	const hebrew = "שלום עולם"
+	session := c.hub.AddSession(codertest.Session{Label: hebrew, Task: "x", Entries: []codertest.ReplayEntry{
+		{Type: coder.EntryUserPrompt, Content: hebrew},
+		{Type: coder.EntryMessage, Content: hebrew},
+	}})
+	p := shows(t, c.url+"/sessions/"+session.ID(), wide)
+	p.untilState("Done")
+	for _, where := range []string{"#label", "nav .label", ".message.user .said", ".message.assistant .said"} {
+		assert.Equal(t, "rtl", evaluate[string](p, fmt.Sprintf("getComputedStyle(document.querySelector(%q)).direction", where)), where)
+	}
+	assert.True(t, evaluate[bool](p, "document.querySelector('.message.user .who').checkVisibility()"))
+	assert.Equal(t, "You", p.text(".message.user .who"))
+}
+
 // TestPagesComeAndGo shows one session twice, loads a page in the middle of an answer, and starts the console anew.
 func TestPagesComeAndGo(t *testing.T) {
 	c := opens(t, codertest.WithAgentPace(pace))

@@ -308,6 +308,7 @@ function showQuestion() {
     for (const option of question.options ?? []) button(option, option, 'option');
   } else if (question.method === 'input' || question.method === 'editor') {
     const input = document.createElement(question.method === 'input' ? 'input' : 'textarea');
+    input.dir = 'auto';
     input.name = 'text';
     input.setAttribute('aria-label', question.title || 'Answer');
     input.placeholder = question.placeholder;
@@ -380,6 +381,7 @@ function wait(text, how) {
   tag.className = 'tag';
   tag.textContent = how;
   const said = document.createElement('span');
+  said.dir = 'auto';
   said.textContent = text;
   row.append(tag, said);
   row.dataset.text = text;
@@ -406,11 +408,12 @@ function prepare() {
   showState();
 }
 
-// Ctrl-Enter, on a Mac Command-Enter, sends what is typed.
+// Ctrl-Enter, on a Mac Command-Enter, sends what is typed. On a button it presses that one.
 document.addEventListener('keydown', (event) => {
   if (event.key === 'Enter' && (event.ctrlKey || event.metaKey) && !event.isComposing && event.target.form) {
     event.preventDefault();
-    event.target.form.requestSubmit();
+    if (event.target.matches('button')) event.target.click();
+    else event.target.form.requestSubmit();
   }
 });
 if (/Mac|iPhone|iPad/.test(navigator.platform)) {
