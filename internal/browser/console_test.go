@@ -190,6 +190,27 @@ func TestControlEnter(t *testing.T) {
 	assert.Contains(t, frames(session, "rpc_ui_response"), `"result":false`)
 }
 
+// TestStopped says of what waited for the agent that it was not taken, and leaves nothing in the field that was sent.
+func TestStopped(t *testing.T) {
+	c := opens(t, codertest.WithAgentPace(pace))
+	session := c.hub.AddSession(codertest.Session{Task: "Be there"})
+	session.Answer(codertest.AgentTurn{Text: long})
+	p := shows(t, c.url+"/sessions/"+session.ID(), wide)
+	p.untilState("Ready")
+	p.types("#text", "Count")
+	p.clicks("#send")
+	p.until("document.querySelector('.message:last-child.assistant.writing .said')?.textContent.length > 20")
+	p.until("document.querySelector('#text').value === ''")
+	p.types("#text", "later")
+	evaluate[chromedp.Void](p, "document.querySelector('#queue').click(), document.querySelector('#text').value += ' and more'") // who types on meanwhile
+	p.until("document.querySelector('#queue').ariaDisabled !== 'true'")
+	assert.Equal(t, "and more", evaluate[string](p, "document.querySelector('#text').value"))
+	assert.Equal(t, "queued", p.text("#pending .tag"))
+	p.clicks("#abort")
+	p.untilState("Done")
+	assert.Equal(t, "not taken", p.text("#pending .tag"))
+}
+
 // TestScripts shows what is written from right to left that way, and says to screen readers who has said what.
 func TestScripts(t *testing.T) {
 	c := opens(t)

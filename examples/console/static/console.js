@@ -184,6 +184,9 @@ function change(c) {
     append(c.index, c.part, c.delta);
   } else if (c.kind === 'state') {
     talk.state = c.state;
+    if (c.state === 'idle') { // who is stopped drops what waits; what is taken all the same goes from the list
+      for (const tag of document.querySelectorAll('#pending .tag')) setText(tag, 'not taken');
+    }
   }
   showState();
   if (atEnd) toEnd();
@@ -356,7 +359,8 @@ let order = { text: '', key: '' };
 async function speak(event) {
   event.preventDefault();
   const box = $('text');
-  const text = box.value.trim();
+  const typed = box.value;
+  const text = typed.trim();
   if (!text) {
     box.focus();
     return;
@@ -367,7 +371,7 @@ async function speak(event) {
   const row = wait(text, wasBusy ? (by.value === 'steer' ? 'steers next' : 'queued') : 'sent');
   if (await send('say', { text, how: by.value, key: order.key }, by)) {
     order = { text: '', key: '' };
-    if (box.value.trim() === text) box.value = '';
+    if (box.value.startsWith(typed)) box.value = box.value.slice(typed.length).trimStart(); // who types on keeps that
   } else {
     row.remove();
   }
