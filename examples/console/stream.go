@@ -15,8 +15,7 @@ const (
 	signOfLife = 15 * time.Second // between two comments, so that a connection that is dead is noticed
 	writeTime  = 30 * time.Second // for a browser that takes nothing; it may connect again
 	retryTime  = time.Second      // what a browser waits before it connects again
-	maxStreams = 200              // at a time: each may hold a snapshot of a long conversation
-	keptBuffer = 64 << 10         // of the memory that a stream has used
+	maxStreams = 200              // at a time
 )
 
 // events streams the list of sessions and, if one is named, what happens in it:
@@ -60,7 +59,7 @@ func (c *console) events(w http.ResponseWriter, r *http.Request) {
 	}
 	epoch, at := position(seen)
 
-	fmt.Fprintf(&s.text, "retry: %d\n\n", retryTime.Milliseconds())
+	s.print("retry: %d\n\n", retryTime.Milliseconds())
 	var shown []byte
 	for {
 		list, listChanged := c.board.now()
@@ -93,31 +92,37 @@ func position(id string) (epoch string, at int64) {
 	return epoch, at
 }
 
-// stream is an answer that goes on.
+// stream is an answer that goes on. It has no buffer of its own: a conversation can be long, and many may be sent it.
 type stream struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
-	text    bytes.Buffer // what is to be sent
+	err     error // of the first text that could not be written
+}
+
+func (s *stream) print(format string, args ...any) { s.write(fmt.Appendf(nil, format, args...)) }
+
+func (s *stream) write(text []byte) {
+	if s.err == nil {
+		_ = s.control.SetWriteDeadline(time.Now().Add(writeTime)) // not every ResponseWriter can do that
+		_, s.err = s.w.Write(text)
+	}
 }
 
 // add adds an event. JSON has no line breaks of its own.
 func (s *stream) add(name, id string, data []byte) {
-	fmt.Fprintf(&s.text, "event: %s\n", name)
+	s.print("event: %s\n", name)
 	if id != "" {
-		fmt.Fprintf(&s.text, "id: %s\n", id)
+		s.print("id: %s\n", id)
 	}
-	fmt.Fprintf(&s.text, "data: %s\n\n", data)
+	s.print("data: ")
+	s.write(data)
+	s.print("\n\n")
 }
 
-// flush sends what was added.
+// flush sends what the server still holds back.
 func (s *stream) flush() error {
-	_ = s.control.SetWriteDeadline(time.Now().Add(writeTime)) // not every ResponseWriter can do that
-	_, err := s.text.WriteTo(s.w)
-	if s.text.Cap() > keptBuffer { // after a long snapshot
-		s.text = bytes.Buffer{}
-	}
-	if err != nil {
-		return err
+	if s.err != nil {
+		return s.err
 	}
 	return s.control.Flush()
 }
@@ -130,7 +135,7 @@ func (s *stream) wait(ctx context.Context, list, session <-chan struct{}) bool {
 	case <-list:
 	case <-session:
 	case <-alive.C:
-		s.text.WriteString(": still there\n\n")
+		s.print(": still there\n\n")
 	case <-ctx.Done():
 		return false
 	}

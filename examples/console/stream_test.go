@@ -351,12 +351,39 @@ func TestStream_Head(t *testing.T) {
 	})
 }
 
-// TestStream_Memory gives back what a long snapshot has taken.
+// TestStream_Memory has a long conversation as JSON once, however many browsers are sent it.
 func TestStream_Memory(t *testing.T) {
-	w := httptest.NewRecorder()
-	s := &stream{w: w, control: http.NewResponseController(w)}
-	s.add("snapshot", "", make([]byte, 5<<20))
+	w := newWatch(nil, "codesess_1")
+	w.apply(&coder.HubHydrationMessage{Entries: []coder.ConversationEntry{{Type: coder.EntryMessage, Content: strings.Repeat("x", 5<<20)}}})
+	first, _, _ := w.read("", 0)
+	second, _, _ := w.read("", 0)
+	require.Len(t, second, 1)
+	assert.Same(t, &first[0].data[0], &second[0].data[0])
+
+	browser := &long{httptest.NewRecorder(), nil}
+	s := &stream{w: browser, control: http.NewResponseController(browser)}
+	s.add("snapshot", "", first[0].data)
 	require.NoError(t, s.flush())
-	assert.LessOrEqual(t, s.text.Cap(), keptBuffer)
-	assert.Greater(t, w.Body.Len(), 5<<20)
+	assert.Same(t, &first[0].data[0], &browser.longest[0], "it should be sent as it is")
+	assert.Equal(t, "event: snapshot\ndata: "+string(first[0].data)+"\n\n", browser.Body.String())
+
+	w.set(link{State: linkLive})
+	third, _, _ := w.read("", 0)
+	assert.Contains(t, string(third[0].data), `"link":{"state":"live"}`, "what has changed since is in it")
+	w.apply(&coder.HubHydrationMessage{})
+	fourth, _, _ := w.read("", 0)
+	assert.NotContains(t, string(fourth[0].data), "xxx")
+}
+
+// long is a browser that remembers the longest text that was written at once.
+type long struct {
+	*httptest.ResponseRecorder
+	longest []byte
+}
+
+func (l *long) Write(p []byte) (int, error) {
+	if len(p) > len(l.longest) {
+		l.longest = p
+	}
+	return l.ResponseRecorder.Write(p)
 }

@@ -31,6 +31,7 @@ type watch struct {
 	first, next int64         // the numbers of the oldest event that is kept, and of the one to come
 	kept        []event       // from first to next
 	size        int           // of what is kept
+	whole       []byte        // a snapshot of everything as JSON; nil: nobody has needed one since the last event
 	changed     chan struct{} // closed when there is another event
 }
 
@@ -276,6 +277,7 @@ func (w *watch) publish(name string, value any) {
 	}
 	w.kept = append(w.kept, event{w.next, name, data})
 	w.next++
+	w.whole = nil
 	w.size += len(data)
 	if len(w.kept) > keptEvents || w.size > keptSize {
 		half := (len(w.kept) + 1) / 2
@@ -291,7 +293,7 @@ func (w *watch) publish(name string, value any) {
 // restart makes everybody begin with a snapshot. The mutex is held.
 func (w *watch) restart() {
 	w.next++
-	w.first, w.kept, w.size = w.next, nil, 0
+	w.first, w.kept, w.size, w.whole = w.next, nil, 0, nil
 	w.tell()
 }
 
@@ -308,11 +310,14 @@ func (w *watch) read(epoch string, at int64) (events []event, next int64, change
 	if epoch == w.epoch && at >= w.first && at <= w.next {
 		return slices.Clone(w.kept[at-w.first:]), w.next, w.changed
 	}
-	data, err := json.Marshal(snapshot{&w.conversation, w.link, w.question})
-	if err != nil { // no event: the browser keeps what it has
-		return nil, w.next, w.changed
+	if w.whole == nil {
+		data, err := json.Marshal(snapshot{&w.conversation, w.link, w.question})
+		if err != nil { // no event: the browser keeps what it has
+			return nil, w.next, w.changed
+		}
+		w.whole = data
 	}
-	return []event{{w.next - 1, "snapshot", data}}, w.next, w.changed
+	return []event{{w.next - 1, "snapshot", w.whole}}, w.next, w.changed
 }
 
 // snapshot is everything there is to show of a session.
