@@ -123,7 +123,7 @@ func TestGuard_SlowBody(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour) // of fake time
 		defer cancel()
 		body, never := io.Pipe()
-		defer never.Close()
+		defer func() { _ = never.Close() }()
 		r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://localhost/sessions", body)
 		require.NoError(t, err)
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
