@@ -4,6 +4,7 @@ package coder_test
 
 import (
 	"flag"
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -27,9 +28,13 @@ func TestAllocations(t *testing.T) {
 			const benchtime = "test.benchtime"
 			defer func(asked string) { require.NoError(t, flag.Set(benchtime, asked)) }(flag.Lookup(benchtime).Value.String())
 			require.NoError(t, flag.Set(benchtime, test.times))
-			result := testing.Benchmark(test.run)
-			require.Greater(t, result.N, 1)
-			assert.LessOrEqual(t, result.AllocsPerOp(), test.most)
+			least := int64(math.MaxInt64) // a garbage collection in between takes what is pooled away
+			for range 3 {
+				result := testing.Benchmark(test.run)
+				require.Greater(t, result.N, 1)
+				least = min(least, result.AllocsPerOp())
+			}
+			assert.LessOrEqual(t, least, test.most)
 		})
 	}
 }

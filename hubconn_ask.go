@@ -18,8 +18,8 @@ type AskOptions struct {
 	OnText func(delta string)
 	// OnMessage is called with every message, as Messages yields them, before Ask uses it.
 	OnMessage func(ServerMessage)
-	// OnQuestion answers what the agent asks while it works on the prompt. It returns a string, a bool, or nil for no
-	// answer, and may block. Its context ends at the question's timeout, when the answer is no longer wanted, and when Ask
+	// OnQuestion answers what the agent asks while it works on the prompt. It returns a bool for UIConfirm, a string for
+	// UISelect, UIInput and UIEditor, or nil for no answer, and may block. Its context ends at the question's timeout, when the answer is no longer wanted, and when Ask
 	// ends; Ask waits until OnQuestion has returned. An error that it returns ends Ask. If OnQuestion is nil, a question
 	// ends Ask with an error that matches ErrNeedsInput.
 	OnQuestion func(context.Context, *RPCUIRequestMessage) (any, error)

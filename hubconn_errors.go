@@ -89,7 +89,7 @@ func (e *HubConnError) inner() string {
 	}
 	switch {
 	case e.Err != nil:
-		parts = append(parts, innerText(e.Err))
+		parts = append(parts, strings.TrimPrefix(innerText(e.Err), "coder: "))
 	case e.CloseCode != 0 && e.CloseReason != "":
 		parts = append(parts, fmt.Sprintf("closed with %s (%s)", e.CloseCode, quote.Line(e.CloseReason)))
 	case e.CloseCode != 0:

@@ -25,7 +25,7 @@ type RunSessionOptions struct {
 	LookupWindow time.Duration
 	// Once returns the result of a session with the key that is over, whatever came of it. Default: a session that was
 	// archived or cancelled or has failed, and has not done its task, is passed over, and another one is created. A job
-	// that must not run twice also needs a negative RepostAfter.
+	// RepostAfter is then negative by default.
 	Once bool
 	// StallTimeout is that of [WaitForSessionOptions]. Default: 10 min. Negative: never.
 	StallTimeout time.Duration
@@ -108,13 +108,17 @@ const runOp = "RunSession"
 
 // RunSession gives an agent a task and returns the result. It finds the session with this key or creates one, as
 // [Client.EnsureSession] does, waits for it as [Client.WaitForSession] does with Follow, and reads what the agent said. It
-// is for callers that may run twice for one job, such as workers of a job queue: the key names the job.
+// is for callers that may run twice for one job, such as workers of a job queue: the key names the job. The request counts
+// only when the session is created: with the same key and another task the result is that of the first task.
 //
 // When the context ends, the session goes on, so that a deployment does not destroy an hour of work: a call with the same
 // key finds the session again, in this process or another. If the session found is archived, failed or cancelled and has
 // not done its task, another one is created, unless Once is set. A session that is done, waits for input, was aborted or went beyond a limit
 // is never run again: its result is returned. To do the job again with the same key, delete that session first; if it has
 // not done its task, it is enough to archive it.
+//
+// A session that has stalled is waited for again, unless ArchiveOnStall has archived it. While the Hub is away the session
+// is looked for, or created, for some 4 min; the context can end that earlier.
 //
 // An outcome that is no success is not an error: check Outcome.Succeeded.
 //
@@ -132,6 +136,9 @@ func (c *Client) RunSession(ctx context.Context, key string, body CreateSessionR
 	}
 	if err := o.Limits.check(runOp); err != nil {
 		return nil, err
+	}
+	if o.Once && o.RepostAfter == 0 {
+		o.RepostAfter = -1
 	}
 	o.RepostAfter = max(cmp.Or(o.RepostAfter, 10*time.Second), 0)
 	o.ArchiveOnCancel = o.ArchiveOnCancel && ctx != nil && ctx.Err() == nil

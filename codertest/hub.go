@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest/internal/world"
@@ -198,6 +199,8 @@ func listen(c *config) network {
 		return listenInMemory()
 	case c.listener != nil:
 		return overSockets(c.listener)
+	case time.Now().UTC().Year() == 2000: // the clock of a bubble
+		panic("codertest: a Hub in a testing/synctest bubble needs WithInMemoryNetwork: while a socket is waited for, the time of the bubble stands still")
 	default:
 		return overSockets(listenLoopback())
 	}

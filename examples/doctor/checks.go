@@ -154,6 +154,7 @@ func timed(ctx context.Context, call func(context.Context) error) (time.Duration
 	return time.Since(began), err
 }
 
+// ms is at least a tenth of one: what took no time was not done.
 func ms(d time.Duration) float64 {
-	return float64(d.Round(time.Microsecond*100)) / float64(time.Millisecond)
+	return float64(max(d.Round(time.Microsecond*100), time.Microsecond*100)) / float64(time.Millisecond)
 }

@@ -171,7 +171,7 @@ func (w *worker) session(ctx context.Context, j *job, log *slog.Logger) error {
 // see has the task of a job done, once: a comment has one session, and is told how it ended, also if that was while nobody looked.
 func (w *worker) see(ctx context.Context, j *job, log *slog.Logger) error {
 	ran, err := w.client.RunSession(ctx, j.key, j.request, &coder.RunSessionOptions{
-		Once: true, RepostAfter: -1, StallTimeout: w.stall,
+		Once: true, StallTimeout: w.stall,
 		OnSession: func(session string, _ bool) {
 			j.session, j.next = session, time.Time{}
 			if err := w.store.save(ctx, j); err != nil && ctx.Err() == nil { // -list does not show it, and the key finds it
