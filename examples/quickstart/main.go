@@ -70,6 +70,9 @@ func (p *program) run(ctx context.Context, args []string) int {
 		return cli.Interrupted
 	case err != nil:
 		p.teller.Say("%v", err)
+		if unanswered := new(coder.RequestError); errors.As(err, &unanswered) {
+			p.teller.Say("go run ./examples/doctor finds out what is between here and the Hub")
+		}
 	case ok:
 		return cli.OK
 	}

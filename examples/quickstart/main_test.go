@@ -77,6 +77,8 @@ func TestWithAHubFromTheEnvironment(t *testing.T) {
 	assert.Contains(t, errs, "401")
 	assert.NotContains(t, errs, "wrong")
 
+	assert.NotContains(t, errs, "examples/doctor", "the Hub has answered")
+
 	t.Setenv("AGENTUITY_CODER_URL", "nowhere")
 	status, _, errs = called(t.Context(), t, nil)
 	assert.Equal(t, cli.BadUsage, status)
@@ -131,6 +133,17 @@ func TestFailuresLeaveNothingRunning(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAway: who is not answered is told what to do.
+func TestAway(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		hub.Inject(codertest.Fault{Cut: codertest.CutBeforeEffect, Count: -1})
+		status, _, errs := called(t.Context(), t, hub)
+		assert.Equal(t, cli.Failed, status)
+		assert.Contains(t, errs, "quickstart: go run ./examples/doctor finds out")
+		assert.Empty(t, hub.SessionIDs())
+	})
 }
 
 // TestInterrupted: nothing works on.
