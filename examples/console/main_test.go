@@ -146,7 +146,8 @@ func starts(t *testing.T, env ...string) *process {
 		t.Skip("no process can send another Ctrl-C there")
 	}
 	p := &process{Cmd: exec.CommandContext(t.Context(), os.Args[0], "-addr", "127.0.0.1:0"), out: &outputs{url: make(chan string, 1)}}
-	p.Env = append([]string{asProgram + "=1", "GOMAXPROCS=1"}, env...)
+	// Without its folder a program whose coverage is measured complains on standard error.
+	p.Env = append([]string{asProgram + "=1", "GOMAXPROCS=1", "GOCOVERDIR=" + t.TempDir()}, env...)
 	p.Stdout, p.Stderr = p.out, &p.errs
 	require.NoError(t, p.Start())
 	p.url = <-p.out.url
