@@ -244,14 +244,22 @@ func (w *promptWatch) stalled(quiet time.Duration) error {
 	return w.failed(ErrAgentStalled, fmt.Sprintf("nothing has come from it for %v", quiet.Round(time.Second)))
 }
 
-// asked keeps a question of an agent from its payload, as a history has it.
-func (w *promptWatch) asked(payload []byte) {
+// questionOf returns what an agent asks with an event of a history, nil if it asks nothing.
+func questionOf(name EventName, payload []byte, sessionID string) *RPCUIRequestMessage {
+	name, payload = agentrun.Unwrap(name, payload)
+	if name != typeRPCUIRequest && name != "extension_ui_request" {
+		return nil
+	}
 	var q struct {
 		ID     string          `json:"id"`
 		Method RPCUIMethod     `json:"method"`
 		Params json.RawMessage `json:"params"`
 	}
-	if wire.Unmarshal(payload, &q) == nil && q.ID != "" && q.Method.Answered() {
-		w.question = &RPCUIRequestMessage{ID: q.ID, Method: q.Method, Params: q.Params, SessionID: w.sessionID}
+	if wire.Unmarshal(payload, &q) != nil || q.ID == "" || !q.Method.Answered() {
+		return nil
 	}
+	if name != typeRPCUIRequest { // as the agent says it: its parameters stand beside the id
+		q.Params = payload
+	}
+	return &RPCUIRequestMessage{ID: q.ID, Method: q.Method, Params: q.Params, SessionID: sessionID}
 }

@@ -41,7 +41,7 @@
 //	turn_ended   the agent did what it was asked                  read the answer; prompt again, or archive.
 //	                                                              Truncated: the answer is cut
 //	completed    the session, or its loop, has done its task      read the answer
-//	needs_input  the agent has asked something; or it waits for   Attach and RespondUI, or Ask
+//	needs_input  the agent has asked something; or it waits for   read Question; Attach and RespondUI, or Ask
 //	             a prompt, and nothing says how the last ended
 //	failed       the session, its loop or its last prompt failed  read ErrorMessage and Evidence; prompt again
 //	aborted      somebody aborted the last prompt                 prompt again, or archive

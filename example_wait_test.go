@@ -76,6 +76,53 @@ func ExampleClient_WaitForSession_answer() {
 	// Done.
 }
 
+// An agent that asks something on its way: the outcome has the question, and a connection takes the answer.
+func ExampleClient_WaitForSession_question() {
+	hub, client := exampleHub()
+	defer hub.Close()
+	ctx := context.Background()
+	hub.Answer(codertest.AgentTurn{Tools: []codertest.AgentTool{{Ask: &codertest.AgentQuestion{
+		Method: "select", Params: map[string]any{"title": "Which branch?", "options": []string{"main", "next"}},
+	}}}}, codertest.AgentTurn{Text: "I take next."})
+	created, err := client.CreateSession(ctx, coder.CreateSessionRequest{Task: "Fix it"})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	for answered := ""; ; {
+		// A real session takes longer: leave PollInterval out.
+		outcome, err := client.WaitForSession(ctx, created.SessionID, &coder.WaitForSessionOptions{PollInterval: 10 * time.Millisecond})
+		if err != nil {
+			log.Fatal(err)
+		}
+		question := outcome.Question
+		switch {
+		case question == nil:
+			fmt.Println(outcome)
+			return
+		case question.ID == answered:
+			continue // the agent has not taken the answer yet
+		}
+		var asked coder.RPCUIParams
+		if err := question.Decode(&asked); err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(asked.Title, asked.Options)
+		conn, err := client.Attach(ctx, created.SessionID, nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		if err := conn.RespondUI(ctx, question.ID, "next"); err != nil {
+			log.Fatal(err)
+		}
+		_ = conn.Close()
+		answered = question.ID
+	}
+	// Output:
+	// Which branch? [main next]
+	// turn_ended
+}
+
 func ExampleClient_CheckSession() {
 	hub := codertest.NewHub(codertest.WithAgentVersion("1.6.0"))
 	defer hub.Close()

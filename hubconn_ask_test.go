@@ -355,6 +355,35 @@ func TestClient_Answer_Twice(t *testing.T) {
 	}
 }
 
+// TestClient_Answer_Asked: the error of a prompt that waits for an answer has the question, as the Hub stores it and as the agent says it.
+func TestClient_Answer_Asked(t *testing.T) {
+	params := map[string]any{"title": "Which?"}
+	for _, event := range []codertest.Event{
+		{Event: "rpc_ui_request", Payload: map[string]any{"id": "q1", "method": "input", "params": params}},
+		{Event: "rpc_event", Payload: map[string]any{"event": map[string]any{"type": "extension_ui_request", "id": "q1", "method": "input", "title": "Which?"}}},
+	} {
+		bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+			session, conn := silentLead(t, hub)
+			conn.DiscardMessages()
+			time.AfterFunc(time.Second, func() {
+				said := map[string]any{"message": map[string]any{"role": "user", "content": "Do it"}}
+				session.Emit(codertest.Event{Event: coder.EventAgentStart})
+				session.Emit(codertest.Event{Event: coder.EventMessageEnd, Payload: said})
+				session.Emit(event)
+			})
+			receipt, err := conn.Submit(t.Context(), "Do it")
+			require.NoError(t, err)
+			_, err = hubClient(t, hub).Answer(t.Context(), receipt)
+			q := agentError(t, err, coder.ErrNeedsInput).Question
+			require.NotNil(t, q)
+			assert.Equal(t, "q1", q.ID)
+			var got coder.RPCUIParams
+			require.NoError(t, q.Decode(&got))
+			assert.Equal(t, "Which?", got.Title)
+		}, codertest.WithoutAgent())
+	}
+}
+
 // silentLead returns a session whose lead says and obeys nothing, and a connection to it.
 func silentLead(t *testing.T, hub *codertest.Hub, options ...coder.Option) (*codertest.SessionControl, *coder.HubConn) {
 	t.Helper()

@@ -21,6 +21,7 @@ type looker struct {
 	loop, history aside
 
 	tail   historyTail // what the looks before have read
+	asked  question    // the newest that they have seen
 	looked time.Time   // when the history was last asked for, by our clock
 	clock  hubClock
 }
@@ -34,11 +35,12 @@ type aside struct {
 // observation is what one look at a session has shown.
 type observation struct {
 	session *Session
-	gone    bool              // the Hub no longer knows the session, which is as last seen
-	loop    *SessionLoopState // nil: none, or not read
-	events  []seenEvent       // the newest of the history, newest first; nil: not read
-	run     agentrun.Run      // what the history says of the agent
-	agent   agentrun.Reading  // and how that stands now
+	gone    bool                 // the Hub no longer knows the session, which is as last seen
+	loop    *SessionLoopState    // nil: none, or not read
+	events  []seenEvent          // the newest of the history, newest first; nil: not read
+	run     agentrun.Run         // what the history says of the agent
+	agent   agentrun.Reading     // and how that stands now
+	asked   *RPCUIRequestMessage // the newest question, which need not be open
 	now     time.Time
 	newest  int  // the id of the newest event, also of one that does not count
 	read    int  // bytes of payloads
@@ -55,6 +57,12 @@ type seenEvent struct {
 
 	seen     time.Time // first, by our clock
 	ingested time.Time // by that of the Hub; zero: it does not say
+}
+
+// question is what an agent has asked with an event.
+type question struct {
+	event int
+	*RPCUIRequestMessage
 }
 
 // hubClock compares the clock of the Hub with ours. Gateways may answer with clocks of their own.
@@ -153,6 +161,9 @@ func (l *looker) readTail(ctx context.Context, o *observation, least int) {
 		if page == 0 {
 			l.clock.atMost(hubTime(header).Sub(o.now))
 		}
+		for i := range history.Events {
+			l.hear(&history.Events[i])
+		}
 		more := tail.add(history.Events, o)
 		if page == 0 {
 			l.compareClocks(&tail)
@@ -174,6 +185,17 @@ func (l *looker) readTail(ctx context.Context, o *observation, least int) {
 	}
 	if len(tail.events) > 0 {
 		l.tail, l.looked = tail, asked
+	}
+	o.asked = l.asked.RPCUIRequestMessage
+}
+
+// hear keeps what an event asks, if it is the newest that does.
+func (l *looker) hear(e *SessionEvent) {
+	if e.ID <= l.asked.event {
+		return
+	}
+	if q := questionOf(e.Event, e.Payload, l.sessionID); q != nil {
+		l.asked = question{e.ID, q}
 	}
 }
 

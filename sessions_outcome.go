@@ -1,6 +1,7 @@
 package coder
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -44,6 +45,9 @@ type SessionOutcome struct {
 	// OutcomeFailed or OutcomeAborted. It is OutcomeWorking if it did not end, OutcomeNeedsInput if a question is
 	// open, OutcomeStalled if no agent took it, and empty if there was none, or the history does not say.
 	Finished OutcomeKind
+	// Question is what the agent asks, if Finished is OutcomeNeedsInput. Answer it with [Client.Attach] and
+	// [HubConn.RespondUI]. It is nil if the history does not have it.
+	Question *RPCUIRequestMessage
 	// Session and Loop are as last seen. Loop is nil if there is none, or the Hub did not say.
 	Session *Session
 	Loop    *SessionLoopState
@@ -104,6 +108,9 @@ func finished(r agentrun.Reading) OutcomeKind {
 func (o *observation) outcome(c *Client, kind OutcomeKind, evidence []string) *SessionOutcome {
 	agent := o.run.At(o.judged())
 	out := &SessionOutcome{Kind: kind, Session: o.session, Loop: o.loop, Finished: finished(agent)}
+	if o.asked != nil && o.asked.ID == agent.QuestionID {
+		out.Question = o.asked
+	}
 	if agent.Kind.Over() {
 		out.StopReason = c.secret.Text(agent.Answer.StopReason)
 		out.ErrorMessage = c.secret.Text(agent.Answer.ErrorMessage)
@@ -193,11 +200,22 @@ func (o *observation) over() (r readings) {
 
 func (o *observation) needsInput() (r readings) {
 	r.add(o.agent.Kind == agentrun.Question, "%s", o.agent.Reason)
+	asks := o.asks()
+	r.add(asks != "", "the agent asks: %s", asks)
 	r = append(r, o.loopIs(LoopAwaitingInput)...)
 	if len(r) > 0 || o.taskRuns() || o.agentBusy() {
 		return r
 	}
 	return o.agentIs(agentrun.Ended)
+}
+
+// asks is the text of the question that is open, as far as it is known.
+func (o *observation) asks() string {
+	var params RPCUIParams
+	if o.asked == nil || o.asked.ID != o.agent.QuestionID || o.asked.Decode(&params) != nil {
+		return ""
+	}
+	return cmp.Or(params.Title, params.Message)
 }
 
 func (o *observation) turnEnded() readings { return o.agentIs(agentrun.Answered, agentrun.TasksDone) }

@@ -364,7 +364,7 @@ func (w *waiter) judge(o *observation) poll.Sight {
 func (w *waiter) conclude(o *observation, kind OutcomeKind, evidence []string) {
 	o.loop = w.state
 	if w.last != nil {
-		o.run, o.agent, o.now = w.last.run, w.last.agent, w.last.now
+		o.run, o.agent, o.asked, o.now = w.last.run, w.last.agent, w.last.asked, w.last.now
 	}
 	w.outcome = o.outcome(w.client, kind, evidence)
 }

@@ -235,7 +235,7 @@ func TestWaitForSession_Outcomes(t *testing.T) {
 		{
 			name: "a question", kind: coder.OutcomeNeedsInput, finished: coder.OutcomeNeedsInput,
 			evidence: payload("rpc_ui_request", map[string]any{"id": "1", "method": "select", "params": map[string]any{"title": "Which?"}}),
-			want:     []string{"a question is open"},
+			want:     []string{"a question is open", "the agent asks: Which?"},
 		},
 		{
 			name: "answered", kind: coder.OutcomeTurnEnded, finished: coder.OutcomeTurnEnded, stop: "stop",

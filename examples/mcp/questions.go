@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -51,41 +50,6 @@ func asked(m *coder.RPCUIRequestMessage) *question {
 		q.Options = append(q.Options, short(option, mostOfOption))
 	}
 	return q
-}
-
-const (
-	// uiRequest is the event in a history that is a question. The library has no name for it.
-	uiRequest = "rpc_ui_request"
-	// mostSearched is how many events are searched for a question that is open: only its agent's work can be behind it.
-	mostSearched = 500
-)
-
-// open finds the question that an agent waits for, nil if there is none, or none in the history.
-func (s *server) open(ctx context.Context, id string, outcome *coder.SessionOutcome) (*question, error) {
-	if outcome.Kind != coder.OutcomeNeedsInput || outcome.Finished != coder.OutcomeNeedsInput { // it may wait for a prompt
-		return nil, nil
-	}
-	seen := 0
-	for event, err := range s.client.AllEventHistory(ctx, id, nil) {
-		if err != nil {
-			return nil, err
-		}
-		if event.Event == uiRequest {
-			var payload struct {
-				ID     string            `json:"id"`
-				Method coder.RPCUIMethod `json:"method"`
-				Params json.RawMessage   `json:"params"`
-			}
-			_ = json.Unmarshal(event.Payload, &payload) // then it has no id
-			if q := asked(&coder.RPCUIRequestMessage{ID: payload.ID, Method: payload.Method, Params: payload.Params}); q != nil {
-				return q, nil
-			}
-		}
-		if seen++; seen == mostSearched {
-			break
-		}
-	}
-	return nil, nil
 }
 
 type answerArguments struct {
@@ -147,11 +111,8 @@ func (s *server) find(ctx context.Context, id, questionID string) (*question, er
 	if err != nil {
 		return nil, err
 	}
-	q, err := s.open(ctx, id, outcome)
-	switch {
-	case err != nil:
-		return nil, err
-	case q == nil || q.ID != questionID:
+	q := asked(outcome.Question)
+	if q == nil || q.ID != questionID {
 		return nil, &badArgument{"question_id", "is not that of a question that is open. wait_session returns the one that is, if there is one"}
 	}
 	return q, nil

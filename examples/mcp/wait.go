@@ -124,12 +124,8 @@ func (s *server) look(ctx, limited context.Context, p *progress, id string) (*tu
 	t := p.turn(id, outcome.Kind)
 	t.Succeeded, t.Error = outcome.Succeeded(), trouble(outcome)
 	if outcome.Kind == coder.OutcomeNeedsInput {
-		q, err := s.open(ctx, id, outcome)
-		if err != nil {
-			return nil, err
-		}
 		t.Next = "The agent waits for its user, without a question that is known. read_transcript with last: 20 shows how far it is, and ask_session tells it to go on."
-		t.asks(q)
+		t.asks(asked(outcome.Question))
 	}
 	if t.Answer, err = s.lastAnswer(ctx, id); err != nil && ctx.Err() == nil {
 		t.Next = "What it said last could not be read: " + what(err) + ". " + t.Next

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -206,6 +207,10 @@ func (j *job) take(outcome *coder.SessionOutcome) {
 	case j.succeeded:
 	case outcome.ErrorMessage != "":
 		j.reason = outcome.ErrorMessage
+	case outcome.Question != nil:
+		var asked coder.RPCUIParams
+		_ = outcome.Question.Decode(&asked) // what has no text is only said to be a question
+		j.reason = cmp.Or(asked.Title, asked.Message)
 	case len(outcome.Evidence) > 0:
 		j.reason = outcome.Evidence[0] // the rest is for those who can look at the session
 	}

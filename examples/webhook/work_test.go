@@ -43,7 +43,7 @@ func TestAnswers(t *testing.T) {
 			func(s *codertest.SessionControl) {
 				s.Answer(codertest.AgentTurn{Tools: []codertest.AgentTool{{Ask: &codertest.AgentQuestion{Method: "confirm", Params: map[string]any{"title": "Really?"}}}}})
 			}, nil,
-			"The agent did not do what [this comment](https://github.example/acme/shop/issues/7#issuecomment-1) asks for: it has a question (`a question is open`), session `codesess_000000000001`.\n\n",
+			"The agent did not do what [this comment](https://github.example/acme/shop/issues/7#issuecomment-1) asks for: it has a question (`Really?`), session `codesess_000000000001`.\n\n",
 		},
 		"archived": {
 			func(s *codertest.SessionControl) { time.AfterFunc(time.Minute, s.Archive) }, []codertest.Option{codertest.WithAgentPace(time.Hour)},
