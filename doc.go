@@ -58,7 +58,7 @@
 //	working      none of these yet; only from CheckSession        look again later
 //
 // [SessionOutcome.Succeeded] reports whether the session did what it was asked. An outcome does not hold the answer:
-// RunSession returns it, and it is the last entry of type [EntryMessage] that [Client.ReplayEntries] yields.
+// RunSession and [Client.LastAnswer] return it.
 //
 // Outcomes are concluded from what the Hub reports about the session and from the events of its agent. No event says
 // "done": after a failure the agent calls the model again, it compacts a full conversation first, and one run may
@@ -108,7 +108,7 @@
 //   - Look at sessions: [Client.GetSession], [Client.ListSessions], [Client.AllSessions],
 //     [Client.ListConnectableSessions], [Client.AllConnectableSessions], [Client.ListParticipants],
 //     [Client.GetLoopState], [Client.SessionTodos]
-//   - Read what was said: [Client.ReplayEntries], [Client.GetReplay], [Client.AllEventHistory],
+//   - Read what was said: [Client.LastAnswer], [Client.ReplayEntries], [Client.GetReplay], [Client.AllEventHistory],
 //     [Client.ListEventHistory]
 //   - Watch live: [Client.WatchEvents], [Client.StreamEvents]
 //   - Take part: [Client.Attach], [Client.Connect], [Client.ConnectNew], [Client.PrepareSessionForRemoteAttach]

@@ -59,21 +59,31 @@ func ExampleClient_WaitForSession_answer() {
 		log.Fatal(err)
 	}
 	if !outcome.Succeeded() {
-		log.Fatal(outcome.Kind, outcome.ErrorMessage, outcome.Evidence)
+		log.Fatal(outcome) // such as "failed: overloaded"
 	}
 	fmt.Println(outcome.Kind, outcome.StopReason)
-	for entry, err := range client.ReplayEntries(ctx, created.SessionID, nil) {
-		if err != nil {
-			log.Fatal(err)
-		}
-		if entry.Type == coder.EntryMessage {
-			fmt.Println(entry.Content)
-		}
+	answer, err := client.LastAnswer(ctx, created.SessionID)
+	if err != nil {
+		log.Fatal(err)
 	}
+	fmt.Println(answer)
 	// Output:
 	// turn_ended stop
-	// Working on it: Explain the retry policy
 	// Done.
+}
+
+func ExampleClient_LastAnswer() {
+	hub, client := exampleHub()
+	defer hub.Close()
+	session := hub.AddSession(codertest.Session{Task: "Explain the retry policy"})
+	session.AddReplayEntries(codertest.ReplayEntry{Type: coder.EntryMessage, Content: "Each wait is twice as long."})
+
+	answer, err := client.LastAnswer(context.Background(), session.ID())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(answer)
+	// Output: Each wait is twice as long.
 }
 
 // An agent that asks something on its way: the outcome has the question, and a connection takes the answer.

@@ -292,13 +292,17 @@ func (e *ReplayError) Unwrap() error { return e.Err }
 //
 // GET /hub/session/{sessionId}/replay
 func (c *Client) ReplayEntries(ctx context.Context, sessionID string, params *GetSessionReplayParams) iter.Seq2[ConversationEntry, error] {
+	return c.replayEntries(ctx, "ReplayEntries", sessionID, params)
+}
+
+func (c *Client) replayEntries(ctx context.Context, op, sessionID string, params *GetSessionReplayParams) iter.Seq2[ConversationEntry, error] {
 	var q route.Query
 	resumes := true
 	if params != nil {
 		q.Int("limit", params.Limit).Int("offset", params.Offset)
 		resumes = !params.NoResume
 	}
-	r := get("ReplayEntries", "/hub/session/{sessionID}/replay", sessionID).with(&q)
+	r := get(op, "/hub/session/{sessionID}/replay", sessionID).with(&q)
 	r.stream = true
 	return func(yield func(ConversationEntry, error) bool) {
 		reader := replayReader{client: c, resumes: resumes, yield: yield}

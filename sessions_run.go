@@ -507,54 +507,7 @@ func (r *sessionRun) abort(ctx context.Context, live bool) (bool, error) {
 	return err == nil, err
 }
 
-// says reports whether a message of the agent's is what it has said last. One without a text is not if it was aborted, has
-// failed, or only calls tools.
-func (m *AgentMessage) says() bool {
-	switch m.StopReason {
-	case StopReasonAborted, StopReasonError, StopReasonToolUse:
-		return m.Content.Text() != ""
-	}
-	return true
-}
-
 // task is the task that an event of a history belongs to, "" for the lead. The row may leave it to the payload.
 func (e *SessionEvent) task() string {
 	return cmp.Or(e.TaskID, agentrun.Decode(e.Event, e.Payload, time.Time{}).TaskID)
-}
-
-// lastAnswer returns the last that the agent of a session has said: from the end of its history, else from its replay.
-func (c *Client) lastAnswer(ctx context.Context, op, sessionID string) (string, error) {
-	seen := 0
-	for e, err := range c.allEventHistory(ctx, op, sessionID, ListEventHistoryParams{Limit: 10}) {
-		if err != nil {
-			return "", err
-		}
-		if e.task() == "" {
-			var said *AgentMessage
-			switch event := e.AgentEvent().(type) {
-			case *AgentEnd:
-				said = event.Answer()
-			case *MessageEnd:
-				said = &event.Message
-			}
-			if said != nil && said.Role == "assistant" && said.says() {
-				return said.Content.Text(), nil
-			}
-		}
-		if seen++; seen == tailEvents {
-			break
-		}
-	}
-	text := ""
-	for e, err := range c.ReplayEntries(ctx, sessionID, nil) {
-		switch {
-		case errors.Is(err, ErrNotFound):
-			return "", nil
-		case err != nil:
-			return "", err
-		case e.Type == EntryMessage && e.TaskID == "":
-			text = e.Content
-		}
-	}
-	return text, nil
 }

@@ -242,6 +242,11 @@ func (w *worker) run(ctx context.Context) {
 			return err
 		})
 	}
+	w.call(ctx, "LastAnswer", func(ctx context.Context) error {
+		answer, err := c.LastAnswer(ctx, id)
+		w.check(err != nil || fails || answer == "Report of "+token, "LastAnswer: %q to %q", answer, task)
+		return err
+	})
 	w.remove(ctx, truth)
 }
 
