@@ -80,7 +80,9 @@ func TestLastAnswer_Errors(t *testing.T) {
 		id := newSession(t, c)
 		session := hub.Session(id)
 		session.AddReplayEntries(codertest.ReplayEntry{Type: coder.EntryMessage, Content: "Of the replay."})
-		fails := func(route string, status int) *codertest.Injection { return hub.Inject(codertest.Fault{Route: route, Status: status, Count: -1}) }
+		fails := func(route string, status int) *codertest.Injection {
+			return hub.Inject(codertest.Fault{Route: route, Status: status, Count: -1})
+		}
 		fault := fails(historyRoute, http.StatusNotFound)
 		got, err := c.LastAnswer(t.Context(), id)
 		require.NoError(t, err, "a Hub without a history")

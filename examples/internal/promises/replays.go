@@ -12,7 +12,7 @@ func replays() []Promise {
 	return []Promise{
 		{
 			Name: "replay-order", Belief: "A replay has the conversation from its beginning, oldest first.",
-			Needs: "ReplayEntries, RunSession where the history no longer has the answer", Otherwise: "The last message is not the answer: RunSession may return another one.",
+			Needs: "ReplayEntries; RunSession and LastAnswer where the history no longer has the answer", Otherwise: "The last message is not the answer: they may return another one.",
 			check: (*run).replayOrder,
 		},
 		{
@@ -22,7 +22,7 @@ func replays() []Promise {
 		},
 		{
 			Name: "replay-answers", Belief: "A replay has the answers of the agent as entries of the type message.",
-			Needs: "RunSession where the history no longer has the answer", Otherwise: "It returns an empty answer then.",
+			Needs: "RunSession and LastAnswer where the history no longer has the answer", Otherwise: "They return an empty answer then.",
 			check: (*run).replayAnswers,
 		},
 	}
