@@ -27,14 +27,16 @@ func (w *eventWatch) yieldLate(events []SessionEvent) bool {
 
 // lookBack looks for late events below a page, where ids are missing among those that were yielded. Where none is, as on
 // a Hub that counts the events of each session without a gap, that takes no request. What fails is done again the
-// next time.
+// next time, and reaches back as far as it would have: what was late then must not be too old now, however long the Hub
+// was away.
 func (w *eventWatch) lookBack(page []SessionEvent) {
 	if w.now.Sub(w.back) < lookBackEvery && !w.over || len(page) == 0 {
 		return
 	}
 	w.back = w.now
-	floor, some := w.yielded.missing(w.now.Add(-max(lateFor, 2*w.options.PollInterval)))
+	floor, some := w.yielded.missing(w.searched.Add(-max(lateFor, 2*w.options.PollInterval)))
 	if !some {
+		w.searched = w.asked
 		return
 	}
 	before := min(page[0].ID, w.cursor+1)
@@ -48,6 +50,7 @@ func (w *eventWatch) lookBack(page []SessionEvent) {
 			size += len(page[i].Payload)
 		}
 	}
+	w.searched = w.asked
 }
 
 // recentIDs are the newest ids that were yielded. Those up to floor are not known.

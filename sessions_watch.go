@@ -148,6 +148,8 @@ type eventWatch struct {
 	read    time.Time         // when the end of the history was asked for that was read last
 	settles time.Time         // when nothing of a session that is over can show up any more
 	back    time.Time         // when it was last looked for late events
+
+	searched time.Time // everything late that had shown up by then was found
 }
 
 // The rhythm of a watch.
@@ -266,6 +268,7 @@ func (w *eventWatch) begin(ctx context.Context) error {
 		return err
 	}
 	w.yielded.floor = w.cursor
+	w.searched = time.Now()
 	w.pending = make(map[int]time.Time)
 	w.history = paging.Upwards[SessionEvent]{
 		ID:       func(e *SessionEvent) int { return e.ID },

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -547,6 +548,38 @@ func TestWatchEvents_LateBehindOthers(t *testing.T) {
 		<-w.done
 		require.NoError(t, w.err)
 	})
+}
+
+// TestWatchEvents_LateWhileTheHubIsAway: what has shown up late in time is found, however long the Hub was away meanwhile.
+func TestWatchEvents_LateWhileTheHubIsAway(t *testing.T) {
+	for _, away := range []codertest.Fault{
+		{Route: historyRoute, Status: http.StatusServiceUnavailable, Count: -1},
+		{Route: historyRoute, Stall: true, Cut: codertest.CutMidBody, Count: -1},
+	} {
+		bubble(t, func(t *testing.T, hub *codertest.Hub) {
+			v := &historyView{}
+			c := viewed(t, hub, v)
+			id := newSession(t, c)
+			session := hub.Session(id)
+			last := emitTurns(session, 10)
+			w := watch(t.Context(), c, id, &coder.WatchEventsOptions{NoStream: true, MaxReconnectAttempts: math.MaxInt})
+			time.Sleep(time.Minute)
+			v.hide(last+1, 4*time.Minute)
+			v.hide(last+2, 6*time.Minute+10*time.Second)
+			emitTurns(session, 300)
+			time.Sleep(time.Minute)
+			fault := hub.Inject(away)
+			time.Sleep(20 * time.Minute)
+			assertIDs(t, append(upTo(1, last), upTo(last+3, last+300)...), w.ids())
+			fault.Remove()
+			time.Sleep(2 * time.Minute)
+			got := w.ids()
+			assert.Contains(t, got, -(last + 1))
+			session.Archive()
+			<-w.done
+			require.NoError(t, w.err)
+		})
+	}
 }
 
 // TestWatchEvents_EndsSettled: what shows up right after the end of the session is not left out, and one that is long over is
