@@ -21,7 +21,6 @@ type looker struct {
 	loop, history aside
 
 	tail   historyTail // what the looks before have read
-	asked  question    // the newest that they have seen
 	looked time.Time   // when the history was last asked for, by our clock
 	clock  hubClock
 }
@@ -103,6 +102,7 @@ func (c *hubClock) when(e *seenEvent) time.Time {
 type historyTail struct {
 	events []seenEvent // newest first
 	first  bool        // it has the first event of the history
+	asked  question    // the newest of the lead
 }
 
 // The pages of a history. The events at the end of a turn can be a megabyte each, and most looks need no more than
@@ -161,9 +161,6 @@ func (l *looker) readTail(ctx context.Context, o *observation, least int) {
 		if page == 0 {
 			l.clock.atMost(hubTime(header).Sub(o.now))
 		}
-		for i := range history.Events {
-			l.hear(&history.Events[i])
-		}
 		more := tail.add(history.Events, o)
 		if page == 0 {
 			l.compareClocks(&tail)
@@ -186,17 +183,7 @@ func (l *looker) readTail(ctx context.Context, o *observation, least int) {
 	if len(tail.events) > 0 {
 		l.tail, l.looked = tail, asked
 	}
-	o.asked = l.asked.RPCUIRequestMessage
-}
-
-// hear keeps what an event asks, if it is the newest that does.
-func (l *looker) hear(e *SessionEvent) {
-	if e.ID <= l.asked.event {
-		return
-	}
-	if q := questionOf(e.Event, e.Payload, l.sessionID); q != nil {
-		l.asked = question{e.ID, q}
-	}
+	o.asked = tail.asked.RPCUIRequestMessage
 }
 
 // compareClocks learns from the newest event, if the look before has not seen it: it came after that.
@@ -236,6 +223,9 @@ func (t *historyTail) add(page []SessionEvent, o *observation) bool {
 		}
 		event := agentrun.Decode(e.Event, e.Payload, time.Time{})
 		event.TaskID = cmp.Or(event.TaskID, e.TaskID)
+		if event.QuestionID != "" && event.TaskID == "" && e.ID > t.asked.event {
+			t.asked = question{e.ID, questionOf(e.Event, e.Payload, o.session.SessionID)}
+		}
 		t.events = append(t.events, seenEvent{id: e.ID, name: event.Name, taskID: event.TaskID, agent: event, seen: o.now, ingested: e.storedBy()})
 	}
 	t.first = len(page) == 0 || t.oldest() <= 1
@@ -255,6 +245,9 @@ func (t *historyTail) join(old *historyTail) bool {
 	kept := old.events[:min(len(old.events), tailEvents)]
 	t.first = old.first && len(kept) == len(old.events)
 	t.events = append(t.events[:i:i], kept...)
+	if t.asked.event < old.asked.event {
+		t.asked = old.asked
+	}
 	return true
 }
 

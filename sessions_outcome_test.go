@@ -43,6 +43,10 @@ func TestSessionOutcome_Question(t *testing.T) {
 	tool := func(name string) step { return payload(name, map[string]any{"toolCallId": "t1"}) }
 	told := payload("rpc_ui_request", map[string]any{"id": "q2", "method": "notify", "params": map[string]any{"message": "Pushing"}})
 	chatter := emit(slices.Repeat([]string{"session_join", "presence_update"}, 20)...)
+	taskAsks := payload("rpc_ui_request", map[string]any{"id": "q2", "method": "input", "taskId": "t1", "params": map[string]any{"title": "Mine?"}})
+	taskOfTheRowAsks := func(s *codertest.SessionControl) {
+		s.Emit(codertest.Event{Event: "rpc_ui_request", TaskID: "t1", Payload: map[string]any{"id": "q2", "method": "input"}})
+	}
 	const asked = "the agent asks: " + title
 	for name, test := range map[string]struct {
 		state    step
@@ -56,6 +60,8 @@ func TestSessionOutcome_Question(t *testing.T) {
 		"before much else":                 {inOrder(tool("tool_execution_start"), asks, chatter), coder.OutcomeNeedsInput, asked, title},
 		"told twice":                       {inOrder(asks, wrapped), coder.OutcomeNeedsInput, asked, title},
 		"after another one":                {inOrder(payload("rpc_ui_request", map[string]any{"id": "q0", "method": "input"}), asks), coder.OutcomeNeedsInput, asked, title},
+		"before that of a task":            {inOrder(asks, taskAsks, taskOfTheRowAsks), coder.OutcomeNeedsInput, asked, title},
+		"of a task only":                   {inOrder(tool("tool_execution_start"), taskAsks), coder.OutcomeWorking, "a run is open", "none"},
 		"without parameters":               {payload("rpc_ui_request", map[string]any{"id": "q1", "method": "input"}), coder.OutcomeNeedsInput, "a question is open", ""},
 		"with a message only":              {payload("rpc_ui_request", map[string]any{"id": "q1", "method": "input", "params": map[string]any{"message": "Well?"}}), coder.OutcomeNeedsInput, "the agent asks: Well?", ""},
 		"with parameters of another form":  {payload("rpc_ui_request", map[string]any{"id": "q1", "method": "input", "params": map[string]any{"title": 7}}), coder.OutcomeNeedsInput, "a question is open", ""},
@@ -126,6 +132,28 @@ func TestSessionOutcome_QuestionOfAWait(t *testing.T) {
 			assert.Nil(t, outcome.Question)
 		})
 	}
+}
+
+// TestSessionOutcome_QuestionOfAShrunkenHistory: a Hub that has lost events gives their ids to others.
+func TestSessionOutcome_QuestionOfAShrunkenHistory(t *testing.T) {
+	hub := &oddHub{}
+	odd(t, hub, func(t *testing.T, c *coder.Client) {
+		hub.begins()
+		hub.emit("tool_execution_start", map[string]any{"toolCallId": "1"})
+		hub.emit("rpc_ui_request", map[string]any{"id": "q1", "method": "input"})
+		hub.emit("tool_execution_end", map[string]any{"toolCallId": "1"})
+		story(t, func() {
+			time.Sleep(10 * time.Second)
+			hub.mu.Lock()
+			hub.events, hub.nextID = hub.events[:1], 1
+			hub.mu.Unlock()
+			hub.emit("rpc_ui_request", map[string]any{"id": "q2", "method": "input"})
+		})
+		outcome, err := c.WaitForSession(anHour(t), "s", nil)
+		require.NoError(t, err)
+		require.NotNil(t, outcome.Question, "from %q", outcome.Evidence)
+		assert.Equal(t, "q2", outcome.Question.ID)
+	})
 }
 
 // TestSessionOutcome_QuestionOfASessionThatIsGone: what a wait has seen is in its outcome, although the last look sees nothing.
