@@ -96,6 +96,9 @@ func (w *promptWatch) event(name string, payload []byte, at time.Time, taskID st
 	if taskID != "" {
 		e.TaskID = taskID
 	}
+	if w.prompt.History && e.QuestionID != "" && e.TaskID == "" { // live, it is a message of its own
+		w.question = questionOf(name, payload, w.sessionID)
+	}
 	mine := w.prompt.Apply(&e)
 	if (mine || e.TaskID != "" && w.prompt.Runs()) && w.teller.wants() && !(w.prompt.History && isDropped(name)) {
 		w.teller.event(name, payload, e.TaskID, at)
@@ -244,21 +247,16 @@ func (w *promptWatch) stalled(quiet time.Duration) error {
 	return w.failed(ErrAgentStalled, fmt.Sprintf("nothing has come from it for %v", quiet.Round(time.Second)))
 }
 
-// questionOf returns what an agent asks with an event of a history, nil if it asks nothing.
+// questionOf returns what an agent asks with an event of a history that has a QuestionID.
 func questionOf(name EventName, payload []byte, sessionID string) *RPCUIRequestMessage {
 	name, payload = agentrun.Unwrap(name, payload)
-	if name != typeRPCUIRequest && name != "extension_ui_request" {
-		return nil
-	}
 	var q struct {
 		ID     string          `json:"id"`
 		Method RPCUIMethod     `json:"method"`
 		Params json.RawMessage `json:"params"`
 	}
-	if wire.Unmarshal(payload, &q) != nil || q.ID == "" || !q.Method.Answered() {
-		return nil
-	}
-	if name != typeRPCUIRequest { // as the agent says it: its parameters stand beside the id
+	_ = wire.Unmarshal(payload, &q) // its id was read from there
+	if name != typeRPCUIRequest {   // as the agent says it: its parameters stand beside the id
 		q.Params = payload
 	}
 	return &RPCUIRequestMessage{ID: q.ID, Method: q.Method, Params: q.Params, SessionID: sessionID}

@@ -370,6 +370,7 @@ func TestClient_Answer_Asked(t *testing.T) {
 				session.Emit(codertest.Event{Event: coder.EventAgentStart})
 				session.Emit(codertest.Event{Event: coder.EventMessageEnd, Payload: said})
 				session.Emit(event)
+				session.Emit(codertest.Event{Event: "rpc_ui_request", TaskID: "t1", Payload: map[string]any{"id": "q2", "method": "input"}}) // opens nothing
 			})
 			receipt, err := conn.Submit(t.Context(), "Do it")
 			require.NoError(t, err)

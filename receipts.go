@@ -275,9 +275,6 @@ func (k *collector) read(ctx context.Context) (bool, error) {
 		if at.IsZero() {
 			at = k.now
 		}
-		if q := questionOf(e.Event, e.Payload, k.sessionID); q != nil {
-			k.question = q
-		}
 		k.event(e.Event, e.Payload, at, e.TaskID)
 		k.newest = e.ID
 	}
