@@ -92,7 +92,7 @@ type Run struct {
 
 	heard    time.Time       // an input that no run has taken yet
 	question string          // the id of the one that is open
-	asked    string          // the id of the last one of this run, which may be reported twice
+	asked    map[string]bool // by id: those of this lead, each of which may be reported twice
 	tools    map[string]bool // by id: those that run
 	toolOnly bool            // nothing but tools of the run was seen, and one of them has ended
 	askers   map[string]bool // those that ran when the question was asked, and still do; empty: not known
@@ -110,7 +110,7 @@ type Run struct {
 // Clone returns a copy that shares nothing.
 func (r *Run) Clone() Run {
 	c := *r
-	c.tasks, c.tools, c.askers = maps.Clone(r.tasks), maps.Clone(r.tools), maps.Clone(r.askers)
+	c.tasks, c.tools, c.askers, c.asked = maps.Clone(r.tasks), maps.Clone(r.tools), maps.Clone(r.askers), maps.Clone(r.asked)
 	return c
 }
 
@@ -195,8 +195,8 @@ func (r *Run) Apply(e *Event) {
 	case "task_start", "task_complete", "task_error":
 		r.task(e)
 	case "rpc_ui_request", "extension_ui_request":
-		if e.QuestionID != "" && e.QuestionID != r.asked {
-			r.question, r.asked, r.askers, r.doubtful = e.QuestionID, e.QuestionID, maps.Clone(r.tools), time.Time{}
+		if e.QuestionID != "" && !r.asked[shortened(e.QuestionID)] {
+			r.ask(e.QuestionID)
 		}
 	case "session_start":
 		r.restart(e.At)
@@ -231,7 +231,7 @@ func (r *Run) restart(at time.Time) {
 		r.retryUntil = at
 	}
 	r.open, r.messageOpen, r.leftNow = false, false, false
-	r.question, r.asked, r.askers = "", "", nil
+	r.question, r.asked, r.askers = "", nil, nil
 	r.announced, r.left, r.compacting, r.compacted = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	r.heard = r.sent
 }
@@ -270,6 +270,14 @@ func (r *Run) work(e *Event) {
 	case "message_update": // only of an assistant's
 		r.messageOpen = true
 	}
+}
+
+func (r *Run) ask(id string) {
+	if r.asked == nil {
+		r.asked = make(map[string]bool)
+	}
+	r.asked[shortened(id)] = true
+	r.question, r.askers, r.doubtful = id, maps.Clone(r.tools), time.Time{}
 }
 
 // goesOn takes a sign that the model has gone on, so that a question is answered. Where it is known which tools may have

@@ -3,6 +3,7 @@ package agentrun
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +33,43 @@ func run(end int, stop, failure string) []Event {
 		ev(end-60, "message_start", assistant("stop", "")), ev(end-20, "message_end", assistant(stop, failure)),
 		ev(end-10, "turn_end", assistant(stop, failure)), ev(end, "agent_end", assistant(stop, failure)),
 	}
+}
+
+// TestRead_QuestionID: which question is open. The other channel may be late with those that were answered.
+func TestRead_QuestionID(t *testing.T) {
+	tool := func(ms int, name, id string) Event { return ev(ms, name, `{"toolCallId":"`+id+`"}`) }
+	asks := func(ms int, id string) Event { return ev(ms, "rpc_ui_request", `{"id":"`+id+`","method":"select"}`) }
+	late := func(ms int, id string) Event {
+		return ev(ms, "rpc_event", `{"event":{"type":"extension_ui_request","id":"`+id+`","method":"select"}}`)
+	}
+	first := []Event{tool(0, "tool_execution_start", "1"), asks(1, "q1")}
+	second := slices.Concat(first, []Event{tool(2, "tool_execution_end", "1"), tool(3, "tool_execution_start", "2"), asks(4, "q2")})
+	for name, test := range map[string]struct {
+		events []Event
+		want   string
+	}{
+		"none":                                {nil, ""},
+		"one":                                 {first, "q1"},
+		"one by both channels":                {append(first[:2:2], late(2, "q1")), "q1"},
+		"that of a task":                      {append(first[:2:2], ev(2, "rpc_ui_request", `{"id":"q2","method":"select","taskId":"1"}`)), "q1"},
+		"a notice":                            {append(first[:2:2], ev(2, "rpc_ui_request", `{"id":"q2","method":"notify"}`)), "q1"},
+		"answered":                            {second[:3], ""},
+		"answered, and late":                  {append(second[:3:3], late(3, "q1")), ""},
+		"another":                             {second, "q2"},
+		"another, and the one before is late": {append(second[:5:5], late(5, "q1")), "q2"},
+		"both answered, and both are late":    {append(second[:5:5], tool(5, "tool_execution_end", "2"), late(6, "q1"), late(7, "q2")), ""},
+		"the one before, of another lead":     {append(second[:5:5], ev(5, "session_start", `{}`), asks(6, "q1")), "q1"},
+	} {
+		assert.Equal(t, test.want, Read(test.events, false, start.Add(time.Hour)).QuestionID, name)
+	}
+	r := Run{}
+	for i := range first {
+		r.Apply(&first[i])
+	}
+	clone, next := r.Clone(), asks(2, "q2")
+	r.Apply(&next)
+	clone.Apply(&next)
+	assert.Equal(t, "q2", clone.At(start).QuestionID, "a copy shares nothing")
 }
 
 func TestRead(t *testing.T) {
