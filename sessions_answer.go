@@ -18,6 +18,9 @@ import (
 // GET /hub/session/{sessionId}/events/history, GET /hub/session/{sessionId}/replay
 func (c *Client) LastAnswer(ctx context.Context, sessionID string) (string, error) {
 	const op = "LastAnswer"
+	if err := checkSessionID(op, sessionID); err != nil {
+		return "", err
+	}
 	text, err := observed(ctx, c, op, sessionID, func(ctx context.Context) (*string, error) {
 		said, err := c.lastAnswer(ctx, op, sessionID)
 		return &said, err

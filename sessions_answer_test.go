@@ -1,6 +1,7 @@
 package coder_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -66,14 +67,25 @@ func TestLastAnswer(t *testing.T) {
 // TestLastAnswer_Errors: what one route does not have the other one may; what neither has is an error if there is no session.
 func TestLastAnswer_Errors(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
-		c := hubClient(t, hub)
+		calls := 0
+		c := hubClient(t, hub, coder.WithObserver(coder.Observer{Call: func(ctx context.Context, _ coder.CallInfo) (context.Context, func(coder.CallResult)) {
+			calls++
+			return ctx, nil
+		}}))
 		for _, id := range []string{"", ".."} {
 			_, err := c.LastAnswer(t.Context(), id)
 			var bad *coder.ValidationError
 			require.ErrorAs(t, err, &bad)
 			assert.Equal(t, "LastAnswer", bad.Operation)
 		}
-		_, err := c.LastAnswer(t.Context(), "nobody")
+		var none context.Context
+		_, err := c.LastAnswer(none, "s")
+		var bad *coder.ValidationError
+		require.ErrorAs(t, err, &bad)
+		assert.Equal(t, "ctx", bad.Field)
+		assert.Zero(t, calls, "nothing is sent, and an observer is told of nothing")
+
+		_, err = c.LastAnswer(t.Context(), "nobody")
 		require.ErrorIs(t, err, coder.ErrSessionNotFound)
 		assert.Contains(t, err.Error(), "coder: LastAnswer: ")
 
