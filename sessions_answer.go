@@ -7,7 +7,8 @@ import (
 
 // LastAnswer returns the last text that the agent of a session has said, without thoughts. It is what
 // [SessionResult].Answer is, for callers of [Client.WaitForSession], and the answer to the last prompt if that has
-// succeeded. What other agents of the session have said for a task does not count. It is empty if the agent has said nothing.
+// succeeded. What other agents of the session have said for a task does not count, nor do messages without a text that were
+// aborted, have failed or only call tools. It is empty if the agent has said nothing, or if its last message has no text.
 //
 // It reads the event history backwards from its end, 1,000 events at most, and if these do not have it, or the Hub has no
 // history, the whole replay. [Client.Answer] and [HubConn.Ask] return the answer to one prompt, and everything that belongs
@@ -36,11 +37,11 @@ func (c *Client) lastAnswer(ctx context.Context, op, sessionID string) (string, 
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return "", err
 	}
-	text, noReplay := c.lastOfReplay(ctx, op, sessionID)
-	if errors.Is(noReplay, ErrNotFound) {
+	text, replayErr := c.lastOfReplay(ctx, op, sessionID)
+	if errors.Is(replayErr, ErrNotFound) { // without a history either there is no such session
 		return "", err
 	}
-	return text, noReplay
+	return text, replayErr
 }
 
 // lastOfHistory returns the last message of the agent from the end of a history, nil if it is not there.
@@ -50,17 +51,15 @@ func (c *Client) lastOfHistory(ctx context.Context, op, sessionID string) (*Agen
 		if err != nil {
 			return nil, err
 		}
-		if e.task() == "" {
-			var said *AgentMessage
-			switch event := e.AgentEvent().(type) {
-			case *AgentEnd:
-				said = event.Answer()
-			case *MessageEnd:
-				said = &event.Message
-			}
-			if said != nil && said.Role == "assistant" && said.says() {
-				return said, nil
-			}
+		var said *AgentMessage
+		switch event := e.AgentEvent().(type) {
+		case *AgentEnd:
+			said = event.Answer()
+		case *MessageEnd:
+			said = &event.Message
+		}
+		if said != nil && said.Role == "assistant" && said.says() && e.task() == "" {
+			return said, nil
 		}
 		if seen++; seen == tailEvents {
 			break
@@ -69,7 +68,7 @@ func (c *Client) lastOfHistory(ctx context.Context, op, sessionID string) (*Agen
 	return nil, nil
 }
 
-// lastOfReplay returns the last text of the agent in a replay, which ends with it.
+// lastOfReplay returns the last message of the agent in a replay, "" if there is none.
 func (c *Client) lastOfReplay(ctx context.Context, op, sessionID string) (string, error) {
 	text := ""
 	for e, err := range c.replayEntries(ctx, op, sessionID, nil) {
