@@ -207,7 +207,7 @@ func (j *job) take(outcome *coder.SessionOutcome) {
 	case j.succeeded:
 	case outcome.ErrorMessage != "":
 		j.reason = outcome.ErrorMessage
-	case outcome.Question != nil:
+	case outcome.Kind == coder.OutcomeNeedsInput && outcome.Question != nil:
 		var asked coder.RPCUIParams
 		_ = outcome.Question.Decode(&asked) // what has no text is only said to be a question
 		j.reason = cmp.Or(asked.Title, asked.Message)

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/agentuity/coder-go"
 	"github.com/agentuity/coder-go/codertest"
 )
 
@@ -69,6 +70,16 @@ func TestAnswers(t *testing.T) {
 			}, test.opts...)
 		})
 	}
+}
+
+// TestTake_AQuestionOfASessionThatIsOver: that it is over is why nothing came of it, not what its agent has asked before.
+func TestTake_AQuestionOfASessionThatIsOver(t *testing.T) {
+	var j job
+	j.take(&coder.SessionOutcome{
+		Kind: coder.OutcomeArchived, Finished: coder.OutcomeNeedsInput, Evidence: []string{"status is archived"},
+		Question: &coder.RPCUIRequestMessage{ID: "q1", Method: coder.UIConfirm, Params: []byte(`{"title":"Really?"}`)},
+	})
+	assert.Equal(t, "status is archived", j.reason)
 }
 
 // TestAnswers_Long: a comment has room for so much, and an agent may quote what would hide something.
