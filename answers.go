@@ -96,10 +96,10 @@ func (w *promptWatch) event(name string, payload []byte, at time.Time, taskID st
 	if taskID != "" {
 		e.TaskID = taskID
 	}
-	if w.prompt.History && e.QuestionID != "" && e.TaskID == "" { // live, it is a message of its own
+	mine := w.prompt.Apply(&e)
+	if e.QuestionID != "" && e.QuestionID == w.prompt.Question() { // else it is of a task, or was answered
 		w.question = questionOf(name, payload, w.sessionID)
 	}
-	mine := w.prompt.Apply(&e)
 	if (mine || e.TaskID != "" && w.prompt.Runs()) && w.teller.wants() && !(w.prompt.History && isDropped(name)) {
 		w.teller.event(name, payload, e.TaskID, at)
 	}

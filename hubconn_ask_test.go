@@ -358,6 +358,8 @@ func TestClient_Answer_Twice(t *testing.T) {
 // TestClient_Answer_Asked: the error of a prompt that waits for an answer has the question, as the Hub stores it and as the agent says it.
 func TestClient_Answer_Asked(t *testing.T) {
 	params := map[string]any{"title": "Which?"}
+	before := codertest.Event{Event: "rpc_ui_request", Payload: map[string]any{"id": "q0", "method": "input"}}
+	ofATask := codertest.Event{Event: "rpc_ui_request", TaskID: "t1", Payload: map[string]any{"id": "q2", "method": "input"}}
 	for _, event := range []codertest.Event{
 		{Event: "rpc_ui_request", Payload: map[string]any{"id": "q1", "method": "input", "params": params}},
 		{Event: "rpc_event", Payload: map[string]any{"event": map[string]any{"type": "extension_ui_request", "id": "q1", "method": "input", "title": "Which?"}}},
@@ -369,8 +371,11 @@ func TestClient_Answer_Asked(t *testing.T) {
 				said := map[string]any{"message": map[string]any{"role": "user", "content": "Do it"}}
 				session.Emit(codertest.Event{Event: coder.EventAgentStart})
 				session.Emit(codertest.Event{Event: coder.EventMessageEnd, Payload: said})
+				session.Emit(before)
+				session.Emit(codertest.Event{Event: coder.EventToolExecutionEnd})
 				session.Emit(event)
-				session.Emit(codertest.Event{Event: "rpc_ui_request", TaskID: "t1", Payload: map[string]any{"id": "q2", "method": "input"}}) // opens nothing
+				session.Emit(before) // the other channel is late
+				session.Emit(ofATask)
 			})
 			receipt, err := conn.Submit(t.Context(), "Do it")
 			require.NoError(t, err)
@@ -383,6 +388,23 @@ func TestClient_Answer_Asked(t *testing.T) {
 			assert.Equal(t, "Which?", got.Title)
 		}, codertest.WithoutAgent())
 	}
+}
+
+// TestHubConn_Ask_AskedByAnEvent: a Hub may pass on what the agent says as an event only, not as a message of its own.
+func TestHubConn_Ask_AskedByAnEvent(t *testing.T) {
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+		session, conn := silentLead(t, hub)
+		time.AfterFunc(time.Second, func() {
+			said := map[string]any{"message": map[string]any{"role": "user", "content": "Do it"}}
+			session.Emit(codertest.Event{Event: coder.EventAgentStart})
+			session.Emit(codertest.Event{Event: coder.EventMessageEnd, Payload: said})
+			session.Emit(codertest.Event{Event: "rpc_event", Payload: map[string]any{"event": map[string]any{"type": "extension_ui_request", "id": "q1", "method": "input"}}})
+		})
+		_, err := conn.Ask(t.Context(), "Do it", nil)
+		q := agentError(t, err, coder.ErrNeedsInput).Question
+		require.NotNil(t, q)
+		assert.Equal(t, "q1", q.ID)
+	}, codertest.WithoutAgent())
 }
 
 // silentLead returns a session whose lead says and obeys nothing, and a connection to it.

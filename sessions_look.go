@@ -39,7 +39,7 @@ type observation struct {
 	events  []seenEvent          // the newest of the history, newest first; nil: not read
 	run     agentrun.Run         // what the history says of the agent
 	agent   agentrun.Reading     // and how that stands now
-	asked   *RPCUIRequestMessage // the newest question, which need not be open
+	asked   *RPCUIRequestMessage // the question that is open, or may be; nil: none, or not known
 	now     time.Time
 	newest  int  // the id of the newest event, also of one that does not count
 	read    int  // bytes of payloads
@@ -47,21 +47,16 @@ type observation struct {
 	unsure  bool // the history that was not answered decides how the agent is doing
 }
 
-// seenEvent is an event without its payload, which may be large.
+// seenEvent is an event without its payload, which may be large, but for a question that is open.
 type seenEvent struct {
 	id     int
 	name   EventName
 	taskID string
 	agent  agentrun.Event
+	asked  *RPCUIRequestMessage
 
 	seen     time.Time // first, by our clock
 	ingested time.Time // by that of the Hub; zero: it does not say
-}
-
-// question is what an agent has asked with an event.
-type question struct {
-	event int
-	*RPCUIRequestMessage
 }
 
 // hubClock compares the clock of the Hub with ours. Gateways may answer with clocks of their own.
@@ -102,7 +97,6 @@ func (c *hubClock) when(e *seenEvent) time.Time {
 type historyTail struct {
 	events []seenEvent // newest first
 	first  bool        // it has the first event of the history
-	asked  question    // the newest of the lead
 }
 
 // The pages of a history. The events at the end of a turn can be a megabyte each, and most looks need no more than
@@ -183,7 +177,21 @@ func (l *looker) readTail(ctx context.Context, o *observation, least int) {
 	if len(tail.events) > 0 {
 		l.tail, l.looked = tail, asked
 	}
-	o.asked = tail.asked.RPCUIRequestMessage
+	if !o.unsure {
+		o.asked = tail.question(o.run.Question())
+	}
+}
+
+// question returns the question with an id, and forgets all others.
+func (t *historyTail) question(id string) (asked *RPCUIRequestMessage) {
+	for i := range t.events {
+		if e := &t.events[i]; e.agent.QuestionID == id {
+			asked = cmp.Or(asked, e.asked)
+		} else {
+			e.asked = nil
+		}
+	}
+	return asked
 }
 
 // compareClocks learns from the newest event, if the look before has not seen it: it came after that.
@@ -223,10 +231,11 @@ func (t *historyTail) add(page []SessionEvent, o *observation) bool {
 		}
 		event := agentrun.Decode(e.Event, e.Payload, time.Time{})
 		event.TaskID = cmp.Or(event.TaskID, e.TaskID)
-		if event.QuestionID != "" && event.TaskID == "" && e.ID > t.asked.event {
-			t.asked = question{e.ID, questionOf(e.Event, e.Payload, o.session.SessionID)}
+		seen := seenEvent{id: e.ID, name: event.Name, taskID: event.TaskID, agent: event, seen: o.now, ingested: e.storedBy()}
+		if event.QuestionID != "" {
+			seen.asked = questionOf(e.Event, e.Payload, o.session.SessionID)
 		}
-		t.events = append(t.events, seenEvent{id: e.ID, name: event.Name, taskID: event.TaskID, agent: event, seen: o.now, ingested: e.storedBy()})
+		t.events = append(t.events, seen)
 	}
 	t.first = len(page) == 0 || t.oldest() <= 1
 	return len(t.events) > before
@@ -245,9 +254,6 @@ func (t *historyTail) join(old *historyTail) bool {
 	kept := old.events[:min(len(old.events), tailEvents)]
 	t.first = old.first && len(kept) == len(old.events)
 	t.events = append(t.events[:i:i], kept...)
-	if t.asked.event < old.asked.event {
-		t.asked = old.asked
-	}
 	return true
 }
 

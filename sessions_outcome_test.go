@@ -43,6 +43,8 @@ func TestSessionOutcome_Question(t *testing.T) {
 	tool := func(name string) step { return payload(name, map[string]any{"toolCallId": "t1"}) }
 	told := payload("rpc_ui_request", map[string]any{"id": "q2", "method": "notify", "params": map[string]any{"message": "Pushing"}})
 	chatter := emit(slices.Repeat([]string{"session_join", "presence_update"}, 20)...)
+	before := inOrder(tool("tool_execution_start"), payload("rpc_ui_request", map[string]any{"id": "q0", "method": "input"}), tool("tool_execution_end"))
+	beforeAgain := payload("rpc_event", map[string]any{"event": map[string]any{"type": "extension_ui_request", "id": "q0", "method": "input"}})
 	taskAsks := payload("rpc_ui_request", map[string]any{"id": "q2", "method": "input", "taskId": "t1", "params": map[string]any{"title": "Mine?"}})
 	taskOfTheRowAsks := func(s *codertest.SessionControl) {
 		s.Emit(codertest.Event{Event: "rpc_ui_request", TaskID: "t1", Payload: map[string]any{"id": "q2", "method": "input"}})
@@ -60,6 +62,7 @@ func TestSessionOutcome_Question(t *testing.T) {
 		"before much else":                 {inOrder(tool("tool_execution_start"), asks, chatter), coder.OutcomeNeedsInput, asked, title},
 		"told twice":                       {inOrder(asks, wrapped), coder.OutcomeNeedsInput, asked, title},
 		"after another one":                {inOrder(payload("rpc_ui_request", map[string]any{"id": "q0", "method": "input"}), asks), coder.OutcomeNeedsInput, asked, title},
+		"the one before is told again":     {inOrder(before, asks, beforeAgain), coder.OutcomeNeedsInput, asked, title},
 		"before that of a task":            {inOrder(asks, taskAsks, taskOfTheRowAsks), coder.OutcomeNeedsInput, asked, title},
 		"of a task only":                   {inOrder(tool("tool_execution_start"), taskAsks), coder.OutcomeWorking, "a run is open", "none"},
 		"without parameters":               {payload("rpc_ui_request", map[string]any{"id": "q1", "method": "input"}), coder.OutcomeNeedsInput, "a question is open", ""},

@@ -182,6 +182,9 @@ func (p *Prompt) hear(now time.Time) {
 	}
 }
 
+// Question returns the id of the question that is open, or may be.
+func (p *Prompt) Question() string { return p.run.question }
+
 // Apply takes an event, and reports whether it belongs to the answer.
 func (p *Prompt) Apply(e *Event) bool {
 	if e.TaskID != "" && !strings.HasPrefix(e.Name, "task_") {

@@ -92,6 +92,7 @@ type Run struct {
 
 	heard    time.Time       // an input that no run has taken yet
 	question string          // the id of the one that is open
+	another  bool            // was open when that was asked
 	asked    map[string]bool // by id: those of this lead, each of which may be reported twice
 	tools    map[string]bool // by id: those that run
 	toolOnly bool            // nothing but tools of the run was seen, and one of them has ended
@@ -277,6 +278,7 @@ func (r *Run) ask(id string) {
 		r.asked = make(map[string]bool)
 	}
 	r.asked[shortened(id)] = true
+	r.another = r.question != ""
 	r.question, r.askers, r.doubtful = id, maps.Clone(r.tools), time.Time{}
 }
 
@@ -455,6 +457,9 @@ func (r *Run) task(e *Event) {
 	r.taskDone = e.Name == "task_complete"
 }
 
+// Question returns the id of the question that is open, or may be.
+func (r *Run) Question() string { return r.question }
+
 // At reads the state at a time.
 func (r *Run) At(now time.Time) Reading {
 	switch {
@@ -572,8 +577,10 @@ func (r *Run) afterLead(now time.Time) Reading {
 func (r *Run) Sure(now time.Time) bool {
 	reading := r.At(now)
 	switch {
-	case r.Whole, reading.Kind == Question:
+	case r.Whole:
 		return true
+	case reading.Kind == Question:
+		return !r.another // else it may have been asked before that one, and come late
 	case reading.Kind == Working && r.open && r.toolOnly:
 		return false // another tool may have asked something
 	case reading.Kind == Ended:

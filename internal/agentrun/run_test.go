@@ -239,6 +239,8 @@ func TestRun_Sure(t *testing.T) {
 		"an input":                      {[]Event{ev(0, "input", `{}`)}, 5000, true},
 		"one that nobody took":          {[]Event{ev(0, "input", `{}`)}, 70000, false},
 		"a question":                    {[]Event{ev(0, "rpc_ui_request", `{"id":"q","method":"confirm"}`)}, 5000, true},
+		"two questions":                 {[]Event{ev(0, "rpc_ui_request", `{"id":"q","method":"confirm"}`), ev(1, "rpc_ui_request", `{"id":"p","method":"confirm"}`)}, 5000, false},
+		"one question twice":            {[]Event{ev(0, "rpc_ui_request", `{"id":"q","method":"confirm"}`), ev(1, "rpc_ui_request", `{"id":"q","method":"confirm"}`)}, 5000, true},
 		"a lead that left":              {[]Event{ev(0, "session_shutdown", `{"reason":"quit"}`)}, 5000, false},
 		"a lead that left its answer":   {append(run(1000, "stop", "")[5:6], ev(1001, "session_shutdown", `{"reason":"quit"}`)), 5000, true},
 		"a lead that left in an answer": {[]Event{ev(0, "message_start", assistant("stop", "")), ev(1, "session_shutdown", `{"reason":"quit"}`)}, 5000, true},
