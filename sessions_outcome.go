@@ -46,7 +46,9 @@ type SessionOutcome struct {
 	// open, OutcomeStalled if no agent took it, and empty if there was none, or the history does not say.
 	Finished OutcomeKind
 	// Question is what the agent asks, if Finished is OutcomeNeedsInput. Answer it with [Client.Attach] and
-	// [HubConn.RespondUI]. It is nil if the history does not have it.
+	// [HubConn.RespondUI]; [RPCUIMethod] says with what. If several questions are open it is the newest. Right after an
+	// answer an outcome may still have the same one, with the same ID. Of a session that is over since, nobody takes the
+	// answer any more. It is nil if the history does not have it.
 	Question *RPCUIRequestMessage
 	// Session and Loop are as last seen. Loop is nil if there is none, or the Hub did not say.
 	Session *Session
