@@ -42,6 +42,7 @@ func TestLastAnswer(t *testing.T) {
 		"none to the last prompt yet":   {inOrder(says("assistant", "It is done.", "stop"), says("user", "More", "")), "It is done."},
 		"before tools and results":      {inOrder(says("assistant", "I look.", "toolUse"), says("assistant", "", "toolUse"), says("toolResult", "a.go", "")), "I look."},
 		"before one that was aborted":   {inOrder(says("assistant", "It is done.", "stop"), says("assistant", "", "aborted")), "It is done."},
+		"before one that has failed":    {inOrder(says("assistant", "It is done.", "stop"), says("assistant", "", "error")), "It is done."},
 		"aborted in the middle":         {inOrder(says("assistant", "It is done.", "stop"), says("assistant", "It is al", "aborted")), "It is al"},
 		"an empty one":                  {inOrder(says("assistant", "It is done.", "stop"), says("assistant", "", "stop")), ""},
 		"by the end of the run":         {payload("agent_end", map[string]any{"messages": []any{map[string]any{"role": "assistant", "stopReason": "stop", "content": "Good."}}}), "Good."},
@@ -67,9 +68,9 @@ func TestLastAnswer(t *testing.T) {
 // TestLastAnswer_Errors: what one route does not have the other one may; what neither has is an error if there is no session.
 func TestLastAnswer_Errors(t *testing.T) {
 	bubble(t, func(t *testing.T, hub *codertest.Hub) {
-		calls := 0
-		c := hubClient(t, hub, coder.WithObserver(coder.Observer{Call: func(ctx context.Context, _ coder.CallInfo) (context.Context, func(coder.CallResult)) {
-			calls++
+		var calls []coder.CallInfo
+		c := hubClient(t, hub, coder.WithObserver(coder.Observer{Call: func(ctx context.Context, info coder.CallInfo) (context.Context, func(coder.CallResult)) {
+			calls = append(calls, info)
 			return ctx, nil
 		}}))
 		for _, id := range []string{"", ".."} {
@@ -83,7 +84,7 @@ func TestLastAnswer_Errors(t *testing.T) {
 		var bad *coder.ValidationError
 		require.ErrorAs(t, err, &bad)
 		assert.Equal(t, "ctx", bad.Field)
-		assert.Zero(t, calls, "nothing is sent, and an observer is told of nothing")
+		assert.Empty(t, calls, "nothing is sent, and an observer is told of nothing")
 
 		_, err = c.LastAnswer(t.Context(), "nobody")
 		require.ErrorIs(t, err, coder.ErrSessionNotFound)
@@ -100,6 +101,19 @@ func TestLastAnswer_Errors(t *testing.T) {
 		require.NoError(t, err, "a Hub without a history")
 		assert.Equal(t, "Of the replay.", got)
 		fault.Remove()
+		require.GreaterOrEqual(t, len(calls), 3)
+		calls = calls[len(calls)-3:]
+		assert.Equal(t, coder.CallInfo{Operation: "LastAnswer", SessionID: id}, calls[0], "the call, and then its requests")
+		for _, call := range calls[1:] {
+			assert.Equal(t, "LastAnswer", call.Operation)
+			assert.NotEmpty(t, call.Route)
+		}
+
+		cut := hub.Inject(codertest.Fault{Route: replayRoute, Count: -1, Body: []byte(`{"sessionId":"` + id + `","entries":[{"type":"message","content":"Half of it"}`)})
+		got, err = c.LastAnswer(t.Context(), id)
+		require.Error(t, err, "a replay that is cut")
+		assert.Empty(t, got)
+		cut.Remove()
 
 		fault = fails(replayRoute, http.StatusNotFound)
 		got, err = c.LastAnswer(t.Context(), id)

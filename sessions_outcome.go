@@ -110,7 +110,7 @@ func finished(r agentrun.Reading) OutcomeKind {
 func (o *observation) outcome(c *Client, kind OutcomeKind, evidence []string) *SessionOutcome {
 	agent := o.run.At(o.judged())
 	out := &SessionOutcome{Kind: kind, Session: o.session, Loop: o.loop, Finished: finished(agent)}
-	if o.asked != nil && o.asked.ID == agent.QuestionID {
+	if agent.Kind == agentrun.Question {
 		out.Question = o.asked
 	}
 	if agent.Kind.Over() {
@@ -214,7 +214,7 @@ func (o *observation) needsInput() (r readings) {
 // asks is the text of the question that is open, as far as it is known.
 func (o *observation) asks() string {
 	var params RPCUIParams
-	if o.asked == nil || o.asked.ID != o.agent.QuestionID || o.asked.Decode(&params) != nil {
+	if o.agent.Kind != agentrun.Question || o.asked == nil || o.asked.Decode(&params) != nil {
 		return ""
 	}
 	return cmp.Or(params.Title, params.Message)

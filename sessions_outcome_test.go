@@ -43,6 +43,7 @@ func TestSessionOutcome_Question(t *testing.T) {
 	tool := func(name string) step { return payload(name, map[string]any{"toolCallId": "t1"}) }
 	told := payload("rpc_ui_request", map[string]any{"id": "q2", "method": "notify", "params": map[string]any{"message": "Pushing"}})
 	chatter := emit(slices.Repeat([]string{"session_join", "presence_update"}, 20)...)
+	two := inOrder(tool("tool_execution_start"), payload("tool_execution_start", map[string]any{"toolCallId": "t2"}))
 	before := inOrder(tool("tool_execution_start"), payload("rpc_ui_request", map[string]any{"id": "q0", "method": "input"}), tool("tool_execution_end"))
 	beforeAgain := payload("rpc_event", map[string]any{"event": map[string]any{"type": "extension_ui_request", "id": "q0", "method": "input"}})
 	taskAsks := payload("rpc_ui_request", map[string]any{"id": "q2", "method": "input", "taskId": "t1", "params": map[string]any{"title": "Mine?"}})
@@ -63,6 +64,7 @@ func TestSessionOutcome_Question(t *testing.T) {
 		"told twice":                       {inOrder(asks, wrapped), coder.OutcomeNeedsInput, asked, title},
 		"after another one":                {inOrder(payload("rpc_ui_request", map[string]any{"id": "q0", "method": "input"}), asks), coder.OutcomeNeedsInput, asked, title},
 		"the one before is told again":     {inOrder(before, asks, beforeAgain), coder.OutcomeNeedsInput, asked, title},
+		"which may be answered":            {inOrder(two, asks, tool("tool_execution_end"), chatter), coder.OutcomeWorking, "a question may be answered", "none"},
 		"before that of a task":            {inOrder(asks, taskAsks, taskOfTheRowAsks), coder.OutcomeNeedsInput, asked, title},
 		"of a task only":                   {inOrder(tool("tool_execution_start"), taskAsks), coder.OutcomeWorking, "a run is open", "none"},
 		"without parameters":               {payload("rpc_ui_request", map[string]any{"id": "q1", "method": "input"}), coder.OutcomeNeedsInput, "a question is open", ""},
@@ -91,7 +93,7 @@ func TestSessionOutcome_Question(t *testing.T) {
 				assert.Equal(t, coder.OutcomeNeedsInput, outcome.Finished)
 				assert.Equal(t, "q1", outcome.Question.ID)
 				assert.Equal(t, id, outcome.Question.SessionID)
-				assert.True(t, outcome.Question.Method.Answered())
+				assert.Contains(t, []coder.RPCUIMethod{coder.UIConfirm, coder.UIInput}, outcome.Question.Method)
 				var params coder.RPCUIParams
 				if test.want != "" {
 					require.NoError(t, outcome.Question.Decode(&params))
@@ -156,6 +158,30 @@ func TestSessionOutcome_QuestionOfAShrunkenHistory(t *testing.T) {
 		require.NoError(t, err)
 		require.NotNil(t, outcome.Question, "from %q", outcome.Evidence)
 		assert.Equal(t, "q2", outcome.Question.ID)
+	})
+}
+
+// TestSessionOutcome_QuestionOfHalfAHistory: two seem to be open, and what was before them could not be read at first.
+func TestSessionOutcome_QuestionOfHalfAHistory(t *testing.T) {
+	hub := &oddHub{}
+	refused := 0
+	hub.page = func(limit, before int, all []oddEvent) []any {
+		if before > 0 && refused == 0 {
+			refused++
+			return nil
+		}
+		return hub.newest(limit, before, all)
+	}
+	odd(t, hub, func(t *testing.T, c *coder.Client) {
+		hub.begins()
+		for _, id := range []string{"q1", "q2"} {
+			hub.emit("rpc_ui_request", map[string]any{"id": id, "method": "input"})
+		}
+		outcome, err := c.WaitForSession(anHour(t), "s", nil)
+		require.NoError(t, err)
+		require.NotNil(t, outcome.Question, "from %q", outcome.Evidence)
+		assert.Equal(t, "q2", outcome.Question.ID)
+		assert.Equal(t, 1, refused)
 	})
 }
 

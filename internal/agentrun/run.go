@@ -43,8 +43,6 @@ type Reading struct {
 	Reason string
 	// Until is when another reading is due if no further event comes; zero: never.
 	Until time.Time
-	// QuestionID is that of the question that is open.
-	QuestionID string
 }
 
 // How long a sign of what comes next is waited for. The agent begins a compaction at most 56 ms after the end of a
@@ -468,7 +466,7 @@ func (r *Run) At(now time.Time) Reading {
 	case r.question != "" && !r.doubtful.IsZero() && now.Before(r.doubtful.Add(questionIsOpen)):
 		return Reading{Kind: Working, Reason: "a question may be answered", Until: r.doubtful.Add(questionIsOpen)}
 	case r.question != "":
-		return Reading{Kind: Question, Reason: "a question is open", QuestionID: r.question}
+		return Reading{Kind: Question, Reason: "a question is open"}
 	case r.open && !r.turnEnded.IsZero() && r.last.StopReason != "toolUse":
 		return r.waitUntil(now, r.turnEnded.Add(endIsLost), "a turn has just ended", "a turn ended, and nothing followed;")
 	case r.open:

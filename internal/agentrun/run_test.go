@@ -35,8 +35,8 @@ func run(end int, stop, failure string) []Event {
 	}
 }
 
-// TestRead_QuestionID: which question is open. The other channel may be late with those that were answered.
-func TestRead_QuestionID(t *testing.T) {
+// TestRun_Question: which question is open. The other channel may be late with those that were answered.
+func TestRun_Question(t *testing.T) {
 	tool := func(ms int, name, id string) Event { return ev(ms, name, `{"toolCallId":"`+id+`"}`) }
 	asks := func(ms int, id string) Event { return ev(ms, "rpc_ui_request", `{"id":"`+id+`","method":"select"}`) }
 	late := func(ms int, id string) Event {
@@ -44,6 +44,12 @@ func TestRead_QuestionID(t *testing.T) {
 	}
 	first := []Event{tool(0, "tool_execution_start", "1"), asks(1, "q1")}
 	second := slices.Concat(first, []Event{tool(2, "tool_execution_end", "1"), tool(3, "tool_execution_start", "2"), asks(4, "q2")})
+	read := func(events []Event) (r Run) {
+		for i := range events {
+			r.Apply(&events[i])
+		}
+		return r
+	}
 	for name, test := range map[string]struct {
 		events []Event
 		want   string
@@ -60,16 +66,14 @@ func TestRead_QuestionID(t *testing.T) {
 		"both answered, and both are late":    {append(second[:5:5], tool(5, "tool_execution_end", "2"), late(6, "q1"), late(7, "q2")), ""},
 		"the one before, of another lead":     {append(second[:5:5], ev(5, "session_start", `{}`), asks(6, "q1")), "q1"},
 	} {
-		assert.Equal(t, test.want, Read(test.events, false, start.Add(time.Hour)).QuestionID, name)
+		r := read(test.events)
+		assert.Equal(t, test.want, r.Question(), name)
 	}
-	r := Run{}
-	for i := range first {
-		r.Apply(&first[i])
-	}
+	r := read(first)
 	clone, next := r.Clone(), asks(2, "q2")
 	r.Apply(&next)
 	clone.Apply(&next)
-	assert.Equal(t, "q2", clone.At(start).QuestionID, "a copy shares nothing")
+	assert.Equal(t, "q2", clone.Question(), "a copy shares nothing")
 }
 
 func TestRead(t *testing.T) {
