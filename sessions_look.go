@@ -47,7 +47,7 @@ type observation struct {
 	unsure  bool // the history that was not answered decides how the agent is doing
 }
 
-// seenEvent is an event without its payload, which may be large, but for a question that is open.
+// seenEvent is an event without its payload, which may be large, but for the question that is open, or may be.
 type seenEvent struct {
 	id     int
 	name   EventName
@@ -182,14 +182,21 @@ func (l *looker) readTail(ctx context.Context, o *observation, least int) {
 	}
 }
 
-// question returns the question with an id, and forgets all others.
+// question returns the question with an id. It forgets all others but the newest, which a look further back may show to be
+// open.
 func (t *historyTail) question(id string) (asked *RPCUIRequestMessage) {
+	newest := true
 	for i := range t.events {
-		if e := &t.events[i]; e.agent.QuestionID == id {
+		e := &t.events[i]
+		switch {
+		case e.asked == nil:
+			continue
+		case e.asked.ID == id:
 			asked = cmp.Or(asked, e.asked)
-		} else {
+		case !newest:
 			e.asked = nil
 		}
+		newest = false
 	}
 	return asked
 }
@@ -232,7 +239,7 @@ func (t *historyTail) add(page []SessionEvent, o *observation) bool {
 		event := agentrun.Decode(e.Event, e.Payload, time.Time{})
 		event.TaskID = cmp.Or(event.TaskID, e.TaskID)
 		seen := seenEvent{id: e.ID, name: event.Name, taskID: event.TaskID, agent: event, seen: o.now, ingested: e.storedBy()}
-		if event.QuestionID != "" {
+		if event.QuestionID != "" && event.TaskID == "" {
 			seen.asked = questionOf(e.Event, e.Payload, o.session.SessionID)
 		}
 		t.events = append(t.events, seen)

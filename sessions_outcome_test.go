@@ -161,6 +161,24 @@ func TestSessionOutcome_QuestionOfAShrunkenHistory(t *testing.T) {
 	})
 }
 
+// TestSessionOutcome_QuestionBelieved: what follows a question seems to answer it, until a look further back shows the tool
+// that has asked it.
+func TestSessionOutcome_QuestionBelieved(t *testing.T) {
+	hub := &oddHub{}
+	odd(t, hub, func(t *testing.T, c *coder.Client) {
+		hub.begins()
+		hub.emit("tool_execution_start", map[string]any{"toolCallId": "1"})
+		hub.emit("rpc_ui_request", map[string]any{"id": "q1", "method": "input"})
+		hub.emit("message_update", nil) // of the other channel, which is late
+		hub.emit("presence_update", nil)
+		outcome, err := c.WaitForSession(anHour(t), "s", nil)
+		require.NoError(t, err)
+		assert.Equal(t, coder.OutcomeNeedsInput, outcome.Kind, "from %q", outcome.Evidence)
+		require.NotNil(t, outcome.Question)
+		assert.Equal(t, "q1", outcome.Question.ID)
+	})
+}
+
 // TestSessionOutcome_QuestionOfHalfAHistory: two seem to be open, and what was before them could not be read at first.
 func TestSessionOutcome_QuestionOfHalfAHistory(t *testing.T) {
 	hub := &oddHub{}
