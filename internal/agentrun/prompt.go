@@ -137,7 +137,8 @@ type Prompt struct {
 	answer   bool    // there is one
 	begins   bool    // the beginnings of messages are reported
 	began    float64 // the stamp of the last message of an assistant that was seen to begin
-	torn     bool    // an answer has ended that was not seen to begin
+	torn     bool    // an answer has ended that was not seen to begin, or is not known to be to this prompt alone
+	mixed    bool    // the next attempt answers a prompt of somebody else too, unless that waits in the agent
 
 	// History says that the events come from a history, which has no responses: an agent in RPC mode that is at work
 	// may have heard the prompt, and does not say so.
@@ -209,6 +210,11 @@ func (p *Prompt) Apply(e *Event) bool {
 			p.hear(e.At)
 			p.queuedBy = true
 		}
+	case "session_join":
+		// The lead was away: its next attempt may have been reported meanwhile, with the message of another prompt.
+		if _, others := p.queue.Waiting(p.digest); e.Participant == "lead" && p.Runs() && others > 0 && p.run.Pauses(e.At) {
+			p.mixed = true
+		}
 	case "agent_start":
 		p.ran = true
 	case "message_start":
@@ -253,6 +259,7 @@ func (p *Prompt) Taken() bool { return p.kind != "" || p.queuedBy }
 // nobody is known to have said is the expanded form of the only one that waits, if that is a command and everything that
 // waits is known. Else it may be the task of the session, or what somebody said before this program listened.
 func (p *Prompt) userSays(e *Event, queue *Queue) {
+	p.mixed = false
 	if p.Runs() {
 		switch {
 		case !p.answer, p.last.StopReason == "error":
@@ -279,12 +286,13 @@ func (p *Prompt) userSays(e *Event, queue *Queue) {
 }
 
 // assistantSays takes a message of the assistant. If its beginning is missing, so may be the end of the answer, and the
-// prompt of somebody else.
+// prompt of somebody else. A prompt that came in the wait for a retry is answered together with this one, or after it: if its
+// message may be lost, nobody knows.
 func (p *Prompt) assistantSays(e *Event) bool {
 	if !p.Runs() {
 		return false
 	}
-	if p.begins && e.Stamp != 0 && e.Stamp != p.began {
+	if p.mixed || p.begins && e.Stamp != 0 && e.Stamp != p.began {
 		p.kind, p.torn = PromptUnheard, true
 		return false
 	}

@@ -124,17 +124,33 @@ func TestPrompt_ReportsAreLost(t *testing.T) {
 	}
 	begins := []Event{ev(40, "message_start", message("assistant", "stop", "", 40)), ev(50, "message_update", `{}`)}
 	another := []Event{ev(80, "message_update", `{}`), ev(90, "message_end", message("assistant", "stop", "not mine", 80))}
+	// An attempt fails; in the wait for the next one somebody else prompts the agent, which then answers both at once.
+	fails := slices.Concat(asked, []Event{
+		ev(40, "message_start", message("assistant", "error", "", 40)), ev(50, "message_end", message("assistant", "error", "", 40)),
+		ev(60, "agent_end", `{"messages":[`+message("assistant", "error", "", 40)[len(`{"message":`):len(message("assistant", "error", "", 40))-1]+`]}`),
+	})
+	heard := []Event{ev(70, "input", `{"text":"other"}`)}
+	back := []Event{ev(80, "session_join", `{"participant":{"role":"lead"}}`)}
+	other := []Event{ev(100, "message_start", message("user", "", "other", 100)), ev(110, "message_end", message("user", "", "other", 100))}
+	retry := []Event{ev(90, "agent_start", `{}`)}
+	tried := []Event{ev(120, "message_start", message("assistant", "stop", "", 120)), ev(130, "message_end", message("assistant", "stop", "of both", 120))}
 	for name, test := range map[string]struct {
 		events []Event
 		want   PromptKind
 		text   string
 	}{
-		"nothing is lost":                  {slices.Concat(asked, begins, []Event{ev(60, "message_end", message("assistant", "stop", "is mine", 40))}), PromptAnswered, "is mine"},
-		"lost before the answer begins":    {slices.Concat(asked, another), PromptUnheard, ""},
-		"lost while the answer is said":    {slices.Concat(asked, begins, another), PromptUnheard, ""},
-		"lost after a tool":                {slices.Concat(asked, begins, []Event{ev(60, "message_end", message("assistant", "toolUse", "is mine", 40))}, another), PromptUnheard, "is mine"},
-		"a history without beginnings":     {slices.Concat(asked[:1], asked[2:], another), PromptAnswered, "not mine"},
-		"an agent that stamps no messages": {slices.Concat(asked, []Event{ev(90, "message_end", message("assistant", "stop", "mine", 0))}), PromptAnswered, "mine"},
+		"a retry":                                       {slices.Concat(fails, retry, tried), PromptAnswered, "of both"},
+		"a retry, and the lead was away":                {slices.Concat(fails, back, retry, tried), PromptAnswered, "of both"},
+		"a prompt in the wait for it":                   {slices.Concat(fails, heard, retry, other, tried), PromptAnswered, "of both"},
+		"a prompt in the wait, and the lead was away":   {slices.Concat(fails, heard, back, retry, other, tried), PromptAnswered, "of both"},
+		"a prompt in the wait, and its message is lost": {slices.Concat(fails, heard, back, retry, tried), PromptUnheard, ""},
+		"a prompt that waits in the agent":              {slices.Concat(fails, heard, retry, tried), PromptAnswered, "of both"},
+		"nothing is lost":                               {slices.Concat(asked, begins, []Event{ev(60, "message_end", message("assistant", "stop", "is mine", 40))}), PromptAnswered, "is mine"},
+		"lost before the answer begins":                 {slices.Concat(asked, another), PromptUnheard, ""},
+		"lost while the answer is said":                 {slices.Concat(asked, begins, another), PromptUnheard, ""},
+		"lost after a tool":                             {slices.Concat(asked, begins, []Event{ev(60, "message_end", message("assistant", "toolUse", "is mine", 40))}, another), PromptUnheard, "is mine"},
+		"a history without beginnings":                  {slices.Concat(asked[:1], asked[2:], another), PromptAnswered, "not mine"},
+		"an agent that stamps no messages":              {slices.Concat(asked, []Event{ev(90, "message_end", message("assistant", "stop", "mine", 0))}), PromptAnswered, "mine"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := NewPrompt(Digest("mine"), start, Run{}, Queue{}, 0)
