@@ -98,7 +98,7 @@ func (w *promptWatch) event(name string, payload []byte, at time.Time, taskID st
 	}
 	mine := w.prompt.Apply(&e)
 	if e.QuestionID != "" && e.QuestionID == w.prompt.Question() { // else it is of a task, or was answered
-		w.question = questionOf(name, payload, w.sessionID)
+		w.question = questionOf(name, payload, w.sessionID, at)
 	}
 	if (mine || e.TaskID != "" && w.prompt.Runs()) && w.teller.wants() && !(w.prompt.History && isDropped(name)) {
 		w.teller.event(name, payload, e.TaskID, at)
@@ -247,8 +247,8 @@ func (w *promptWatch) stalled(quiet time.Duration) error {
 	return w.failed(ErrAgentStalled, fmt.Sprintf("nothing has come from it for %v", quiet.Round(time.Second)))
 }
 
-// questionOf returns what an agent asks with an event of a history that has a QuestionID.
-func questionOf(name EventName, payload []byte, sessionID string) *RPCUIRequestMessage {
+// questionOf returns what an agent has asked at a time, with an event of a history that has a QuestionID.
+func questionOf(name EventName, payload []byte, sessionID string, at time.Time) *RPCUIRequestMessage {
 	name, payload = agentrun.Unwrap(name, payload)
 	var q struct {
 		ID     string          `json:"id"`
@@ -259,5 +259,5 @@ func questionOf(name EventName, payload []byte, sessionID string) *RPCUIRequestM
 	if name != typeRPCUIRequest {   // as the agent says it: its parameters stand beside the id
 		q.Params = payload
 	}
-	return &RPCUIRequestMessage{ID: q.ID, Method: q.Method, Params: q.Params, SessionID: sessionID}
+	return &RPCUIRequestMessage{ID: q.ID, Method: q.Method, Params: q.Params, SessionID: sessionID, Timestamp: UnixMilli{at}}
 }

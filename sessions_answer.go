@@ -57,6 +57,10 @@ func (c *Client) lastOfHistory(ctx context.Context, op, sessionID string) (*Agen
 			said = event.Answer()
 		case *MessageEnd:
 			said = &event.Message
+		case *UnknownAgentEvent:
+			if event.Name == EventMessageEnd && e.TaskID == "" { // a message, and nobody knows which
+				return nil, nil
+			}
 		}
 		if said != nil && said.Role == "assistant" && said.says() && e.task() == "" {
 			return said, nil

@@ -50,7 +50,10 @@ func TestLastAnswer(t *testing.T) {
 		"behind many events":            {inOrder(says("assistant", "It is done.", "stop"), emit(strings.Fields(strings.Repeat("presence_update ", 300))...)), "It is done."},
 		"in the replay":                 {replayed, "Of the replay."},
 		"in the replay, which is older": {inOrder(replayed, says("assistant", "It is done.", "stop")), "It is done."},
-		"behind too many events":        {inOrder(replayed, says("assistant", "It is done.", "stop"), emit(strings.Fields(strings.Repeat("presence_update ", 1000))...)), "Of the replay."},
+		"behind one that was trimmed": {inOrder(replayed, says("assistant", "An old one.", "stop"), func(s *codertest.SessionControl) {
+			s.Emit(codertest.Event{Event: "message_end", Payload: "trimmed"})
+		}), "Of the replay."},
+		"behind too many events": {inOrder(replayed, says("assistant", "It is done.", "stop"), emit(strings.Fields(strings.Repeat("presence_update ", 1000))...)), "Of the replay."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, hub *codertest.Hub) {

@@ -240,7 +240,7 @@ func (t *historyTail) add(page []SessionEvent, o *observation) bool {
 		event.TaskID = cmp.Or(event.TaskID, e.TaskID)
 		seen := seenEvent{id: e.ID, name: event.Name, taskID: event.TaskID, agent: event, seen: o.now, ingested: e.storedBy()}
 		if event.QuestionID != "" && event.TaskID == "" {
-			seen.asked = questionOf(e.Event, e.Payload, o.session.SessionID)
+			seen.asked = questionOf(e.Event, e.Payload, o.session.SessionID, cmp.Or(e.OccurredAt, e.IngestedAt))
 		}
 		t.events = append(t.events, seen)
 	}

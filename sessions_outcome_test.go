@@ -93,6 +93,7 @@ func TestSessionOutcome_Question(t *testing.T) {
 				assert.Equal(t, coder.OutcomeNeedsInput, outcome.Finished)
 				assert.Equal(t, "q1", outcome.Question.ID)
 				assert.Equal(t, id, outcome.Question.SessionID)
+				assert.True(t, outcome.Question.Timestamp.Equal(time.Now()), "time stands still here")
 				assert.Contains(t, []coder.RPCUIMethod{coder.UIConfirm, coder.UIInput}, outcome.Question.Method)
 				var params coder.RPCUIParams
 				if test.want != "" {

@@ -272,7 +272,7 @@ func (r *Run) work(e *Event) {
 }
 
 func (r *Run) ask(id string) {
-	if r.asked == nil {
+	if r.asked == nil || len(r.asked) == mostWaiting { // a Hub may tell of as many as it likes
 		r.asked = make(map[string]bool)
 	}
 	r.asked[shortened(id)] = true

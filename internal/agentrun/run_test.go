@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // ev makes an event, ms after the start.
@@ -314,6 +315,20 @@ func FuzzRun(f *testing.F) {
 		}
 		r.Sure(now)
 	})
+}
+
+// TestRun_KeepsFewQuestions: each is remembered, since it may be told twice, but not for ever.
+func TestRun_KeepsFewQuestions(t *testing.T) {
+	var r Run
+	for i := range 3 * mostWaiting {
+		e := ev(i, "rpc_ui_request", fmt.Sprintf(`{"id":"q%d%s","method":"input"}`, i, strings.Repeat("x", 1<<10)))
+		r.Apply(&e)
+		require.LessOrEqual(t, len(r.asked), mostWaiting)
+	}
+	for id := range r.asked {
+		assert.LessOrEqual(t, len(id), 64)
+	}
+	assert.Contains(t, r.Question(), fmt.Sprintf("q%d", 3*mostWaiting-1))
 }
 
 // TestRun_KeepsNoLongIDs: an agent may have begun many tasks and calls, and a Hub chooses how long their ids are.
