@@ -2,6 +2,7 @@ package coder_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -51,7 +52,13 @@ type simulatedHistory struct {
 	mu     sync.Mutex
 	r      *rand.Rand
 	events []coder.SessionEvent
-	asked  time.Time // when the last page that was answered was asked for
+	pages  []simulatedRange // that this process was given
+}
+
+// simulatedRange is what a page shows: all ids from low up to below high that were there when it was asked for.
+type simulatedRange struct {
+	low, high int
+	asked     time.Time
 }
 
 // delay is how long after it was stored an event shows up.
@@ -131,20 +138,37 @@ func (h *simulatedHistory) take(newest *coder.SessionEventHistory, asked time.Ti
 			page.Events = append(page.Events, e)
 		}
 	}
+	shows := simulatedRange{high: cmp.Or(before, math.MaxInt), asked: asked}
+	if len(page.Events) == limit {
+		shows.low = page.Events[limit-1].ID
+	}
+	h.pages = append(h.pages, shows)
 	h.r.Shuffle(len(page.Events), func(i, j int) { page.Events[i], page.Events[j] = page.Events[j], page.Events[i] })
 	page.Total = len(page.Events)
 	text, _ = json.Marshal(page)
-	h.asked = asked
 	if h.r.Float64() < h.lags {
 		lag = time.Duration(h.r.IntN(20_000)) * time.Millisecond
 	}
 	return text, lag
 }
 
-func (h *simulatedHistory) lastAsked() time.Time {
+// lastAsked is when the last page was asked for that would show an id, zero if there was none.
+func (h *simulatedHistory) lastAsked(id int) (asked time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.asked
+	for _, page := range h.pages {
+		if page.low <= id && id < page.high && page.asked.After(asked) {
+			asked = page.asked
+		}
+	}
+	return asked
+}
+
+// begin forgets what the process before was given.
+func (h *simulatedHistory) begin() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.pages = nil
 }
 
 // simulatedWatch is a session that is watched by one process after another.
@@ -345,6 +369,7 @@ func (w *simulatedWatch) process(id string) bool {
 	w.counts["processes"]++
 	w.note("process %d begins after %d: %+v", me, w.last, o)
 	slow, live, err := []time.Duration{0, 0, 300 * time.Millisecond}[w.r.IntN(3)], false, error(nil)
+	w.view.begin()
 	c := hubClient(w.T, w.hub, coder.WithHTTPClient(&http.Client{Transport: w.view}))
 	for e, failed := range c.WatchEvents(ctx, id, &o) {
 		if err = failed; err != nil {
@@ -416,11 +441,12 @@ func (w *simulatedWatch) shownAt(e *coder.SessionEvent) time.Time {
 
 // checkLive checks that everything was given that a process knows to be settled. If an answer was slow, it takes the events for younger than they are.
 func (w *simulatedWatch) checkLive() {
-	at := w.view.lastAsked().Add(-w.settle() - 2*time.Second)
+	margin := w.settle() + 2*time.Second
 	if w.view.lags > 0 || w.wasRough(time.Now().Add(-5*time.Minute), time.Now()) {
-		at = at.Add(-2 * time.Minute)
+		margin += 2 * time.Minute
 	}
 	for _, e := range w.truth() {
+		at := w.view.lastAsked(e.ID).Add(-margin)
 		if w.shownAt(&e).Before(at) && e.ID > w.processes[len(w.processes)-1].after {
 			_, given := w.given[e.ID]
 			require.True(w, given, "it is live at %v, and %d of %v, shown at %v, is missing\n%s", at, e.ID, e.IngestedAt, w.shownAt(&e), w.acts())
