@@ -21,7 +21,7 @@ import (
 	"github.com/agentuity/coder-go/codertest"
 )
 
-var simulatedRuns = flag.Int("runs", 100, "how many sessions TestWaitForSession_Simulated plays")
+var simulatedRuns = flag.Int("runs", 100, "how many seeds each simulation plays")
 
 // TestWaitForSession_Simulated waits for sessions of codertest's agent, of both versions and in both dialects, in
 // which everything happens that the recordings have: tools, thoughts, tasks and questions, models that fail, once or for
