@@ -67,10 +67,10 @@ func newTape(read *cassette.Tape) *tape {
 	redaction := &cassette.Redaction{OmitTexts: read.OmitTexts}
 	for _, x := range read.Exchanges {
 		_, rest, _ := strings.Cut(x.Request.URL, "://")
-		i := strings.IndexByte(rest, '/')
-		path, query, _ := strings.Cut(rest[max(0, i):], "?")
+		place, query, _ := strings.Cut(rest, "?")
+		_, path, _ := strings.Cut(place, "/") // a URL without a path asks for "/"
 		p := &played{Exchange: x, asked: asked{
-			x.Request.Method, placeOf(path), comparableQuery(query), comparableBody(&x.Request.Body),
+			x.Request.Method, placeOf("/" + path), comparableQuery(query), comparableBody(&x.Request.Body),
 		}}
 		for i, line := range x.Lines {
 			if line.Kind != cassette.Sent {
@@ -151,9 +151,12 @@ func comparableBody(b *cassette.Body) string {
 }
 
 func anyJSON(data []byte) (value any, ok bool) {
+	if !json.Valid(data) { // a Decoder does not look behind the value
+		return nil, false
+	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
-	return value, dec.Decode(&value) == nil && !dec.More()
+	return value, dec.Decode(&value) == nil
 }
 
 func comparableValue(value any) string {
