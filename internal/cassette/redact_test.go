@@ -1,6 +1,7 @@
 package cassette
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -151,12 +152,20 @@ func TestRedaction_DeepAndLong(t *testing.T) {
 	require.Empty(t, redaction().Body([]byte(strings.Repeat("[", 20000)), 0).JSON)
 }
 
+// FuzzRedaction: wherever the key stands, it is not in what is written. A byte stands for the key, and two others for the halves
+// of it, so that fuzzing puts it in many places.
 func FuzzRedaction(f *testing.F) {
 	f.Add([]byte(`{"token":"` + testKey + `","env":{"A":"b"},"url":"https://u:p@h/?token=x"}`))
 	f.Add([]byte("event: x\ndata: {\"a\":\"" + testKey + "\"}\n\n"))
 	f.Add([]byte(`["{\"a\":\"` + testKey + `\"}"]`))
 	f.Add([]byte("data: agc-made/up+\ndata:key=0123456789\n\n"))
+	f.Add([]byte("{\"\x00\":{\"\x00\":[\"\x01\x02\",7,null]}}"))
+	f.Add([]byte(": \x00\nid: \x00\nevent: x\x00\n\x00: y\ndata: \x01\ndata: \x02\n\n"))
+	f.Add([]byte("{\"args\":\"{\\\"\x00\\\":\\\"\x00\\\"}\",\"url\":\"https://h/\x00?a=\x00&\x00=b#\x00\""))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, part := range []struct{ is, of string }{{"\x00", testKey}, {"\x01", testKey[:11]}, {"\x02", testKey[11:]}} {
+			data = bytes.ReplaceAll(data, []byte(part.is), []byte(part.of))
+		}
 		r := redaction()
 		if text := r.Event(data, 0).Text; strings.Contains(strings.NewReplacer("\ndata: ", "", "\n: ", "").Replace(text), testKey) {
 			t.Fatalf("%q became %q, with the key over lines", data, text)

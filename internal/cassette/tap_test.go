@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -300,15 +302,55 @@ func FuzzFrames(f *testing.F) {
 	})
 }
 
-// FuzzRead: what is no recording is an error, and never more.
+// FuzzRead: what is no recording is an error, and never more. Of a recording every line is there, once, with the others of
+// its exchange, in the order in which it happened.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(firstLine))
 	f.Add([]byte(firstLine + `{"t":1,"n":1,"is":"request","method":"GET","url":"http://h/api/x","json":null}` + "\n" + `{"n":1,"is":"answer","status":200}` + "\n"))
 	f.Add([]byte(firstLine + `{"n":1,"is":"request","method":"GET","url":"http://h/"}` + "\n" + `{"n":1,"is":"end","how":"refused"}`))
+	for _, last := range []string{"\n", `{"n":1,"is":"body","t":4,"text":"c"}`, `{"n":1,"is":"body","t":2,"text":"c"}`, `{"n":1,"is":"end","t":4,"how":"cut"}` + "\n" + `{"n":1,"is":"body","t":4}`, `{"n":1,"is":"bo`} {
+		f.Add([]byte(firstLine + `{"n":1,"is":"request","method":"GET","url":"http://h/"}` + "\n\n" + `{"n":2,"is":"request","method":"GET","url":"http://h/"}` + "\n" +
+			`{"n":1,"is":"answer","status":200}` + "\n" + `{"n":2,"is":"end","how":"refused"}` + "\n" + `{"n":1,"is":"body","t":3,"text":"b"}` + "\n" + last))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		tape, err := Read(bytes.NewReader(data))
 		if (tape == nil) == (err == nil) {
 			t.Fatalf("either a tape or an error: %v, %v", tape, err)
 		}
+		if tape == nil {
+			return
+		}
+		var want, got []Line
+		header := true
+		for i, text := range bytes.Split(data, []byte("\n")) {
+			var line Line
+			if text = bytes.TrimSpace(text); len(text) == 0 {
+				continue
+			}
+			if header {
+				header = false
+			} else if json.Unmarshal(text, &line) == nil { // the last may be cut
+				line.Number = i + 1
+				want = append(want, line)
+			}
+		}
+		numbers := make(map[int]bool)
+		for _, x := range tape.Exchanges {
+			assert.Equal(t, Request, x.Request.Kind)
+			assert.False(t, numbers[x.Request.Exchange], "two have one number")
+			numbers[x.Request.Exchange] = true
+			got = append(append(got, x.Request), x.Lines...)
+			before := x.Request
+			for i, line := range x.Lines {
+				assert.Equal(t, before.Exchange, line.Exchange)
+				assert.Greater(t, line.Number, before.Number)
+				assert.GreaterOrEqual(t, line.Offset, before.Offset)
+				assert.NotEqual(t, End, before.Kind, "nothing follows the end")
+				assert.Equal(t, i == 0 && line.Kind != End, line.Kind == Answer, "an answer is the first of them")
+				before = line
+			}
+		}
+		slices.SortFunc(got, func(a, b Line) int { return a.Number - b.Number })
+		assert.Equal(t, want, got)
 	})
 }
