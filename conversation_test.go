@@ -306,6 +306,7 @@ func FuzzConversation(f *testing.F) {
 	for i := range names {
 		f.Add([]byte{byte(i), byte(i), 1, 5, 1, 8, 2, 1, 200, 0, 1, 5})
 	}
+	f.Add([]byte{0, 0, 1, 6, 1, 5, 1, 5, 1, 9, 1, 5}) // blocks come in any order, and grow in the middle
 	f.Fuzz(func(t *testing.T, script []byte) {
 		var c coder.Conversation
 		p := page{messages: []coder.ConversationMessage{}}
