@@ -138,7 +138,8 @@ type Prompt struct {
 	begins   bool    // the beginnings of messages are reported
 	began    float64 // the stamp of the last message of an assistant that was seen to begin
 	torn     bool    // an answer has ended that was not seen to begin, or is not known to be to this prompt alone
-	mixed    bool    // the next attempt answers a prompt of somebody else too, unless that waits in the agent
+	other    bool    // the agent has heard a prompt of somebody else in the wait for the next attempt
+	mixed    bool    // the message of that one may be lost: nobody knows whether the next attempt answers it too
 
 	// History says that the events come from a history, which has no responses: an agent in RPC mode that is at work
 	// may have heard the prompt, and does not say so.
@@ -192,6 +193,10 @@ func (p *Prompt) Apply(e *Event) bool {
 		return false
 	}
 	queue := p.queue
+	var due time.Time // for the next attempt; zero: not known
+	if p.run.gap > 0 {
+		due = p.run.ended.Add(2*p.run.gap + retryMargin)
+	}
 	p.run.Apply(e)
 	p.queue.Apply(e)
 	if p.kind.Over() {
@@ -204,6 +209,8 @@ func (p *Prompt) Apply(e *Event) bool {
 	case "input":
 		if Digest(e.Said) == p.digest {
 			p.hear(e.At)
+		} else {
+			p.other = p.Runs() && p.run.Pauses(e.At)
 		}
 	case "queue_update":
 		if p.isQueued() {
@@ -211,12 +218,11 @@ func (p *Prompt) Apply(e *Event) bool {
 			p.queuedBy = true
 		}
 	case "session_join":
-		// The lead was away: its next attempt may have been reported meanwhile, with the message of another prompt.
-		if _, others := p.queue.Waiting(p.digest); e.Participant == "lead" && p.Runs() && others > 0 && p.run.Pauses(e.At) {
-			p.mixed = true
-		}
+		// The lead was away: its next attempt may have been reported meanwhile, with the message of the other prompt.
+		p.mixed = p.mixed || e.Participant == "lead" && p.other
 	case "agent_start":
-		p.ran = true
+		p.ran, p.other = true, false
+		p.mixed = p.mixed && (due.IsZero() || e.At.After(due)) // else this is that attempt
 	case "message_start":
 		p.begins = true
 		if e.Role == roleAssistant {

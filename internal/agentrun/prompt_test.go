@@ -134,11 +134,23 @@ func TestPrompt_ReportsAreLost(t *testing.T) {
 	other := []Event{ev(100, "message_start", message("user", "", "other", 100)), ev(110, "message_end", message("user", "", "other", 100))}
 	retry := []Event{ev(90, "agent_start", `{}`)}
 	tried := []Event{ev(120, "message_start", message("assistant", "stop", "", 120)), ev(130, "message_end", message("assistant", "stop", "of both", 120))}
+	second := func(at int) []Event { // of three attempts, 2 s after the first; the third one comes at a time
+		error := message("assistant", "error", "", 2060)
+		return slices.Concat(fails, []Event{
+			ev(2060, "agent_start", `{}`), ev(2060, "message_start", error), ev(2060, "message_end", error), ev(2060, "agent_end", `{"messages":[`+error[len(`{"message":`):len(error)-1]+`]}`),
+			ev(3000, "input", `{"text":"other"}`), ev(4000, "session_join", `{"participant":{"role":"lead"}}`),
+			ev(at, "agent_start", `{}`), ev(at, "message_start", message("assistant", "stop", "", at)), ev(at, "message_end", message("assistant", "stop", "of both", at)),
+		})
+	}
+	queued := []Event{ev(70, "queue_update", `{"followUp":["other"]}`)}
 	for name, test := range map[string]struct {
 		events []Event
 		want   PromptKind
 		text   string
 	}{
+		"a prompt in the wait, and the attempt comes in time":  {second(2060 + 4000), PromptAnswered, "of both"},
+		"a prompt in the wait, and the attempt comes too late": {second(2060 + 12000), PromptUnheard, ""},
+		"a prompt that is queued, and the lead was away":       {slices.Concat(fails, queued, back, retry, tried), PromptAnswered, "of both"},
 		"a retry":                                       {slices.Concat(fails, retry, tried), PromptAnswered, "of both"},
 		"a retry, and the lead was away":                {slices.Concat(fails, back, retry, tried), PromptAnswered, "of both"},
 		"a prompt in the wait for it":                   {slices.Concat(fails, heard, retry, other, tried), PromptAnswered, "of both"},
