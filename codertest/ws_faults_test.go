@@ -153,9 +153,9 @@ func TestSlowSocket(t *testing.T) {
 }
 
 func TestManySockets(t *testing.T) {
-	f := start(t)
-	id := f.active()
 	const clients, prompts = 8, 20
+	f := start(t, codertest.WithStreamQueue(clients*prompts*100)) // all of it may wait for a client that gets no processor
+	id := f.active()
 	var running sync.WaitGroup
 	for range clients {
 		running.Go(func() {
