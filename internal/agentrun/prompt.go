@@ -138,8 +138,8 @@ type Prompt struct {
 	begins   bool    // the beginnings of messages are reported
 	began    float64 // the stamp of the last message of an assistant that was seen to begin
 	torn     bool    // an answer has ended that was not seen to begin, or is not known to be to this prompt alone
-	other    bool    // the agent has heard a prompt of somebody else in the wait for the next attempt
-	mixed    bool    // the message of that one may be lost: nobody knows whether the next attempt answers it too
+	other    bool    // the next attempt answers a prompt of somebody else too
+	mixed    bool    // and the message of that one may be lost
 
 	// History says that the events come from a history, which has no responses: an agent in RPC mode that is at work
 	// may have heard the prompt, and does not say so.
@@ -193,10 +193,6 @@ func (p *Prompt) Apply(e *Event) bool {
 		return false
 	}
 	queue := p.queue
-	var due time.Time // for the next attempt; zero: not known
-	if p.run.gap > 0 {
-		due = p.run.ended.Add(2*p.run.gap + retryMargin)
-	}
 	p.run.Apply(e)
 	p.queue.Apply(e)
 	if p.kind.Over() {
@@ -209,9 +205,9 @@ func (p *Prompt) Apply(e *Event) bool {
 	case "input":
 		if Digest(e.Said) == p.digest {
 			p.hear(e.At)
-		} else {
-			p.other = p.Runs() && p.run.Pauses(e.At)
 		}
+	case "before_agent_start": // older agents add what comes in the wait for a retry to what they try again
+		p.other = p.Runs() && p.run.Pauses(e.At)
 	case "queue_update":
 		if p.isQueued() {
 			p.hear(e.At)
@@ -222,7 +218,6 @@ func (p *Prompt) Apply(e *Event) bool {
 		p.mixed = p.mixed || e.Participant == "lead" && p.other
 	case "agent_start":
 		p.ran, p.other = true, false
-		p.mixed = p.mixed && (due.IsZero() || e.At.After(due)) // else this is that attempt
 	case "message_start":
 		p.begins = true
 		if e.Role == roleAssistant {
@@ -292,8 +287,8 @@ func (p *Prompt) userSays(e *Event, queue *Queue) {
 }
 
 // assistantSays takes a message of the assistant. If its beginning is missing, so may be the end of the answer, and the
-// prompt of somebody else. A prompt that came in the wait for a retry is answered together with this one, or after it: if its
-// message may be lost, nobody knows.
+// prompt of somebody else. What comes after a prompt that was added to this one may be an answer to that one alone, if its
+// message is lost.
 func (p *Prompt) assistantSays(e *Event) bool {
 	if !p.Runs() {
 		return false

@@ -129,40 +129,33 @@ func TestPrompt_ReportsAreLost(t *testing.T) {
 		ev(40, "message_start", message("assistant", "error", "", 40)), ev(50, "message_end", message("assistant", "error", "", 40)),
 		ev(60, "agent_end", `{"messages":[`+message("assistant", "error", "", 40)[len(`{"message":`):len(message("assistant", "error", "", 40))-1]+`]}`),
 	})
-	heard := []Event{ev(70, "input", `{"text":"other"}`)}
+	heard := []Event{ev(70, "input", `{"text":"other"}`), ev(71, "before_agent_start", `{}`)}
 	back := []Event{ev(80, "session_join", `{"participant":{"role":"lead"}}`)}
 	other := []Event{ev(100, "message_start", message("user", "", "other", 100)), ev(110, "message_end", message("user", "", "other", 100))}
 	retry := []Event{ev(90, "agent_start", `{}`)}
 	tried := []Event{ev(120, "message_start", message("assistant", "stop", "", 120)), ev(130, "message_end", message("assistant", "stop", "of both", 120))}
-	second := func(at int) []Event { // of three attempts, 2 s after the first; the third one comes at a time
-		error := message("assistant", "error", "", 2060)
-		return slices.Concat(fails, []Event{
-			ev(2060, "agent_start", `{}`), ev(2060, "message_start", error), ev(2060, "message_end", error), ev(2060, "agent_end", `{"messages":[`+error[len(`{"message":`):len(error)-1]+`]}`),
-			ev(3000, "input", `{"text":"other"}`), ev(4000, "session_join", `{"participant":{"role":"lead"}}`),
-			ev(at, "agent_start", `{}`), ev(at, "message_start", message("assistant", "stop", "", at)), ev(at, "message_end", message("assistant", "stop", "of both", at)),
-		})
-	}
-	queued := []Event{ev(70, "queue_update", `{"followUp":["other"]}`)}
+	queued := []Event{ev(70, "input", `{"text":"other"}`), ev(71, "queue_update", `{"followUp":["other"]}`)}
 	for name, test := range map[string]struct {
 		events []Event
 		want   PromptKind
 		text   string
 	}{
-		"a prompt in the wait, and the attempt comes in time":  {second(2060 + 4000), PromptAnswered, "of both"},
-		"a prompt in the wait, and the attempt comes too late": {second(2060 + 12000), PromptUnheard, ""},
-		"a prompt that is queued, and the lead was away":       {slices.Concat(fails, queued, back, retry, tried), PromptAnswered, "of both"},
-		"a retry":                                       {slices.Concat(fails, retry, tried), PromptAnswered, "of both"},
-		"a retry, and the lead was away":                {slices.Concat(fails, back, retry, tried), PromptAnswered, "of both"},
-		"a prompt in the wait for it":                   {slices.Concat(fails, heard, retry, other, tried), PromptAnswered, "of both"},
-		"a prompt in the wait, and the lead was away":   {slices.Concat(fails, heard, back, retry, other, tried), PromptAnswered, "of both"},
-		"a prompt in the wait, and its message is lost": {slices.Concat(fails, heard, back, retry, tried), PromptUnheard, ""},
-		"a prompt that waits in the agent":              {slices.Concat(fails, heard, retry, tried), PromptAnswered, "of both"},
-		"nothing is lost":                               {slices.Concat(asked, begins, []Event{ev(60, "message_end", message("assistant", "stop", "is mine", 40))}), PromptAnswered, "is mine"},
-		"lost before the answer begins":                 {slices.Concat(asked, another), PromptUnheard, ""},
-		"lost while the answer is said":                 {slices.Concat(asked, begins, another), PromptUnheard, ""},
-		"lost after a tool":                             {slices.Concat(asked, begins, []Event{ev(60, "message_end", message("assistant", "toolUse", "is mine", 40))}, another), PromptUnheard, "is mine"},
-		"a history without beginnings":                  {slices.Concat(asked[:1], asked[2:], another), PromptAnswered, "not mine"},
-		"an agent that stamps no messages":              {slices.Concat(asked, []Event{ev(90, "message_end", message("assistant", "stop", "mine", 0))}), PromptAnswered, "mine"},
+		"a prompt that is queued, and the lead was away": {slices.Concat(fails, queued, back, retry, tried), PromptAnswered, "of both"},
+		"a retry":                                           {slices.Concat(fails, retry, tried), PromptAnswered, "of both"},
+		"a retry, and the lead was away":                    {slices.Concat(fails, back, retry, tried), PromptAnswered, "of both"},
+		"a prompt in the wait for it":                       {slices.Concat(fails, heard, retry, other, tried), PromptAnswered, "of both"},
+		"a prompt in the wait, and the lead was away":       {slices.Concat(fails, heard, back, retry, other, tried), PromptAnswered, "of both"},
+		"a prompt in the wait, and its message is lost":     {slices.Concat(fails, heard, back, retry, tried), PromptUnheard, ""},
+		"a prompt in the wait, and the lead was away later": {slices.Concat(fails, heard, retry, other, back, tried), PromptAnswered, "of both"},
+		"somebody else joins in the wait":                   {slices.Concat(fails, heard, []Event{ev(80, "session_join", `{"participant":{"role":"controller"}}`)}, retry, tried), PromptAnswered, "of both"},
+		"the lead was away in its first attempt":            {slices.Concat(asked, []Event{ev(35, "before_agent_start", `{}`)}, back[:1], []Event{ev(120, "message_start", message("assistant", "stop", "", 120)), ev(130, "message_end", message("assistant", "stop", "mine", 120))}), PromptAnswered, "mine"},
+		"a prompt in the wait, whose message is nowhere":    {slices.Concat(fails, heard, retry, tried), PromptAnswered, "of both"},
+		"nothing is lost":                                   {slices.Concat(asked, begins, []Event{ev(60, "message_end", message("assistant", "stop", "is mine", 40))}), PromptAnswered, "is mine"},
+		"lost before the answer begins":                     {slices.Concat(asked, another), PromptUnheard, ""},
+		"lost while the answer is said":                     {slices.Concat(asked, begins, another), PromptUnheard, ""},
+		"lost after a tool":                                 {slices.Concat(asked, begins, []Event{ev(60, "message_end", message("assistant", "toolUse", "is mine", 40))}, another), PromptUnheard, "is mine"},
+		"a history without beginnings":                      {slices.Concat(asked[:1], asked[2:], another), PromptAnswered, "not mine"},
+		"an agent that stamps no messages":                  {slices.Concat(asked, []Event{ev(90, "message_end", message("assistant", "stop", "mine", 0))}), PromptAnswered, "mine"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := NewPrompt(Digest("mine"), start, Run{}, Queue{}, 0)
