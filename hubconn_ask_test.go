@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -404,6 +405,40 @@ func TestHubConn_Ask_AskedByAnEvent(t *testing.T) {
 		q := agentError(t, err, coder.ErrNeedsInput).Question
 		require.NotNil(t, q)
 		assert.Equal(t, "q1", q.ID)
+	}, codertest.WithoutAgent())
+}
+
+// TestClient_Answer_HubIsAway: the time in which the Hub says nothing is not held against the agent, whose reports may come
+// some time after the Hub is back.
+func TestClient_Answer_HubIsAway(t *testing.T) {
+	bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+		session, conn := silentLead(t, hub)
+		conn.DiscardMessages()
+		receipt, err := conn.Submit(t.Context(), "Do it")
+		require.NoError(t, err)
+		message := func(role, stop string) map[string]any {
+			return map[string]any{"message": map[string]any{"role": role, "stopReason": stop, "content": "Do it"}}
+		}
+		session.Emit(codertest.Event{Event: coder.EventAgentStart})
+		session.Emit(codertest.Event{Event: coder.EventMessageEnd, Payload: message("user", "")})
+		time.AfterFunc(time.Minute, func() {
+			away := hub.Inject(codertest.Fault{Method: http.MethodGet, Status: http.StatusBadGateway, Count: -1})
+			time.AfterFunc(9*time.Minute+20*time.Second, away.Remove)
+		})
+		time.AfterFunc(15*time.Minute, func() {
+			session.Emit(codertest.Event{Event: coder.EventMessageEnd, Payload: message("assistant", "stop")})
+		})
+		answer, err := hubClient(t, hub).Answer(t.Context(), receipt)
+		require.NoError(t, err)
+		assert.Equal(t, "Do it", answer.Text)
+
+		receipt, err = conn.Submit(t.Context(), "Do it again")
+		require.NoError(t, err)
+		session.Emit(codertest.Event{Event: coder.EventAgentStart})
+		began := time.Now()
+		_, err = hubClient(t, hub).Answer(t.Context(), receipt)
+		require.ErrorIs(t, err, coder.ErrAgentStalled)
+		assert.InDelta(t, 10, time.Since(began).Minutes(), 0.3)
 	}, codertest.WithoutAgent())
 }
 

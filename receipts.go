@@ -128,7 +128,8 @@ type collector struct {
 	life     context.Context // of the search; for the workers
 	limited  time.Time       // when the agent was to be aborted since it went beyond a limit
 	answered time.Time       // when the Hub last was
-	changed  time.Time       // when an event last came
+	looked   time.Time       // when the look before began; zero: it was not answered
+	quiet    time.Duration   // observed without an event
 	answer   *Answer
 	err      error
 }
@@ -137,7 +138,7 @@ func (c *Client) collect(ctx context.Context, op string, receipt *Receipt, optio
 	sent := receipt.SentAt
 	k := &collector{
 		promptWatch: promptWatch{client: c, op: op, sessionID: receipt.SessionID, teller: options.teller},
-		options:     options, newest: receipt.AfterEvent, answered: time.Now(), changed: time.Now(),
+		options:     options, newest: receipt.AfterEvent, answered: time.Now(),
 	}
 	k.prompt = agentrun.NewPrompt(receipt.Digest, sent, agentrun.Run{}, agentrun.Queue{}, receipt.Before)
 	k.prompt.History, k.prompt.Command = true, receipt.Command
@@ -165,6 +166,11 @@ func (c *Client) collect(ctx context.Context, op string, receipt *Receipt, optio
 
 // look reads what is new in the history and judges it.
 func (k *collector) look(ctx context.Context) (poll.Sight, error) {
+	now := time.Now()
+	if !k.looked.IsZero() {
+		k.quiet += now.Sub(k.looked)
+	}
+	k.looked = now
 	request := get(k.op, "/hub/session/{sessionID}", k.sessionID)
 	request.attempts = 1
 	k.client.gate.Call(ctx) // to wait because of others is not part of the look
@@ -180,9 +186,9 @@ func (k *collector) look(ctx context.Context) (poll.Sight, error) {
 	}
 	k.answered = time.Now()
 	if changed {
-		k.changed = time.Now()
+		k.quiet = 0
 	}
-	now := (&observation{session: session, now: k.now}).judged()
+	now = (&observation{session: session, now: k.now}).judged()
 	reading := k.prompt.At(now)
 	if k.exceeded() && !reading.Kind.Over() && k.limited.IsZero() {
 		k.limited = time.Now()
@@ -193,7 +199,7 @@ func (k *collector) look(ctx context.Context) (poll.Sight, error) {
 	if reading.Kind == agentrun.PromptAsks && k.options.asked != nil && k.question != nil {
 		k.options.asked(k.question)
 	}
-	switch quiet := time.Since(k.changed); {
+	switch {
 	case reading.Kind.Over():
 		k.answer, k.err = k.result(reading)
 		return poll.Sight{Done: true}, nil
@@ -206,8 +212,8 @@ func (k *collector) look(ctx context.Context) (poll.Sight, error) {
 	case reading.Kind == agentrun.PromptAsks && k.options.asked == nil:
 		k.err = k.failed(ErrNeedsInput, reading.Reason)
 		return poll.Sight{Done: true}, nil
-	case k.options.stall > 0 && quiet >= k.options.stall:
-		k.err = k.stalled(quiet)
+	case k.options.stall > 0 && k.quiet >= k.options.stall:
+		k.err = k.stalled(k.quiet)
 		return poll.Sight{Done: true}, nil
 	}
 	sight := poll.Sight{Changed: changed}
@@ -219,6 +225,7 @@ func (k *collector) look(ctx context.Context) (poll.Sight, error) {
 
 // missed rides out a look that got no answer, as long as there is hope.
 func (k *collector) missed(ctx context.Context, err error) (poll.Sight, error) {
+	k.looked = time.Time{}
 	asked := retryAfter(err)
 	left := cmp.Or(max(k.options.stall, 0), 10*time.Minute) - time.Since(k.answered)
 	if ctx.Err() != nil || failureOf(err).Permanent() && !errors.Is(err, context.DeadlineExceeded) || asked >= left {
