@@ -242,6 +242,15 @@ func (w *promptWatch) failed(err error, reason string) error {
 	return e
 }
 
+// isOfAgent reports whether an event is a sign of life of an agent. Others come and go, and prompt, while it hangs.
+func isOfAgent(name EventName) bool {
+	switch name {
+	case EventSessionJoin, EventSessionLeave, EventSessionLabelUpdated, EventPresenceUpdate, EventUserPrompt:
+		return false
+	}
+	return true
+}
+
 // stalled is the error of an agent from which nothing came for so long.
 func (w *promptWatch) stalled(quiet time.Duration) error {
 	return w.failed(ErrAgentStalled, fmt.Sprintf("nothing has come from it for %v", quiet.Round(time.Second)))

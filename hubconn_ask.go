@@ -343,6 +343,9 @@ func (a *asking) take(ctx context.Context, m ServerMessage) {
 			}
 		}
 	case *BroadcastEventMessage:
+		if isOfAgent(m.Event) {
+			a.lastSign = now
+		}
 		a.watch.event(m.Event, m.Data, now, "")
 	case *RPCResponseMessage:
 		if r := m.Response; r.ID == a.sent.id && (r.Success || !a.again(ctx, r.Error)) {

@@ -408,6 +408,52 @@ func TestHubConn_Ask_AskedByAnEvent(t *testing.T) {
 	}, codertest.WithoutAgent())
 }
 
+// TestHubConn_Ask_WorksForLong: an agent that reports something from time to time has not stalled, by whichever channel it
+// reports. What others do in the session is no sign of it.
+func TestHubConn_Ask_WorksForLong(t *testing.T) {
+	message := func(role, stop string) map[string]any {
+		return map[string]any{"message": map[string]any{"role": role, "stopReason": stop, "content": "Do it"}}
+	}
+	for name, report := range map[string]func(string, map[string]any) codertest.Event{
+		"extension": func(name string, payload map[string]any) codertest.Event {
+			return codertest.Event{Event: name, Payload: payload}
+		},
+		"driver": func(name string, payload map[string]any) codertest.Event {
+			payload["type"] = name
+			return codertest.Event{Event: "rpc_event", Payload: map[string]any{"event": payload}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubbleWith(t, func(t *testing.T, hub *codertest.Hub) {
+				session, conn := silentLead(t, hub)
+				conn.DiscardMessages()
+				say := func(after time.Duration, name string, payload map[string]any) {
+					time.AfterFunc(after, func() { session.Emit(report(name, payload)) })
+				}
+				say(time.Second, coder.EventAgentStart, map[string]any{})
+				say(2*time.Second, coder.EventMessageEnd, message("user", ""))
+				for i := range 25 {
+					say(time.Duration(1+i)*time.Minute, coder.EventToolExecutionUpdate, map[string]any{"toolCallId": "t1"})
+				}
+				say(26*time.Minute, coder.EventMessageEnd, message("assistant", "stop"))
+				answer, err := conn.Ask(t.Context(), "Do it", nil)
+				require.NoError(t, err)
+				assert.Equal(t, "Do it", answer.Text)
+
+				say(time.Second, coder.EventAgentStart, map[string]any{})
+				say(2*time.Second, coder.EventMessageEnd, message("user", ""))
+				for i := range 25 {
+					time.AfterFunc(time.Duration(1+i)*time.Minute, func() { session.Emit(codertest.Event{Event: "session_join"}) })
+				}
+				began := time.Now()
+				_, err = conn.Ask(t.Context(), "Do it", nil)
+				require.ErrorIs(t, err, coder.ErrAgentStalled)
+				assert.InDelta(t, 10, time.Since(began).Minutes(), 0.2)
+			}, codertest.WithoutAgent())
+		})
+	}
+}
+
 // TestClient_Answer_HubIsAway: the time in which the Hub says nothing is not held against the agent, whose reports may come
 // some time after the Hub is back.
 func TestClient_Answer_HubIsAway(t *testing.T) {

@@ -129,7 +129,7 @@ type collector struct {
 	limited  time.Time       // when the agent was to be aborted since it went beyond a limit
 	answered time.Time       // when the Hub last was
 	looked   time.Time       // when the look before began; zero: it was not answered
-	quiet    time.Duration   // observed without an event
+	quiet    time.Duration   // observed without an event of an agent
 	answer   *Answer
 	err      error
 }
@@ -185,9 +185,6 @@ func (k *collector) look(ctx context.Context) (poll.Sight, error) {
 		return k.missed(ctx, err)
 	}
 	k.answered = time.Now()
-	if changed {
-		k.quiet = 0
-	}
 	now = (&observation{session: session, now: k.now}).judged()
 	reading := k.prompt.At(now)
 	if k.exceeded() && !reading.Kind.Over() && k.limited.IsZero() {
@@ -213,7 +210,7 @@ func (k *collector) look(ctx context.Context) (poll.Sight, error) {
 		k.err = k.failed(ErrNeedsInput, reading.Reason)
 		return poll.Sight{Done: true}, nil
 	case k.options.stall > 0 && k.quiet >= k.options.stall:
-		k.err = k.stalled(k.quiet)
+		k.err = k.stalled(k.options.stall)
 		return poll.Sight{Done: true}, nil
 	}
 	sight := poll.Sight{Changed: changed}
@@ -284,6 +281,9 @@ func (k *collector) read(ctx context.Context) (bool, error) {
 		}
 		k.event(e.Event, e.Payload, at, e.TaskID)
 		k.newest = e.ID
+		if isOfAgent(e.Event) {
+			k.quiet = 0
+		}
 	}
 	return len(events) > 0, nil
 }
