@@ -140,7 +140,7 @@ type eventWatch struct {
 	history paging.Upwards[SessionEvent]
 	yielded recentIDs
 	clock   hubClock
-	asked   time.Time         // when what was read last was asked for, by our clock
+	asked   time.Time         // when the page was asked for that begins right above the cursor, by our clock
 	now     time.Time         // when it came, which may be much later
 	pending map[int]time.Time // events that are not settled, with when they were first seen
 	live    bool              // the mark was set
@@ -274,6 +274,7 @@ func (w *eventWatch) begin(ctx context.Context) error {
 		ID:       func(e *SessionEvent) int { return e.ID },
 		Size:     func(e *SessionEvent) int { return len(e.Payload) },
 		Fetch:    func(limit, before int) ([]SessionEvent, error) { return w.fetch(ctx, limit, before) },
+		Begin:    func() { w.asked = time.Time{} },
 		Limit:    watchPage,
 		TooLarge: func(err error) bool { return errors.Is(err, ErrResponseTooLarge) },
 	}
@@ -322,7 +323,6 @@ func (w *eventWatch) fetch(ctx context.Context, limit, before int) ([]SessionEve
 // look yields what is new and settled. It returns when the next event will be, zero if none waits.
 func (w *eventWatch) look(ctx context.Context, attempts *backoff.Attempts) (due time.Time, err error) {
 	for {
-		w.asked = time.Time{}
 		found, before, more, err := w.history.After(w.cursor)
 		switch {
 		case errors.Is(err, paging.ErrGap):

@@ -582,6 +582,29 @@ func TestWatchEvents_LateWhileTheHubIsAway(t *testing.T) {
 	}
 }
 
+// TestWatchEvents_LiveAfterADelay: it is live when it has yielded all that is settled where it was read last, although the end of
+// the history was read long before.
+func TestWatchEvents_LiveAfterADelay(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		c := hubClient(t, hub)
+		id := newSession(t, c)
+		session := hub.Session(id)
+		last := emitTurns(session, 250)
+		hub.Inject(codertest.Fault{Route: historyRoute, Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"30"}}, Skip: 1})
+		began := time.Now()
+		live := 0
+		for e, err := range c.WatchEvents(t.Context(), id, nil) {
+			require.NoError(t, err)
+			if e.Live {
+				live = e.ID
+				break
+			}
+		}
+		assert.GreaterOrEqual(t, live, last)
+		assert.InDelta(t, 30, time.Since(began).Seconds(), 1)
+	})
+}
+
 // TestWatchEvents_EndsSettled: what shows up right after the end of the session is not left out, and one that is long over is
 // read without a wait.
 func TestWatchEvents_EndsSettled(t *testing.T) {

@@ -15,6 +15,9 @@ type Upwards[T any] struct {
 	Size func(*T) int
 	// Fetch returns the newest elements below an id, 0 for all, in any order. It may return fewer than limit.
 	Fetch func(limit, before int) ([]T, error)
+	// Begin is called before a page is fetched that begins right above the id: what After then returns was there when that
+	// page was asked for, or later. What was fetched before does not count. Nil: nobody wants to know.
+	Begin func()
 	// Limit is the most that a page has. The first ones have fewer, and so have those after one above LargePage.
 	Limit int
 	// TooLarge reports whether an error of Fetch says that the page was too large. It is asked for half of it then.
@@ -49,6 +52,7 @@ func (u *Upwards[T]) After(id int) (found, before []T, more bool, err error) {
 	}
 	if u.top <= id {
 		u.top = 0
+		u.begin()
 		page, err := u.fetch(0)
 		switch {
 		case err != nil:
@@ -67,6 +71,12 @@ func (u *Upwards[T]) After(id int) (found, before []T, more bool, err error) {
 	return found, before, err == nil, err
 }
 
+func (u *Upwards[T]) begin() {
+	if u.Begin != nil {
+		u.Begin()
+	}
+}
+
 // Below returns the elements with the highest ids below an id, oldest first.
 func (u *Upwards[T]) Below(id int) ([]T, error) { return u.fetch(id) }
 
@@ -74,6 +84,9 @@ func (u *Upwards[T]) Below(id int) ([]T, error) { return u.fetch(id) }
 // page. It returns nothing if there is nothing up to top.
 func (u *Upwards[T]) climb(id int) (found, before []T, err error) {
 	for from := id; from < u.top; {
+		if from == id {
+			u.begin()
+		}
 		to, limit := min(from+u.step, u.top), u.limit
 		page, err := u.fetch(to + 1)
 		if err != nil {

@@ -228,3 +228,68 @@ func TestUpwards_Gaps(t *testing.T) {
 	require.NoError(t, err, "one page is enough")
 	assert.Equal(t, fmt.Sprint([]int{8, 9}, false), fmt.Sprint(found, more))
 }
+
+// TestUpwards_Begin: what After returns has all that was there when it last called Begin, although more shows up between the
+// pages, and what was fetched before is as good as nothing.
+func TestUpwards_Begin(t *testing.T) {
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 7))
+		h := &history{capped: r.IntN(3) * r.IntN(30)}
+		var hidden []int
+		for id := 1; id < 2000; id += 1 + r.IntN(1+r.IntN(5)) {
+			if r.IntN(4) == 0 {
+				hidden = append(hidden, id)
+			} else {
+				h.ids = append(h.ids, id)
+			}
+		}
+		h.ids = append(h.ids, 3000)
+		u := h.upwards(100)
+		fetch := u.Fetch
+		u.Fetch = func(limit, before int) ([]int, error) {
+			for range r.IntN(3) {
+				if len(hidden) > 0 {
+					i := r.IntN(len(hidden))
+					at, _ := slices.BinarySearch(h.ids, hidden[i])
+					h.ids = slices.Insert(h.ids, at, hidden[i])
+					hidden = slices.Delete(hidden, i, i+1)
+				}
+			}
+			return fetch(limit, before)
+		}
+		var there []int
+		u.Begin = func() { there = slices.Clone(h.ids) }
+		for id, more := 0, true; more; {
+			var found []int
+			var err error
+			there = nil
+			found, _, more, err = u.After(id)
+			require.NoError(t, err)
+			require.NotNil(t, there)
+			if len(found) == 0 {
+				continue
+			}
+			last := found[len(found)-1]
+			for _, was := range there {
+				if was > id && was <= last {
+					require.Contains(t, found, was, "seed %d", seed)
+				}
+			}
+			id = last
+		}
+	}
+
+	h := &history{}
+	for id := range 1000 {
+		h.ids = append(h.ids, id+1)
+	}
+	u := h.upwards(100)
+	began := 0
+	u.Begin = func() { began = h.requests }
+	found, _, more, err := u.After(0)
+	require.NoError(t, err)
+	assert.True(t, more)
+	assert.NotEmpty(t, found)
+	assert.Greater(t, began, 0, "the end of the list was read before")
+	assert.Equal(t, 1, h.requests-began, "one page has it all")
+}
