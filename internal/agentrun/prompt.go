@@ -137,7 +137,9 @@ type Prompt struct {
 	answer   bool    // there is one
 	begins   bool    // the beginnings of messages are reported
 	began    float64 // the stamp of the last message of an assistant that was seen to begin
-	torn     bool    // an answer has ended that was not seen to begin, or is not known to be to this prompt alone
+	ended    float64 // and of the one that was seen to end
+	open     bool    // the last one that began has not ended
+	torn     bool    // of an answer the beginning or the end is missing, or it is not known to be to this prompt alone
 	other    bool    // the next attempt answers a prompt of somebody else too
 	mixed    bool    // and the message of that one may be lost
 
@@ -221,7 +223,7 @@ func (p *Prompt) Apply(e *Event) bool {
 	case "message_start":
 		p.begins = true
 		if e.Role == roleAssistant {
-			p.began = e.Stamp
+			p.assistantBegins(e)
 		}
 	case "message_end":
 		switch e.Role {
@@ -229,6 +231,8 @@ func (p *Prompt) Apply(e *Event) bool {
 			p.userSays(e, &queue)
 		case roleAssistant:
 			return p.assistantSays(e)
+		case "": // whose it was cannot be read
+			p.open = false
 		}
 	case "session_start":
 		if p.Runs() || !p.heard.IsZero() {
@@ -280,20 +284,31 @@ func (p *Prompt) userSays(e *Event, queue *Queue) {
 		p.before--
 	case said == p.digest, p.Command && known == 0 && others == 0 && !p.heard.IsZero() && queue.whole:
 		p.hear(e.At)
-		p.kind = PromptRuns
+		p.kind, p.open = PromptRuns, false
 	case p.Command && known == 0 && !p.heard.IsZero():
 		p.passed = true
 	}
+}
+
+// assistantBegins takes the beginning of a message. If the one before has not ended, its end is lost, and with it what followed:
+// this one may answer the prompt of somebody else. Where two channels report everything, one may be late.
+func (p *Prompt) assistantBegins(e *Event) {
+	if p.Runs() && p.open && e.Stamp != p.began {
+		p.kind, p.torn = PromptUnheard, true
+	}
+	p.began, p.open = e.Stamp, e.Stamp != p.ended
 }
 
 // assistantSays takes a message of the assistant. If its beginning is missing, so may be the end of the answer, and the
 // prompt of somebody else. What comes after a prompt that was added to this one may be an answer to that one alone, if its
 // message is lost.
 func (p *Prompt) assistantSays(e *Event) bool {
+	again := e.Stamp == p.ended // by the other channel
+	p.ended, p.open = e.Stamp, false
 	if !p.Runs() {
 		return false
 	}
-	if p.mixed || p.begins && e.Stamp != 0 && e.Stamp != p.began {
+	if p.mixed || p.begins && e.Stamp != 0 && e.Stamp != p.began && !again {
 		p.kind, p.torn = PromptUnheard, true
 		return false
 	}

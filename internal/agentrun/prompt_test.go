@@ -141,21 +141,38 @@ func TestPrompt_ReportsAreLost(t *testing.T) {
 		text   string
 	}{
 		"a prompt that is queued, and the lead was away": {slices.Concat(fails, queued, back, retry, tried), PromptAnswered, "of both"},
-		"a retry":                                           {slices.Concat(fails, retry, tried), PromptAnswered, "of both"},
-		"a retry, and the lead was away":                    {slices.Concat(fails, back, retry, tried), PromptAnswered, "of both"},
-		"a prompt in the wait for it":                       {slices.Concat(fails, heard, retry, other, tried), PromptAnswered, "of both"},
-		"a prompt in the wait, and the lead was away":       {slices.Concat(fails, heard, back, retry, other, tried), PromptAnswered, "of both"},
-		"a prompt in the wait, and its message is lost":     {slices.Concat(fails, heard, back, retry, tried), PromptUnheard, ""},
-		"a prompt in the wait, and the lead was away later": {slices.Concat(fails, heard, retry, other, back, tried), PromptAnswered, "of both"},
-		"somebody else joins in the wait":                   {slices.Concat(fails, heard, []Event{ev(80, "session_join", `{"participant":{"role":"controller"}}`)}, retry, tried), PromptAnswered, "of both"},
-		"the lead was away in its first attempt":            {slices.Concat(asked, []Event{ev(35, "before_agent_start", `{}`)}, back[:1], []Event{ev(120, "message_start", message("assistant", "stop", "", 120)), ev(130, "message_end", message("assistant", "stop", "mine", 120))}), PromptAnswered, "mine"},
-		"a prompt in the wait, whose message is nowhere":    {slices.Concat(fails, heard, retry, tried), PromptAnswered, "of both"},
-		"nothing is lost":                                   {slices.Concat(asked, begins, []Event{ev(60, "message_end", message("assistant", "stop", "is mine", 40))}), PromptAnswered, "is mine"},
-		"lost before the answer begins":                     {slices.Concat(asked, another), PromptUnheard, ""},
-		"lost while the answer is said":                     {slices.Concat(asked, begins, another), PromptUnheard, ""},
-		"lost after a tool":                                 {slices.Concat(asked, begins, []Event{ev(60, "message_end", message("assistant", "toolUse", "is mine", 40))}, another), PromptUnheard, "is mine"},
-		"a history without beginnings":                      {slices.Concat(asked[:1], asked[2:], another), PromptAnswered, "not mine"},
-		"an agent that stamps no messages":                  {slices.Concat(asked, []Event{ev(90, "message_end", message("assistant", "stop", "mine", 0))}), PromptAnswered, "mine"},
+		"a retry":                                                 {slices.Concat(fails, retry, tried), PromptAnswered, "of both"},
+		"a retry, and the lead was away":                          {slices.Concat(fails, back, retry, tried), PromptAnswered, "of both"},
+		"a prompt in the wait for it":                             {slices.Concat(fails, heard, retry, other, tried), PromptAnswered, "of both"},
+		"a prompt in the wait, and the lead was away":             {slices.Concat(fails, heard, back, retry, other, tried), PromptAnswered, "of both"},
+		"a prompt in the wait, and its message is lost":           {slices.Concat(fails, heard, back, retry, tried), PromptUnheard, ""},
+		"a prompt in the wait, and the lead was away later":       {slices.Concat(fails, heard, retry, other, back, tried), PromptAnswered, "of both"},
+		"somebody else joins in the wait":                         {slices.Concat(fails, heard, []Event{ev(80, "session_join", `{"participant":{"role":"controller"}}`)}, retry, tried), PromptAnswered, "of both"},
+		"the lead was away in its first attempt":                  {slices.Concat(asked, []Event{ev(35, "before_agent_start", `{}`)}, back[:1], []Event{ev(120, "message_start", message("assistant", "stop", "", 120)), ev(130, "message_end", message("assistant", "stop", "mine", 120))}), PromptAnswered, "mine"},
+		"a prompt in the wait, whose message is nowhere":          {slices.Concat(fails, heard, retry, tried), PromptAnswered, "of both"},
+		"nothing is lost":                                         {slices.Concat(asked, begins, []Event{ev(60, "message_end", message("assistant", "stop", "is mine", 40))}), PromptAnswered, "is mine"},
+		"lost before the answer begins":                           {slices.Concat(asked, another), PromptUnheard, ""},
+		"lost while the answer is said":                           {slices.Concat(asked, begins, another), PromptUnheard, ""},
+		"lost after a tool":                                       {slices.Concat(asked, begins, []Event{ev(60, "message_end", message("assistant", "toolUse", "is mine", 40))}, another), PromptUnheard, "is mine"},
+		"lost while the answer is said, and another one is whole": {slices.Concat(asked, begins, []Event{ev(75, "message_start", message("assistant", "stop", "", 80))}, another), PromptUnheard, ""},
+		"told by two channels, of which one is late": {slices.Concat(asked, begins, []Event{
+			ev(60, "message_end", message("assistant", "toolUse", "I look", 40)), ev(61, "message_start", message("assistant", "stop", "", 40)),
+			ev(70, "message_start", message("assistant", "stop", "", 70)), ev(71, "message_end", message("assistant", "toolUse", "I look", 40)),
+			ev(72, "message_start", message("assistant", "stop", "", 70)), ev(90, "message_end", message("assistant", "stop", "is mine", 70)),
+		}), PromptAnswered, "is mine"},
+		"two messages in the same millisecond": {slices.Concat(asked, begins, []Event{
+			ev(40, "message_end", message("assistant", "toolUse", "I look", 40)),
+			ev(40, "message_start", message("assistant", "stop", "", 40)), ev(40, "message_end", message("assistant", "stop", "is mine", 40)),
+		}), PromptAnswered, "is mine"},
+		"a message whose end cannot be read": {slices.Concat(asked, begins, []Event{
+			ev(60, "message_end", `{}`),
+			ev(70, "message_start", message("assistant", "stop", "", 70)), ev(90, "message_end", message("assistant", "stop", "is mine", 70)),
+		}), PromptAnswered, "is mine"},
+		"an earlier message whose end is lost": {slices.Concat([]Event{ev(4, "message_start", message("assistant", "stop", "", 4)), ev(5, "message_start", message("assistant", "stop", "", 5))}, asked, begins, []Event{
+			ev(60, "message_end", message("assistant", "stop", "is mine", 40)),
+		}), PromptAnswered, "is mine"},
+		"a history without beginnings":     {slices.Concat(asked[:1], asked[2:], another), PromptAnswered, "not mine"},
+		"an agent that stamps no messages": {slices.Concat(asked, []Event{ev(90, "message_end", message("assistant", "stop", "mine", 0))}), PromptAnswered, "mine"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := NewPrompt(Digest("mine"), start, Run{}, Queue{}, 0)
