@@ -140,7 +140,8 @@ type eventWatch struct {
 	history paging.Upwards[SessionEvent]
 	yielded recentIDs
 	clock   hubClock
-	asked   time.Time         // when the page was asked for that begins right above the cursor, by our clock
+	began   time.Time         // when the last page was asked for, by our clock
+	asked   time.Time         // when those that were read last were asked for, at the earliest
 	now     time.Time         // when it came, which may be much later
 	pending map[int]time.Time // events that are not settled, with when they were first seen
 	live    bool              // the mark was set
@@ -274,7 +275,7 @@ func (w *eventWatch) begin(ctx context.Context) error {
 		ID:       func(e *SessionEvent) int { return e.ID },
 		Size:     func(e *SessionEvent) int { return len(e.Payload) },
 		Fetch:    func(limit, before int) ([]SessionEvent, error) { return w.fetch(ctx, limit, before) },
-		Begin:    func() { w.asked = time.Time{} },
+		Asked:    func() time.Time { return w.began },
 		Limit:    watchPage,
 		TooLarge: func(err error) bool { return errors.Is(err, ErrResponseTooLarge) },
 	}
@@ -313,9 +314,7 @@ func (w *eventWatch) fetch(ctx context.Context, limit, before int) ([]SessionEve
 		return nil, err
 	}
 	w.now = time.Now()
-	if w.asked.IsZero() {
-		w.asked = sent.outcome.Began
-	}
+	w.began = sent.outcome.Began
 	w.clock.atMost(hubTime(sent.outcome.Header).Sub(w.now))
 	return history.Events, nil
 }
@@ -335,6 +334,7 @@ func (w *eventWatch) look(ctx context.Context, attempts *backoff.Attempts) (due 
 			return time.Time{}, err
 		}
 		attempts.Reset()
+		w.asked = w.history.Since()
 		if !w.yieldLate(before) {
 			return time.Time{}, nil
 		}

@@ -154,14 +154,37 @@ func (h *simulatedHistory) take(newest *coder.SessionEventHistory, asked time.Ti
 
 // lastAsked is when the last page was asked for that would show an id, zero if there was none.
 func (h *simulatedHistory) lastAsked(id int) (asked time.Time) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	for _, page := range h.pages {
 		if page.low <= id && id < page.high && page.asked.After(asked) {
 			asked = page.asked
 		}
 	}
 	return asked
+}
+
+// readUpTo returns for each id, ascending, when all ids above one up to that were read, at least.
+func (h *simulatedHistory) readUpTo(above int, ids []int) map[int]time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	bounds := []int{above + 1} // where another page may be the last
+	for _, page := range h.pages {
+		bounds = append(bounds, page.low, page.high)
+	}
+	slices.Sort(bounds)
+	read, at := make(map[int]time.Time), time.Now()
+	for _, id := range ids {
+		if id <= above {
+			read[id] = h.lastAsked(id)
+			continue
+		}
+		for ; len(bounds) > 0 && bounds[0] <= id; bounds = bounds[1:] {
+			if asked := h.lastAsked(bounds[0]); bounds[0] > above && asked.Before(at) {
+				at = asked
+			}
+		}
+		read[id] = at
+	}
+	return read
 }
 
 // begin forgets what the process before was given.
@@ -445,8 +468,14 @@ func (w *simulatedWatch) checkLive() {
 	if w.view.lags > 0 || w.wasRough(time.Now().Add(-5*time.Minute), time.Now()) {
 		margin += 2 * time.Minute
 	}
-	for _, e := range w.truth() {
-		at := w.view.lastAsked(e.ID).Add(-margin)
+	truth := w.truth()
+	ids := make([]int, len(truth))
+	for i := range truth {
+		ids[i] = truth[i].ID
+	}
+	read := w.view.readUpTo(w.last, ids)
+	for _, e := range truth {
+		at := read[e.ID].Add(-margin)
 		if w.shownAt(&e).Before(at) && e.ID > w.processes[len(w.processes)-1].after {
 			_, given := w.given[e.ID]
 			require.True(w, given, "it is live at %v, and %d of %v, shown at %v, is missing\n%s", at, e.ID, e.IngestedAt, w.shownAt(&e), w.acts())

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"slices"
+	"time"
 )
 
 // Upwards reads a list upwards of which pages can only be had downwards: the newest elements, or the newest below
@@ -15,9 +16,8 @@ type Upwards[T any] struct {
 	Size func(*T) int
 	// Fetch returns the newest elements below an id, 0 for all, in any order. It may return fewer than limit.
 	Fetch func(limit, before int) ([]T, error)
-	// Begin is called before a page is fetched that begins right above the id: what After then returns was there when that
-	// page was asked for, or later. What was fetched before does not count. Nil: nobody wants to know.
-	Begin func()
+	// Asked returns when the page was asked for that Fetch has returned last. Nil: nobody wants to know.
+	Asked func() time.Time
 	// Limit is the most that a page has. The first ones have fewer, and so have those after one above LargePage.
 	Limit int
 	// TooLarge reports whether an error of Fetch says that the page was too large. It is asked for half of it then.
@@ -25,6 +25,17 @@ type Upwards[T any] struct {
 
 	limit, step int
 	top         int // the newest id when the list was last read from its end, if there is more below it; else 0
+	since       time.Time
+}
+
+// Since returns a time at which what After has returned last was whole: what was there then, up to the newest of it, is in it.
+func (u *Upwards[T]) Since() time.Time { return u.since }
+
+func (u *Upwards[T]) asked() time.Time {
+	if u.Asked == nil {
+		return time.Time{}
+	}
+	return u.Asked()
 }
 
 // The bounds of the size of a page: one that is larger is followed by one of half the length, one that is much
@@ -52,7 +63,6 @@ func (u *Upwards[T]) After(id int) (found, before []T, more bool, err error) {
 	}
 	if u.top <= id {
 		u.top = 0
-		u.begin()
 		page, err := u.fetch(0)
 		switch {
 		case err != nil:
@@ -60,8 +70,10 @@ func (u *Upwards[T]) After(id int) (found, before []T, more bool, err error) {
 		case len(page) == 0 && id > 0, len(page) > 0 && u.newest(page) < id:
 			return nil, nil, false, ErrGap
 		case len(page) == 0:
+			u.since = u.asked()
 			return nil, nil, false, nil
 		case u.reaches(page, id):
+			u.since = u.asked()
 			before, found = u.split(page, id)
 			return found, before, false, nil
 		}
@@ -71,12 +83,6 @@ func (u *Upwards[T]) After(id int) (found, before []T, more bool, err error) {
 	return found, before, err == nil, err
 }
 
-func (u *Upwards[T]) begin() {
-	if u.Begin != nil {
-		u.Begin()
-	}
-}
-
 // Below returns the elements with the highest ids below an id, oldest first.
 func (u *Upwards[T]) Below(id int) ([]T, error) { return u.fetch(id) }
 
@@ -84,24 +90,31 @@ func (u *Upwards[T]) Below(id int) ([]T, error) { return u.fetch(id) }
 // page. It returns nothing if there is nothing up to top.
 func (u *Upwards[T]) climb(id int) (found, before []T, err error) {
 	for from := id; from < u.top; {
-		if from == id {
-			u.begin()
-		}
 		to, limit := min(from+u.step, u.top), u.limit
 		page, err := u.fetch(to + 1)
 		if err != nil {
 			return nil, nil, err
 		}
+		asked := u.asked()
 		page = slices.DeleteFunc(page, func(e T) bool { return u.ID(&e) > to })
-		complete := u.reaches(page, from)
-		if !complete && len(page) < limit { // the server may return fewer, or there is nothing below
-			if complete, err = u.nothingBelow(page, id, from); err != nil {
+		reached := to // above this nothing is missing
+		if len(page) > 0 {
+			reached = u.ID(&page[0]) - 1
+		}
+		if reached > from && len(page) < limit { // the server may return fewer, or there is nothing below
+			if reached, err = u.newestBelow(page, id); err != nil {
 				return nil, nil, err
 			}
 		}
-		if !complete {
+		if reached > from {
 			u.step = max((to-from)/2, 1)
 			continue
+		}
+		if reached <= id { // it has all that the pages before had shown not to be there
+			from = id
+		}
+		if from == id {
+			u.since = asked
 		}
 		switch before, found = u.split(page, from); {
 		case len(found) == to-from: // no id is left out
@@ -118,29 +131,29 @@ func (u *Upwards[T]) climb(id int) (found, before []T, err error) {
 	return nil, nil, nil
 }
 
-// nothingBelow reports whether there is nothing between from and a page.
-func (u *Upwards[T]) nothingBelow(page []T, id, from int) (bool, error) {
+// newestBelow returns the newest id below a page, 0 if there is none.
+func (u *Upwards[T]) newestBelow(page []T, id int) (int, error) {
 	if len(page) == 0 {
 		if id > 0 {
-			return false, ErrGap
+			return 0, ErrGap
 		}
-		return true, nil
+		return 0, nil
 	}
 	oldest := u.ID(&page[0])
 	below, err := u.Fetch(1, oldest)
 	switch {
 	case err != nil:
-		return false, err
+		return 0, err
 	case len(below) == 0 && id > 0:
-		return false, ErrGap
+		return 0, ErrGap
 	case len(below) == 0:
-		return true, nil
+		return 0, nil
 	}
 	newest := u.newest(u.sorted(below))
 	if newest >= oldest {
-		return false, ErrNoPages
+		return 0, ErrNoPages
 	}
-	return newest <= from, nil
+	return newest, nil
 }
 
 // fetch returns a page, sorted and without an id twice.

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -229,9 +230,9 @@ func TestUpwards_Gaps(t *testing.T) {
 	assert.Equal(t, fmt.Sprint([]int{8, 9}, false), fmt.Sprint(found, more))
 }
 
-// TestUpwards_Begin: what After returns has all that was there when it last called Begin, although more shows up between the
+// TestUpwards_Since: what After returns has all that was there at the time that Since tells, although more shows up between the
 // pages, and what was fetched before is as good as nothing.
-func TestUpwards_Begin(t *testing.T) {
+func TestUpwards_Since(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 7))
 		h := &history{capped: r.IntN(3) * r.IntN(30)}
@@ -246,6 +247,7 @@ func TestUpwards_Begin(t *testing.T) {
 		h.ids = append(h.ids, 3000)
 		u := h.upwards(100)
 		fetch := u.Fetch
+		var there [][]int // at each page
 		u.Fetch = func(limit, before int) ([]int, error) {
 			for range r.IntN(3) {
 				if len(hidden) > 0 {
@@ -255,22 +257,20 @@ func TestUpwards_Begin(t *testing.T) {
 					hidden = slices.Delete(hidden, i, i+1)
 				}
 			}
+			there = append(there, slices.Clone(h.ids))
 			return fetch(limit, before)
 		}
-		var there []int
-		u.Begin = func() { there = slices.Clone(h.ids) }
+		u.Asked = func() time.Time { return time.Unix(int64(len(there)), 0) }
 		for id, more := 0, true; more; {
 			var found []int
 			var err error
-			there = nil
 			found, _, more, err = u.After(id)
 			require.NoError(t, err)
-			require.NotNil(t, there)
 			if len(found) == 0 {
 				continue
 			}
 			last := found[len(found)-1]
-			for _, was := range there {
+			for _, was := range there[u.Since().Unix()-1] {
 				if was > id && was <= last {
 					require.Contains(t, found, was, "seed %d", seed)
 				}
@@ -284,12 +284,31 @@ func TestUpwards_Begin(t *testing.T) {
 		h.ids = append(h.ids, id+1)
 	}
 	u := h.upwards(100)
-	began := 0
-	u.Begin = func() { began = h.requests }
+	u.Asked = func() time.Time { return time.Unix(int64(h.requests), 0) }
 	found, _, more, err := u.After(0)
 	require.NoError(t, err)
 	assert.True(t, more)
 	assert.NotEmpty(t, found)
-	assert.Greater(t, began, 0, "the end of the list was read before")
-	assert.Equal(t, 1, h.requests-began, "one page has it all")
+	assert.EqualValues(t, h.requests, u.Since().Unix(), "the last page has it all")
+
+	h = &history{ids: []int{1000, 2000}}
+	h.ids = append(h.ids, make([]int, 100)...)
+	for i := range 100 {
+		h.ids[2+i] = 3000 + i
+	}
+	u = h.upwards(100)
+	var asked []int
+	fetch := u.Fetch
+	u.Fetch = func(limit, before int) ([]int, error) {
+		if limit > 1 {
+			asked = append(asked, before)
+		}
+		return fetch(limit, before)
+	}
+	u.Asked = func() time.Time { return time.Unix(int64(len(asked)), 0) }
+	found, _, _, err = u.After(0)
+	require.NoError(t, err)
+	assert.Contains(t, found, 1000)
+	assert.Greater(t, len(asked), 3, "it was looked for further and further up")
+	assert.EqualValues(t, len(asked), u.Since().Unix(), "the last page has all that is below")
 }
