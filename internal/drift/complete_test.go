@@ -145,7 +145,7 @@ func TestAllForms(t *testing.T) {
 
 		"frameType": {"type": nil}, "decodeObserverEvent": {"type": nil}, "broadcastWire": {"type": nil},
 		"decodeServerBroadcast": {"data": nil}, "rpcOrigin": {"sessionId": nil, "timestamp": nil},
-		"decodeRPC": s.uiRequest().with(object{"event": nil, "response": nil}), "asked": s.uiRequest(),
+		"decodeRPC": s.uiRequest().with(object{"event": nil, "response": nil}), "questionOf": s.uiRequest(),
 		"decodeHubResponse": s.hubResponse(), "decodeHubAction": {"action": nil}, "Disposition": {"disposition": nil},
 		"GetMessages": {"messages": nil}, "answeredBy": {"type": nil, "echoedTimestamp": nil},
 		"refusal":   members[coder.ConnectionRejectedMessage](s).with(object{"type": nil, "error": nil}),
