@@ -99,7 +99,7 @@ type UpdateCustomAgentRequest struct {
 	Extra map[string]json.RawMessage `json:",embed"`
 }
 
-// CustomAgentSnapshot is the content of an agent at one time.
+// CustomAgentSnapshot is what makes an agent: how it is called, told and equipped. A published version keeps its own.
 type CustomAgentSnapshot struct {
 	// Slug is a stable short name.
 	Slug string `json:"slug"`

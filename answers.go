@@ -20,7 +20,7 @@ type Answer struct {
 	Thinking string
 	// Messages are all messages of the agent and of its tools, failed attempts included.
 	Messages []AgentMessage
-	// ToolCalls is the number of tool calls.
+	// ToolCalls is how often the agent has called a tool, in all Messages.
 	ToolCalls int
 	// StopReason is how the last message ended. It is empty if the prompt was a command that needs no answer.
 	StopReason StopReason

@@ -80,8 +80,8 @@ func (r *Receipt) UnmarshalText(text []byte) error {
 // [ErrOutcomeUnknown].
 //
 // Errors: [*ValidationError] for an invalid receipt; an [*AgentError], with what the agent said, if the prompt ended
-// without an answer (it matches [ErrAgentStalled] when nothing has come from the agent for 10 min); and those of
-// [Client.GetSession].
+// without an answer (it matches [ErrAgentStalled] when nothing has come from the agent for 10 min, not counting the time in
+// which the Hub sends no response); and those of [Client.GetSession].
 //
 // GET /hub/session/{sessionId}, GET /hub/session/{sessionId}/events/history
 func (c *Client) Answer(ctx context.Context, receipt *Receipt) (*Answer, error) {

@@ -42,8 +42,11 @@ func (w *eventWatch) lookBack(page []SessionEvent) {
 	before := min(page[0].ID, w.cursor+1)
 	for size := 0; before > floor+1 && size < lookBackBytes; {
 		page, err := w.history.Below(before)
-		if err != nil || len(page) == 0 || !w.yieldLate(page) {
+		if err != nil || !w.yieldLate(page) {
 			return
+		}
+		if len(page) == 0 { // the history no longer has more
+			break
 		}
 		before = page[0].ID
 		for i := range page {

@@ -582,6 +582,32 @@ func TestWatchEvents_LateWhileTheHubIsAway(t *testing.T) {
 	}
 }
 
+// TestWatchEvents_LateInATrimmedHistory: what a history has lost is not looked for, again and again.
+func TestWatchEvents_LateInATrimmedHistory(t *testing.T) {
+	bubble(t, func(t *testing.T, hub *codertest.Hub) {
+		v := &historyView{}
+		c := viewed(t, hub, v)
+		id := newSession(t, c)
+		session := hub.Session(id)
+		last := emitTurns(session, 10)
+		w := watch(t.Context(), c, id, &coder.WatchEventsOptions{NoStream: true})
+		time.Sleep(time.Minute)
+		v.hide(last+1, 1000*time.Hour)
+		emitTurns(session, 300)
+		time.Sleep(time.Minute)
+		for i := range last + 150 {
+			v.hide(i+1, 1000*time.Hour)
+		}
+		time.Sleep(10 * time.Minute)
+		v.since()
+		time.Sleep(10 * time.Minute)
+		assert.Equal(t, 20, v.since(), "a look has one page")
+		session.Archive()
+		<-w.done
+		require.NoError(t, w.err)
+	})
+}
+
 // TestWatchEvents_LiveAfterADelay: it is live when it has yielded all that is settled where it was read last, although the end of
 // the history was read long before.
 func TestWatchEvents_LiveAfterADelay(t *testing.T) {

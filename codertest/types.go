@@ -90,7 +90,7 @@ type Session struct {
 	// the state of the loop, as for SetLoop.
 	WorkflowMode coder.WorkflowMode
 	Loop         *Loop
-	// DefaultAgent is the agent that leads the session.
+	// DefaultAgent is the id of the agent that prompts go to.
 	DefaultAgent string
 	// Tags and Metadata are what the session was created with. The values of
 	// Metadata are copied now.
